@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The walk along a program's names: see match.h. */
+
+#include "conf/match.h"
+
+#include "conf/sys.h"
+
+#include <string.h>
+
+#define LINKS_MAX 40  /* the kernel's MAXSYMLINKS */
+#define SCRIPTS_MAX 5 /* the kernel follows as many interpreters */
+
+/* One buffer holds both what is resolved, at its start, and what is still to be
+ * walked, at its end: the shim may have to live on a stack of 8 KiB. */
+struct walk {
+	char buf[RULE_PATH_MAX + 8];
+	size_t done; /* length of the resolved part: "" or "/a/b" */
+	size_t rest; /* where the unresolved part starts; it ends with the buffer */
+	unsigned links;
+	uint32_t mode; /* of the last file that was looked at */
+};
+
+#define WALK_END (sizeof(((struct walk *)0)->buf) - 1)
+
+/* Puts size bytes in front of the unresolved part. */
+static int push_back(struct walk *w, const char *from, size_t size)
+{
+	if (size + w->done + 1 > w->rest)
+		return -ENAMETOOLONG;
+	w->rest -= size;
+	memmove(w->buf + w->rest, from, size);
+	return 0;
+}
+
+static int start_at_fd(struct walk *w, int fd)
+{
+	char link[32];
+	char *end = link;
+	long n;
+
+	str_append(&end, link + sizeof(link), "/proc/self/fd/");
+	str_append_number(&end, link + sizeof(link), (uint32_t)fd);
+	n = sys_readlink(link, w->buf, w->rest);
+	if (n < 0)
+		return (int)n;
+	if ((size_t)n == w->rest || w->buf[0] != '/')
+		return -ENOENT;
+	w->done = n == 1 ? 0 : (size_t)n;
+	return 0;
+}
+
+static int start_at_cwd(struct walk *w)
+{
+	long n = SYS(SYS_getcwd, w->buf, w->rest, 0, 0, 0);
+
+	if (n < 0)
+		return (int)n;
+	/* "(unreachable)/…": the current directory is outside the root. */
+	if (w->buf[0] != '/')
+		return -ENOENT;
+	w->done = n <= 2 ? 0 : (size_t)n - 1;
+	return 0;
+}
+
+static int start(struct walk *w, int dirfd, const char *path)
+{
+	size_t size = str_len(path);
+	int err;
+
+	w->done = 0;
+	w->rest = WALK_END;
+	w->buf[WALK_END] = '\0';
+	err = size < RULE_PATH_MAX ? push_back(w, path, size) : -ENAMETOOLONG;
+	if (err || path[0] == '/')
+		return err;
+	if (dirfd != AT_FDCWD)
+		err = start_at_fd(w, dirfd);
+	else
+		err = start_at_cwd(w);
+	return err ? err : w->done + 1 > w->rest ? -ENAMETOOLONG : 0;
+}
+
+/* A file known by its descriptor alone: its path is walked like any other. */
+static int start_with_fd(struct walk *w, int fd)
+{
+	size_t size;
+	int err;
+
+	w->rest = WALK_END;
+	w->buf[WALK_END] = '\0';
+	err = start_at_fd(w, fd);
+	size = w->done;
+	w->done = 0;
+	return err ? err : push_back(w, w->buf, size);
+}
+
+static void pop_component(struct walk *w)
+{
+	while (w->done && w->buf[--w->done] != '/')
+		;
+	w->buf[w->done] = '\0';
+}
+
+/* Replaces the resolved part's last component by what the symlink holds. */
+static int follow_link(struct walk *w)
+{
+	size_t gap = w->done + 1;
+	long n;
+
+	if (++w->links > LINKS_MAX)
+		return -ELOOP;
+	if (gap >= w->rest)
+		return -ENAMETOOLONG;
+	n = sys_readlink(w->buf, w->buf + gap, w->rest - gap);
+	if (n <= 0)
+		return n ? (int)n : -ENOENT;
+	if ((size_t)n == w->rest - gap)
+		return -ENAMETOOLONG;
+	w->rest -= (size_t)n;
+	memmove(w->buf + w->rest, w->buf + gap, (size_t)n);
+	pop_component(w);
+	if (w->buf[w->rest] == '/')
+		w->done = 0;
+	return 0;
+}
+
+static bool is_last(const struct walk *w, size_t after)
+{
+	while (w->buf[after] == '/')
+		after++;
+	return !w->buf[after];
+}
+
+/* Moves the next component to the resolved part. Returns 1 where it is the last
+ * one, 0 where more follow, -ENAMETOOLONG. */
+static int next_component(struct walk *w)
+{
+	size_t from = w->rest;
+	size_t size = 0;
+
+	while (w->buf[from + size] && w->buf[from + size] != '/')
+		size++;
+	w->rest += size;
+	if (size == 1 && w->buf[from] == '.')
+		return 0;
+	if (size == 2 && w->buf[from] == '.' && w->buf[from + 1] == '.') {
+		pop_component(w);
+		return 0;
+	}
+	if (w->done + 1 + size >= w->rest)
+		return -ENAMETOOLONG;
+	memmove(w->buf + w->done + 1, w->buf + from, size);
+	w->buf[w->done] = '/';
+	w->done += 1 + size;
+	w->buf[w->done] = '\0';
+	return is_last(w, w->rest);
+}
+
+static bool rule_applies(const struct rules *rules, const struct rules_slot *rule)
+{
+	return rules_users_include_caller(rules, &rule->users);
+}
+
+/* The longest tree that holds the resolved path. */
+static bool find_tree(const struct rules *rules, const struct walk *w, struct rules_slot *rule)
+{
+	uint64_t hash = RULES_HASH_START;
+	struct rules_slot found;
+	bool any = false;
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < w->done && depth < 64; i++) {
+		hash = rules_hash_byte(hash, w->buf[i]);
+		if (w->buf[i] != '/' || !(rules->header.tree_depths >> depth++ & 1))
+			continue;
+		if (rules_find(rules, w->buf, i + 1, hash, &found) && rule_applies(rules, &found)) {
+			*rule = found;
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
+ * the file; *tree tells whether rule then holds the tree that the outermost such
+ * name is in. */
+static int walk_names(const struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
+{
+	struct rules_slot own;
+	struct sys_file file;
+
+	for (;;) {
+		int last;
+		int err;
+
+		while (w->buf[w->rest] == '/')
+			w->rest++;
+		if (!w->buf[w->rest])
+			return 0;
+		last = next_component(w);
+		if (last < 0)
+			return last;
+		if (last && rules_find(rules, w->buf, w->done, rules_hash(w->buf, w->done), &own) &&
+		    rule_applies(rules, &own)) {
+			*rule = own;
+			return 1;
+		}
+		if (last && !*tree && rules->header.tree_depths)
+			*tree = find_tree(rules, w, rule);
+		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
+		if (!err && S_ISLNK(file.mode))
+			err = follow_link(w);
+		if (err)
+			return err;
+		w->mode = file.mode;
+	}
+}
+
+long match_read_head(int dirfd, const char *path, char head[MATCH_HEAD + 1])
+{
+	/* O_NONBLOCK: should it have become a FIFO since, open must not wait. */
+	int fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	long n;
+
+	for (size_t i = 0; i <= MATCH_HEAD; i++)
+		head[i] = '\0';
+	if (fd < 0)
+		return fd;
+	n = sys_pread(fd, head, MATCH_HEAD, 0);
+	sys_close(fd);
+	return n;
+}
+
+char *match_interpreter(char head[MATCH_HEAD + 1])
+{
+	char *start = head + 2;
+	char *end;
+
+	if (head[0] != '#' || head[1] != '!')
+		return NULL;
+	while (*start == ' ' || *start == '\t')
+		start++;
+	for (end = start; *end && *end != ' ' && *end != '\t' && *end != '\n'; end++)
+		;
+	*end = '\0';
+	return end > start ? start : NULL;
+}
+
+/* Starts the walk anew at the interpreter of the script it has come to. Returns
+ * 1, 0 where the file is no script, or -errno. */
+static int go_to_interpreter(struct walk *w)
+{
+	char head[MATCH_HEAD + 1];
+	const char *interpreter;
+	int err;
+
+	if (!S_ISREG(w->mode) || match_read_head(AT_FDCWD, w->buf, head) <= 0)
+		return 0;
+	interpreter = match_interpreter(head);
+	if (!interpreter)
+		return 0;
+	err = start(w, AT_FDCWD, interpreter);
+	return err ? err : 1;
+}
+
+int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+		  struct rules_slot *rule)
+{
+	struct walk w;
+	int ret;
+
+	w.links = 0;
+	w.mode = 0;
+	ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(&w, dirfd) : start(&w, dirfd, path);
+	for (unsigned depth = 0; !ret; depth++) {
+		bool tree = false;
+
+		ret = walk_names(rules, &w, rule, &tree);
+		if (ret > 0 || (tree && !ret))
+			return 1;
+		if (ret < 0 || !scripts || depth == SCRIPTS_MAX)
+			break;
+		ret = go_to_interpreter(&w);
+		if (ret <= 0)
+			break;
+		ret = 0;
+	}
+	return ret;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Which rule a program falls under: the one piece of code that the shim, the
+ * helper and `netshim which` share, so that they cannot disagree.
+ *
+ * A program is known by the names that lead to it. Its path is made absolute
+ * and free of symlinks in its directories; if the last name is itself a symlink,
+ * that name counts, and so does every further one up to the file. The first
+ * name with a rule of its own wins; then the longest tree; then, for a script,
+ * the same for its interpreter. Names are used and not inodes because a package
+ * upgrade replaces the inode under a name without asking anybody.
+ *
+ * All functions are async-signal-safe, leave errno alone and need about 4.5 KiB
+ * of stack. */
+
+#ifndef NETSHIM_MATCH_H
+#define NETSHIM_MATCH_H
+
+#include "conf/rules.h"
+
+/* Finds the rule for the program that execveat(dirfd, path, ..., flags) would
+ * start. path must be readable memory. scripts says whether to look into the
+ * file for an interpreter. Rules that are for other users do not count.
+ * Returns 1 and fills in rule, 0 where there is none, or -errno where the path
+ * leads nowhere. */
+int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+		  struct rules_slot *rule);
+
+/* The kernel looks at as much of a file to tell what it is. */
+#define MATCH_HEAD 256
+
+/* Reads the head of the regular file at path; returns its length or -errno. The
+ * rest of head is zeros. */
+long match_read_head(int dirfd, const char *path, char head[MATCH_HEAD + 1]);
+
+/* Returns the interpreter that a script's head names, terminated in place, or
+ * NULL where it is no script. */
+char *match_interpreter(char head[MATCH_HEAD + 1]);
+
+#endif

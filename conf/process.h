@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the calling process is to netshim. */
+
+#ifndef NETSHIM_PROCESS_H
+#define NETSHIM_PROCESS_H
+
+#include "conf/rules.h"
+
+enum place {
+	PLACE_UNKNOWN, /* no /proc, or one that cannot be made sense of */
+	PLACE_ROOT,    /* in no class */
+	PLACE_CLASS,   /* in one of netshim's */
+	PLACE_OTHER,   /* in another tool's net_cls group */
+};
+
+struct membership {
+	enum place place;
+	bool locked;
+	char class[CLASS_NAME_MAX + 1]; /* where place is PLACE_CLASS */
+};
+
+/* Tells where the calling thread is in the net_cls hierarchy; it is the thread
+ * and not the process that execve carries on, and that `tasks` moves.
+ * Async-signal-safe; needs about 4 KiB of stack. */
+void process_membership(struct membership *membership);
+
+/* Tells whether a debugger or tracer is attached to the calling thread.
+ * Async-signal-safe. */
+bool process_traced(void);
+
+/* Tells whether the calling process has ambient capabilities, which executing
+ * any program with file capabilities would take from it. Async-signal-safe. */
+bool process_has_ambient(void);
+
+/* Sends one warning to the system log (/dev/log) as an unprivileged process may:
+ * "PROGRAM: started unclassified (class CLASS): WHY". Nothing is said where
+ * there is no log. Async-signal-safe. */
+void process_log_unclassified(const char *program, const char *class, const char *why);
+
+#endif

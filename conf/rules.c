@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The bounded reader of the rules file and the request: see rules.h. */
+
+#include "conf/rules.h"
+
+#include "conf/sys.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+uint64_t rules_hash(const char *path, size_t size)
+{
+	uint64_t hash = RULES_HASH_START;
+
+	for (size_t i = 0; i < size; i++)
+		hash = rules_hash_byte(hash, path[i]);
+	return hash;
+}
+
+uint64_t rules_header_checksum(const struct rules_header *header)
+{
+	return rules_hash((const char *)header, offsetof(struct rules_header, checksum));
+}
+
+/* Tells whether count elements of that size from offset on lie in the file. */
+static bool array_fits(const struct rules_header *h, uint64_t offset, uint64_t count, uint64_t size)
+{
+	return offset <= h->file_size && count <= (h->file_size - offset) / size;
+}
+
+static bool header_valid(const struct rules_header *h)
+{
+	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && h->checksum == rules_header_checksum(h) &&
+	       h->slot_count && !(h->slot_count & (h->slot_count - 1)) &&
+	       array_fits(h, h->slots, h->slot_count, sizeof(struct rules_slot)) &&
+	       array_fits(h, h->classes, h->class_count, sizeof(struct rules_class)) &&
+	       array_fits(h, h->users, h->user_count, sizeof(struct rules_user)) &&
+	       array_fits(h, h->strings, h->strings_size, 1);
+}
+
+/* The file itself, not only its folder, has to be root's: the helper acts on
+ * what it says. */
+static int check_trusted(const struct rules *rules)
+{
+	struct sys_file file;
+	int err = sys_stat(rules->fd, "", AT_EMPTY_PATH, &file);
+
+	if (err)
+		return err;
+	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
+		return -EACCES;
+	return file.size == rules->header.file_size ? 0 : -EINVAL;
+}
+
+int rules_open(struct rules *rules, bool trusted)
+{
+	int err = 0;
+
+	rules->fd = sys_openat(AT_FDCWD, RULES_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	if (rules->fd < 0)
+		return rules->fd;
+	if (sys_pread(rules->fd, &rules->header, sizeof(rules->header), 0) != sizeof(rules->header) ||
+	    !header_valid(&rules->header))
+		err = -EINVAL;
+	else if (trusted)
+		err = check_trusted(rules);
+	if (err)
+		rules_close(rules);
+	return err;
+}
+
+void rules_close(struct rules *rules)
+{
+	sys_close(rules->fd);
+	rules->fd = -1;
+}
+
+/* Compares the string at offset with size bytes, a piece at a time: the shim's
+ * stack may be a few KiB. */
+static bool string_is(const struct rules *rules, uint32_t offset, const char *s, size_t size)
+{
+	const struct rules_header *h = &rules->header;
+	char piece[256];
+
+	if (offset > h->strings_size || size > h->strings_size - offset)
+		return false;
+	for (size_t done = 0; done < size;) {
+		size_t want = size - done < sizeof(piece) ? size - done : sizeof(piece);
+
+		if (sys_pread(rules->fd, piece, want, h->strings + offset + done) != (long)want)
+			return false;
+		for (size_t i = 0; i < want; i++)
+			if (piece[i] != s[done + i])
+				return false;
+		done += want;
+	}
+	return true;
+}
+
+bool rules_string(const struct rules *rules, uint32_t offset, char *buf, size_t size)
+{
+	const struct rules_header *h = &rules->header;
+	long n;
+
+	if (offset >= h->strings_size)
+		return false;
+	if (size > h->strings_size - offset)
+		size = h->strings_size - offset;
+	n = sys_pread(rules->fd, buf, size, h->strings + offset);
+	for (long i = 0; i < n; i++)
+		if (!buf[i])
+			return true;
+	return false;
+}
+
+bool rules_find(const struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *found)
+{
+	const struct rules_header *h = &rules->header;
+	struct rules_slot slots[RULES_PROBES_AT_ONCE];
+	uint64_t index = rules_slot_index(hash, h->slot_count);
+
+	for (unsigned probes = 0; probes < RULES_PROBES_MAX;) {
+		uint64_t left = h->slot_count - index;
+		size_t count = left < RULES_PROBES_AT_ONCE ? left : RULES_PROBES_AT_ONCE;
+		long want = (long)(count * sizeof(slots[0]));
+
+		if (sys_pread(rules->fd, slots, (size_t)want, h->slots + index * sizeof(slots[0])) != want)
+			return false;
+		for (size_t i = 0; i < count; i++, probes++) {
+			if (!slots[i].path)
+				return false;
+			if (slots[i].hash == hash && slots[i].path_size == size &&
+			    string_is(rules, slots[i].path, path, size)) {
+				*found = slots[i];
+				return true;
+			}
+		}
+		index = (index + count) & (h->slot_count - 1);
+	}
+	return false;
+}
+
+bool class_name_valid(const char *name)
+{
+	size_t n = 0;
+
+	for (; name[n]; n++) {
+		char c = name[n];
+
+		if (n == CLASS_NAME_MAX || !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+					     (c >= '0' && c <= '9') || c == '_' || c == '-'))
+			return false;
+	}
+	return n > 0;
+}
+
+bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1])
+{
+	const struct rules_header *h = &rules->header;
+
+	if (index >= h->class_count || sys_pread(rules->fd, class, sizeof(*class),
+						 h->classes + index * sizeof(*class)) != sizeof(*class))
+		return false;
+	return !name || (rules_string(rules, class->name, name, CLASS_NAME_MAX + 1) && class_name_valid(name));
+}
+
+bool rules_class_named(const struct rules *rules, const char *name, uint32_t *index, struct rules_class *class)
+{
+	size_t size = str_len(name) + 1;
+
+	for (*index = 0; rules_class(rules, *index, class, NULL); ++*index)
+		if (string_is(rules, class->name, name, size))
+			return true;
+	return false;
+}
+
+static bool group_listed(uint32_t gid, const uint32_t *groups, long count)
+{
+	for (long i = 0; i < count; i++)
+		if (groups[i] == gid)
+			return true;
+	return false;
+}
+
+static bool caller_in_group(uint32_t gid)
+{
+	uint32_t few[32];
+	uint32_t *groups = few;
+	long count = SYS(SYS_getgroups, 0, 0, 0, 0, 0);
+	size_t size = (size_t)(count < 0 ? 0 : count) * sizeof(*groups);
+	bool listed;
+
+	if ((uint32_t)SYS(SYS_getegid, 0, 0, 0, 0, 0) == gid)
+		return true;
+	if (size > sizeof(few) && !(groups = sys_map(size)))
+		return false;
+	listed = group_listed(gid, groups, SYS(SYS_getgroups, count, groups, 0, 0, 0));
+	if (groups != few)
+		sys_unmap(groups, size);
+	return listed;
+}
+
+bool rules_users_include_caller(const struct rules *rules, const struct rules_users *users)
+{
+	const struct rules_header *h = &rules->header;
+	uint32_t uid = (uint32_t)SYS(SYS_geteuid, 0, 0, 0, 0, 0);
+	struct rules_user user;
+
+	if (!users->count)
+		return true;
+	if (users->first > h->user_count || users->count > h->user_count - users->first)
+		return false;
+	for (uint32_t i = 0; i < users->count; i++) {
+		uint64_t at = h->users + (users->first + (uint64_t)i) * sizeof(user);
+
+		if (sys_pread(rules->fd, &user, sizeof(user), at) != sizeof(user))
+			return false;
+		if (user.is_group ? caller_in_group(user.id) : user.id == uid)
+			return true;
+	}
+	return false;
+}
+
+void request_write(const struct request *r, char buf[REQUEST_MAX])
+{
+	const uint64_t numbers[] = { (uint32_t)r->dirfd,      (uint32_t)r->flags, r->cloexec,
+				     (uint32_t)r->pdeathsig, r->personality,	   r->stack };
+	char *end = buf;
+	char *limit = buf + REQUEST_MAX;
+
+	str_append(&end, limit, REQUEST_NAME REQUEST_VERSION);
+	str_append(&end, limit, r->run ? "run:" : "exec");
+	if (r->run)
+		str_append(&end, limit, r->run);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		str_append(&end, limit, " ");
+		str_append_number(&end, limit, numbers[i]);
+	}
+}
+
+/* Reads "exec" or "run:CLASS" and moves *p to the blank behind it. */
+static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1])
+{
+	const char *rest = str_after(*p, "exec");
+	size_t n = 0;
+
+	name[0] = '\0';
+	if (rest) {
+		*p = rest;
+		return true;
+	}
+	rest = str_after(*p, "run:");
+	if (!rest)
+		return false;
+	for (; *rest && *rest != ' '; rest++) {
+		if (n == CLASS_NAME_MAX)
+			return false;
+		name[n++] = *rest;
+	}
+	name[n] = '\0';
+	*p = rest;
+	return class_name_valid(name);
+}
+
+bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX + 1])
+{
+	const char *p = text ? str_after(text, REQUEST_NAME REQUEST_VERSION) : NULL;
+	uint64_t numbers[6];
+
+	if (!p || !request_verb(&p, name))
+		return false;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (*p++ != ' ' || !str_number(&p, &numbers[i]))
+			return false;
+	if (*p || numbers[0] > UINT32_MAX || numbers[1] > UINT32_MAX || numbers[4] > UINT32_MAX)
+		return false;
+	*r = (struct request){
+		.run = name[0] ? name : NULL,
+		.dirfd = (int)(uint32_t)numbers[0],
+		.flags = (int)(uint32_t)numbers[1],
+		.cloexec = numbers[2] != 0,
+		.pdeathsig = (int)(uint32_t)numbers[3],
+		.personality = (uint32_t)numbers[4],
+		.stack = numbers[5],
+	};
+	return true;
+}
+
+void request_state(struct request *r)
+{
+	uint64_t limit[2] = { 0, 0 };
+
+	r->pdeathsig = 0;
+	SYS(SYS_prctl, PR_GET_PDEATHSIG, &r->pdeathsig, 0, 0, 0);
+	r->personality = (uint32_t)SYS(SYS_personality, 0xffffffff, 0, 0, 0, 0);
+	SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0);
+	r->stack = limit[0];
+}

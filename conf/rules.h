@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The contract between the command, the shim and the helper: where things are,
+ * the compiled rules file and its bounded reader, and the request with which
+ * the shim starts the helper.
+ *
+ * The rules file is written by `netshim up` and `netshim reload` (compile.c) and
+ * replaced by rename, so an open file never changes. Readers trust no offset in
+ * it: whatever it holds, they stay inside it, and they read with pread, never
+ * through a mapping, because a mapped file that is cut short kills its reader
+ * with SIGBUS. Numbers are native-endian: the file never leaves the machine.
+ *
+ *     header | slots | classes | users | strings
+ *
+ * The slots are an open-addressing hash table (linear probing, at most half
+ * full) keyed by canonical path. A path that ends in '/' is a tree. */
+
+#ifndef NETSHIM_RULES_H
+#define NETSHIM_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Set by the Makefile. */
+#ifndef NETSHIM_RUNDIR
+#define NETSHIM_RUNDIR "/run/netshim"
+#endif
+#ifndef NETSHIM_HELPER
+#define NETSHIM_HELPER "/usr/local/libexec/netshim-helper"
+#endif
+#ifndef NETSHIM_GROUP
+#define NETSHIM_GROUP "netshim"
+#endif
+#define RULES_PATH NETSHIM_RUNDIR "/rules"
+
+#define RULES_MAGIC UINT64_C(0x314d4948535445e4)
+#define RULES_VERSION 1
+
+#define CLASS_NAME_MAX 64
+#define RULE_PATH_MAX 4096
+#define RULES_PROBES_MAX 4096
+#define RULES_PROBES_AT_ONCE 4
+
+/* Exit codes of the helper and of `netshim run`, as env(1) and timeout(1) have
+ * them. */
+enum { EXIT_REFUSED = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+struct rules_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t class_count;
+	uint64_t file_size;
+	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes */
+	uint64_t slot_count;  /* a power of two */
+	uint64_t slots;       /* offsets from the start of the file */
+	uint64_t classes;
+	uint64_t users;
+	uint64_t user_count;
+	uint64_t strings;
+	uint64_t strings_size;
+	uint32_t hierarchy;   /* string: where the net_cls hierarchy is mounted */
+	uint32_t rule_count;
+	uint64_t checksum;    /* of the header before this field */
+};
+
+/* A list of users: count entries from the users array. An empty list is
+ * everybody. */
+struct rules_users {
+	uint32_t first;
+	uint32_t count;
+};
+
+struct rules_user {
+	uint32_t id;
+	uint32_t is_group;
+};
+
+#define RULES_CLASS_NONE UINT32_MAX /* the rule says `class = none` */
+
+/* One rule. path == 0 marks a free slot (offset 0 of the strings is "").
+ * Strings are offsets into the strings, terminated there. */
+struct rules_slot {
+	uint64_t hash;
+	uint32_t path;
+	uint32_t path_size; /* bytes, without the terminator */
+	uint32_t class_index;
+	struct rules_users users;
+	uint32_t written; /* string: the path as the configuration has it */
+	uint32_t file;    /* string: the configuration file */
+	uint32_t line;
+};
+
+enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2 };
+
+struct rules_class {
+	uint32_t name;
+	uint32_t classid;
+	uint32_t flags;
+	struct rules_users users;
+};
+
+/* An open rules file. */
+struct rules {
+	int fd;
+	struct rules_header header;
+};
+
+/* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where
+ * there is none (netshim is down), -EINVAL where it is not a rules file of this
+ * version, -EACCES where trusted is asked for and the file is not root's alone.
+ * Whoever opens it with trusted unset must act for nobody but itself.
+ *
+ * All functions here are async-signal-safe and leave errno alone. */
+int rules_open(struct rules *rules, bool trusted);
+void rules_close(struct rules *rules);
+
+/* The hash of the rules file, for one byte after another. */
+#define RULES_HASH_START UINT64_C(0xcbf29ce484222325)
+static inline uint64_t rules_hash_byte(uint64_t hash, char byte)
+{
+	return (hash ^ (unsigned char)byte) * UINT64_C(0x100000001b3);
+}
+
+uint64_t rules_hash(const char *path, size_t size);
+
+/* Where in the table a hash belongs. FNV's low bits alone are weak for keys
+ * that differ in their last byte. */
+static inline uint64_t rules_slot_index(uint64_t hash, uint64_t slot_count)
+{
+	return (hash ^ (hash >> 32)) & (slot_count - 1);
+}
+
+uint64_t rules_header_checksum(const struct rules_header *header);
+
+/* Finds the rule whose canonical path is exactly these size bytes. */
+bool rules_find(const struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *slot);
+
+/* Reads one class; name, where not NULL, receives its name. false where there
+ * is none of that number or its name is not a class name. */
+bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
+
+/* Finds a class by its name. */
+bool rules_class_named(const struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);
+
+/* Copies a string out of the file; false where it does not fit or does not end
+ * there. */
+bool rules_string(const struct rules *rules, uint32_t offset, char *buf, size_t size);
+
+/* Tells whether the calling process (effective user, all its groups) is on the
+ * list. */
+bool rules_users_include_caller(const struct rules *rules, const struct rules_users *users);
+
+/* A class name: [A-Za-z0-9_-]{1,64}. */
+bool class_name_valid(const char *name);
+
+/* The request. The helper gets the target's own argv; its environment is the
+ * target's with two strings before it:
+ *
+ *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <personality> <stack>
+ *     <the path exactly as the caller gave it>
+ *
+ * The verb is "exec", or "run:CLASS" from `netshim run`. All else are decimal:
+ * dirfd and flags are execveat's (dirfd AT_FDCWD is written 4294967196), cloexec
+ * says that dirfd was close-on-exec, and the last three are what a
+ * set-capability exec takes from a process and the helper gives back: the parent
+ * death signal, the personality, the soft RLIMIT_STACK. Nothing in it is
+ * trusted: each is something the caller could do to itself. */
+#define REQUEST_NAME "NETSHIM_REQUEST="
+#define REQUEST_VERSION "1 "
+#define REQUEST_STRINGS 2
+#define REQUEST_MAX 256
+
+struct request {
+	const char *run; /* the class of `netshim run`, or NULL */
+	int dirfd;
+	int flags;
+	bool cloexec;
+	int pdeathsig;
+	uint32_t personality;
+	uint64_t stack;
+};
+
+/* Writes a request into buf (it always fits), or reads one back; false where it
+ * is none. request_read copies the class name of a `run:` into name. */
+void request_write(const struct request *request, char buf[REQUEST_MAX]);
+bool request_read(struct request *request, const char *text, char name[CLASS_NAME_MAX + 1]);
+
+/* Fills in dirfd-independent state of the calling process: parent death signal,
+ * personality, stack limit. */
+void request_state(struct request *request);
+
+/* What the helper adds to the environment of a program that it starts
+ * unclassified (on-error = allow), followed by the process id: the shim in that
+ * program takes it out and does not ask the helper again. */
+#define UNCLASSIFIED_NAME "NETSHIM_UNCLASSIFIED="
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Raw system calls and the few string functions that the shim and the helper
+ * need. The helper has no libc (libc start-up alone costs more than the rest of
+ * it), and the shim must not go through one: it runs in vfork children and
+ * signal handlers, where errno and other preloads' wrappers are not its to use.
+ *
+ * Every function is async-signal-safe and leaves errno alone. System calls
+ * return what the kernel returns: -errno on failure. */
+
+#ifndef NETSHIM_SYS_H
+#define NETSHIM_SYS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#elif defined(__aarch64__)
+
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long x8 __asm__("x8") = nr;
+	register long x0 __asm__("x0") = a;
+	register long x1 __asm__("x1") = b;
+	register long x2 __asm__("x2") = c;
+	register long x3 __asm__("x3") = d;
+	register long x4 __asm__("x4") = e;
+	register long x5 __asm__("x5") = f;
+
+	__asm__ volatile("svc 0"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+			 : "memory");
+	return x0;
+}
+
+#else
+#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in helper/start.h"
+#endif
+
+#define SYS(nr, a, b, c, d, e) sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
+
+/* What netshim asks about a file. */
+struct sys_file {
+	uint32_t mode;
+	uint32_t uid;
+	uint64_t size;
+	uint64_t device;
+	uint64_t inode;
+};
+
+/* newfstatat, as the dynamic loader uses it: a seccomp filter that lets a
+ * program start lets this call through. The kernel's layout of struct stat on
+ * 64-bit machines is libc's, in glibc and in musl. */
+static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
+{
+	struct stat st;
+	int err = (int)SYS(SYS_newfstatat, dirfd, path, &st, flags, 0);
+
+	if (err)
+		return err;
+	*file = (struct sys_file){
+		.mode = st.st_mode,
+		.uid = st.st_uid,
+		.size = (uint64_t)st.st_size,
+		.device = st.st_dev,
+		.inode = st.st_ino,
+	};
+	return 0;
+}
+
+static inline int sys_openat(int dirfd, const char *path, int flags)
+{
+	return (int)SYS(SYS_openat, dirfd, path, flags, 0, 0);
+}
+
+static inline void sys_close(int fd)
+{
+	SYS(SYS_close, fd, 0, 0, 0, 0);
+}
+
+static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
+{
+	return SYS(SYS_pread64, fd, buf, size, offset, 0);
+}
+
+static inline long sys_read(int fd, void *buf, size_t size)
+{
+	return SYS(SYS_read, fd, buf, size, 0, 0);
+}
+
+static inline long sys_write(int fd, const void *buf, size_t size)
+{
+	return SYS(SYS_write, fd, buf, size, 0, 0);
+}
+
+static inline long sys_readlink(const char *path, char *buf, size_t size)
+{
+	return SYS(SYS_readlinkat, AT_FDCWD, path, buf, size, 0);
+}
+
+static inline int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
+{
+	return (int)SYS(SYS_execveat, dirfd, path, argv, envp, flags);
+}
+
+static inline int sys_execve(const char *path, char *const argv[], char *const envp[])
+{
+	return (int)SYS(SYS_execve, path, argv, envp, 0, 0);
+}
+
+/* Memory of its own for what may be too large for the caller's stack; NULL where
+ * there is none. */
+static inline void *sys_map(size_t size)
+{
+	long ret = sys6(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return ret < 0 && ret > -4096 ? NULL : (void *)ret;
+}
+
+static inline void sys_unmap(void *map, size_t size)
+{
+	SYS(SYS_munmap, map, size, 0, 0, 0);
+}
+
+/* Reads a small file whole. Returns its length, or -errno; a file that does not
+ * fit is cut. buf is always terminated. */
+static inline long sys_read_file(const char *path, char *buf, size_t size)
+{
+	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	size_t len = 0;
+	long n = 0;
+
+	buf[0] = '\0';
+	if (fd < 0)
+		return fd;
+	while (len + 1 < size && (n = sys_read(fd, buf + len, size - 1 - len)) > 0)
+		len += (size_t)n;
+	buf[len] = '\0';
+	sys_close(fd);
+	return n < 0 ? n : (long)len;
+}
+
+static inline size_t str_len(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+static inline bool str_equal(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
+/* Returns what follows prefix in s, or NULL where s does not start with it. */
+static inline const char *str_after(const char *s, const char *prefix)
+{
+	while (*prefix)
+		if (*s++ != *prefix++)
+			return NULL;
+	return s;
+}
+
+/* Appends s to the terminated string that ends at *end, never past limit.
+ * What does not fit is cut. */
+static inline void str_append(char **end, const char *limit, const char *s)
+{
+	while (*s && *end + 1 < limit)
+		*(*end)++ = *s++;
+	**end = '\0';
+}
+
+static inline void str_append_number(char **end, const char *limit, uint64_t n)
+{
+	char digits[24];
+	char *p = digits + sizeof(digits) - 1;
+
+	*p = '\0';
+	do
+		*--p = (char)('0' + n % 10);
+	while (n /= 10);
+	str_append(end, limit, p);
+}
+
+/* A path may hold a newline or a terminal's control codes: neither goes into a
+ * message. */
+static inline void str_printable(char *s)
+{
+	for (; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 127)
+			*s = '?';
+}
+
+/* Reads a decimal number and moves *s past it. false where there is none or it
+ * is too large. */
+static inline bool str_number(const char **s, uint64_t *n)
+{
+	const char *p = *s;
+
+	*n = 0;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (*n > (UINT64_MAX - 9) / 10)
+			return false;
+		*n = *n * 10 + (uint64_t)(*p - '0');
+	}
+	if (p == *s)
+		return false;
+	*s = p;
+	return true;
+}
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* From a program that is about to be started to the way it is started. */
+
+#ifndef NETSHIM_ROUTE_H
+#define NETSHIM_ROUTE_H
+
+#include "conf/rules.h"
+
+/* A program as execveat names it. */
+struct program {
+	int dirfd;
+	const char *path;
+	int flags;
+	char *const *argv;
+	char *const *envp;
+};
+
+struct route {
+	struct request request;
+	bool allow; /* on-error = allow */
+	char class[CLASS_NAME_MAX + 1];
+};
+
+/* Tells how to start a program. Returns 0 where it is to be executed as it is, 1
+ * where the helper must be executed in its place, -errno where starting it must
+ * fail with that. Any pointer in program may be bad; where it matters, the
+ * kernel's own answer (-EFAULT) comes back.
+ *
+ * All functions here are async-signal-safe, work in a vfork child, leave errno,
+ * memory and descriptors alone, and need less than 6 KiB of stack. */
+int route_program(const struct program *program, struct route *route);
+
+/* Executes the helper in the calling process. Returns only where that failed: 0
+ * where the program may be started unclassified, -errno where it may not. */
+int route_exec(const struct program *program, const struct route *route);
+
+/* The two steps in one: returns 0 where the caller is to execute the program as
+ * it is, -errno where it must fail. */
+int route(const struct program *program);
+
+/* How many environment pointers the helper's environment has, with the NULL. */
+size_t route_env_count(char *const *envp);
+
+/* Fills env (of that many) with the helper's environment; text must live as long. */
+void route_env(const struct program *program, const struct route *route, char text[REQUEST_MAX], const char **env);
+
+/* What is to be done when the helper could not be executed: as route_exec. */
+int route_failed(const struct program *program, const struct route *route);
+
+#endif

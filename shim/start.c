@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The check at start. A program whose launcher had no shim in it (the shell that
+ * exported LD_PRELOAD, a static or Go program, a raw system call) comes up
+ * unclassified; before its own code runs, it puts itself right. */
+
+#include "conf/match.h"
+#include "conf/process.h"
+#include "conf/sys.h"
+#include "shim/next.h"
+#include "shim/route.h"
+
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#define ARGS_MAX (1L << 24)
+
+/* glibc passes constructors argc, argv and envp; musl passes nothing. There the
+ * arguments lie before the environment where the kernel put both: going back
+ * from it, argc is the first word that equals the number of words passed. */
+static char **arguments(char **argv)
+{
+	uintptr_t *env = (uintptr_t *)(void *)environ;
+	uintptr_t top = getauxval(AT_EXECFN);
+
+	if (next_is_glibc())
+		return argv;
+	/* Not on the stack: somebody's constructor has replaced the environment. */
+	if ((uintptr_t)env > top || top - (uintptr_t)env > (uintptr_t)ARGS_MAX * 8 || env[-1])
+		return NULL;
+	for (uintptr_t n = 0; n < ARGS_MAX; n++)
+		if (env[-2 - (long)n] == n)
+			return (char **)(env - 1 - n);
+	return NULL;
+}
+
+/* For a script, the kernel has put the interpreter and its argument before the
+ * script's path. Returns where the script's own arguments start, or argv. */
+static char **script_arguments(char **argv, const char *execfn)
+{
+	if (!argv || !argv[0])
+		return argv;
+	for (char **arg = argv + 1; *arg && arg <= argv + 10; arg++)
+		if (str_equal(*arg, execfn))
+			return arg;
+	return argv;
+}
+
+/* Takes the helper's mark for this process out of the environment. */
+static bool take_mark(void)
+{
+	const char *value = NULL;
+	uint64_t pid = 0;
+	char **last = environ;
+
+	if (!last || !*last)
+		return false;
+	while (last[1])
+		last++;
+	value = str_after(*last, UNCLASSIFIED_NAME);
+	if (!value || !str_number(&value, &pid) || pid != (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0))
+		return false;
+	*last = NULL;
+	return true;
+}
+
+/* Tells whether the program is in no class and should be in one. */
+static bool must_be_classified(const char *execfn, bool script, struct route *route)
+{
+	struct membership now;
+	struct rules rules;
+	struct rules_slot rule;
+	struct rules_class class;
+	bool found;
+
+	if (rules_open(&rules, false))
+		return false;
+	found = match_program(&rules, AT_FDCWD, execfn, 0, script, &rule) > 0 &&
+		rule.class_index != RULES_CLASS_NONE &&
+		rules_class(&rules, rule.class_index, &class, route->class);
+	rules_close(&rules);
+	if (!found)
+		return false;
+	route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
+	process_membership(&now);
+	return now.place == PLACE_ROOT && !take_mark();
+}
+
+__attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
+{
+	const char *execfn = (const char *)getauxval(AT_EXECFN);
+	struct route route = { .request = { .dirfd = AT_FDCWD } };
+	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
+	char **own;
+
+	(void)argc;
+	(void)envp;
+	/* A program with privilege the caller has not must not be sent through a
+	 * path that the caller can change meanwhile. */
+	if (getauxval(AT_SECURE) || !execfn)
+		return;
+	own = arguments(argv);
+	program.argv = script_arguments(own, execfn);
+	if (!must_be_classified(execfn, program.argv != own, &route) || !own)
+		return;
+	program.envp = environ;
+	request_state(&route.request);
+	/* What the class's on-error says about a process that cannot be classified
+	 * is the helper's to carry out: it can say why. */
+	if (route_exec(&program, &route))
+		SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
+}

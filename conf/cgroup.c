@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The net_cls hierarchy: see cgroup.h. */
+
+#include "conf/cgroup.h"
+
+#include "conf/alloc.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OWN_MOUNT NETSHIM_RUNDIR "/net_cls"
+/* Each round moves all that is there; only programs that fork meanwhile make a
+ * further one necessary. */
+#define REMOVE_ROUNDS 1000
+
+static char *find_mount(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	const struct mntent *entry;
+	char *found = NULL;
+
+	while (mounts && !found && (entry = getmntent(mounts)))
+		if (!strcmp(entry->mnt_type, "cgroup") && hasmntopt(entry, "net_cls"))
+			found = copied(entry->mnt_dir);
+	if (mounts)
+		endmntent(mounts);
+	return found;
+}
+
+char *cgroup_hierarchy(bool mount_it, bool *mounted)
+{
+	char *found = find_mount();
+
+	if (mounted)
+		*mounted = false;
+	if (found || !mount_it)
+		return found;
+	/* Not under /sys/fs/cgroup, where systemd and container managers would take
+	 * a version-1 mount for theirs. */
+	if (mkdir(OWN_MOUNT, 0755) && errno != EEXIST) {
+		warn("cannot make %s", OWN_MOUNT);
+		return NULL;
+	}
+	/* Where another tool has mounted it together with net_prio, out of sight,
+	 * only that combination can be mounted again. */
+	if (mount("net_cls", OWN_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls") &&
+	    mount("net_cls", OWN_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls,net_prio")) {
+		warn("cannot mount the net_cls hierarchy at %s (the kernel needs CONFIG_CGROUP_NET_CLASSID, and "
+		     "cgroup_no_v1 must not disable it)",
+		     OWN_MOUNT);
+		rmdir(OWN_MOUNT);
+		return NULL;
+	}
+	if (mounted)
+		*mounted = true;
+	return copied(OWN_MOUNT);
+}
+
+void cgroup_unmount(void)
+{
+	/* EINVAL: it was another mount that was in use. */
+	if (umount2(OWN_MOUNT, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
+		warn("cannot unmount %s", OWN_MOUNT);
+	rmdir(OWN_MOUNT);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+static bool make_group(const char *path, uint32_t classid)
+{
+	char *file = printed("%s/net_cls.classid", path);
+	char *text = printed("%u", classid);
+	bool ok = (!mkdir(path, 0755) || errno == EEXIST) && (!classid || write_text(file, text));
+
+	if (!ok)
+		warn("cannot make the control group %s", path);
+	free(file);
+	free(text);
+	return ok;
+}
+
+bool cgroup_make(const char *hierarchy, const struct ruleset *set)
+{
+	char *group = printed("%s/" NETSHIM_GROUP, hierarchy);
+	bool ok = make_group(group, 0);
+
+	for (size_t i = 0; ok && i < set->class_count; i++) {
+		char *path = printed("%s/%s", group, set->classes[i].name);
+		char *locked = printed("%s/locked", path);
+
+		ok = make_group(path, set->classes[i].classid) && make_group(locked, set->classes[i].classid);
+		free(path);
+		free(locked);
+	}
+	free(group);
+	return ok;
+}
+
+/* Calls visit for each process or thread id in a file of a group. */
+static size_t each_id(const char *group, const char *name, void (*visit)(const char *id, const void *with),
+		      const void *with)
+{
+	char *path = printed("%s/%s", group, name);
+	FILE *file = fopen(path, "re");
+	char id[32];
+	size_t count = 0;
+
+	for (; file && fscanf(file, "%31s", id) == 1; count++)
+		if (visit)
+			visit(id, with);
+	if (file)
+		fclose(file);
+	free(path);
+	return count;
+}
+
+/* A process that has ended meanwhile cannot be moved and need not be. */
+static void move_to(const char *id, const void *tasks)
+{
+	write_text(tasks, id);
+}
+
+static bool remove_group(const char *hierarchy, const char *group)
+{
+	char *tasks = printed("%s/tasks", hierarchy);
+	bool gone = false;
+
+	for (unsigned round = 0; !gone && round < REMOVE_ROUNDS; round++) {
+		each_id(group, "tasks", move_to, tasks);
+		gone = !rmdir(group) || errno == ENOENT;
+	}
+	if (!gone)
+		warn("cannot remove the control group %s", group);
+	free(tasks);
+	return gone;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static const char **class_names(const struct ruleset *set)
+{
+	const char **names = zalloc((set->class_count + 1) * sizeof(*names));
+
+	for (size_t i = 0; i < set->class_count; i++)
+		names[i] = set->classes[i].name;
+	qsort(names, set->class_count, sizeof(*names), compare_names);
+	return names;
+}
+
+bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
+{
+	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
+	const char **keep = set ? class_names(set) : NULL;
+	DIR *dir = opendir(top);
+	const struct dirent *entry;
+	bool ok = true;
+
+	while (dir && (entry = readdir(dir))) {
+		const char *name = entry->d_name;
+		char *group = printed("%s/%s", top, name);
+		char *locked = printed("%s/locked", group);
+
+		if (entry->d_type == DT_DIR && class_name_valid(name) &&
+		    !(keep && bsearch(&name, keep, set->class_count, sizeof(*keep), compare_names)))
+			ok = remove_group(hierarchy, locked) && remove_group(hierarchy, group) && ok;
+		free(group);
+		free(locked);
+	}
+	if (dir)
+		closedir(dir);
+	if (!set)
+		ok = remove_group(hierarchy, top) && ok;
+	free(keep);
+	free(top);
+	return ok;
+}
+
+size_t cgroup_process_count(const char *hierarchy, const char *class)
+{
+	char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, class);
+	char *locked = printed("%s/locked", group);
+	size_t count = each_id(group, "cgroup.procs", NULL, NULL) + each_id(locked, "cgroup.procs", NULL, NULL);
+
+	free(group);
+	free(locked);
+	return count;
+}

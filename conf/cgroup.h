@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The net_cls hierarchy: where it is, the classes' groups in it, who is in them.
+ * Failures are told on stderr. */
+
+#ifndef NETSHIM_CGROUP_H
+#define NETSHIM_CGROUP_H
+
+#include "conf/ruleset.h"
+
+/* Returns where the hierarchy is mounted (allocated), or NULL. Where it is not
+ * mounted and mount_it is set, mounts it at NETSHIM_RUNDIR/net_cls and sets
+ * *mounted. */
+char *cgroup_hierarchy(bool mount_it, bool *mounted);
+void cgroup_unmount(void);
+
+/* Makes the groups of all classes and sets their classids. */
+bool cgroup_make(const char *hierarchy, const struct ruleset *set);
+
+/* Moves the processes of every group of netshim's whose class is not in set to
+ * the root group and removes those groups; with set NULL, all and netshim's own
+ * group. */
+bool cgroup_remove(const char *hierarchy, const struct ruleset *set);
+
+/* How many processes are in a class. */
+size_t cgroup_process_count(const char *hierarchy, const char *class);
+
+#endif

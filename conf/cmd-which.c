@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim which: the class that a program started by this user would get, and
+ * why. It asks the same code as the shim and the helper do. */
+
+#include "conf/alloc.h"
+#include "conf/match.h"
+#include "conf/netshim.h"
+#include "conf/search.h"
+#include "conf/sys.h"
+
+/* Prints one program's line. Returns whether it has a class. */
+static bool explain(const struct rules *rules, const char *program)
+{
+	const char *path = search_command(program);
+	char written[RULE_PATH_MAX];
+	char file[RULE_PATH_MAX];
+	char class[CLASS_NAME_MAX + 1] = "none";
+	struct rules_class record;
+	struct rules_slot rule;
+	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule) : -ENOENT;
+
+	if (found < 0) {
+		printf("%s: no class: %s\n", program, path ? strerror(-found) : "there is no such command on PATH");
+		return false;
+	}
+	if (!found) {
+		printf("%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter\n", path);
+		return false;
+	}
+	if (!rules_string(rules, rule.written, written, sizeof(written)) ||
+	    !rules_string(rules, rule.file, file, sizeof(file)) ||
+	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
+		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
+	printf("%s: class %s, by rule '%s' at %s:%u\n", path, class, written, file, rule.line);
+	if (rule.class_index == RULES_CLASS_NONE)
+		return false;
+	if (!rules_users_include_caller(rules, &record.users))
+		printf("%s: but this user is not among the users of class %s, so it is %s\n", path, class,
+		       record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");
+	return true;
+}
+
+int cmd_which(const struct command *command)
+{
+	struct rules rules;
+	bool all = true;
+
+	if (rules_open(&rules, false)) {
+		printf("no class for anything: netshim is not up\n");
+		return EXIT_FAILURE;
+	}
+	for (int i = 0; i < command->argc; i++)
+		all = explain(&rules, command->argv[i]) && all;
+	rules_close(&rules);
+	return all ? EXIT_SUCCESS : EXIT_FAILURE;
+}

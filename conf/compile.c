@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* From a ruleset to the rules file that the shim and the helper read. */
+
+#include "conf/alloc.h"
+#include "conf/ruleset.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The canonical form of a directory that may not exist yet: as far as it does,
+ * without symlinks. Allocated, without a trailing slash ("" is the root). */
+static char *canonical_directory(const char *path)
+{
+	char *real = realpath(path, NULL);
+	char *above = copied(path);
+	char *slash;
+	char *joined;
+
+	if (real) {
+		free(above);
+		if (!strcmp(real, "/"))
+			*real = '\0';
+		return real;
+	}
+	while (*above && above[strlen(above) - 1] == '/')
+		above[strlen(above) - 1] = '\0';
+	slash = strrchr(above, '/');
+	if (!slash)
+		return above;
+	*slash = '\0';
+	real = canonical_directory(slash == above ? "/" : above);
+	joined = !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") || !slash[1] ? copied(real) :
+										      printed("%s/%s", real, slash + 1);
+	free(real);
+	free(above);
+	return joined;
+}
+
+/* What a program is looked up by: its directory without symlinks, and its name;
+ * for a tree, the directory and a slash. Many rules share a directory, so the
+ * last one is remembered. */
+static char *canonical_name(const char *path)
+{
+	static char *last_directory;
+	static char *last_canonical;
+	const char *slash = strrchr(path, '/');
+	char *directory = strndup(path, (size_t)(slash - path) + 1);
+
+	if (!directory)
+		err(EXIT_FAILURE, "out of memory");
+	if (!last_directory || strcmp(directory, last_directory)) {
+		free(last_directory);
+		free(last_canonical);
+		last_directory = directory;
+		last_canonical = canonical_directory(directory);
+	} else {
+		free(directory);
+	}
+	return printed("%s/%s", last_canonical, slash + 1);
+}
+
+static int by_canonical(const void *a, const void *b)
+{
+	const struct app *x = *(const struct app *const *)a;
+	const struct app *y = *(const struct app *const *)b;
+	int order = strcmp(x->canonical, y->canonical);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool same_users(const struct user_list *a, const struct user_list *b)
+{
+	return a->count == b->count && (!a->count || !memcmp(a->users, b->users, a->count * sizeof(*a->users)));
+}
+
+static const char *class_name(const struct ruleset *set, const struct app *app)
+{
+	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
+}
+
+void compile_names(struct ruleset *set)
+{
+	struct app **list = zalloc((set->app_count + 1) * sizeof(struct app *));
+	const struct app *first = NULL;
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		set->apps[i].canonical = canonical_name(set->apps[i].path);
+		if (strlen(set->apps[i].canonical) >= RULE_PATH_MAX)
+			ruleset_problem(set, set->apps[i].at, "path '%s' is too long", set->apps[i].path);
+		list[i] = &set->apps[i];
+	}
+	qsort(list, set->app_count, sizeof(struct app *), by_canonical);
+	for (size_t i = 0; i < set->app_count; i++) {
+		const struct app *app = list[i];
+
+		if (!first || strcmp(first->canonical, app->canonical)) {
+			first = app;
+			continue;
+		}
+		if (first->class_index != app->class_index)
+			ruleset_problem(set, app->at,
+					"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
+					app->path, class_name(set, app), first->path, class_name(set, first),
+					first->at.file, first->at.line);
+		else if (!same_users(&first->users, &app->users))
+			ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make it one rule for all",
+					app->path, first->at.file, first->at.line);
+	}
+	free(list);
+}
+
+/* The parts of the file while they are put together. */
+struct parts {
+	struct rules_header header;
+	struct rules_slot *slots;
+	struct rules_class *classes;
+	struct rules_user *users;
+	size_t user_count;
+	char *strings;
+	size_t strings_size;
+	size_t strings_room;
+};
+
+static uint32_t add_string(struct parts *p, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	size_t at = p->strings_size;
+
+	if (p->strings_room - at < size) {
+		p->strings_room = 2 * p->strings_room + size;
+		p->strings = realloc(p->strings, p->strings_room);
+		if (!p->strings)
+			err(EXIT_FAILURE, "out of memory");
+	}
+	memcpy(p->strings + at, text, size);
+	p->strings_size += size;
+	if (p->strings_size > UINT32_MAX)
+		errx(EXIT_FAILURE, "the configuration is too large: its paths exceed 4 GiB");
+	return (uint32_t)at;
+}
+
+/* File names repeat from rule to rule. */
+static uint32_t add_file_name(struct parts *p, const char *file)
+{
+	static const char *last;
+	static uint32_t last_at;
+	static const struct parts *last_parts;
+
+	if (last != file || last_parts != p)
+		last_at = add_string(p, file);
+	last = file;
+	last_parts = p;
+	return last_at;
+}
+
+static struct rules_users add_users(struct parts *p, const struct user_list *list)
+{
+	struct rules_users users = { (uint32_t)p->user_count, (uint32_t)list->count };
+
+	for (size_t i = 0; i < list->count; i++) {
+		p->users = grown(p->users, p->user_count, sizeof(*p->users));
+		p->users[p->user_count++] = list->users[i];
+	}
+	return users;
+}
+
+static void add_class(struct parts *p, const struct class *class, struct rules_class *record)
+{
+	*record = (struct rules_class){
+		.name = add_string(p, class->name),
+		.classid = class->classid,
+		.flags = (class->lock ? CLASS_LOCK : 0u) | (class->on_error_allow ? CLASS_ON_ERROR_ALLOW : 0u),
+		.users = add_users(p, &class->users),
+	};
+}
+
+static unsigned slashes(const char *path)
+{
+	unsigned count = 0;
+
+	for (; *path; path++)
+		count += *path == '/';
+	return count;
+}
+
+static void add_app(struct parts *p, const struct app *app)
+{
+	struct rules_header *h = &p->header;
+	size_t size = strlen(app->canonical);
+	uint64_t hash = rules_hash(app->canonical, size);
+	uint64_t i = rules_slot_index(hash, h->slot_count);
+
+	for (; p->slots[i].path; i = (i + 1) & (h->slot_count - 1))
+		if (p->slots[i].hash == hash && !strcmp(p->strings + p->slots[i].path, app->canonical))
+			return;
+	p->slots[i] = (struct rules_slot){
+		.hash = hash,
+		.path = add_string(p, app->canonical),
+		.path_size = (uint32_t)size,
+		.class_index = app->class_index,
+		.users = add_users(p, &app->users),
+		.written = add_string(p, app->path),
+		.file = add_file_name(p, app->at.file),
+		.line = (uint32_t)app->at.line,
+	};
+	h->rule_count++;
+	if (app->canonical[size - 1] == '/' && slashes(app->canonical) <= 64)
+		h->tree_depths |= UINT64_C(1) << (slashes(app->canonical) - 1);
+}
+
+static void build(struct parts *p, const struct ruleset *set, const char *hierarchy)
+{
+	struct rules_header *h = &p->header;
+
+	*p = (struct parts){ .strings = NULL };
+	h->magic = RULES_MAGIC;
+	h->version = RULES_VERSION;
+	add_string(p, ""); /* offset 0 marks a free slot */
+	h->hierarchy = add_string(p, hierarchy);
+	h->class_count = (uint32_t)set->class_count;
+	p->classes = zalloc((set->class_count + 1) * sizeof(*p->classes));
+	for (size_t i = 0; i < set->class_count; i++)
+		add_class(p, &set->classes[i], &p->classes[i]);
+	h->slot_count = 8;
+	while (h->slot_count < 2 * set->app_count)
+		h->slot_count *= 2;
+	p->slots = zalloc(h->slot_count * sizeof(*p->slots));
+	for (size_t i = 0; i < set->app_count; i++)
+		add_app(p, &set->apps[i]);
+	h->slots = sizeof(*h);
+	h->classes = h->slots + h->slot_count * sizeof(*p->slots);
+	h->users = h->classes + h->class_count * sizeof(*p->classes);
+	h->user_count = p->user_count;
+	h->strings = h->users + h->user_count * sizeof(*p->users);
+	h->strings_size = p->strings_size;
+	h->file_size = h->strings + h->strings_size;
+	h->checksum = rules_header_checksum(h);
+}
+
+static bool write_parts(const struct parts *p, FILE *file)
+{
+	const struct rules_header *h = &p->header;
+
+	return fwrite(h, sizeof(*h), 1, file) == 1 &&
+	       fwrite(p->slots, sizeof(*p->slots), h->slot_count, file) == h->slot_count &&
+	       fwrite(p->classes, sizeof(*p->classes), h->class_count, file) == h->class_count &&
+	       fwrite(p->users, sizeof(*p->users), p->user_count, file) == p->user_count &&
+	       fwrite(p->strings, 1, p->strings_size, file) == p->strings_size && !fflush(file) &&
+	       !fchmod(fileno(file), 0644);
+}
+
+static void free_parts(struct parts *p)
+{
+	free(p->slots);
+	free(p->classes);
+	free(p->users);
+	free(p->strings);
+}
+
+bool compile_write(const struct ruleset *set, const char *hierarchy)
+{
+	static const char new_path[] = RULES_PATH ".new";
+	struct parts parts;
+	FILE *file;
+	int fd;
+	bool ok;
+
+	unlink(new_path);
+	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file) {
+		warn("cannot write %s", new_path);
+		return false;
+	}
+	build(&parts, set, hierarchy);
+	ok = write_parts(&parts, file);
+	free_parts(&parts);
+	if (fclose(file) || !ok || rename(new_path, RULES_PATH)) {
+		warn("cannot write %s", RULES_PATH);
+		unlink(new_path);
+		return false;
+	}
+	return true;
+}

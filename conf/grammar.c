@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* From the text of a configuration to a ruleset, with libconfuse.
+ *
+ * Every option is read as text and every section is taken over and freed as soon
+ * as it ends (libconfuse compares each new section's title with all it has, so
+ * keeping 100,000 of them would take minutes). Nothing that is wrong stops the
+ * reading but what libconfuse itself cannot get past: its syntax, and options
+ * that it does not know. For these the file is read once more, leaving out what
+ * is not known, so that all other mistakes are reported too. */
+
+#include "conf/alloc.h"
+#include "conf/ruleset.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The file being read. libconfuse's callbacks take no argument of the caller's. */
+static struct {
+	struct ruleset *set;
+	cfg_t *root;
+	const char *file;
+	bool unknown_option;
+	int section_line;
+	/* Where the values of the current section were. */
+	struct mark {
+		const char *option;
+		unsigned index;
+		int line;
+	} * marks;
+	size_t mark_count;
+	/* Files to read: grows while they are read. */
+	struct input {
+		const char *path;
+		struct place_in_file included_at;
+		dev_t device;
+		ino_t inode;
+		bool opened;
+	} * inputs;
+	size_t input_count;
+} reading;
+
+static struct place_in_file here(int line)
+{
+	return (struct place_in_file){ reading.file, line };
+}
+
+/* A value has been read: remembers its line. */
+static int note_value(cfg_t *section, cfg_opt_t *option)
+{
+	unsigned index = option->nvalues - 1;
+
+	reading.section_line = reading.root->line;
+	for (size_t i = 0; i < reading.mark_count; i++) {
+		const struct mark *m = &reading.marks[i];
+
+		if (strcmp(m->option, option->name) || m->index != index)
+			continue;
+		/* libconfuse calls once more at the end of a list. */
+		if (!(option->flags & CFGF_LIST))
+			ruleset_problem(reading.set, here(section->line),
+					"%s is already given at line %d; remove one of them", option->name, m->line);
+		return 0;
+	}
+	reading.marks = grown(reading.marks, reading.mark_count, sizeof(*reading.marks));
+	reading.marks[reading.mark_count++] = (struct mark){ option->name, index, section->line };
+	return 0;
+}
+
+static struct place_in_file value_at(const char *option, unsigned index)
+{
+	for (size_t i = 0; i < reading.mark_count; i++)
+		if (!strcmp(reading.marks[i].option, option) && reading.marks[i].index == index)
+			return here(reading.marks[i].line);
+	return here(reading.section_line);
+}
+
+/* Where the section that just ended began. Without any value in it, its end is
+ * all that is known. */
+static struct place_in_file section_at(void)
+{
+	return here(reading.mark_count ? reading.section_line : reading.root->line);
+}
+
+static void end_section(cfg_opt_t *section)
+{
+	reading.mark_count = 0;
+	cfg_free_value(section);
+}
+
+/* Calls read for each value of an option, and notes what it says is wrong. */
+#define READ_VALUES(section, option, read, target)                                            \
+	for (unsigned i_ = 0; i_ < cfg_size(section, option); i_++) {                         \
+		const char *wrong_ = read(cfg_getnstr(section, option, i_), target);          \
+		if (wrong_)                                                                   \
+			ruleset_problem(reading.set, value_at(option, i_), "%s", wrong_);     \
+	}
+
+static void read_verdict(cfg_t *section, struct verdict *verdict)
+{
+	READ_VALUES(section, "action", value_action, &verdict->action);
+	READ_VALUES(section, "allow", value_allowance, &verdict->allow);
+	if (verdict->action == ACTION_ACCEPT && cfg_size(section, "allow"))
+		ruleset_problem(reading.set, value_at("allow", 0),
+				"allow has no effect where everything is accepted; add action = reject");
+}
+
+static int class_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	cfg_t *section = cfg_opt_getnsec(option, 0);
+	struct ruleset *set = reading.set;
+	struct class class = { .name = copied(cfg_title(section)), .at = section_at() };
+
+	(void)cfg;
+	if (!class_name_valid(class.name))
+		ruleset_problem(set, class.at, "bad class name '%s'; it is 1 to %d of A-Z a-z 0-9 _ -", class.name,
+				CLASS_NAME_MAX);
+	else if (!strcmp(class.name, "none") || !strcmp(class.name, "locked"))
+		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
+	read_verdict(section, &class.verdict);
+	READ_VALUES(section, "classid", value_classid, &class.classid);
+	READ_VALUES(section, "lock", value_bool, &class.lock);
+	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
+	READ_VALUES(section, "users", value_user, &class.users);
+	class.classid_at = value_at("classid", 0);
+	set->classes = grown(set->classes, set->class_count, sizeof(*set->classes));
+	set->classes[set->class_count++] = class;
+	end_section(option);
+	return 0;
+}
+
+static int unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	cfg_t *section = cfg_opt_getnsec(option, 0);
+	struct ruleset *set = reading.set;
+
+	(void)cfg;
+	if (set->unclassified_at.file)
+		ruleset_problem(set, section_at(), "unclassified is already given at %s:%d; merge the two",
+				set->unclassified_at.file, set->unclassified_at.line);
+	set->unclassified_at = section_at();
+	read_verdict(section, &set->unclassified);
+	READ_VALUES(section, "except-users", value_user, &set->except_users);
+	end_section(option);
+	return 0;
+}
+
+static void add_app(const struct app *app, const char *path)
+{
+	struct ruleset *set = reading.set;
+
+	set->apps = grown(set->apps, set->app_count, sizeof(*set->apps));
+	set->apps[set->app_count] = *app;
+	set->apps[set->app_count++].path = copied(path);
+}
+
+static void add_matching_apps(const struct app *app)
+{
+	glob_t found;
+
+	if (!strpbrk(app->path, "*?[")) {
+		add_app(app, app->path);
+		return;
+	}
+	if (glob(app->path, GLOB_NOSORT, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		add_app(app, found.gl_pathv[i]);
+	globfree(&found);
+}
+
+static int app_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	cfg_t *section = cfg_opt_getnsec(option, 0);
+	struct app app = { .path = copied(cfg_title(section)), .at = section_at(), .class_index = CLASS_INDEX_NONE };
+
+	(void)cfg;
+	if (cfg_size(section, "class"))
+		app.class_name = copied(cfg_getstr(section, "class"));
+	else
+		ruleset_problem(reading.set, app.at, "app '%s' has no class; add class = NAME, or class = none", app.path);
+	app.class_at = value_at("class", 0);
+	READ_VALUES(section, "users", value_user, &app.users);
+	if (app.path[0] != '/')
+		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
+	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
+		ruleset_problem(reading.set, app.at, "path of app is too long or has a line break in it; quote it 'so'");
+	else
+		add_matching_apps(&app);
+	end_section(option);
+	return 0;
+}
+
+static void add_input(const char *path, struct place_in_file at)
+{
+	reading.inputs = grown(reading.inputs, reading.input_count, sizeof(*reading.inputs));
+	reading.inputs[reading.input_count++] = (struct input){ .path = copied(path), .included_at = at };
+}
+
+/* The order of rules has no meaning, so included files may as well be read after
+ * the one that includes them. */
+static int include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
+{
+	struct place_in_file at = here(cfg->line);
+	glob_t found;
+
+	(void)option;
+	if (argc != 1 || argv[0][0] != '/') {
+		ruleset_problem(reading.set, at, "include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
+		return 0;
+	}
+	if (!strpbrk(argv[0], "*?[")) {
+		add_input(argv[0], at);
+	} else if (!glob(argv[0], 0, NULL, &found)) {
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			add_input(found.gl_pathv[i], at);
+		globfree(&found);
+	}
+	return 0;
+}
+
+/* The names in a table of options: "action, allow and users". */
+static char *option_names(const cfg_opt_t *options)
+{
+	char *names = copied("");
+
+	for (; options->name; options++) {
+		char *longer = printed("%s%s%s", names, *names ? ", " : "", options->name);
+
+		free(names);
+		names = longer;
+	}
+	return names;
+}
+
+static cfg_opt_t class_options[] = {
+	CFG_STR("action", NULL, CFGF_NODEFAULT),   CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
+	CFG_STR("classid", NULL, CFGF_NODEFAULT),  CFG_STR("lock", NULL, CFGF_NODEFAULT),
+	CFG_STR("on-error", NULL, CFGF_NODEFAULT), CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
+	CFG_END(),
+};
+
+static cfg_opt_t unclassified_options[] = {
+	CFG_STR("action", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("except-users", NULL, CFGF_NODEFAULT),
+	CFG_END(),
+};
+
+static cfg_opt_t app_options[] = {
+	CFG_STR("class", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
+	CFG_END(),
+};
+
+static cfg_opt_t file_options[] = {
+	CFG_SEC("class", class_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("unclassified", unclassified_options, CFGF_MULTI),
+	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_FUNC("include", include),
+	CFG_END(),
+};
+
+static const cfg_opt_t *options_of(const char *section)
+{
+	for (const cfg_opt_t *o = file_options; o->name; o++)
+		if (!strcmp(o->name, section) && o->subopts)
+			return o->subopts;
+	return file_options;
+}
+
+__attribute__((format(printf, 2, 0))) static void note_error(cfg_t *cfg, const char *format, va_list args)
+{
+	char *text = vprinted(format, args);
+	struct place_in_file at = here(cfg->line);
+
+	if (strstr(format, "no such option")) {
+		char *names = option_names(options_of(cfg->name));
+
+		reading.unknown_option = true;
+		ruleset_problem(reading.set, at, "%s; %s takes %s", text,
+				strcmp(cfg->name, "root") ? cfg->name : "a configuration", names);
+		free(names);
+	} else {
+		ruleset_problem(reading.set, at, "%s (see the example in netshim.conf for the syntax)", text);
+	}
+	free(text);
+}
+
+static void watch_values(cfg_t *cfg)
+{
+	for (const cfg_opt_t *section = file_options; section->name; section++)
+		for (const cfg_opt_t *o = section->subopts; o && o->name; o++) {
+			char *name = printed("%s|%s", section->name, o->name);
+
+			cfg_set_validate_func(cfg, name, note_value);
+			free(name);
+		}
+	cfg_set_validate_func(cfg, "class", class_ended);
+	cfg_set_validate_func(cfg, "unclassified", unclassified_ended);
+	cfg_set_validate_func(cfg, "app", app_ended);
+}
+
+static void parse(FILE *file, cfg_flag_t flags)
+{
+	cfg_t *cfg = cfg_init(file_options, flags);
+
+	if (!cfg)
+		err(EXIT_FAILURE, "out of memory");
+	reading.root = cfg;
+	reading.mark_count = 0;
+	reading.unknown_option = false;
+	cfg->filename = copied(reading.file);
+	cfg_set_error_function(cfg, note_error);
+	watch_values(cfg);
+	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && !reading.set->problem_count)
+		ruleset_problem(reading.set, here(cfg->line), "the file cannot be read to its end");
+	cfg_free(cfg);
+}
+
+/* Opens a configuration file; NULL with a problem noted. What root is to act on
+ * must be what root wrote. */
+static FILE *open_input(struct input *input)
+{
+	struct place_in_file at = input->included_at.file ? input->included_at : here(0);
+	int fd = open(input->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	FILE *file;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		ruleset_problem(reading.set, at, "cannot open '%s': %s", input->path, strerror(errno));
+		return NULL;
+	}
+	if (!S_ISREG(st.st_mode))
+		ruleset_problem(reading.set, at, "'%s' is not a regular file", input->path);
+	else if (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		ruleset_problem(reading.set, at,
+				"'%s' can be changed by others than root; run: chown root '%s' && chmod go-w '%s'",
+				input->path, input->path, input->path);
+	input->device = st.st_dev;
+	input->inode = st.st_ino;
+	input->opened = S_ISREG(st.st_mode);
+	file = input->opened ? fdopen(fd, "r") : NULL;
+	if (!file)
+		close(fd);
+	return file;
+}
+
+static bool read_before(const struct input *input)
+{
+	for (const struct input *i = reading.inputs; i < input; i++)
+		if (i->opened && i->device == input->device && i->inode == input->inode)
+			return true;
+	return false;
+}
+
+/* Takes back what was read, but not what was found wrong with it. */
+static void forget_since(const struct ruleset *before)
+{
+	struct ruleset *set = reading.set;
+
+	set->class_count = before->class_count;
+	set->app_count = before->app_count;
+	set->unclassified = before->unclassified;
+	set->except_users = before->except_users;
+	set->unclassified_at = before->unclassified_at;
+}
+
+static void read_input(size_t index)
+{
+	struct input input = reading.inputs[index];
+	struct ruleset before = *reading.set;
+	FILE *file;
+
+	reading.file = input.path;
+	file = open_input(&input);
+	reading.inputs[index] = input;
+	if (!file)
+		return;
+	if (read_before(&reading.inputs[index])) {
+		fclose(file);
+		return;
+	}
+	parse(file, CFGF_NONE);
+	if (reading.unknown_option) {
+		rewind(file);
+		forget_since(&before);
+		parse(file, CFGF_IGNORE_UNKNOWN);
+	}
+	fclose(file);
+}
+
+void ruleset_read(struct ruleset *set, const char *path)
+{
+	/* libconfuse puts variables of the environment into unquoted and "quoted"
+	 * values; a configuration must mean the same whoever reads it. */
+	clearenv();
+	reading.set = set;
+	reading.input_count = 0;
+	add_input(path, (struct place_in_file){ NULL, 0 });
+	for (size_t i = 0; i < reading.input_count; i++)
+		read_input(i);
+}

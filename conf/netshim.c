@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim: the command. Finds the verb, gives up every capability that the verb
+ * does not need before any input is read, and runs it. */
+
+#include "conf/netshim.h"
+
+#include "conf/rules.h"
+
+#include <cap-ng.h>
+#include <err.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CAPS_MAX 3
+/* nftables; the mount; and the hierarchy's root folder, which has mode 555. */
+#define UP_CAPS { CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE }
+
+static const struct verb {
+	const char *name;
+	const char *arguments;
+	const char *summary;
+	int (*run)(const struct command *command);
+	bool for_root;
+	int min_args;
+	int max_args; /* -1: any number */
+	int caps[CAPS_MAX];
+} verbs[] = {
+	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, 0, 1, { CAP_NET_ADMIN } },
+	{ "up", "", "put the configuration into force", cmd_up, true, 0, 0, UP_CAPS },
+	{ "reload", "", "the same while it is up: replace the rules", cmd_reload, true, 0, 0, UP_CAPS },
+	{ "down", "", "undo all of it", cmd_down, true, 0, 0, UP_CAPS },
+	{ "status", "", "show the classes, their processes and packets", cmd_status, false, 0, 0, { CAP_NET_ADMIN } },
+	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, 1, -1, { 0 } },
+	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, 2, -1, { 0 } },
+	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, 0, 0, { 0 } },
+	{ "grant", "", "give the helper its one capability", cmd_grant, true, 0, 0, { CAP_SETFCAP } },
+};
+
+#define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
+
+static void print_usage(FILE *out)
+{
+	fprintf(out, "usage: netshim [-c FILE] VERB [ARGUMENT...]\n\n");
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		fprintf(out, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+	fprintf(out,
+		"\n  -c FILE  another configuration than " NETSHIM_CONFIG "\n"
+		"  --help   this text, or with a verb, the verb's\n\n"
+		"exit status: 0 ok, 1 no or failed, 2 wrong usage;\n"
+		"run: the command's own, or %d refused, %d not executable, %d not found\n",
+		EXIT_REFUSED, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND);
+}
+
+static void print_verb(FILE *out, const struct verb *verb)
+{
+	fprintf(out, "usage: netshim [-c FILE] %s%s%s\n\n%s\n", verb->name, *verb->arguments ? " " : "", verb->arguments,
+		verb->summary);
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	warnx("there is no '%s'; 'netshim --help' lists what there is", name);
+	exit(EXIT_USAGE);
+}
+
+/* libcap-ng's CAPNG_SELECT_BOTH says it has succeeded where the bounding set was
+ * out of reach, so only the sets that matter here are set, and read back. */
+static void confine(const struct verb *verb)
+{
+	bool keep[CAPS_MAX];
+
+	if (capng_get_caps_process())
+		errx(EXIT_FAILURE, "cannot read this process's capabilities");
+	for (size_t i = 0; i < CAPS_MAX; i++)
+		keep[i] = verb->caps[i] && capng_have_capability(CAPNG_PERMITTED, (unsigned)verb->caps[i]);
+	capng_clear(CAPNG_SELECT_CAPS);
+	for (size_t i = 0; i < CAPS_MAX; i++)
+		if (keep[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)verb->caps[i]);
+	if (capng_apply(CAPNG_SELECT_CAPS) || capng_get_caps_process())
+		errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
+		bool expected = false;
+
+		for (size_t i = 0; i < CAPS_MAX; i++)
+			expected = expected || (keep[i] && (unsigned)verb->caps[i] == cap);
+		if (!!capng_have_capability(CAPNG_PERMITTED, cap) != expected)
+			errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
+	}
+}
+
+static int run_verb(const struct verb *verb, struct command *command)
+{
+	if (command->argc && !strcmp(command->argv[0], "--help")) {
+		print_verb(stdout, verb);
+		return EXIT_SUCCESS;
+	}
+	if (command->argc < verb->min_args || (verb->max_args >= 0 && command->argc > verb->max_args)) {
+		print_verb(stderr, verb);
+		return EXIT_USAGE;
+	}
+	if (verb->for_root && geteuid() != 0)
+		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
+	confine(verb);
+	return verb->run(command);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	struct command command = { .config = NETSHIM_CONFIG };
+	int option;
+
+	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			command.config = optarg;
+			break;
+		case 'h':
+			print_usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			print_usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	if (optind == argc) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	command.argc = argc - optind - 1;
+	command.argv = argv + optind + 1;
+	return run_verb(find_verb(argv[optind]), &command);
+}

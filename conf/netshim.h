@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The command's verbs. Each has a file of its own, cmd-VERB.c, and returns the
+ * exit code: 0 ok, 1 no or failed, 2 wrong usage. */
+
+#ifndef NETSHIM_NETSHIM_H
+#define NETSHIM_NETSHIM_H
+
+enum { EXIT_USAGE = 2 };
+
+#ifndef NETSHIM_CONFIG
+#define NETSHIM_CONFIG "/etc/netshim.conf"
+#endif
+
+/* What the verbs are given: the configuration's path and the words after the
+ * verb, with NULL behind them. */
+struct command {
+	const char *config;
+	int argc;
+	char **argv;
+};
+
+int cmd_check(const struct command *command);
+int cmd_down(const struct command *command);
+int cmd_grant(const struct command *command);
+int cmd_ruleset(const struct command *command);
+int cmd_run(const struct command *command);
+int cmd_status(const struct command *command);
+int cmd_up(const struct command *command);
+int cmd_reload(const struct command *command);
+int cmd_which(const struct command *command);
+
+/* Holds off every other up, reload and down until this process ends. Makes
+ * NETSHIM_RUNDIR. Ends the command where it cannot. */
+void lock_state(void);
+
+#endif

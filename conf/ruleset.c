@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The checks that need the whole configuration, and its mistakes. */
+
+#include "conf/ruleset.h"
+
+#include "conf/alloc.h"
+
+void ruleset_problem(struct ruleset *set, struct place_in_file at, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	set->problems = grown(set->problems, set->problem_count, sizeof(*set->problems));
+	set->problems[set->problem_count++] = (struct problem){ at, vprinted(format, args) };
+	va_end(args);
+}
+
+static int compare_problems(const void *a, const void *b)
+{
+	const struct problem *x = a;
+	const struct problem *y = b;
+	int order = strcmp(x->at.file, y->at.file);
+
+	if (!order)
+		order = (x->at.line > y->at.line) - (x->at.line < y->at.line);
+	return order ? order : strcmp(x->text, y->text);
+}
+
+size_t ruleset_report(struct ruleset *set)
+{
+	size_t printed_count = 0;
+
+	if (set->problem_count)
+		qsort(set->problems, set->problem_count, sizeof(*set->problems), compare_problems);
+	for (size_t i = 0; i < set->problem_count; i++) {
+		const struct problem *p = &set->problems[i];
+
+		if (i && !compare_problems(p - 1, p))
+			continue;
+		if (p->at.line)
+			fprintf(stderr, "%s:%d: %s\n", p->at.file, p->at.line, p->text);
+		else
+			fprintf(stderr, "%s: %s\n", p->at.file, p->text);
+		printed_count++;
+	}
+	return printed_count;
+}
+
+/* Classes sorted by a key, for finding doubles among many. */
+static int by_name(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int by_classid(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->classid != y->classid)
+		return x->classid < y->classid ? -1 : 1;
+	return by_name(a, b);
+}
+
+static struct class **sorted(struct ruleset *set, int (*order)(const void *, const void *))
+{
+	struct class **list = zalloc((set->class_count + 1) * sizeof(struct class *));
+
+	for (size_t i = 0; i < set->class_count; i++)
+		list[i] = &set->classes[i];
+	qsort(list, set->class_count, sizeof(struct class *), order);
+	return list;
+}
+
+static void check_doubles(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+
+	for (size_t i = 1; i < set->class_count; i++)
+		if (!strcmp(list[i - 1]->name, list[i]->name))
+			ruleset_problem(set, list[i]->at,
+					"class '%s' is already defined at %s:%d; give one of them another name",
+					list[i]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+	list = sorted(set, by_classid);
+	for (size_t i = 1; i < set->class_count; i++)
+		if (list[i]->classid && list[i - 1]->classid == list[i]->classid)
+			ruleset_problem(set, list[i]->classid_at,
+					"classid %x:%x is already that of class '%s' at %s:%d; every class needs its "
+					"own (leave it out to be given one)",
+					list[i]->classid >> 16, list[i]->classid & 0xffff, list[i - 1]->name,
+					list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+}
+
+static int is_classid(const void *key, const void *element)
+{
+	uint32_t x = *(const uint32_t *)key;
+	uint32_t y = *(const uint32_t *)element;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_classids(const void *a, const void *b)
+{
+	return is_classid(a, b);
+}
+
+/* Gives a classid to the classes that state none: from the name, so that adding
+ * or removing a class leaves the others' alone. 4e53 is "NS". */
+static void assign_classids(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+	uint32_t *taken = zalloc((set->class_count + 1) * sizeof(*taken));
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		if (list[i]->classid)
+			taken[count++] = list[i]->classid;
+	qsort(taken, count, sizeof(*taken), compare_classids);
+	for (size_t i = 0; i < set->class_count; i++) {
+		uint32_t minor = (uint32_t)rules_hash(list[i]->name, strlen(list[i]->name));
+		uint32_t id;
+
+		if (list[i]->classid)
+			continue;
+		do
+			id = 0x4e530000 | (minor++ & 0xffff);
+		while (!(id & 0xffff) || bsearch(&id, taken, count, sizeof(*taken), is_classid));
+		list[i]->classid = id;
+		taken[count++] = id;
+		qsort(taken, count, sizeof(*taken), compare_classids);
+	}
+	free(taken);
+	free(list);
+}
+
+static int has_name(const void *key, const void *element)
+{
+	return strcmp(key, (*(const struct class *const *)element)->name);
+}
+
+static void find_classes(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		struct app *app = &set->apps[i];
+		struct class **found;
+
+		if (!app->class_name)
+			continue;
+		if (!strcmp(app->class_name, "none")) {
+			app->class_index = CLASS_INDEX_NONE;
+			continue;
+		}
+		found = bsearch(app->class_name, list, set->class_count, sizeof(struct class *), has_name);
+		if (found)
+			app->class_index = (uint32_t)(*found - set->classes);
+		else
+			ruleset_problem(set, app->class_at,
+					"unknown class '%s'; define it with: class %s { ... }, or write class = none",
+					app->class_name, app->class_name);
+	}
+	free(list);
+}
+
+void ruleset_check(struct ruleset *set)
+{
+	/* More would leave no classid for a class that states none. */
+	if (set->class_count > 0x8000) {
+		ruleset_problem(set, set->classes[0x8000].at, "too many classes; at most 32768 are possible");
+		return;
+	}
+	check_doubles(set);
+	find_classes(set);
+	assign_classids(set);
+	compile_names(set);
+}
+
+void ruleset_load(struct ruleset *set, const char *path)
+{
+	ruleset_read(set, path);
+	ruleset_check(set);
+	if (ruleset_report(set))
+		exit(EXIT_FAILURE);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* A configuration in memory: what grammar.c reads, compile.c writes for the shim
+ * and the helper, and policy.c writes for nftables. */
+
+#ifndef NETSHIM_RULESET_H
+#define NETSHIM_RULESET_H
+
+#include "conf/rules.h"
+
+#include <netinet/in.h>
+
+/* Where something was written. */
+struct place_in_file {
+	const char *file;
+	int line;
+};
+
+struct user_list {
+	struct rules_user *users;
+	size_t count;
+};
+
+enum action { ACTION_ACCEPT, ACTION_REJECT, ACTION_DROP };
+
+/* One thing that an `allow` list lets through. */
+struct allowance {
+	enum { ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_NETWORK, ALLOW_PORTS } kind;
+	int family; /* AF_INET or AF_INET6 */
+	struct in6_addr address;
+	unsigned prefix;
+	int protocol; /* IPPROTO_TCP or IPPROTO_UDP; 0 is any */
+	unsigned first_port, last_port;
+};
+
+struct allow_list {
+	struct allowance *items;
+	size_t count;
+};
+
+/* What happens to traffic: of a class, or of what is in no class. */
+struct verdict {
+	enum action action;
+	struct allow_list allow;
+};
+
+struct class {
+	const char *name;
+	struct place_in_file at;
+	uint32_t classid; /* 0 until it is given one */
+	struct place_in_file classid_at;
+	struct verdict verdict;
+	bool lock;
+	bool on_error_allow;
+	struct user_list users;
+};
+
+#define CLASS_INDEX_NONE RULES_CLASS_NONE
+
+struct app {
+	const char *path;	/* as written, or as a pattern matched */
+	const char *class_name; /* as written */
+	struct place_in_file at;
+	struct place_in_file class_at;
+	struct user_list users;
+	uint32_t class_index;
+	const char *canonical; /* what a program is looked up by; compile.c */
+};
+
+struct problem {
+	struct place_in_file at;
+	const char *text;
+};
+
+struct ruleset {
+	struct class *classes;
+	size_t class_count;
+	struct app *apps;
+	size_t app_count;
+	struct verdict unclassified;
+	struct user_list except_users;
+	struct place_in_file unclassified_at; /* file is NULL where there is none */
+	struct problem *problems;
+	size_t problem_count;
+};
+
+/* Notes a mistake. Text says what is wrong and what would be right. */
+__attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, struct place_in_file at,
+							     const char *format, ...);
+
+/* Reads a configuration file and what it includes (grammar.c), and checks the
+ * whole (ruleset.c). Mistakes are in set->problems afterwards; with any, the rest
+ * of set is of no use but to report. */
+void ruleset_read(struct ruleset *set, const char *path);
+void ruleset_check(struct ruleset *set);
+
+/* Both, and ends the command after printing every mistake, if there is any. */
+void ruleset_load(struct ruleset *set, const char *path);
+
+/* Prints the mistakes to stderr, one a line, in the order of files and lines.
+ * Returns how many. */
+size_t ruleset_report(struct ruleset *set);
+
+/* value.c: each reads one value; returns NULL, or what is wrong and would be
+ * right (allocated). */
+const char *value_classid(const char *text, uint32_t *classid);
+const char *value_action(const char *text, enum action *action);
+const char *value_bool(const char *text, bool *value);
+const char *value_on_error(const char *text, bool *allow);
+const char *value_user(const char *text, struct user_list *users);
+const char *value_allowance(const char *text, struct allow_list *allow);
+
+/* compile.c: finds what each app is looked up by, notes conflicts; then the
+ * compiled file. */
+void compile_names(struct ruleset *set);
+
+/* Writes the rules file, replacing the old one by rename. hierarchy is where
+ * net_cls is mounted. Returns false with a message on stderr. */
+bool compile_write(const struct ruleset *set, const char *hierarchy);
+
+/* policy.c: the ruleset as nft would be given it, in one transaction that
+ * replaces the table. Allocated. counters, where not NULL, has what the counters
+ * go on from. */
+struct counter {
+	char name[CLASS_NAME_MAX + 8];
+	uint64_t packets;
+	uint64_t bytes;
+};
+struct counters {
+	struct counter *items;
+	size_t count;
+};
+char *policy_text(const struct ruleset *set, const struct counters *counters);
+
+/* Loads a policy (only tries it where dry is set), or deletes the table. Returns
+ * false with a message on stderr. */
+bool policy_load(const char *text, bool dry);
+bool policy_unload(void);
+
+/* Reads the counters of the loaded table. Returns false where none is loaded. */
+bool policy_counters(struct counters *counters);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Finding a command on PATH: see search.h. */
+
+#include "conf/search.h"
+
+#include "conf/alloc.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode) && !access(path, X_OK);
+}
+
+const char *search_command(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *list = copied(path ? path : "/bin:/usr/bin");
+	char *rest = list;
+	char *dir;
+
+	if (strchr(name, '/'))
+		return name;
+	while ((dir = strsep(&rest, ":"))) {
+		char *candidate = printed("%s%s%s", dir, *dir ? "/" : "", name);
+
+		if (is_program(candidate)) {
+			free(list);
+			return candidate;
+		}
+		free(candidate);
+	}
+	free(list);
+	return NULL;
+}

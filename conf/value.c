@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The values of the configuration, one function each: see ruleset.h. */
+
+#include "conf/alloc.h"
+#include "conf/ruleset.h"
+
+#include <arpa/inet.h>
+#include <grp.h>
+#include <pwd.h>
+
+/* Reads a number of at most max, all of text. */
+static bool number(const char *text, int base, unsigned long max, unsigned long *value)
+{
+	char *end;
+
+	/* strtoul takes blanks and signs too. */
+	if (!strchr("0123456789abcdefABCDEF", *text) || !*text)
+		return false;
+	*value = strtoul(text, &end, base);
+	return !*end && *value <= max;
+}
+
+const char *value_classid(const char *text, uint32_t *classid)
+{
+	char *copy = copied(text);
+	char *colon = strchr(copy, ':');
+	unsigned long major = 0;
+	unsigned long minor = 0;
+	bool ok;
+
+	if (colon) {
+		*colon = '\0';
+		ok = number(copy, 16, 0xffff, &major) && number(colon + 1, 16, 0xffff, &minor);
+	} else {
+		ok = number(copy, 0, UINT32_MAX, &minor);
+	}
+	free(copy);
+	if (!ok)
+		return printed("bad classid '%s'; it is MAJOR:MINOR, both hexadecimal and at most ffff, as in '10:43'",
+			       text);
+	*classid = (uint32_t)(major << 16 | minor);
+	if (!*classid)
+		return printed("classid '%s' is 0, which means no class; use one from 0:1 to ffff:ffff", text);
+	return NULL;
+}
+
+const char *value_action(const char *text, enum action *action)
+{
+	static const char *const names[] = { [ACTION_ACCEPT] = "accept",
+					     [ACTION_REJECT] = "reject",
+					     [ACTION_DROP] = "drop" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!strcmp(text, names[i])) {
+			*action = (enum action)i;
+			return NULL;
+		}
+	}
+	return printed("unknown action '%s'; it is accept, reject or drop", text);
+}
+
+const char *value_bool(const char *text, bool *value)
+{
+	*value = !strcmp(text, "true");
+	if (*value || !strcmp(text, "false"))
+		return NULL;
+	return printed("bad value '%s'; it is true or false", text);
+}
+
+const char *value_on_error(const char *text, bool *allow)
+{
+	*allow = !strcmp(text, "allow");
+	if (*allow || !strcmp(text, "deny"))
+		return NULL;
+	return printed("bad on-error '%s'; it is deny (do not start the program) or allow (start it unclassified)", text);
+}
+
+static void add_user(struct user_list *users, uint32_t id, bool is_group)
+{
+	users->users = grown(users->users, users->count, sizeof(*users->users));
+	users->users[users->count++] = (struct rules_user){ id, is_group };
+}
+
+const char *value_user(const char *text, struct user_list *users)
+{
+	const struct passwd *user = *text == '@' ? NULL : getpwnam(text);
+	const struct group *group = *text == '@' ? getgrnam(text + 1) : NULL;
+	unsigned long id;
+
+	if (user)
+		add_user(users, user->pw_uid, false);
+	else if (group)
+		add_user(users, group->gr_gid, true);
+	else if (number(text + (*text == '@'), 10, UINT32_MAX - 1, &id))
+		add_user(users, (uint32_t)id, *text == '@');
+	else if (*text == '@')
+		return printed("unknown group '%s'; it is '@' and a name in the group database, or its number", text);
+	else
+		return printed("unknown user '%s'; it is a name in the user database, or its number (groups are '@NAME')",
+			       text);
+	return NULL;
+}
+
+static void add_allowance(struct allow_list *allow, const struct allowance *item)
+{
+	allow->items = grown(allow->items, allow->count, sizeof(*allow->items));
+	allow->items[allow->count++] = *item;
+}
+
+/* "443" or "8000-8010". */
+static bool ports(char *text, struct allowance *item)
+{
+	char *dash = strchr(text, '-');
+	unsigned long first;
+	unsigned long last;
+
+	if (dash)
+		*dash = '\0';
+	if (!number(text, 10, 65535, &first) || !first)
+		return false;
+	last = first;
+	if (dash && (!number(dash + 1, 10, 65535, &last) || last < first))
+		return false;
+	item->first_port = (unsigned)first;
+	item->last_port = (unsigned)last;
+	return true;
+}
+
+/* "10.0.0.0/8", "10.0.0.1", "fd00::/8". */
+static bool network(char *text, struct allowance *item)
+{
+	char *slash = strchr(text, '/');
+	unsigned long prefix;
+
+	if (slash)
+		*slash = '\0';
+	item->kind = ALLOW_NETWORK;
+	item->family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	item->prefix = item->family == AF_INET6 ? 128 : 32;
+	if (inet_pton(item->family, text, &item->address) != 1)
+		return false;
+	if (slash && !number(slash + 1, 10, item->prefix, &prefix))
+		return false;
+	if (slash)
+		item->prefix = (unsigned)prefix;
+	return true;
+}
+
+/* "192.0.2.1:443", "[fd00::1]:443". */
+static bool address_and_port(char *text, struct allowance *item)
+{
+	char *colon = strrchr(text, ':');
+	char *end = colon - 1;
+
+	if (!colon || colon == text)
+		return false;
+	*colon = '\0';
+	if (*text == '[' && *end == ']') {
+		*end = '\0';
+		text++;
+	} else if (strchr(text, ':')) {
+		return false;
+	}
+	return ports(colon + 1, item) && network(text, item);
+}
+
+static bool allowance(char *text, struct allowance *item)
+{
+	const char *bracket = strchr(text, ']');
+
+	if (!strcmp(text, "loopback")) {
+		item->kind = ALLOW_LOOPBACK;
+		return true;
+	}
+	if (!strcmp(text, "lan")) {
+		item->kind = ALLOW_LAN;
+		return true;
+	}
+	if (!strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4)) {
+		item->kind = ALLOW_PORTS;
+		item->protocol = *text == 't' ? IPPROTO_TCP : IPPROTO_UDP;
+		return ports(text + 4, item);
+	}
+	if (bracket || (strchr(text, ':') && strchr(text, ':') == strrchr(text, ':')))
+		return address_and_port(text, item);
+	return network(text, item);
+}
+
+/* Host bits that are set would be cut off silently by nft. */
+static bool has_host_bits(const struct allowance *item)
+{
+	unsigned bits = item->family == AF_INET6 ? 128 : 32;
+
+	for (unsigned i = item->prefix; i < bits; i++)
+		if (item->address.s6_addr[i / 8] & (0x80 >> i % 8))
+			return true;
+	return false;
+}
+
+const char *value_allowance(const char *text, struct allow_list *allow)
+{
+	struct allowance item = { .prefix = 0 };
+	char *copy = copied(text);
+	bool ok = allowance(copy, &item);
+
+	free(copy);
+	if (!ok)
+		return printed("bad network or port '%s'; it is loopback, lan, a network such as '192.0.2.0/24' or 'fd00::/8', "
+			       "a port such as 'tcp/443' or 'udp/5000-5010', or an address with a port such as "
+			       "'192.0.2.1:443' or '[fd00::1]:443'",
+			       text);
+	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
+		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix", text,
+			       item.prefix);
+	add_allowance(allow, &item);
+	return NULL;
+}

@@ -19,7 +19,7 @@ INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
 
-WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla-larger-than=4096 -Werror
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
 COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS)
@@ -28,9 +28,9 @@ HARDENING = -fPIE -fstack-protector-strong -fstack-clash-protection
 # The shim and the helper have no libc: nothing may be generated that calls into
 # one or needs its thread-local storage, whatever the builder's CFLAGS ask for.
 FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -fno-sanitize=all \
-	-fno-tree-loop-distribute-patterns -fno-asynchronous-unwind-tables -fvisibility=hidden
+	-fno-asynchronous-unwind-tables -fvisibility=hidden
 # The hooks stand in for functions whose headers promise what callers do not keep.
-SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-vla-larger-than
+SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
 SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,relro \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 HELPER_LINK = -static -nostdlib -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none

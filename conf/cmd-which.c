@@ -26,7 +26,8 @@ static bool explain(const struct rules *rules, const char *program)
 		return false;
 	}
 	if (!found) {
-		printf("%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter\n", path);
+		printf("%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter\n",
+		       path);
 		return false;
 	}
 	if (!rules_string(rules, rule.written, written, sizeof(written)) ||

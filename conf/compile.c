@@ -34,8 +34,8 @@ static char *canonical_directory(const char *path)
 		return above;
 	*slash = '\0';
 	real = canonical_directory(slash == above ? "/" : above);
-	joined = !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") || !slash[1] ? copied(real) :
-										      printed("%s/%s", real, slash + 1);
+	joined = !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") || !slash[1] ? copied(real)
+										  : printed("%s/%s", real, slash + 1);
 	free(real);
 	free(above);
 	return joined;
@@ -96,20 +96,23 @@ void compile_names(struct ruleset *set)
 	}
 	qsort(list, set->app_count, sizeof(struct app *), by_canonical);
 	for (size_t i = 0; i < set->app_count; i++) {
-		const struct app *app = list[i];
+		struct app *app = list[i];
 
 		if (!first || strcmp(first->canonical, app->canonical)) {
 			first = app;
 			continue;
 		}
+		app->repeated = true;
 		if (first->class_index != app->class_index)
-			ruleset_problem(set, app->at,
-					"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
-					app->path, class_name(set, app), first->path, class_name(set, first),
-					first->at.file, first->at.line);
+			ruleset_problem(
+				set, app->at,
+				"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
+				app->path, class_name(set, app), first->path, class_name(set, first), first->at.file,
+				first->at.line);
 		else if (!same_users(&first->users, &app->users))
-			ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make it one rule for all",
-					app->path, first->at.file, first->at.line);
+			ruleset_problem(set, app->at,
+					"'%s' has a rule for other users at %s:%d; make it one rule for all", app->path,
+					first->at.file, first->at.line);
 	}
 	free(list);
 }
@@ -123,23 +126,16 @@ struct parts {
 	size_t user_count;
 	char *strings;
 	size_t strings_size;
-	size_t strings_room;
+	FILE *strings_out;
 };
 
 static uint32_t add_string(struct parts *p, const char *text)
 {
-	size_t size = strlen(text) + 1;
-	size_t at = p->strings_size;
+	long at = ftell(p->strings_out);
 
-	if (p->strings_room - at < size) {
-		p->strings_room = 2 * p->strings_room + size;
-		p->strings = realloc(p->strings, p->strings_room);
-		if (!p->strings)
-			err(EXIT_FAILURE, "out of memory");
-	}
-	memcpy(p->strings + at, text, size);
-	p->strings_size += size;
-	if (p->strings_size > UINT32_MAX)
+	if (at < 0 || fwrite(text, strlen(text) + 1, 1, p->strings_out) != 1)
+		err(EXIT_FAILURE, "out of memory");
+	if (at > UINT32_MAX)
 		errx(EXIT_FAILURE, "the configuration is too large: its paths exceed 4 GiB");
 	return (uint32_t)at;
 }
@@ -195,9 +191,8 @@ static void add_app(struct parts *p, const struct app *app)
 	uint64_t hash = rules_hash(app->canonical, size);
 	uint64_t i = rules_slot_index(hash, h->slot_count);
 
-	for (; p->slots[i].path; i = (i + 1) & (h->slot_count - 1))
-		if (p->slots[i].hash == hash && !strcmp(p->strings + p->slots[i].path, app->canonical))
-			return;
+	while (p->slots[i].path)
+		i = (i + 1) & (h->slot_count - 1);
 	p->slots[i] = (struct rules_slot){
 		.hash = hash,
 		.path = add_string(p, app->canonical),
@@ -218,6 +213,9 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	struct rules_header *h = &p->header;
 
 	*p = (struct parts){ .strings = NULL };
+	p->strings_out = open_memstream(&p->strings, &p->strings_size);
+	if (!p->strings_out)
+		err(EXIT_FAILURE, "out of memory");
 	h->magic = RULES_MAGIC;
 	h->version = RULES_VERSION;
 	add_string(p, ""); /* offset 0 marks a free slot */
@@ -231,7 +229,10 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 		h->slot_count *= 2;
 	p->slots = zalloc(h->slot_count * sizeof(*p->slots));
 	for (size_t i = 0; i < set->app_count; i++)
-		add_app(p, &set->apps[i]);
+		if (!set->apps[i].repeated)
+			add_app(p, &set->apps[i]);
+	if (fclose(p->strings_out))
+		err(EXIT_FAILURE, "out of memory");
 	h->slots = sizeof(*h);
 	h->classes = h->slots + h->slot_count * sizeof(*p->slots);
 	h->users = h->classes + h->class_count * sizeof(*p->classes);

@@ -94,11 +94,11 @@ static void end_section(cfg_opt_t *section)
 }
 
 /* Calls read for each value of an option, and notes what it says is wrong. */
-#define READ_VALUES(section, option, read, target)                                            \
-	for (unsigned i_ = 0; i_ < cfg_size(section, option); i_++) {                         \
-		const char *wrong_ = read(cfg_getnstr(section, option, i_), target);          \
-		if (wrong_)                                                                   \
-			ruleset_problem(reading.set, value_at(option, i_), "%s", wrong_);     \
+#define READ_VALUES(section, option, read, target)                                        \
+	for (unsigned i_ = 0; i_ < cfg_size(section, option); i_++) {                     \
+		const char *wrong_ = read(cfg_getnstr(section, option, i_), target);      \
+		if (wrong_)                                                               \
+			ruleset_problem(reading.set, value_at(option, i_), "%s", wrong_); \
 	}
 
 static void read_verdict(cfg_t *section, struct verdict *verdict)
@@ -183,13 +183,15 @@ static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 	if (cfg_size(section, "class"))
 		app.class_name = copied(cfg_getstr(section, "class"));
 	else
-		ruleset_problem(reading.set, app.at, "app '%s' has no class; add class = NAME, or class = none", app.path);
+		ruleset_problem(reading.set, app.at, "app '%s' has no class; add class = NAME, or class = none",
+				app.path);
 	app.class_at = value_at("class", 0);
 	READ_VALUES(section, "users", value_user, &app.users);
 	if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
 	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
-		ruleset_problem(reading.set, app.at, "path of app is too long or has a line break in it; quote it 'so'");
+		ruleset_problem(reading.set, app.at,
+				"path of app is too long or has a line break in it; quote it 'so'");
 	else
 		add_matching_apps(&app);
 	end_section(option);
@@ -211,7 +213,8 @@ static int include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 
 	(void)option;
 	if (argc != 1 || argv[0][0] != '/') {
-		ruleset_problem(reading.set, at, "include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
+		ruleset_problem(reading.set, at,
+				"include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
 		return 0;
 	}
 	if (!strpbrk(argv[0], "*?[")) {
@@ -239,9 +242,12 @@ static char *option_names(const cfg_opt_t *options)
 }
 
 static cfg_opt_t class_options[] = {
-	CFG_STR("action", NULL, CFGF_NODEFAULT),   CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
-	CFG_STR("classid", NULL, CFGF_NODEFAULT),  CFG_STR("lock", NULL, CFGF_NODEFAULT),
-	CFG_STR("on-error", NULL, CFGF_NODEFAULT), CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
+	CFG_STR("action", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
+	CFG_STR("classid", NULL, CFGF_NODEFAULT),
+	CFG_STR("lock", NULL, CFGF_NODEFAULT),
+	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
 

@@ -6,6 +6,11 @@
 
 #include <stddef.h>
 
+/* Or gcc finds that these loops could be calls to memset and memmove. */
+#ifndef __clang__
+#pragma GCC optimize("no-tree-loop-distribute-patterns")
+#endif
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);

@@ -18,7 +18,10 @@
 
 #define CAPS_MAX 3
 /* nftables; the mount; and the hierarchy's root folder, which has mode 555. */
-#define UP_CAPS { CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE }
+#define UP_CAPS                                                \
+	{                                                      \
+		CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
+	}
 
 static const struct verb {
 	const char *name;
@@ -36,7 +39,14 @@ static const struct verb {
 	{ "down", "", "undo all of it", cmd_down, true, 0, 0, UP_CAPS },
 	{ "status", "", "show the classes, their processes and packets", cmd_status, false, 0, 0, { CAP_NET_ADMIN } },
 	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, 1, -1, { 0 } },
-	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, 2, -1, { 0 } },
+	{ "run",
+	  "CLASS [--] COMMAND...",
+	  "run a command in a class that it cannot leave",
+	  cmd_run,
+	  false,
+	  2,
+	  -1,
+	  { 0 } },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, 0, 0, { 0 } },
 	{ "grant", "", "give the helper its one capability", cmd_grant, true, 0, 0, { CAP_SETFCAP } },
 };
@@ -58,8 +68,8 @@ static void print_usage(FILE *out)
 
 static void print_verb(FILE *out, const struct verb *verb)
 {
-	fprintf(out, "usage: netshim [-c FILE] %s%s%s\n\n%s\n", verb->name, *verb->arguments ? " " : "", verb->arguments,
-		verb->summary);
+	fprintf(out, "usage: netshim [-c FILE] %s%s%s\n\n%s\n", verb->name, *verb->arguments ? " " : "",
+		verb->arguments, verb->summary);
 }
 
 static const struct verb *find_verb(const char *name)

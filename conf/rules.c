@@ -160,8 +160,8 @@ bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *
 {
 	const struct rules_header *h = &rules->header;
 
-	if (index >= h->class_count || sys_pread(rules->fd, class, sizeof(*class),
-						 h->classes + index * sizeof(*class)) != sizeof(*class))
+	if (index >= h->class_count ||
+	    sys_pread(rules->fd, class, sizeof(*class), h->classes + index * sizeof(*class)) != sizeof(*class))
 		return false;
 	return !name || (rules_string(rules, class->name, name, CLASS_NAME_MAX + 1) && class_name_valid(name));
 }
@@ -225,8 +225,8 @@ bool rules_users_include_caller(const struct rules *rules, const struct rules_us
 
 void request_write(const struct request *r, char buf[REQUEST_MAX])
 {
-	const uint64_t numbers[] = { (uint32_t)r->dirfd,      (uint32_t)r->flags, r->cloexec,
-				     (uint32_t)r->pdeathsig, r->personality,	   r->stack };
+	const uint64_t numbers[] = { (uint32_t)r->dirfd,     (uint32_t)r->flags, r->cloexec,
+				     (uint32_t)r->pdeathsig, r->personality,	 r->stack };
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
 

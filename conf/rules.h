@@ -54,15 +54,15 @@ struct rules_header {
 	uint64_t file_size;
 	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes */
 	uint64_t slot_count;  /* a power of two */
-	uint64_t slots;       /* offsets from the start of the file */
+	uint64_t slots;	      /* offsets from the start of the file */
 	uint64_t classes;
 	uint64_t users;
 	uint64_t user_count;
 	uint64_t strings;
 	uint64_t strings_size;
-	uint32_t hierarchy;   /* string: where the net_cls hierarchy is mounted */
+	uint32_t hierarchy; /* string: where the net_cls hierarchy is mounted */
 	uint32_t rule_count;
-	uint64_t checksum;    /* of the header before this field */
+	uint64_t checksum; /* of the header before this field */
 };
 
 /* A list of users: count entries from the users array. An empty list is
@@ -88,7 +88,7 @@ struct rules_slot {
 	uint32_t class_index;
 	struct rules_users users;
 	uint32_t written; /* string: the path as the configuration has it */
-	uint32_t file;    /* string: the configuration file */
+	uint32_t file;	  /* string: the configuration file */
 	uint32_t line;
 };
 

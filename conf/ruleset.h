@@ -45,7 +45,8 @@ struct verdict {
 	struct allow_list allow;
 };
 
-struct class {
+struct class
+{
 	const char *name;
 	struct place_in_file at;
 	uint32_t classid; /* 0 until it is given one */
@@ -66,6 +67,7 @@ struct app {
 	struct user_list users;
 	uint32_t class_index;
 	const char *canonical; /* what a program is looked up by; compile.c */
+	bool repeated;	       /* another app says the same */
 };
 
 struct problem {
@@ -87,7 +89,7 @@ struct ruleset {
 
 /* Notes a mistake. Text says what is wrong and what would be right. */
 __attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, struct place_in_file at,
-							     const char *format, ...);
+							   const char *format, ...);
 
 /* Reads a configuration file and what it includes (grammar.c), and checks the
  * whole (ruleset.c). Mistakes are in set->problems afterwards; with any, the rest

@@ -48,9 +48,9 @@ const char *value_classid(const char *text, uint32_t *classid)
 
 const char *value_action(const char *text, enum action *action)
 {
-	static const char *const names[] = { [ACTION_ACCEPT] = "accept",
-					     [ACTION_REJECT] = "reject",
-					     [ACTION_DROP] = "drop" };
+	static const char *const names[] = {
+		[ACTION_ACCEPT] = "accept", [ACTION_REJECT] = "reject", [ACTION_DROP] = "drop"
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!strcmp(text, names[i])) {
@@ -74,7 +74,8 @@ const char *value_on_error(const char *text, bool *allow)
 	*allow = !strcmp(text, "allow");
 	if (*allow || !strcmp(text, "deny"))
 		return NULL;
-	return printed("bad on-error '%s'; it is deny (do not start the program) or allow (start it unclassified)", text);
+	return printed("bad on-error '%s'; it is deny (do not start the program) or allow (start it unclassified)",
+		       text);
 }
 
 static void add_user(struct user_list *users, uint32_t id, bool is_group)
@@ -98,8 +99,9 @@ const char *value_user(const char *text, struct user_list *users)
 	else if (*text == '@')
 		return printed("unknown group '%s'; it is '@' and a name in the group database, or its number", text);
 	else
-		return printed("unknown user '%s'; it is a name in the user database, or its number (groups are '@NAME')",
-			       text);
+		return printed(
+			"unknown user '%s'; it is a name in the user database, or its number (groups are '@NAME')",
+			text);
 	return NULL;
 }
 
@@ -207,13 +209,14 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 
 	free(copy);
 	if (!ok)
-		return printed("bad network or port '%s'; it is loopback, lan, a network such as '192.0.2.0/24' or 'fd00::/8', "
+		return printed("bad network or port '%s'; it is loopback, lan, a network such as '192.0.2.0/24' or "
+			       "'fd00::/8', "
 			       "a port such as 'tcp/443' or 'udp/5000-5010', or an address with a port such as "
 			       "'192.0.2.1:443' or '[fd00::1]:443'",
 			       text);
 	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
-		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix", text,
-			       item.prefix);
+		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
+			       text, item.prefix);
 	add_allowance(allow, &item);
 	return NULL;
 }

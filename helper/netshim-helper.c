@@ -337,7 +337,8 @@ void helper_main(uintptr_t *stack)
 	enum action action = MOVE;
 
 	if (!argc || !request_read(&job.request, job.envp[0], job.run) || !job.envp[1])
-		fail(EXIT_REFUSED, "netshim-helper", "", "it is for libnetshim.so and 'netshim run', not to be run by hand");
+		fail(EXIT_REFUSED, "netshim-helper", "",
+		     "it is for libnetshim.so and 'netshim run', not to be run by hand");
 	job.path = job.envp[1];
 	job.envp += REQUEST_STRINGS;
 	/* A reload between reading the rules and entering the class may have

@@ -161,12 +161,12 @@ static size_t count_args(va_list from)
 }
 
 /* Copies the variable arguments with the NULL that ends them. */
-#define COLLECT(argv, first, args)                                        \
-	size_t count = (first) ? count_args(args) : 0;                    \
-	char *argv[count + 1];                                            \
-	argv[0] = (char *)(uintptr_t)(first);                             \
-	for (size_t i = 1; i <= count; i++)                               \
-		argv[i] = va_arg(args, char *)
+#define COLLECT(argv, first, args)                     \
+	size_t count = (first) ? count_args(args) : 0; \
+	char *argv[count + 1];                         \
+	argv[0] = (char *)(uintptr_t)(first);          \
+	for (size_t i = 1; i <= count; i++)            \
+	argv[i] = va_arg(args, char *)
 
 HOOK int execl(const char *path, const char *arg, ...)
 {
@@ -328,9 +328,9 @@ int posix_spawn_2_2_5(pid_t *pid, const char *path, const posix_spawn_file_actio
 int posix_spawnp_2_2_5(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return spawn_search(&(struct spawn){ old_version("posix_spawnp"), old_version("posix_spawn"), pid, actions,
-					     attr },
-			    file, argv, envp);
+	return spawn_search(
+		&(struct spawn){ old_version("posix_spawnp"), old_version("posix_spawn"), pid, actions, attr }, file,
+		argv, envp);
 }
 
 __asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5\n"

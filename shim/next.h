@@ -20,15 +20,15 @@ static inline bool next_is_glibc(void)
 
 /* The next definition of a function, or NULL. Found at first use: a process that
  * never starts another does not pay for it. */
-#define NEXT(name)                                                               \
-	__extension__({                                                          \
-		static __typeof__(name) *cached;                                 \
+#define NEXT(name)                                                                     \
+	__extension__({                                                                \
+		static __typeof__(name) *cached;                                       \
 		__typeof__(name) *found_ = __atomic_load_n(&cached, __ATOMIC_RELAXED); \
-		if (!found_ && dlsym) {                                          \
-			*(void **)&found_ = dlsym(RTLD_NEXT, #name);             \
-			__atomic_store_n(&cached, found_, __ATOMIC_RELAXED);     \
-		}                                                                \
-		found_;                                                          \
+		if (!found_ && dlsym) {                                                \
+			*(void **)&found_ = dlsym(RTLD_NEXT, #name);                   \
+			__atomic_store_n(&cached, found_, __ATOMIC_RELAXED);           \
+		}                                                                      \
+		found_;                                                                \
 	})
 
 #endif

@@ -52,8 +52,7 @@ static bool elf_interpreter_exists(int dirfd, const char *path, const char head[
 		if (part->p_filesz < 2 || part->p_filesz > sizeof(interpreter))
 			break;
 		fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd >= 0 &&
-		    sys_pread(fd, interpreter, part->p_filesz, part->p_offset) == (long)part->p_filesz &&
+		if (fd >= 0 && sys_pread(fd, interpreter, part->p_filesz, part->p_offset) == (long)part->p_filesz &&
 		    !interpreter[part->p_filesz - 1])
 			exists = is_executable(interpreter);
 		break;

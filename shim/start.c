@@ -76,8 +76,7 @@ static bool must_be_classified(const char *execfn, bool script, struct route *ro
 
 	if (rules_open(&rules, false))
 		return false;
-	found = match_program(&rules, AT_FDCWD, execfn, 0, script, &rule) > 0 &&
-		rule.class_index != RULES_CLASS_NONE &&
+	found = match_program(&rules, AT_FDCWD, execfn, 0, script, &rule) > 0 && rule.class_index != RULES_CLASS_NONE &&
 		rules_class(&rules, rule.class_index, &class, route->class);
 	rules_close(&rules);
 	if (!found)

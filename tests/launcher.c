@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Starts a program through one entry point of libc, or makes the process odd
+ * first:
+ *
+ *   launcher ENTRY PROGRAM [ARG...]     (execl and its kin pass at most 3)
+ *   launcher odd PROGRAM [ARG...]       everything an exec carries over is unusual
+ *   launcher errno ENTRY PROGRAM        prints the error of a failing exec
+ *   launcher keep ADDRESS PORT PROGRAM [ARG...]
+ *       connects, then for each line on stdin starts PROGRAM in a child that has
+ *       inherited the connection close-on-exec, and sends a byte over it after
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) < 0)
+		return 99;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+typedef int spawner(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
+		    char *const[]);
+
+static int spawned(spawner *spawn, const char *program, char **argv)
+{
+	pid_t pid;
+	int error = spawn(&pid, program, NULL, NULL, argv, environ);
+
+	errno = error;
+	return error ? -1 : wait_for(pid);
+}
+
+static int vforked(const char *program, char **argv)
+{
+	pid_t pid = vfork();
+
+	if (!pid) {
+		execve(program, argv, environ);
+		_exit(99);
+	}
+	return wait_for(pid);
+}
+
+static int by_shell(const char *program, char **argv, int with_popen)
+{
+	char line[8192] = "";
+	FILE *pipe;
+	int status;
+
+	for (char **a = argv; *a; a++) {
+		strcat(line, a == argv ? program : *a);
+		strcat(line, " ");
+	}
+	if (!with_popen)
+		return WEXITSTATUS(system(line));
+	pipe = popen(line, "r");
+	while (fgets(line, sizeof(line), pipe))
+		fputs(line, stdout);
+	status = pclose(pipe);
+	return WEXITSTATUS(status);
+}
+
+/* Returns the exit status of the program, or -1 with errno. */
+static int start(const char *entry, const char *program, char **argv)
+{
+	const char *slash = strrchr(program, '/');
+	const char *name = slash ? slash + 1 : program;
+	char *a = argv[0];
+	char *b = argv[0] ? argv[1] : NULL;
+	char *c = b ? argv[2] : NULL;
+
+	if (!strcmp(entry, "execve"))
+		return execve(program, argv, environ);
+	if (!strcmp(entry, "execv"))
+		return execv(program, argv);
+	if (!strcmp(entry, "execvp"))
+		return execvp(name, argv);
+	if (!strcmp(entry, "execvpe"))
+		return execvpe(name, argv, environ);
+	if (!strcmp(entry, "execl"))
+		return execl(program, a, b, c, NULL);
+	if (!strcmp(entry, "execlp"))
+		return execlp(name, a, b, c, NULL);
+	if (!strcmp(entry, "execle"))
+		return b ? c ? execle(program, a, b, c, NULL, environ) : execle(program, a, b, NULL, environ)
+			 : execle(program, a, NULL, environ);
+#ifdef __GLIBC__
+	if (!strcmp(entry, "execveat"))
+		return execveat(AT_FDCWD, program, argv, environ, 0);
+#endif
+	if (!strcmp(entry, "fexecve"))
+		return fexecve(open(program, O_RDONLY), argv, environ);
+	if (!strcmp(entry, "fexecve-cloexec"))
+		return fexecve(open(program, O_RDONLY | O_CLOEXEC), argv, environ);
+	if (!strcmp(entry, "posix_spawn"))
+		return spawned(posix_spawn, program, argv);
+	if (!strcmp(entry, "posix_spawnp"))
+		return spawned(posix_spawnp, name, argv);
+	if (!strcmp(entry, "vfork"))
+		return vforked(program, argv);
+	if (!strcmp(entry, "system"))
+		return by_shell(program, argv, 0);
+	if (!strcmp(entry, "popen"))
+		return by_shell(program, argv, 1);
+	if (!strcmp(entry, "syscall"))
+		return (int)syscall(SYS_execve, program, argv, environ);
+	fprintf(stderr, "launcher: what is '%s'?\n", entry);
+	exit(64);
+}
+
+static void be_odd(void)
+{
+	struct rlimit limit;
+	sigset_t mask;
+
+	umask(0137);
+	signal(SIGUSR1, SIG_IGN);
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	kill(getpid(), SIGUSR2);
+	prctl(PR_SET_PDEATHSIG, SIGWINCH);
+	personality(ADDR_NO_RANDOMIZE | 0x0400000); /* READ_IMPLIES_EXEC */
+	setpriority(PRIO_PROCESS, 0, 3);
+	getrlimit(RLIMIT_STACK, &limit);
+	limit.rlim_cur = 64 << 20;
+	setrlimit(RLIMIT_STACK, &limit);
+	getrlimit(RLIMIT_CORE, &limit);
+	limit.rlim_cur = 0;
+	setrlimit(RLIMIT_CORE, &limit);
+	dup2(1, 77);
+	fcntl(dup2(1, 78), F_SETFD, FD_CLOEXEC);
+}
+
+static int keep(char **argv)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1])) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char line[16];
+
+	inet_pton(AF_INET, argv[0], &to.sin_addr);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
+		return 1;
+	while (fgets(line, sizeof(line), stdin)) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			execv(argv[2], argv + 2);
+			_exit(99);
+		}
+		wait_for(pid);
+		puts(send(fd, "x", 1, 0) == 1 ? "sent" : "failed");
+		fflush(stdout);
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	int ret;
+
+	if (argc > 4 && !strcmp(argv[1], "keep"))
+		return keep(argv + 2);
+	if (argc > 3 && !strcmp(argv[1], "errno")) {
+		ret = start(argv[2], argv[3], argv + 3);
+		printf("%s\n", ret == -1 ? strerror(errno) : "started");
+		return 0;
+	}
+	if (argc < 3)
+		return 64;
+	if (!strcmp(argv[1], "odd")) {
+		be_odd();
+		argv[1] = (char *)"execve";
+	}
+	ret = start(argv[1], argv[2], argv + 2);
+	if (ret == -1)
+		perror(argv[2]);
+	return ret == -1 ? 98 : ret;
+}

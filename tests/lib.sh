@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+# shellcheck shell=bash
+
+# What the tests share: TAP, a world of two hosts, the unprivileged user.
+# The script that sources this goes on in a network and mount namespace of its
+# own; all that it sets up there ends with it.
+
+set -u
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=${NETSHIM_TEST_ROOT:?run the tests with 'make check' or tests/run}
+if [ -z "${NETSHIM_IN_WORLD:-}" ]; then
+	export NETSHIM_IN_WORLD=1
+	exec unshare --net --mount --propagation private bash "$0" "$@"
+fi
+
+export PATH=$root/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
+group=/$NETSHIM_TEST_GROUP
+netshim=$root/usr/bin/netshim
+helper=$root/usr/libexec/netshim-helper
+preload=$root/usr/lib/libnetshim.so
+config=$root/etc/netshim.conf
+scratch=$root/scratch
+lan_host=192.168.77.2
+far_host=203.0.113.7
+export lan_host far_host
+
+# --- TAP
+
+test_count=0
+failed_count=0
+
+ok() { # ok STATUS NAME
+	test_count=$((test_count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $test_count - $2"
+	else
+		failed_count=$((failed_count + 1))
+		echo "not ok $test_count - $2"
+	fi
+}
+
+is() { # is GOT EXPECTED NAME
+	if [ "$1" = "$2" ]; then
+		ok 0 "$3"
+	else
+		ok 1 "$3"
+		printf '#      got: %s\n# expected: %s\n' "${1//$'\n'/$'\n'#           }" "${2//$'\n'/$'\n'#           }" >&2
+	fi
+}
+
+like() { # like GOT PATTERN NAME
+	if [[ $1 =~ $2 ]]; then
+		ok 0 "$3"
+	else
+		ok 1 "$3"
+		printf '#      got: %s\n# expected: %s\n' "${1//$'\n'/$'\n'#           }" "$2" >&2
+	fi
+}
+
+cannot_run() { # cannot_run REASON: the whole script
+	if [ -n "${CI:-}${NETSHIM_NO_SKIP:-}" ]; then
+		echo "1..1"
+		echo "not ok 1 - cannot run here: $1"
+		exit 1
+	fi
+	echo "1..0 # SKIP $1"
+	exit 0
+}
+
+finish() {
+	echo "1..$test_count"
+	[ $failed_count -eq 0 ]
+}
+
+# --- the world
+
+background=()
+in_background() { # in_background COMMAND...: ended with the test
+	"$@" &
+	background+=($!)
+}
+
+clean_up() {
+	"$netshim" down >/dev/null 2>&1
+	[ ${#background[@]} -eq 0 ] || kill "${background[@]}" 2>/dev/null
+	rm -rf "$scratch"
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+rm -rf "$scratch"
+mkdir -m 755 "$scratch"
+
+wait_until() { # wait_until COMMAND...: for at most ten seconds
+	local tries
+	for ((tries = 0; tries < 500; tries++)); do
+		"$@" && return
+		sleep 0.02
+	done
+	echo "Bail out! waited in vain for: $*"
+	exit 1
+}
+
+on_other_host() { nsenter --net="/proc/$other_host/ns/net" "$@"; }
+
+serve() { # serve [RUNNER...] -- PORT...: answers there when this returns
+	local ready
+	local runner=()
+	while [ "$1" != -- ]; do
+		runner+=("$1")
+		shift
+	done
+	ready=$(mktemp "$scratch/ready.XXXXXX")
+	in_background "${runner[@]}" "$(command -v python3)" -u "$tests/server.py" "${@:2}" >"$ready"
+	wait_until test -s "$ready"
+}
+
+# Two hosts: this namespace, and another with a LAN and a far address.
+make_hosts() { # make_hosts PORT...
+	in_background unshare --net sleep 900
+	other_host=$!
+	wait_until grep -qx sleep "/proc/$other_host/comm"
+	ip link set lo up
+	ip link add here type veth peer name there netns $other_host
+	ip addr add 192.168.77.1/24 dev here
+	ip addr add fd77::1/64 dev here nodad
+	ip link set here up
+	on_other_host ip link set lo up
+	on_other_host ip addr add $lan_host/24 dev there
+	on_other_host ip addr add fd77::2/64 dev there nodad
+	on_other_host ip addr add $far_host/32 dev there
+	on_other_host ip addr add 2001:db8::7/128 dev there nodad
+	on_other_host ip link set there up
+	ip route add default via $lan_host
+	ip -6 route add default via fd77::2
+	serve nsenter --net="/proc/$other_host/ns/net" -- "$@"
+}
+
+configure() { # configure <<EOF ... EOF: and put it into force
+	cat >"$config"
+	"$netshim" up
+}
+
+# --- running things
+
+user=(setpriv --reuid 65534 --regid 65534 --clear-groups env)
+as_user() { "${user[@]}" "$@"; }
+
+# As a user with the shim in the session: the second env is the one that has it.
+shim() { as_user LD_PRELOAD="$preload" env "$@"; }
+
+classid() { # classid CLASS: as nft writes it
+	printf '0x%08x' "$(cat "$root/run/netshim/net_cls$group/$1/net_cls.classid")"
+}
+
+# Whether a class's packets reach a host: "yes", or the program's error.
+fetch() { # fetch RUNNER... URL
+	local out
+	if out=$("${@:1:$#-1}" curl -sS -g -m 5 "${!#}" 2>&1); then
+		echo yes
+	else
+		echo "${out:-silence}"
+	fi
+}

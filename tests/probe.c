@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the tests start: tells what it got, or sends a datagram as its first act.
+ *
+ *   probe class            its net_cls group
+ *   probe state            all that an exec may carry over, byte for byte
+ *   probe send ADDRESS PORT
+ *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
+ */
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int send_first(const char *address, const char *port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port)) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	inet_pton(AF_INET, address, &to.sin_addr);
+	return sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1 ? 0 : errno;
+}
+
+static int hold(const char *address, const char *port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port)) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	char line[16];
+
+	inet_pton(AF_INET, address, &to.sin_addr);
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
+		return 1;
+	puts("connected");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		puts(send(fd, "x", 1, 0) == 1 ? "sent" : "failed");
+		fflush(stdout);
+	}
+	return 0;
+}
+
+static int print_class(void)
+{
+	FILE *f = fopen("/proc/self/cgroup", "r");
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *at = strstr(line, ":net_cls");
+
+		if (at) {
+			fputs(strrchr(at, ':') + 1, stdout);
+			return 0;
+		}
+	}
+	return 1;
+}
+
+static void print_signals(void)
+{
+	sigset_t mask;
+	sigset_t pending;
+
+	sigprocmask(SIG_BLOCK, NULL, &mask);
+	sigpending(&pending);
+	for (int s = 1; s < 32; s++) {
+		struct sigaction action;
+
+		if (sigaction(s, NULL, &action))
+			continue;
+		if (sigismember(&mask, s) || sigismember(&pending, s) || action.sa_handler != SIG_DFL)
+			printf("signal %d blocked=%d pending=%d ignored=%d\n", s, sigismember(&mask, s),
+			       sigismember(&pending, s), action.sa_handler == SIG_IGN);
+	}
+}
+
+static void print_fds(void)
+{
+	for (int fd = 0; fd < 256; fd++) {
+		struct stat st;
+
+		if (!fstat(fd, &st))
+			printf("fd %d %lx:%lx\n", fd, (long)st.st_dev, (long)st.st_ino);
+	}
+}
+
+static void print_limits(void)
+{
+	for (int r = 0; r < RLIMIT_NLIMITS; r++) {
+		struct rlimit limit;
+
+		if (!getrlimit(r, &limit))
+			printf("rlimit %d %llx %llx\n", r, (long long)limit.rlim_cur, (long long)limit.rlim_max);
+	}
+}
+
+static int print_state(int argc, char **argv, char **envp)
+{
+	char cwd[4096];
+	int deathsig = 0;
+	mode_t mask = umask(0);
+
+	printf("errno %d\n", errno);
+	for (int i = 0; i < argc; i++)
+		printf("arg %s\n", argv[i]);
+	for (char **e = envp; *e; e++)
+		printf("env %s\n", *e);
+	printf("execfn %s\n", (const char *)getauxval(AT_EXECFN));
+	printf("pid %d parent %d group %d session %d\n", getpid(), getppid(), getpgrp(), getsid(0));
+	printf("cwd %s\n", getcwd(cwd, sizeof(cwd)) ? cwd : "gone");
+	printf("umask %o\n", mask);
+	prctl(PR_GET_PDEATHSIG, &deathsig);
+	printf("deathsig %d\n", deathsig);
+	printf("personality %x\n", personality(0xffffffff));
+	printf("nice %d\n", getpriority(PRIO_PROCESS, 0));
+	printf("dumpable %d\n", prctl(PR_GET_DUMPABLE));
+	printf("nnp %d\n", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
+	printf("secure %lu\n", getauxval(AT_SECURE));
+	print_signals();
+	print_fds();
+	print_limits();
+	return 0;
+}
+
+int main(int argc, char **argv, char **envp)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+
+	if (!strcmp(verb, "send") && argc == 4)
+		return send_first(argv[2], argv[3]);
+	if (!strcmp(verb, "hold") && argc == 4)
+		return hold(argv[2], argv[3]);
+	if (!strcmp(verb, "class"))
+		return print_class();
+	if (!strcmp(verb, "state") || !argc || !*verb)
+		return print_state(argc, argv, envp);
+	return 64;
+}

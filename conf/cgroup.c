@@ -81,34 +81,98 @@ static bool write_text(const char *path, const char *text)
 	return ok;
 }
 
-static bool make_group(const char *path, uint32_t classid)
+static bool set_classid(const char *group, uint32_t classid)
 {
-	char *file = printed("%s/net_cls.classid", path);
+	char *file = printed("%s/net_cls.classid", group);
 	char *text = printed("%u", classid);
-	bool ok = (!mkdir(path, 0755) || errno == EEXIST) && (!classid || write_text(file, text));
+	bool ok = write_text(file, text);
 
 	if (!ok)
-		warn("cannot make the control group %s", path);
+		warn("cannot write %s", file);
 	free(file);
 	free(text);
 	return ok;
 }
 
-bool cgroup_make(const char *hierarchy, const struct ruleset *set)
+static uint32_t get_classid(const char *group)
 {
-	char *group = printed("%s/" NETSHIM_GROUP, hierarchy);
-	bool ok = make_group(group, 0);
+	char *path = printed("%s/net_cls.classid", group);
+	FILE *file = fopen(path, "re");
+	unsigned classid = 0;
+
+	if (!file || fscanf(file, "%u", &classid) != 1)
+		classid = 0;
+	if (file)
+		fclose(file);
+	free(path);
+	return classid;
+}
+
+/* Makes one group, unless it is there; *live is then its classid. */
+static bool make_group(const char *path, uint32_t classid, uint32_t *live)
+{
+	*live = 0;
+	if (!mkdir(path, 0755))
+		return !classid || set_classid(path, classid);
+	if (errno == EEXIST) {
+		*live = get_classid(path);
+		return true;
+	}
+	warn("cannot make the control group %s", path);
+	return false;
+}
+
+bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live)
+{
+	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
+	uint32_t ignored;
+	bool ok = make_group(top, 0, &ignored);
 
 	for (size_t i = 0; ok && i < set->class_count; i++) {
-		char *path = printed("%s/%s", group, set->classes[i].name);
-		char *locked = printed("%s/locked", path);
+		char *group = printed("%s/%s", top, set->classes[i].name);
+		char *locked = printed("%s/locked", group);
 
-		ok = make_group(path, set->classes[i].classid) && make_group(locked, set->classes[i].classid);
-		free(path);
+		ok = make_group(group, set->classes[i].classid, &live[i]) &&
+		     make_group(locked, set->classes[i].classid, &ignored);
+		free(group);
 		free(locked);
 	}
-	free(group);
+	free(top);
 	return ok;
+}
+
+bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, set->classes[i].name);
+		char *locked = printed("%s/locked", group);
+
+		/* Writing walks the descriptors of all that are in the group. */
+		if (get_classid(group) != set->classes[i].classid)
+			ok = set_classid(group, set->classes[i].classid) && ok;
+		if (get_classid(locked) != set->classes[i].classid)
+			ok = set_classid(locked, set->classes[i].classid) && ok;
+		free(group);
+		free(locked);
+	}
+	return ok;
+}
+
+void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, set->classes[i].name);
+		char *locked = printed("%s/locked", group);
+
+		if (!live[i]) {
+			rmdir(locked);
+			rmdir(group);
+		}
+		free(group);
+		free(locked);
+	}
 }
 
 /* Calls visit for each process or thread id in a file of a group. */

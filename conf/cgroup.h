@@ -15,8 +15,16 @@
 char *cgroup_hierarchy(bool mount_it, bool *mounted);
 void cgroup_unmount(void);
 
-/* Makes the groups of all classes and sets their classids. */
-bool cgroup_make(const char *hierarchy, const struct ruleset *set);
+/* Makes the groups that are not there yet, with their classids. What was there
+ * keeps the classid that it has; its number is put into live (one a class, 0 for
+ * a new group). */
+bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live);
+
+/* Gives every class its own classid, and with that the sockets of its processes. */
+bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set);
+
+/* Undoes cgroup_make: removes the groups that are new by live. */
+void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live);
 
 /* Moves the processes of every group of netshim's whose class is not in set to
  * the root group and removes those groups; with set NULL, all and netshim's own

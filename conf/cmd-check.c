@@ -18,7 +18,7 @@ int cmd_check(const struct command *command)
 	bool ok;
 
 	ruleset_load(&set, path);
-	text = policy_text(&set, NULL);
+	text = policy_text(&set, NULL, NULL);
 	/* nftables answers only to root. */
 	ok = geteuid() != 0 || policy_load(text, true);
 	free(text);
@@ -33,7 +33,7 @@ int cmd_ruleset(const struct command *command)
 	char *text;
 
 	ruleset_load(&set, command->config);
-	text = policy_text(&set, NULL);
+	text = policy_text(&set, NULL, NULL);
 	fputs(text, stdout);
 	free(text);
 	return EXIT_SUCCESS;

@@ -10,6 +10,7 @@
 #include "conf/sys.h"
 
 #include <inttypes.h>
+#include <unistd.h>
 
 /* How many rules lead to each class; allocated, one number a class. */
 static uint32_t *rule_counts(const struct rules *rules)
@@ -57,8 +58,12 @@ int cmd_status(const struct command *command)
 		return EXIT_FAILURE;
 	}
 	hierarchy = cgroup_hierarchy(false, NULL);
-	if (!policy_counters(&counters))
-		warnx("packets and bytes are not shown: the nftables table is not loaded here, or this is not root");
+	/* nftables answers only to root. */
+	if (geteuid() != 0 || !policy_counters(&counters)) {
+		counters = (struct counters){ .items = NULL };
+		warnx("packets and bytes are not shown: %s",
+		      geteuid() ? "that takes root" : "the nftables table is not loaded in this network namespace");
+	}
 	rule_count = rule_counts(&rules);
 	printf("%-20s %-11s %6s %9s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS", "BYTES");
 	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++) {

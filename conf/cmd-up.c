@@ -23,13 +23,20 @@ static const char lock_path[] = NETSHIM_RUNDIR "/lock";
 
 void lock_state(void)
 {
+	struct stat locked;
+	struct stat there;
 	int fd;
 
-	if (mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST)
+	if ((mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST) || chmod(NETSHIM_RUNDIR, 0755))
 		err(EXIT_FAILURE, "cannot make %s", NETSHIM_RUNDIR);
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX))
+	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);
+	/* A `down` that this has waited for has removed the file. */
+	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino)
+		return;
+	close(fd);
+	lock_state();
 }
 
 static bool is_up(void)
@@ -37,40 +44,96 @@ static bool is_up(void)
 	return !access(RULES_PATH, F_OK);
 }
 
-/* Takes back what a failed first `up` has made. */
-static void undo(const char *hierarchy, bool mounted)
+static const struct class *class_with(const struct ruleset *set, uint32_t classid)
 {
-	cgroup_remove(hierarchy, NULL);
-	if (mounted)
-		cgroup_unmount();
+	for (size_t i = 0; i < set->class_count; i++)
+		if (set->classes[i].classid == classid)
+			return &set->classes[i];
+	return NULL;
+}
+
+/* A classid that goes from one class to another would send the packets of one by
+ * the rules of the other while it does. */
+static bool classids_are_free(const struct ruleset *set, const uint32_t *live)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *next = NULL;
+
+		if (live[i] && live[i] != set->classes[i].classid)
+			next = class_with(set, live[i]);
+		if (!next)
+			continue;
+		warnx("%s:%d: classid %x:%x is that of class '%s' until now; use another one, or run 'netshim down' "
+		      "and "
+		      "'netshim up'",
+		      next->classid_at.file, next->classid_at.line, live[i] >> 16, live[i] & 0xffff,
+		      set->classes[i].name);
+		return false;
+	}
+	return true;
+}
+
+static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (live[i] && live[i] != set->classes[i].classid)
+			return true;
+	return false;
+}
+
+static bool load(const struct ruleset *set, const uint32_t *live)
+{
+	struct counters counters;
+	char *text;
+	bool ok;
+
+	policy_counters(&counters);
+	text = policy_text(set, &counters, live);
+	ok = policy_load(text, false);
+	free(counters.items);
+	free(text);
+	return ok;
+}
+
+/* All that a failure takes back. */
+static bool put_into_force(const struct ruleset *set, const char *hierarchy, uint32_t *live)
+{
+	bool was_up = is_up();
+
+	if (!compile_write(set, hierarchy) || !cgroup_make(hierarchy, set, live) || !classids_are_free(set, live) ||
+	    !load(set, live))
+		return false;
+	if (compile_commit())
+		return true;
+	if (!was_up)
+		policy_unload();
+	return false;
 }
 
 static int apply(const struct ruleset *set)
 {
+	uint32_t *live = zalloc((set->class_count + 1) * sizeof(*live));
 	bool was_up = is_up();
-	struct counters counters;
 	bool mounted;
 	char *hierarchy = cgroup_hierarchy(true, &mounted);
-	char *text;
-	bool ok;
+	bool ok = hierarchy && put_into_force(set, hierarchy, live);
 
-	if (!hierarchy)
-		return EXIT_FAILURE;
-	policy_counters(&counters);
-	text = policy_text(set, &counters);
-	ok = cgroup_make(hierarchy, set) && policy_load(text, false);
-	if (ok && !compile_write(set, hierarchy)) {
-		ok = false;
-		if (!was_up)
-			policy_unload();
+	if (ok) {
+		ok = cgroup_set_classids(hierarchy, set);
+		if (any_old_classid(set, live))
+			ok = load(set, NULL) && ok;
+		ok = cgroup_remove(hierarchy, set) && ok;
+	} else if (hierarchy) {
+		if (was_up)
+			cgroup_unmake(hierarchy, set, live);
+		else
+			cgroup_remove(hierarchy, NULL);
+		if (mounted)
+			cgroup_unmount();
 	}
-	if (ok)
-		cgroup_remove(hierarchy, set);
-	else if (!was_up)
-		undo(hierarchy, mounted);
-	free(counters.items);
-	free(text);
+	compile_discard();
 	free(hierarchy);
+	free(live);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -112,7 +175,7 @@ int cmd_down(const struct command *command)
 		ok = cgroup_remove(hierarchy, NULL) && ok;
 	ok = policy_unload() && ok;
 	cgroup_unmount();
-	unlink(RULES_PATH ".new");
+	compile_discard();
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
 	free(hierarchy);

@@ -4,6 +4,7 @@
 /* From a ruleset to the rules file that the shim and the helper read. */
 
 #include "conf/alloc.h"
+#include "conf/process.h"
 #include "conf/ruleset.h"
 
 #include <errno.h>
@@ -218,6 +219,7 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 		err(EXIT_FAILURE, "out of memory");
 	h->magic = RULES_MAGIC;
 	h->version = RULES_VERSION;
+	h->cgroup_namespace = process_cgroup_namespace();
 	add_string(p, ""); /* offset 0 marks a free slot */
 	h->hierarchy = add_string(p, hierarchy);
 	h->class_count = (uint32_t)set->class_count;
@@ -263,9 +265,10 @@ static void free_parts(struct parts *p)
 	free(p->strings);
 }
 
+static const char new_path[] = RULES_PATH ".new";
+
 bool compile_write(const struct ruleset *set, const char *hierarchy)
 {
-	static const char new_path[] = RULES_PATH ".new";
 	struct parts parts;
 	FILE *file;
 	int fd;
@@ -281,10 +284,22 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 	build(&parts, set, hierarchy);
 	ok = write_parts(&parts, file);
 	free_parts(&parts);
-	if (fclose(file) || !ok || rename(new_path, RULES_PATH)) {
-		warn("cannot write %s", RULES_PATH);
-		unlink(new_path);
+	if (fclose(file) || !ok) {
+		warn("cannot write %s", new_path);
 		return false;
 	}
 	return true;
+}
+
+bool compile_commit(void)
+{
+	if (!rename(new_path, RULES_PATH))
+		return true;
+	warn("cannot replace %s", RULES_PATH);
+	return false;
+}
+
+void compile_discard(void)
+{
+	unlink(new_path);
 }

@@ -32,6 +32,7 @@ static struct {
 		const char *option;
 		unsigned index;
 		int line;
+		bool list_ended;
 	} * marks;
 	size_t mark_count;
 	/* Files to read: grows while they are read. */
@@ -50,6 +51,14 @@ static struct place_in_file here(int line)
 	return (struct place_in_file){ reading.file, line };
 }
 
+static bool list_ended(const char *option)
+{
+	for (size_t i = 0; i < reading.mark_count; i++)
+		if (reading.marks[i].list_ended && !strcmp(reading.marks[i].option, option))
+			return true;
+	return false;
+}
+
 /* A value has been read: remembers its line. */
 static int note_value(cfg_t *section, cfg_opt_t *option)
 {
@@ -57,18 +66,19 @@ static int note_value(cfg_t *section, cfg_opt_t *option)
 
 	reading.section_line = reading.root->line;
 	for (size_t i = 0; i < reading.mark_count; i++) {
-		const struct mark *m = &reading.marks[i];
+		struct mark *m = &reading.marks[i];
 
 		if (strcmp(m->option, option->name) || m->index != index)
 			continue;
 		/* libconfuse calls once more at the end of a list. */
-		if (!(option->flags & CFGF_LIST))
+		if (!(option->flags & CFGF_LIST) || list_ended(option->name))
 			ruleset_problem(reading.set, here(section->line),
 					"%s is already given at line %d; remove one of them", option->name, m->line);
+		m->list_ended = true;
 		return 0;
 	}
 	reading.marks = grown(reading.marks, reading.mark_count, sizeof(*reading.marks));
-	reading.marks[reading.mark_count++] = (struct mark){ option->name, index, section->line };
+	reading.marks[reading.mark_count++] = (struct mark){ option->name, index, section->line, false };
 	return 0;
 }
 
@@ -174,6 +184,14 @@ static void add_matching_apps(const struct app *app)
 	globfree(&found);
 }
 
+static bool is_folder(const char *path)
+{
+	size_t size = strlen(path);
+	struct stat st;
+
+	return path[size - 1] != '/' && !stat(path, &st) && S_ISDIR(st.st_mode);
+}
+
 static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
@@ -192,6 +210,9 @@ static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
 		ruleset_problem(reading.set, app.at,
 				"path of app is too long or has a line break in it; quote it 'so'");
+	else if (is_folder(app.path))
+		ruleset_problem(reading.set, app.at, "'%s' is a folder; write '%s/' for the whole tree beneath it",
+				app.path, app.path);
 	else
 		add_matching_apps(&app);
 	end_section(option);
@@ -315,6 +336,7 @@ static void watch_values(cfg_t *cfg)
 static void parse(FILE *file, cfg_flag_t flags)
 {
 	cfg_t *cfg = cfg_init(file_options, flags);
+	size_t known = reading.set->problem_count;
 
 	if (!cfg)
 		err(EXIT_FAILURE, "out of memory");
@@ -324,7 +346,7 @@ static void parse(FILE *file, cfg_flag_t flags)
 	cfg->filename = copied(reading.file);
 	cfg_set_error_function(cfg, note_error);
 	watch_values(cfg);
-	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && !reading.set->problem_count)
+	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && reading.set->problem_count == known)
 		ruleset_problem(reading.set, here(cfg->line), "the file cannot be read to its end");
 	cfg_free(cfg);
 }
@@ -357,6 +379,43 @@ static FILE *open_input(struct input *input)
 	return file;
 }
 
+/* libconfuse takes a comment without an end for the end of the file, and with it
+ * all rules that follow. */
+static void check_comments(FILE *file)
+{
+	int line = 1;
+	int start = 0;
+	int quote = 0;
+	int last = 0;
+
+	for (int c; (c = getc(file)) != EOF; last = c) {
+		line += c == '\n';
+		if (start && last == '*' && c == '/') {
+			start = 0;
+			c = 0;
+		} else if (start) {
+			continue;
+		} else if (quote) {
+			quote = c == quote && last != '\\' ? 0 : quote;
+			c = last == '\\' ? 0 : c;
+		} else if (c == '"' || c == '\'') {
+			quote = c;
+		} else if (c == '#' || (last == '/' && c == '/')) {
+			while ((c = getc(file)) != EOF && c != '\n')
+				;
+			line += c == '\n';
+		} else if (last == '/' && c == '*') {
+			start = line;
+			c = 0;
+		}
+	}
+	if (start)
+		ruleset_problem(reading.set, here(start), "comment without an end; close it with '*/'");
+	if (quote)
+		ruleset_problem(reading.set, here(line), "a quoted value has no end; close it with %c", quote);
+	rewind(file);
+}
+
 static bool read_before(const struct input *input)
 {
 	for (const struct input *i = reading.inputs; i < input; i++)
@@ -372,8 +431,10 @@ static void forget_since(const struct ruleset *before)
 
 	set->class_count = before->class_count;
 	set->app_count = before->app_count;
-	set->unclassified = before->unclassified;
-	set->except_users = before->except_users;
+	set->unclassified.action = before->unclassified.action;
+	/* Counts, not pointers: the lists may have been moved since. */
+	set->unclassified.allow.count = before->unclassified.allow.count;
+	set->except_users.count = before->except_users.count;
 	set->unclassified_at = before->unclassified_at;
 }
 
@@ -392,6 +453,7 @@ static void read_input(size_t index)
 		fclose(file);
 		return;
 	}
+	check_comments(file);
 	parse(file, CFGF_NONE);
 	if (reading.unknown_option) {
 		rewind(file);

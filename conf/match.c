@@ -13,16 +13,19 @@
 #define SCRIPTS_MAX 5 /* the kernel follows as many interpreters */
 
 /* One buffer holds both what is resolved, at its start, and what is still to be
- * walked, at its end: the shim may have to live on a stack of 8 KiB. */
+ * walked, at its end; and most paths fit in a small one: the shim may have to
+ * live on a signal handler's stack. */
+#define BUFFER_SMALL 512
+#define BUFFER_LARGE (RULE_PATH_MAX + 8)
+
 struct walk {
-	char buf[RULE_PATH_MAX + 8];
+	char *buf;
+	size_t end;  /* where its last byte is, a terminator */
 	size_t done; /* length of the resolved part: "" or "/a/b" */
 	size_t rest; /* where the unresolved part starts; it ends with the buffer */
 	unsigned links;
 	uint32_t mode; /* of the last file that was looked at */
 };
-
-#define WALK_END (sizeof(((struct walk *)0)->buf) - 1)
 
 /* Puts size bytes in front of the unresolved part. */
 static int push_back(struct walk *w, const char *from, size_t size)
@@ -45,7 +48,9 @@ static int start_at_fd(struct walk *w, int fd)
 	n = sys_readlink(link, w->buf, w->rest);
 	if (n < 0)
 		return (int)n;
-	if ((size_t)n == w->rest || w->buf[0] != '/')
+	if ((size_t)n == w->rest)
+		return -ENAMETOOLONG;
+	if (w->buf[0] != '/')
 		return -ENOENT;
 	w->done = n == 1 ? 0 : (size_t)n;
 	return 0;
@@ -56,7 +61,7 @@ static int start_at_cwd(struct walk *w)
 	long n = SYS(SYS_getcwd, w->buf, w->rest, 0, 0, 0);
 
 	if (n < 0)
-		return (int)n;
+		return n == -ERANGE ? -ENAMETOOLONG : (int)n;
 	/* "(unreachable)/…": the current directory is outside the root. */
 	if (w->buf[0] != '/')
 		return -ENOENT;
@@ -70,8 +75,8 @@ static int start(struct walk *w, int dirfd, const char *path)
 	int err;
 
 	w->done = 0;
-	w->rest = WALK_END;
-	w->buf[WALK_END] = '\0';
+	w->rest = w->end;
+	w->buf[w->end] = '\0';
 	err = size < RULE_PATH_MAX ? push_back(w, path, size) : -ENAMETOOLONG;
 	if (err || path[0] == '/')
 		return err;
@@ -88,8 +93,8 @@ static int start_with_fd(struct walk *w, int fd)
 	size_t size;
 	int err;
 
-	w->rest = WALK_END;
-	w->buf[WALK_END] = '\0';
+	w->rest = w->end;
+	w->buf[w->end] = '\0';
 	err = start_at_fd(w, fd);
 	size = w->done;
 	w->done = 0;
@@ -218,22 +223,22 @@ static int walk_names(const struct rules *rules, struct walk *w, struct rules_sl
 	}
 }
 
-long match_read_head(int dirfd, const char *path, char head[MATCH_HEAD + 1])
+long match_read_head(int dirfd, const char *path, char *head, size_t size)
 {
 	/* O_NONBLOCK: should it have become a FIFO since, open must not wait. */
 	int fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	long n;
 
-	for (size_t i = 0; i <= MATCH_HEAD; i++)
-		head[i] = '\0';
+	head[0] = '\0';
 	if (fd < 0)
 		return fd;
-	n = sys_pread(fd, head, MATCH_HEAD, 0);
+	n = sys_pread(fd, head, size - 1, 0);
+	head[n < 0 ? 0 : n] = '\0';
 	sys_close(fd);
 	return n;
 }
 
-char *match_interpreter(char head[MATCH_HEAD + 1])
+char *match_interpreter(char *head)
 {
 	char *start = head + 2;
 	char *end;
@@ -252,11 +257,11 @@ char *match_interpreter(char head[MATCH_HEAD + 1])
  * 1, 0 where the file is no script, or -errno. */
 static int go_to_interpreter(struct walk *w)
 {
-	char head[MATCH_HEAD + 1];
+	char head[MATCH_HEAD];
 	const char *interpreter;
 	int err;
 
-	if (!S_ISREG(w->mode) || match_read_head(AT_FDCWD, w->buf, head) <= 0)
+	if (!S_ISREG(w->mode) || match_read_head(AT_FDCWD, w->buf, head, sizeof(head)) <= 0)
 		return 0;
 	interpreter = match_interpreter(head);
 	if (!interpreter)
@@ -265,27 +270,50 @@ static int go_to_interpreter(struct walk *w)
 	return err ? err : 1;
 }
 
-int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		  struct rules_slot *rule)
+static int match_in(struct walk *w, const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+		    struct rules_slot *rule)
 {
-	struct walk w;
-	int ret;
+	int ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(w, dirfd) : start(w, dirfd, path);
 
-	w.links = 0;
-	w.mode = 0;
-	ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(&w, dirfd) : start(&w, dirfd, path);
 	for (unsigned depth = 0; !ret; depth++) {
 		bool tree = false;
 
-		ret = walk_names(rules, &w, rule, &tree);
-		if (ret > 0 || (tree && !ret))
+		ret = walk_names(rules, w, rule, &tree);
+		/* Beneath a tree, what cannot be looked at is in the tree still. */
+		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;
 		if (ret < 0 || !scripts || depth == SCRIPTS_MAX)
 			break;
-		ret = go_to_interpreter(&w);
+		ret = go_to_interpreter(w);
 		if (ret <= 0)
 			break;
 		ret = 0;
 	}
 	return ret;
+}
+
+__attribute__((noinline)) static int match_large(const struct rules *rules, int dirfd, const char *path, int flags,
+						 bool scripts, struct rules_slot *rule)
+{
+	char buf[BUFFER_LARGE];
+	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
+
+	return match_in(&w, rules, dirfd, path, flags, scripts, rule);
+}
+
+__attribute__((noinline)) static int match_small(const struct rules *rules, int dirfd, const char *path, int flags,
+						 bool scripts, struct rules_slot *rule)
+{
+	char buf[BUFFER_SMALL];
+	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
+
+	return match_in(&w, rules, dirfd, path, flags, scripts, rule);
+}
+
+int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+		  struct rules_slot *rule)
+{
+	int ret = match_small(rules, dirfd, path, flags, scripts, rule);
+
+	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule) : ret;
 }

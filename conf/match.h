@@ -11,8 +11,8 @@
  * the same for its interpreter. Names are used and not inodes because a package
  * upgrade replaces the inode under a name without asking anybody.
  *
- * All functions are async-signal-safe, leave errno alone and need about 4.5 KiB
- * of stack. */
+ * All functions are async-signal-safe, leave errno alone and need about 1.5 KiB
+ * of stack, or 5 KiB for paths of more than some 500 bytes. */
 
 #ifndef NETSHIM_MATCH_H
 #define NETSHIM_MATCH_H
@@ -27,15 +27,16 @@
 int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
 		  struct rules_slot *rule);
 
-/* The kernel looks at as much of a file to tell what it is. */
-#define MATCH_HEAD 256
+/* The kernel looks at as much of a file to tell what it is, and one byte more for
+ * the terminator. */
+#define MATCH_HEAD (256 + 1)
 
-/* Reads the head of the regular file at path; returns its length or -errno. The
- * rest of head is zeros. */
-long match_read_head(int dirfd, const char *path, char head[MATCH_HEAD + 1]);
+/* Reads the head of the regular file at path, at most size - 1 bytes, and
+ * terminates it. Returns its length or -errno. */
+long match_read_head(int dirfd, const char *path, char *head, size_t size);
 
 /* Returns the interpreter that a script's head names, terminated in place, or
  * NULL where it is no script. */
-char *match_interpreter(char head[MATCH_HEAD + 1]);
+char *match_interpreter(char *head);
 
 #endif

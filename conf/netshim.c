@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CAPS_MAX 3
@@ -129,6 +130,8 @@ int main(int argc, char **argv)
 	struct command command = { .config = NETSHIM_CONFIG };
 	int option;
 
+	/* What it makes is for every user to read. */
+	umask(022);
 	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

@@ -124,13 +124,23 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
-static void write_output(FILE *out, const struct ruleset *set)
+static bool has_old_classid(const struct class *class, uint32_t live)
+{
+	return live && live != class->classid;
+}
+
+static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
 	if (set->class_count) {
 		fprintf(out, "\t\tmeta cgroup vmap {\n");
-		for (size_t i = 0; i < set->class_count; i++)
-			fprintf(out, "\t\t\t0x%08x : goto class_%s,\n", set->classes[i].classid, set->classes[i].name);
+		for (size_t i = 0; i < set->class_count; i++) {
+			const struct class *class = &set->classes[i];
+
+			fprintf(out, "\t\t\t0x%08x : goto class_%s,\n", class->classid, class->name);
+			if (live && has_old_classid(class, live[i]))
+				fprintf(out, "\t\t\t0x%08x : goto class_%s,\n", live[i], class->name);
+		}
 		fprintf(out, "\t\t}\n");
 	}
 	if (set->unclassified.action != ACTION_ACCEPT)
@@ -139,7 +149,7 @@ static void write_output(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t\tgoto unclassified\n\t}\n");
 }
 
-char *policy_text(const struct ruleset *set, const struct counters *counters)
+char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -158,7 +168,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters)
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);
-	write_output(out, set);
+	write_output(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");

@@ -17,24 +17,20 @@
  * line is another hierarchy's. */
 static const char *net_cls_group(const char *line)
 {
-	const char *p = line;
+	const char *controllers = line;
+	const char *end;
+	bool found = false;
 
-	while (*p && *p != ':' && *p != '\n')
-		p++;
-	while (*p == ':' || *p == ',') {
-		const char *end = str_after(++p, "net_cls");
+	while (*controllers && *controllers++ != ':')
+		;
+	for (end = controllers; *end && *end != ':'; end += *end == ',') {
+		const char *after = str_after(end, "net_cls");
 
-		if (end && (*end == ':' || *end == ',')) {
-			while (*end != ':' && *end != '\n' && *end)
-				end++;
-			return *end == ':' ? end + 1 : NULL;
-		}
-		while (*p && *p != ',' && *p != ':' && *p != '\n')
-			p++;
-		if (*p == ':')
-			break;
+		found = found || (after && (*after == ',' || *after == ':'));
+		while (*end && *end != ',' && *end != ':')
+			end++;
 	}
-	return NULL;
+	return found && *end == ':' ? end + 1 : NULL;
 }
 
 /* Reads "/GROUP/CLASS" or "/GROUP/CLASS/locked". */
@@ -43,52 +39,64 @@ static void read_group(struct membership *m, const char *group)
 	const char *rest = str_after(group, "/" NETSHIM_GROUP "/");
 	size_t n = 0;
 
-	m->place = PLACE_OTHER;
-	if (group[0] == '/' && (group[1] == '\n' || !group[1]))
-		m->place = PLACE_ROOT;
+	m->place = group[0] == '/' && !group[1] ? PLACE_ROOT : PLACE_OTHER;
 	if (!rest)
 		return;
-	for (; *rest && *rest != '/' && *rest != '\n' && n < CLASS_NAME_MAX; rest++)
+	for (; *rest && *rest != '/' && n < CLASS_NAME_MAX; rest++)
 		m->class[n++] = *rest;
 	m->class[n] = '\0';
-	if (*rest == '/') {
-		rest = str_after(rest, "/locked");
-		m->locked = true;
-	}
-	if (rest && (*rest == '\n' || !*rest) && class_name_valid(m->class))
+	if (!class_name_valid(m->class))
+		return;
+	m->locked = str_equal(rest, "/locked");
+	if (m->locked || !*rest)
 		m->place = PLACE_CLASS;
+}
+
+/* Cuts text at its line breaks. Returns the length of the whole lines in it. */
+static size_t split_lines(char *text, size_t size)
+{
+	size_t whole = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] != '\n')
+			continue;
+		text[i] = '\0';
+		whole = i + 1;
+	}
+	return whole;
 }
 
 void process_membership(struct membership *m)
 {
-	char text[3072];
-	const char *line = text;
+	int fd = sys_openat(AT_FDCWD, "/proc/thread-self/cgroup", O_RDONLY | O_CLOEXEC);
 	const char *group = NULL;
+	uint64_t offset = 0;
+	char text[768];
+	size_t whole;
 
 	*m = (struct membership){ .place = PLACE_UNKNOWN };
-	if (sys_read_file("/proc/thread-self/cgroup", text, sizeof(text)) < 0)
+	if (fd < 0)
 		return;
-	while (*line && !group) {
-		group = net_cls_group(line);
-		while (*line && *line++ != '\n')
-			;
-	}
+	/* In pieces of whole lines; one that is longer than this is nobody's of
+	 * netshim's, but net_cls has to be found all the same. */
+	do {
+		long n = sys_pread(fd, text, sizeof(text), offset);
+
+		whole = n > 0 ? split_lines(text, (size_t)n) : 0;
+		for (size_t at = 0; at < whole && !group; at += str_len(text + at) + 1)
+			group = net_cls_group(text + at);
+		offset += whole;
+	} while (whole && !group);
+	sys_close(fd);
 	if (group)
 		read_group(m, group);
 }
 
-bool process_traced(void)
+uint64_t process_cgroup_namespace(void)
 {
-	char text[1024];
-	const char *p = text;
-	const char *pid = NULL;
+	struct sys_file file;
 
-	if (sys_read_file("/proc/thread-self/status", text, sizeof(text)) < 0)
-		return false;
-	while (*p && !(pid = str_after(p, "TracerPid:\t")))
-		while (*p && *p++ != '\n')
-			;
-	return pid && *pid != '0';
+	return sys_stat(AT_FDCWD, "/proc/self/ns/cgroup", 0, &file) ? 0 : file.inode;
 }
 
 bool process_has_ambient(void)
@@ -106,7 +114,7 @@ bool process_has_ambient(void)
 	return false;
 }
 
-void process_log_unclassified(const char *program, const char *class, const char *why)
+void process_log(const char *program, const char *event, const char *class, const char *why)
 {
 	static const struct sockaddr_un log = { AF_UNIX, "/dev/log" };
 	char text[512];
@@ -121,8 +129,11 @@ void process_log_unclassified(const char *program, const char *class, const char
 	str_append(&end, limit, ">netshim[");
 	str_append_number(&end, limit, (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
 	str_append(&end, limit, "]: ");
-	str_append(&end, limit, program);
-	str_append(&end, limit, ": started unclassified (class ");
+	/* Room is left for the reason, whatever the length of the path. */
+	str_append(&end, text + 256, program);
+	str_append(&end, limit, ": ");
+	str_append(&end, limit, event);
+	str_append(&end, limit, " (class ");
 	str_append(&end, limit, class);
 	str_append(&end, limit, "): ");
 	str_append(&end, limit, why);

@@ -23,20 +23,19 @@ struct membership {
 
 /* Tells where the calling thread is in the net_cls hierarchy; it is the thread
  * and not the process that execve carries on, and that `tasks` moves.
- * Async-signal-safe; needs about 4 KiB of stack. */
+ * Async-signal-safe. */
 void process_membership(struct membership *membership);
 
-/* Tells whether a debugger or tracer is attached to the calling thread.
- * Async-signal-safe. */
-bool process_traced(void);
+/* The inode of the calling process's cgroup namespace, or 0. Async-signal-safe. */
+uint64_t process_cgroup_namespace(void);
 
 /* Tells whether the calling process has ambient capabilities, which executing
  * any program with file capabilities would take from it. Async-signal-safe. */
 bool process_has_ambient(void);
 
 /* Sends one warning to the system log (/dev/log) as an unprivileged process may:
- * "PROGRAM: started unclassified (class CLASS): WHY". Nothing is said where
- * there is no log. Async-signal-safe. */
-void process_log_unclassified(const char *program, const char *class, const char *why);
+ * "PROGRAM: EVENT (class CLASS): WHY". Nothing is said where there is no log.
+ * Async-signal-safe. */
+void process_log(const char *program, const char *event, const char *class, const char *why);
 
 #endif

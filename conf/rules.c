@@ -223,10 +223,14 @@ bool rules_users_include_caller(const struct rules *rules, const struct rules_us
 	return false;
 }
 
+#define REQUEST_NUMBERS 7
+
 void request_write(const struct request *r, char buf[REQUEST_MAX])
 {
-	const uint64_t numbers[] = { (uint32_t)r->dirfd,     (uint32_t)r->flags, r->cloexec,
-				     (uint32_t)r->pdeathsig, r->personality,	 r->stack };
+	const uint64_t numbers[REQUEST_NUMBERS] = {
+		(uint32_t)r->dirfd,  (uint32_t)r->flags, r->cloexec, (uint32_t)r->pdeathsig,
+		(uint32_t)r->parent, r->personality,	 r->stack,
+	};
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
 
@@ -234,7 +238,7 @@ void request_write(const struct request *r, char buf[REQUEST_MAX])
 	str_append(&end, limit, r->run ? "run:" : "exec");
 	if (r->run)
 		str_append(&end, limit, r->run);
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+	for (size_t i = 0; i < REQUEST_NUMBERS; i++) {
 		str_append(&end, limit, " ");
 		str_append_number(&end, limit, numbers[i]);
 	}
@@ -267,14 +271,14 @@ static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1])
 bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX + 1])
 {
 	const char *p = text ? str_after(text, REQUEST_NAME REQUEST_VERSION) : NULL;
-	uint64_t numbers[6];
+	uint64_t numbers[REQUEST_NUMBERS];
 
 	if (!p || !request_verb(&p, name))
 		return false;
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (*p++ != ' ' || !str_number(&p, &numbers[i]))
+	for (size_t i = 0; i < REQUEST_NUMBERS; i++)
+		if (*p++ != ' ' || !str_number(&p, &numbers[i]) || (i < REQUEST_NUMBERS - 1 && numbers[i] > UINT32_MAX))
 			return false;
-	if (*p || numbers[0] > UINT32_MAX || numbers[1] > UINT32_MAX || numbers[4] > UINT32_MAX)
+	if (*p)
 		return false;
 	*r = (struct request){
 		.run = name[0] ? name : NULL,
@@ -282,8 +286,9 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		.flags = (int)(uint32_t)numbers[1],
 		.cloexec = numbers[2] != 0,
 		.pdeathsig = (int)(uint32_t)numbers[3],
-		.personality = (uint32_t)numbers[4],
-		.stack = numbers[5],
+		.parent = (int)(uint32_t)numbers[4],
+		.personality = (uint32_t)numbers[5],
+		.stack = numbers[6],
 	};
 	return true;
 }
@@ -294,6 +299,7 @@ void request_state(struct request *r)
 
 	r->pdeathsig = 0;
 	SYS(SYS_prctl, PR_GET_PDEATHSIG, &r->pdeathsig, 0, 0, 0);
+	r->parent = (int)SYS(SYS_getppid, 0, 0, 0, 0, 0);
 	r->personality = (uint32_t)SYS(SYS_personality, 0xffffffff, 0, 0, 0, 0);
 	SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0);
 	r->stack = limit[0];

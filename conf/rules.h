@@ -62,7 +62,8 @@ struct rules_header {
 	uint64_t strings_size;
 	uint32_t hierarchy; /* string: where the net_cls hierarchy is mounted */
 	uint32_t rule_count;
-	uint64_t checksum; /* of the header before this field */
+	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
+	uint64_t checksum;	   /* of the header before this field */
 };
 
 /* A list of users: count entries from the users array. An empty list is
@@ -158,15 +159,15 @@ bool class_name_valid(const char *name);
 /* The request. The helper gets the target's own argv; its environment is the
  * target's with two strings before it:
  *
- *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <personality> <stack>
+ *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <stack>
  *     <the path exactly as the caller gave it>
  *
  * The verb is "exec", or "run:CLASS" from `netshim run`. All else are decimal:
  * dirfd and flags are execveat's (dirfd AT_FDCWD is written 4294967196), cloexec
- * says that dirfd was close-on-exec, and the last three are what a
- * set-capability exec takes from a process and the helper gives back: the parent
- * death signal, the personality, the soft RLIMIT_STACK. Nothing in it is
- * trusted: each is something the caller could do to itself. */
+ * says that dirfd was close-on-exec, and the rest is what a set-capability exec
+ * takes from a process and the helper gives back: the parent death signal (and
+ * whose), the personality, the soft RLIMIT_STACK. Nothing in it is trusted: each
+ * is something the caller could do to itself. */
 #define REQUEST_NAME "NETSHIM_REQUEST="
 #define REQUEST_VERSION "1 "
 #define REQUEST_STRINGS 2
@@ -178,6 +179,7 @@ struct request {
 	int flags;
 	bool cloexec;
 	int pdeathsig;
+	int parent; /* the process that pdeathsig is about */
 	uint32_t personality;
 	uint64_t stack;
 };
@@ -187,7 +189,7 @@ struct request {
 void request_write(const struct request *request, char buf[REQUEST_MAX]);
 bool request_read(struct request *request, const char *text, char name[CLASS_NAME_MAX + 1]);
 
-/* Fills in dirfd-independent state of the calling process: parent death signal,
+/* Fills in the state of the calling process: parent death signal and parent,
  * personality, stack limit. */
 void request_state(struct request *request);
 

@@ -117,13 +117,17 @@ const char *value_allowance(const char *text, struct allow_list *allow);
  * compiled file. */
 void compile_names(struct ruleset *set);
 
-/* Writes the rules file, replacing the old one by rename. hierarchy is where
- * net_cls is mounted. Returns false with a message on stderr. */
+/* Writes a new rules file; puts it in the place of the old one, by rename; or
+ * removes it, if it was not. hierarchy is where net_cls is mounted. Both return
+ * false with a message on stderr. */
 bool compile_write(const struct ruleset *set, const char *hierarchy);
+bool compile_commit(void);
+void compile_discard(void);
 
 /* policy.c: the ruleset as nft would be given it, in one transaction that
  * replaces the table. Allocated. counters, where not NULL, has what the counters
- * go on from. */
+ * go on from; live, where not NULL, the classids that the classes have until they
+ * are given their own (0: none other), which lead to the same rules. */
 struct counter {
 	char name[CLASS_NAME_MAX + 8];
 	uint64_t packets;
@@ -133,7 +137,7 @@ struct counters {
 	struct counter *items;
 	size_t count;
 };
-char *policy_text(const struct ruleset *set, const struct counters *counters);
+char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live);
 
 /* Loads a policy (only tries it where dry is set), or deletes the table. Returns
  * false with a message on stderr. */

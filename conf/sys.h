@@ -142,24 +142,6 @@ static inline void sys_unmap(void *map, size_t size)
 	SYS(SYS_munmap, map, size, 0, 0, 0);
 }
 
-/* Reads a small file whole. Returns its length, or -errno; a file that does not
- * fit is cut. buf is always terminated. */
-static inline long sys_read_file(const char *path, char *buf, size_t size)
-{
-	int fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t len = 0;
-	long n = 0;
-
-	buf[0] = '\0';
-	if (fd < 0)
-		return fd;
-	while (len + 1 < size && (n = sys_read(fd, buf + len, size - 1 - len)) > 0)
-		len += (size_t)n;
-	buf[len] = '\0';
-	sys_close(fd);
-	return n < 0 ? n : (long)len;
-}
-
 static inline size_t str_len(const char *s)
 {
 	size_t n = 0;
@@ -223,9 +205,11 @@ static inline bool str_number(const char **s, uint64_t *n)
 
 	*n = 0;
 	for (; *p >= '0' && *p <= '9'; p++) {
-		if (*n > (UINT64_MAX - 9) / 10)
+		uint64_t digit = (uint64_t)(*p - '0');
+
+		if (*n > (UINT64_MAX - digit) / 10)
 			return false;
-		*n = *n * 10 + (uint64_t)(*p - '0');
+		*n = *n * 10 + digit;
 	}
 	if (p == *s)
 		return false;

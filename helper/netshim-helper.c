@@ -157,12 +157,15 @@ static int open_tasks(const struct job *job, const char *hierarchy)
 	if (root < 0)
 		return root;
 	/* Beneath a cgroup-v1 root there are no symlinks to be led astray by. */
-	fd = -EPERM;
+	fd = -EACCES;
 	if (on_cgroup_fs(root) && (privileged || set_capability(true)))
 		fd = sys_openat(root, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	sys_close(root);
-	if (!privileged && !set_capability(false))
+	if (!privileged && !set_capability(false)) {
+		/* Before a word is said: it may have become descriptor 2. */
+		sys_close(fd);
 		fail(EXIT_REFUSED, job->path, job->class, "the helper could not drop its capability");
+	}
 	return fd;
 }
 
@@ -236,6 +239,7 @@ static const char *move_error(int err)
 		return "the helper may not enter it: it has no capability here (run 'netshim grant' as root), or this "
 		       "process may gain none (no_new_privs, a tracer, a nosuid mount, a user namespace)";
 	case -ENOENT:
+	case -ENODEV:
 		return "its control group is missing; run 'netshim reload' as root";
 	case -EMFILE:
 	case -ENFILE:
@@ -245,38 +249,59 @@ static const char *move_error(int err)
 	}
 }
 
+/* Reads the rules and decides. Nothing is open any more when it returns, so that a
+ * caller short of descriptors needs one for each step and no more. */
+static enum action decide(struct job *job, char hierarchy[RULE_PATH_MAX])
+{
+	struct membership now;
+	struct rules rules;
+	enum action action;
+	bool trusted;
+	int err;
+
+	process_membership(&now);
+	err = rules_open(&rules, true);
+	if (err == -ENOENT)
+		return job->request.run ? problem(job, "netshim is not up; run 'netshim up' as root") : START;
+	trusted = !err;
+	/* Not root's, as in a user namespace: only to learn what on-error says. */
+	if (err == -EACCES)
+		err = rules_open(&rules, false);
+	if (err)
+		return problem(job, "the rules file is damaged; run 'netshim reload' as root");
+	action = job->request.run ? decide_run(job, &rules, &now) : decide_exec(job, &rules, &now);
+	if (action == MOVE && !rules_string(&rules, rules.header.hierarchy, hierarchy, RULE_PATH_MAX))
+		action = problem(job, "the rules file is damaged; run 'netshim reload' as root");
+	rules_close(&rules);
+	if (action != MOVE)
+		return action;
+	if (!trusted)
+		return problem(job, "the rules file is not root's here (a user namespace?)");
+	if (now.place == PLACE_OTHER)
+		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
+	if (now.place == PLACE_UNKNOWN || process_cgroup_namespace() != rules.header.cgroup_namespace)
+		return problem(job,
+			       "cannot tell the class of this process: it is in another cgroup namespace, or has no "
+			       "/proc");
+	return MOVE;
+}
+
 /* Classifies this process. Returns START where it is where it must be; MOVE
  * where its class has gone and the rules should be read again. */
 static enum action classify(struct job *job)
 {
 	char hierarchy[RULE_PATH_MAX];
-	struct membership now;
-	struct rules rules;
-	enum action action;
-	int err = rules_open(&rules, true);
+	enum action action = decide(job, hierarchy);
+	int err;
 
-	if (err == -ENOENT && !job->request.run)
-		return START;
-	if (err == -ENOENT)
-		return problem(job, "netshim is not up; run 'netshim up' as root");
-	if (err)
-		return problem(job, "the rules file is not root's or is damaged; run 'netshim reload' as root");
-	process_membership(&now);
-	action = job->request.run ? decide_run(job, &rules, &now) : decide_exec(job, &rules, &now);
-	if (action == MOVE && !rules_string(&rules, rules.header.hierarchy, hierarchy, sizeof(hierarchy)))
-		action = problem(job, "the rules file is damaged; run 'netshim reload' as root");
-	rules_close(&rules);
 	if (action != MOVE)
 		return action;
-	if (now.place == PLACE_OTHER)
-		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
-	if (now.place == PLACE_UNKNOWN)
-		return problem(job, "cannot tell the class of this process: /proc is not readable");
 	err = move(job, hierarchy);
 	if (!err)
 		return START;
 	job->problem = move_error(err);
-	return err == -ENOENT ? MOVE : FAIL;
+	/* ENODEV: its folder went between opening and writing. */
+	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;
 }
 
 /* Gives back what a set-capability exec takes (commit_creds and begin_new_exec
@@ -285,8 +310,12 @@ static void restore_state(const struct request *r)
 {
 	uint64_t limit[2];
 
-	if (r->pdeathsig)
+	if (r->pdeathsig) {
 		SYS(SYS_prctl, PR_SET_PDEATHSIG, r->pdeathsig, 0, 0, 0);
+		/* The parent may have died while it was not set. */
+		if (SYS(SYS_getppid, 0, 0, 0, 0, 0) != r->parent)
+			SYS(SYS_kill, SYS(SYS_getpid, 0, 0, 0, 0, 0), r->pdeathsig, 0, 0, 0);
+	}
 	SYS(SYS_personality, r->personality, 0, 0, 0, 0);
 	if (!SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0) && limit[0] != r->stack && r->stack <= limit[1]) {
 		limit[0] = r->stack;
@@ -348,7 +377,7 @@ void helper_main(uintptr_t *stack)
 	if (action != START) {
 		if (!job.allow)
 			fail(EXIT_REFUSED, job.path, job.class, job.problem);
-		process_log_unclassified(job.path, job.class, job.problem);
+		process_log(job.path, "started unclassified", job.class, job.problem);
 		mark_unclassified(&job);
 	}
 	start(&job);

@@ -11,7 +11,6 @@
 #include "shim/next.h"
 #include "shim/route.h"
 
-#include <limits.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -56,19 +55,16 @@ static const char *search_path(void)
 /* Finds the file that libc's own search for a program will start: the first on
  * PATH that may be executed. Returns file itself where it has a slash, found
  * where one was found, else NULL. */
-static const char *search(const char *file, char found[PATH_MAX])
+static const char *search(const char *file, char *found, size_t size)
 {
 	struct sys_file info;
 
-	/* Reads the string in the kernel first: it may be a bad pointer. */
-	if (sys_stat(AT_FDCWD, file, 0, &info) == -EFAULT || !*file)
-		return NULL;
 	for (const char *c = file; *c; c++)
 		if (*c == '/')
 			return file;
 	for (const char *dir = search_path(); dir; dir = *dir ? dir + 1 : NULL) {
 		char *end = found;
-		char *limit = found + PATH_MAX;
+		char *limit = found + size;
 
 		for (; *dir && *dir != ':'; dir++)
 			if (end + 1 < limit)
@@ -83,11 +79,31 @@ static const char *search(const char *file, char found[PATH_MAX])
 	return NULL;
 }
 
+/* The room that a search for file needs, or 0 where file is not a name to search
+ * for. Stack is taken for what there is, as libc does, not for what may be. */
+static size_t search_size(const char *file)
+{
+	struct sys_file info;
+	size_t longest = 0;
+	size_t size = 0;
+
+	/* The kernel reads it first: it may be a bad pointer. */
+	if (sys_stat(AT_FDCWD, file, 0, &info) == -EFAULT || !*file)
+		return 0;
+	for (const char *c = search_path(); *c; c++) {
+		size = *c == ':' ? 0 : size + 1;
+		longest = size > longest ? size : longest;
+	}
+	/* A slash, the terminator, and a byte that shows that nothing was cut. */
+	return longest + 1 + str_len(file) + 1 + 1;
+}
+
 /* What execvp and execvpe do beside libc's own work. */
 static int route_search(const char *file, char *const argv[], char *const envp[])
 {
-	char found[PATH_MAX];
-	struct program program = { AT_FDCWD, search(file, found), 0, argv, envp };
+	size_t size = search_size(file);
+	char found[size ? size : 1];
+	struct program program = { AT_FDCWD, size ? search(file, found, size) : NULL, 0, argv, envp };
 
 	return program.path ? route(&program) : 0;
 }
@@ -137,13 +153,20 @@ HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const e
 	return err ? fail_with(err) : plain_execveat(dirfd, path, argv, envp, flags);
 }
 
+/* Their headers promise the compiler that these are never NULL. */
+static bool given(const void *pointer)
+{
+	__asm__("" : "+r"(pointer));
+	return pointer;
+}
+
 HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 {
 	__typeof__(fexecve) *next = NEXT(fexecve);
 	int err = 0;
 
 	/* Both libcs refuse these before they ask the kernel. */
-	if (fd >= 0 && argv && envp)
+	if (fd >= 0 && given(argv) && given(envp))
 		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp });
 	return err ? fail_with(err) : next ? next(fd, argv, envp) : fail_with(-ENOSYS);
 }
@@ -161,11 +184,11 @@ static size_t count_args(va_list from)
 }
 
 /* Copies the variable arguments with the NULL that ends them. */
-#define COLLECT(argv, first, args)                     \
-	size_t count = (first) ? count_args(args) : 0; \
-	char *argv[count + 1];                         \
-	argv[0] = (char *)(uintptr_t)(first);          \
-	for (size_t i = 1; i <= count; i++)            \
+#define COLLECT(argv, first, args)                          \
+	size_t count = given(first) ? count_args(args) : 0; \
+	char *argv[count + 1];                              \
+	argv[0] = (char *)(uintptr_t)(first);               \
+	for (size_t i = 1; i <= count; i++)                 \
 	argv[i] = va_arg(args, char *)
 
 HOOK int execl(const char *path, const char *arg, ...)
@@ -218,12 +241,15 @@ static int spawn_helper(const struct spawn *s, const struct program *p, const st
 {
 	size_t size = route_env_count(p->envp) * sizeof(char *);
 	const char **env = sys_map(size);
+	char target[RULE_PATH_MAX];
 	char text[REQUEST_MAX];
+	struct program direct = *p;
 	int err;
 
 	if (!env)
 		return ENOMEM;
-	route_env(p, route, text, env);
+	route_resolve(&direct, target);
+	route_env(&direct, route, text, env);
 	err = s->exact(s->pid, NETSHIM_HELPER, s->actions, s->attr, p->argv, (char *const *)env);
 	sys_unmap(env, size);
 	return err;
@@ -243,7 +269,8 @@ static int spawn(const struct spawn *s, const char *file, const char *path, char
 		/* A child starts without a parent death signal. */
 		route.request.pdeathsig = 0;
 		ret = spawn_helper(s, &program, &route);
-		if (ret != ENOENT && ret != EACCES && ret != EPERM && ret != ENOEXEC)
+		/* It may have been one of the file actions that failed. */
+		if (!ret || !SYS(SYS_faccessat, AT_FDCWD, NETSHIM_HELPER, X_OK, 0, 0))
 			return ret;
 		ret = route_failed(&program, &route);
 		if (ret)
@@ -254,9 +281,10 @@ static int spawn(const struct spawn *s, const char *file, const char *path, char
 
 static int spawn_search(const struct spawn *s, const char *file, char *const argv[], char *const envp[])
 {
-	char found[PATH_MAX];
+	size_t size = search_size(file);
+	char found[size ? size : 1];
 
-	return spawn(s, file, search(file, found), argv, envp);
+	return spawn(s, file, size ? search(file, found, size) : NULL, argv, envp);
 }
 
 /* On x86_64 the symbols have two versions: programs built before glibc 2.15

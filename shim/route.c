@@ -12,6 +12,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <string.h>
 #include <sys/uio.h>
 
 #ifndef AT_EXECVE_CHECK
@@ -19,7 +20,7 @@
 #endif
 
 /* Environments larger than this go to memory of their own, not to the stack. */
-#define STACK_ENV_MAX 256
+#define STACK_ENV_MAX 2048
 
 #if defined(__x86_64__)
 #define MACHINES(m) ((m) == EM_X86_64 || (m) == EM_386)
@@ -27,62 +28,86 @@
 #define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)
 #endif
 
-static bool is_executable(const char *path)
+/* The head of a program in which its interpreter is named, usually. */
+#define HEAD 1024
+
+static bool is_program(const char *path)
 {
-	return !SYS(SYS_faccessat, AT_FDCWD, path, X_OK, 0, 0);
+	struct sys_file file;
+
+	return !sys_stat(AT_FDCWD, path, 0, &file) && S_ISREG(file.mode) &&
+	       !SYS(SYS_faccessat, AT_FDCWD, path, X_OK, 0, 0);
 }
 
 /* Tells whether the program interpreter of an ELF file exists. What does not lie
  * in the head is left to the kernel. */
-static bool elf_interpreter_exists(int dirfd, const char *path, const char head[MATCH_HEAD + 1])
+static bool elf_interpreter_exists(const char *head, size_t size)
 {
 	const ElfW(Ehdr) *elf = (const void *)head;
-	char interpreter[MATCH_HEAD];
-	bool exists = true;
-	int fd = -1;
 
 	for (unsigned i = 0; i < elf->e_phnum; i++) {
 		uint64_t at = elf->e_phoff + (uint64_t)i * sizeof(ElfW(Phdr));
-		const ElfW(Phdr) *part = (const void *)(head + at);
+		ElfW(Phdr) part;
 
-		if (at > MATCH_HEAD - sizeof(*part))
+		if (at > size - sizeof(part))
 			break;
-		if (part->p_type != PT_INTERP)
+		memcpy(&part, head + at, sizeof(part));
+		if (part.p_type != PT_INTERP)
 			continue;
-		if (part->p_filesz < 2 || part->p_filesz > sizeof(interpreter))
-			break;
-		fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd >= 0 && sys_pread(fd, interpreter, part->p_filesz, part->p_offset) == (long)part->p_filesz &&
-		    !interpreter[part->p_filesz - 1])
-			exists = is_executable(interpreter);
-		break;
+		return part.p_offset > size || part.p_filesz < 2 || part.p_filesz > size - part.p_offset ||
+		       head[part.p_offset + part.p_filesz - 1] || is_program(head + part.p_offset);
 	}
-	if (fd >= 0)
-		sys_close(fd);
-	return exists;
+	return true;
+}
+
+static bool elf_is_known(const char *head, size_t size)
+{
+	const ElfW(Ehdr) *elf = (const void *)head;
+
+	if (size < sizeof(*elf) || !MACHINES(elf->e_machine) || (elf->e_type != ET_EXEC && elf->e_type != ET_DYN))
+		return false;
+	if (head[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
+		return true;
+	return elf->e_phentsize == sizeof(ElfW(Phdr)) && elf->e_phnum && elf_interpreter_exists(head, size);
+}
+
+static bool is_close_on_exec(int fd)
+{
+	long flags = SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0);
+
+	return flags > 0 && (flags & FD_CLOEXEC);
+}
+
+/* The path depends on dirfd. */
+static bool uses_dirfd(const struct program *p)
+{
+	return p->dirfd != AT_FDCWD && p->path[0] != '/';
 }
 
 /* Tells whether the kernel will be able to start what is in the file: after the
  * helper has been started in its place, an error has nobody to go to. Where this
  * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
  * cannot be told from here, is caught at its start). */
-static bool format_is_known(const struct program *p)
+__attribute__((noinline)) static bool format_is_known(const struct program *p)
 {
-	_Alignas(ElfW(Ehdr)) char head[MATCH_HEAD + 1];
-	const ElfW(Ehdr) *elf = (const void *)head;
+	_Alignas(ElfW(Ehdr)) char head[HEAD];
 	const char *interpreter;
+	long n;
 
-	if (*p->path ? match_read_head(p->dirfd, p->path, head) < 0 : sys_pread(p->dirfd, head, MATCH_HEAD, 0) < 0)
+	if (*p->path)
+		n = match_read_head(p->dirfd, p->path, head, sizeof(head));
+	else
+		n = sys_pread(p->dirfd, head, sizeof(head) - 1, 0);
+	if (n < 0)
 		return true; /* unreadable, which the kernel does not mind */
-	head[MATCH_HEAD] = '\0';
-	if (str_after(head, ELFMAG)) {
-		if (!MACHINES(elf->e_machine))
-			return false;
-		return head[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) || !*p->path ||
-		       elf->e_phentsize != sizeof(ElfW(Phdr)) || elf_interpreter_exists(p->dirfd, p->path, head);
-	}
+	head[n] = '\0';
+	if (n >= SELFMAG && str_after(head, ELFMAG))
+		return elf_is_known(head, (size_t)n);
+	head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
 	interpreter = match_interpreter(head);
-	return interpreter && is_executable(interpreter);
+	/* A script beneath a close-on-exec descriptor is out of its interpreter's
+	 * reach: ENOENT. */
+	return interpreter && is_program(interpreter) && !(uses_dirfd(p) && is_close_on_exec(p->dirfd));
 }
 
 /* Reads one pointer of the caller's array, wherever it points. */
@@ -123,70 +148,77 @@ static int check_exec(const struct program *p)
 	return check_env_array(p->envp);
 }
 
-/* The rule's class, or the reason why the program is started as it is (0) or not
- * at all (-errno). */
-static int class_of_rule(const struct rules *rules, const struct rules_slot *rule, struct route *route)
+/* What a rule asks for, until the rules file is closed. */
+struct wanted {
+	bool any;
+	bool none; /* class = none */
+	uint32_t flags;
+};
+
+/* A function of its own so that the walk's stack is free again for what follows. */
+__attribute__((noinline)) static struct wanted find_class(const struct program *p, struct route *route)
 {
+	struct wanted wanted = { false, false, 0 };
+	struct rules rules;
+	struct rules_slot rule;
 	struct rules_class class;
+
+	if (rules_open(&rules, false))
+		return wanted;
+	if (match_program(&rules, p->dirfd, p->path, p->flags, true, &rule) > 0) {
+		wanted.none = rule.class_index == RULES_CLASS_NONE;
+		wanted.any = wanted.none || rules_class(&rules, rule.class_index, &class, route->class);
+		wanted.flags = wanted.none ? 0 : class.flags;
+	}
+	rules_close(&rules);
+	return wanted;
+}
+
+/* Tells whether this process is elsewhere than the rule wants it. */
+__attribute__((noinline)) static bool must_move(const struct wanted *wanted, const struct route *route)
+{
 	struct membership now;
 
 	process_membership(&now);
-	if (rule->class_index == RULES_CLASS_NONE)
-		return now.place == PLACE_CLASS && !now.locked;
-	if (!rules_class(rules, rule->class_index, &class, route->class))
-		return 0;
-	route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 	if (now.locked)
-		return 0;
-	return now.place != PLACE_CLASS || (class.flags & CLASS_LOCK) || !str_equal(now.class, route->class);
-}
-
-/* A function of its own so that the walk's stack is free again for what follows. */
-__attribute__((noinline)) static int find_class(const struct program *p, struct route *route)
-{
-	struct rules rules;
-	struct rules_slot rule;
-	int ret = 0;
-
-	if (rules_open(&rules, false))
-		return 0;
-	if (match_program(&rules, p->dirfd, p->path, p->flags, true, &rule) > 0)
-		ret = class_of_rule(&rules, &rule, route);
-	rules_close(&rules);
-	return ret;
+		return false;
+	if (wanted->none)
+		return now.place == PLACE_CLASS;
+	return now.place != PLACE_CLASS || (wanted->flags & CLASS_LOCK) || !str_equal(now.class, route->class);
 }
 
 int route_failed(const struct program *p, const struct route *route)
 {
 	if (!route->allow)
 		return -EPERM;
-	process_log_unclassified(p->path, route->class, "the helper cannot be used here");
+	process_log(p->path, "started unclassified", route->class, "the helper cannot be used here");
 	return 0;
 }
 
 int route_program(const struct program *p, struct route *route)
 {
+	struct wanted wanted;
 	struct sys_file file;
 	int ret;
 
 	*route = (struct route){ .request = { .dirfd = p->dirfd, .flags = p->flags } };
 	/* Also the check that path is readable at all. */
-	if (sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) || !S_ISREG(file.mode) ||
+	if (!p->path || sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) || !S_ISREG(file.mode) ||
 	    !(file.mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
-	ret = find_class(p, route);
-	if (ret <= 0)
-		return ret;
+	wanted = find_class(p, route);
+	if (!wanted.any || !must_move(&wanted, route))
+		return 0;
+	route->allow = wanted.flags & CLASS_ON_ERROR_ALLOW;
 	ret = check_exec(p);
 	if (ret)
 		return ret;
 	if (!format_is_known(p))
 		return 0;
-	/* The helper would get no capability, and a debugger would take it for the
-	 * program; and executing it would take the ambient set away for good. */
-	if (process_traced() || process_has_ambient())
+	/* Executing the helper would take the ambient capabilities away for good. */
+	if (process_has_ambient())
 		return route_failed(p, route);
 	request_state(&route->request);
 	return 1;
@@ -246,13 +278,9 @@ int route_exec(const struct program *p, const struct route *route)
 	int err;
 
 	/* The helper needs the descriptor; it makes it close-on-exec again. */
-	if (p->dirfd != AT_FDCWD && p->path[0] != '/') {
-		long fd_flags = SYS(SYS_fcntl, p->dirfd, F_GETFD, 0, 0, 0);
-
-		r.request.cloexec = fd_flags > 0 && (fd_flags & FD_CLOEXEC);
-		if (r.request.cloexec)
-			SYS(SYS_fcntl, p->dirfd, F_SETFD, 0, 0, 0);
-	}
+	r.request.cloexec = uses_dirfd(p) && is_close_on_exec(p->dirfd);
+	if (r.request.cloexec)
+		SYS(SYS_fcntl, p->dirfd, F_SETFD, 0, 0, 0);
 	err = count <= STACK_ENV_MAX ? exec_on_stack(p, &r, count) : exec_in_map(p, &r, count);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
@@ -262,10 +290,39 @@ int route_exec(const struct program *p, const struct route *route)
 	return route_failed(p, route);
 }
 
+/* Tells whether path may mean another file to the helper: /proc/self/exe, a
+ * descriptor that is closed by then. */
+static bool means_this_process(const char *path)
+{
+	return str_after(path, "/proc/") || str_after(path, "/dev/fd/");
+}
+
+bool route_resolve(struct program *p, char target[RULE_PATH_MAX])
+{
+	long n = means_this_process(p->path) ? sys_readlink(p->path, target, RULE_PATH_MAX - 1) : 0;
+
+	if (n <= 0 || target[0] != '/')
+		return false;
+	target[n] = '\0';
+	p->path = target;
+	return true;
+}
+
+__attribute__((noinline)) static int exec_resolved(const struct program *p, const struct route *route)
+{
+	char target[RULE_PATH_MAX];
+	struct program direct = *p;
+
+	route_resolve(&direct, target);
+	return route_exec(&direct, route);
+}
+
 int route(const struct program *p)
 {
 	struct route route;
 	int ret = route_program(p, &route);
 
-	return ret > 0 ? route_exec(p, &route) : ret;
+	if (ret <= 0)
+		return ret;
+	return means_this_process(p->path) ? exec_resolved(p, &route) : route_exec(p, &route);
 }

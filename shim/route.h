@@ -29,8 +29,13 @@ struct route {
  * kernel's own answer (-EFAULT) comes back.
  *
  * All functions here are async-signal-safe, work in a vfork child, leave errno,
- * memory and descriptors alone, and need less than 6 KiB of stack. */
+ * memory and descriptors alone, and need about 2.5 KiB of stack (5 KiB for paths
+ * of more than some 500 bytes) and 8 bytes for each variable in the environment. */
 int route_program(const struct program *program, struct route *route);
+
+/* Where a path means another file in another program (/proc/self/exe, /dev/fd/3),
+ * replaces it by the file's own, in target, and returns true. */
+bool route_resolve(struct program *program, char target[RULE_PATH_MAX]);
 
 /* Executes the helper in the calling process. Returns only where that failed: 0
  * where the program may be started unclassified, -errno where it may not. */

@@ -35,15 +35,20 @@ static char **arguments(char **argv)
 	return NULL;
 }
 
-/* For a script, the kernel has put the interpreter and its argument before the
- * script's path. Returns where the script's own arguments start, or argv. */
+/* For a script, the kernel has put interpreters, each with at most one argument,
+ * before the script's path. Returns where the script's own arguments start, or
+ * argv. The file is looked at only where its path is among the arguments. */
 static char **script_arguments(char **argv, const char *execfn)
 {
+	char head[MATCH_HEAD];
+
 	if (!argv || !argv[0])
 		return argv;
 	for (char **arg = argv + 1; *arg && arg <= argv + 10; arg++)
 		if (str_equal(*arg, execfn))
-			return arg;
+			return match_read_head(AT_FDCWD, execfn, head, sizeof(head)) > 0 && match_interpreter(head)
+				       ? arg
+				       : argv;
 	return argv;
 }
 
@@ -66,7 +71,7 @@ static bool take_mark(void)
 }
 
 /* Tells whether the program is in no class and should be in one. */
-static bool must_be_classified(const char *execfn, bool script, struct route *route)
+static bool must_be_classified(const char *path, bool script, struct route *route)
 {
 	struct membership now;
 	struct rules rules;
@@ -76,14 +81,37 @@ static bool must_be_classified(const char *execfn, bool script, struct route *ro
 
 	if (rules_open(&rules, false))
 		return false;
-	found = match_program(&rules, AT_FDCWD, execfn, 0, script, &rule) > 0 && rule.class_index != RULES_CLASS_NONE &&
+	found = match_program(&rules, AT_FDCWD, path, 0, script, &rule) > 0 && rule.class_index != RULES_CLASS_NONE &&
 		rules_class(&rules, rule.class_index, &class, route->class);
 	rules_close(&rules);
 	if (!found)
 		return false;
 	route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 	process_membership(&now);
-	return now.place == PLACE_ROOT && !take_mark();
+	return now.place == PLACE_ROOT;
+}
+
+/* Becomes the helper. Returns where the program may run on as it is. */
+static void classify(const struct program *program, struct route *route)
+{
+	/* What on-error says about a process that cannot be classified is the
+	 * helper's to carry out, which can say why; but not where becoming the
+	 * helper would itself take something from the program. */
+	int err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
+
+	if (!err)
+		return;
+	process_log(program->path, "not started", route->class, "the helper cannot be used here");
+	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
+}
+
+/* As classify, by the path of the file that runs. */
+__attribute__((noinline)) static void classify_file(struct program *program, struct route *route)
+{
+	char target[RULE_PATH_MAX];
+
+	if (route_resolve(program, target))
+		classify(program, route);
 }
 
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
@@ -91,22 +119,24 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	const char *execfn = (const char *)getauxval(AT_EXECFN);
 	struct route route = { .request = { .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
-	char **own;
+	char **own = arguments(argv);
 
 	(void)argc;
 	(void)envp;
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
-	if (getauxval(AT_SECURE) || !execfn)
+	if (take_mark() || getauxval(AT_SECURE) || !execfn || !own)
 		return;
-	own = arguments(argv);
 	program.argv = script_arguments(own, execfn);
-	if (!must_be_classified(execfn, program.argv != own, &route) || !own)
+	/* Started by a descriptor that is closed by now. */
+	if (str_after(execfn, "/dev/fd/"))
+		program.path = "/proc/self/exe";
+	if (!must_be_classified(program.path, program.argv != own, &route))
 		return;
 	program.envp = environ;
 	request_state(&route.request);
-	/* What the class's on-error says about a process that cannot be classified
-	 * is the helper's to carry out: it can say why. */
-	if (route_exec(&program, &route))
-		SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
+	if (program.path == execfn)
+		classify(&program, &route);
+	else
+		classify_file(&program, &route);
 }

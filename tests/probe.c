@@ -90,8 +90,9 @@ static void print_fds(void)
 	for (int fd = 0; fd < 256; fd++) {
 		struct stat st;
 
+		/* A pipe is another one each time a shell makes it. */
 		if (!fstat(fd, &st))
-			printf("fd %d %lx:%lx\n", fd, (long)st.st_dev, (long)st.st_ino);
+			printf("fd %d %lx:%lx\n", fd, (long)st.st_dev, S_ISFIFO(st.st_mode) ? 0L : (long)st.st_ino);
 	}
 }
 

@@ -1,0 +1,148 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Every way to start a program classifies it, and nobody can tell from it.
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+make_hosts 80
+cp "$bin/probe" "$scratch/own-interpreter"
+cat >"$scratch/script" <<EOF
+#!$bin/probe class
+EOF
+cat >"$scratch/script-with-rule" <<EOF
+#!/bin/sh
+echo "\$0" "\$@"
+exec cat /proc/self/cgroup
+EOF
+chmod 755 "$scratch"/script*
+rules() {
+	cat <<EOF
+class net   { action = accept }
+class other { action = accept }
+app '$bin/probe'             { class = net }
+app '$bin/probe-static'      { class = net }
+app '$bin/probe-musl'        { class = net }
+app '$bin/probe-musl-static' { class = net }
+app '$scratch/script-with-rule' { class = other }
+app '/usr/bin/ping'          { class = other }
+EOF
+}
+rules | configure
+
+# --- every entry point, from glibc and musl, to every kind of target
+
+for entry in execve execv execvp execvpe execl execlp execle execveat fexecve fexecve-cloexec posix_spawn posix_spawnp \
+	vfork system popen; do
+	is "$(shim launcher $entry "$bin/probe-static" class)" "$group/net" "glibc $entry: a static target"
+	is "$(shim launcher $entry "$bin/probe" class)" "$group/net" "glibc $entry: a dynamic target"
+	[ $entry = execveat ] || # musl has none
+		is "$(shim launcher-musl $entry "$bin/probe-musl-static" class)" "$group/net" "musl $entry: a static target"
+done
+is "$(shim launcher execve "$bin/probe-musl" class)" "$group/net" "a musl target"
+is "$(shim launcher-musl execve "$bin/probe" class)" "$group/net" "a glibc target from a musl program"
+is "$(shim launcher execve "$scratch/script")" "$group/net" "a script by its interpreter's rule"
+like "$(shim launcher execve "$scratch/script-with-rule")" "net_cls:$group/other" "a script by its own rule"
+is "$(shim bash -c "exec -a other-name $bin/probe-static class")" "$group/net" "whatever argv[0] says"
+for caller in "sh -c" "bash -c" "env sh -c" "nohup bash -c" "timeout 5 dash -c" "setsid -w sh -c"; do
+	# shellcheck disable=SC2086 # words
+	is "$(shim $caller "$bin/probe-static class" 2>/dev/null)" "$group/net" "started by $caller"
+done
+is "$(echo class | shim xargs "$bin/probe-static")" "$group/net" "started by xargs"
+is "$(shim find "$bin" -name probe-static -exec {} class \;)" "$group/net" "started by find"
+is "$(shim python3 -c "import subprocess as s; s.run(['$bin/probe-static', 'class'])")" "$group/net" \
+	"started by Python's subprocess"
+is "$(shim python3 -c "import os; os.posix_spawnp('probe-static', ['p', 'class'], os.environ); os.wait()")" \
+	"$group/net" "started by Python's posix_spawnp"
+is "$(shim perl -e "system { '$bin/probe-static' } 'p', 'class'")" "$group/net" "started by Perl"
+printf 'all:\n\t@%s class\n' "$bin/probe-static" >"$scratch/Makefile"
+is "$(shim make -s -C "$scratch")" "$group/net" "started by make"
+is "$(cd "$scratch" && shim git -c safe.directory='*' -c alias.p="!$bin/probe-static class" p)" "$group/net" \
+	"started by git"
+like "$(shim sh -c 'ping -c 3 -i 0.2 127.0.0.1 >/dev/null & sleep 0.2; cat /proc/$!/cgroup; wait')" \
+	"net_cls:$group/other" "a set-capability target (ping)"
+
+# --- launchers without the shim: the check at start
+
+is "$(as_user sh -c "export LD_PRELOAD=$preload; $bin/probe class")" "$group/net" \
+	"a shell started without the shim exports it: what is typed there is classified"
+is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$bin/probe" class)" "$group/net" \
+	"a static launcher (a Go program makes the same call) starts a dynamic program"
+is "$(as_user LD_PRELOAD="$preload" busybox sh -c "$bin/probe class")" "$group/net" "busybox-static's shell does"
+is "$(shim launcher syscall "$bin/probe" class)" "$group/net" "a raw system call"
+is "$(shim launcher syscall "$bin/probe-musl" class)" "$group/net" "a raw system call, musl target"
+is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$scratch/script")" "$group/net" \
+	"at start: a script by its interpreter's rule"
+like "$(as_user LD_PRELOAD="$preload" launcher-static execve "$scratch/script-with-rule" a "b c")" \
+	"^$scratch/script-with-rule a b c.*net_cls:$group/other" "at start: a script keeps its arguments"
+is "$(cd "$bin" && as_user LD_PRELOAD="$preload" busybox sh -c "./probe class")" "$group/net" "at start: a relative path"
+is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$bin/probe" state "$bin/probe" "$bin/probe" | grep -c ^arg)" 4 \
+	"at start: arguments that look like the program's own path are kept"
+is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve-cloexec "$bin/probe" class)" "$group/net" \
+	"at start: started by a descriptor that is closed"
+
+# --- nobody can tell
+
+mv "$root/run/netshim/rules" "$root/run/netshim/aside"
+plain=$(shim launcher odd "$bin/probe-static" state a '' "b c" | sed 's/^pid.*//')
+plain_dynamic=$(shim launcher odd "$bin/probe" state a '' "b c" | sed 's/^pid.*//')
+plain_start=$(as_user LD_PRELOAD="$preload" launcher-static odd "$bin/probe" state a | sed 's/^pid.*//')
+plain_env=$(shim env -i A=1 GLIBC_TUNABLES=x=y LD_LIBRARY_PATH=/x TMPDIR=/t "$bin/probe-static" state | sed 's/^pid.*//')
+plain_script=$(shim "$scratch/script-with-rule" x | head -n 1)
+mv "$root/run/netshim/aside" "$root/run/netshim/rules"
+is "$(shim launcher odd "$bin/probe-static" state a '' "b c" | sed 's/^pid.*//')" "$plain" \
+	"arguments, environment, descriptors, umask, signals, death signal, personality, nice, limits: static"
+is "$(shim launcher odd "$bin/probe" state a '' "b c" | sed 's/^pid.*//')" "$plain_dynamic" "the same: dynamic"
+is "$(as_user LD_PRELOAD="$preload" launcher-static odd "$bin/probe" state a | sed 's/^pid.*//')" "$plain_start" \
+	"the same: put right at start"
+is "$(shim env -i A=1 GLIBC_TUNABLES=x=y LD_LIBRARY_PATH=/x TMPDIR=/t "$bin/probe-static" state | sed 's/^pid.*//')" \
+	"$plain_env" "an environment that the loader would clean is kept; env -i stays empty"
+is "$(shim "$scratch/script-with-rule" x | head -n 1)" "$plain_script" "a script's \$0"
+is "$(ulimit -s unlimited && shim "$bin/probe-static" state | grep 'rlimit 3')" \
+	"$(ulimit -s unlimited && as_user "$bin/probe-static" state | grep 'rlimit 3')" "an unlimited stack"
+is "$(shim sh -c "echo \$\$; exec $bin/probe-static state" | awk 'NR == 1 { pid = $1 } /^pid/ { print pid == $2 }')" 1 \
+	"the same process id"
+shim launcher execve "$bin/probe-static" nonsense
+is $? 64 "the exit status"
+
+cp "$bin/probe" "$scratch/not-executable"
+chmod 644 "$scratch/not-executable"
+printf 'text\n' >"$scratch/no-format"
+printf '#!/no/such/interpreter\n' >"$scratch/no-interpreter"
+chmod 755 "$scratch/no-format" "$scratch/no-interpreter"
+mkdir "$scratch/folder"
+ln -s loop "$scratch/loop"
+{
+	rules
+	for odd in not-executable no-format no-interpreter missing loop; do echo "app '$scratch/$odd' { class = net }"; done
+} | configure
+for entry in execve execvp posix_spawn fexecve; do
+	for odd in not-executable no-format no-interpreter missing loop folder; do
+		is "$(PATH=$PATH:$scratch shim launcher errno $entry "$scratch/$odd")" \
+			"$(PATH=$PATH:$scratch as_user launcher errno $entry "$scratch/$odd")" "$entry: the error for $odd"
+	done
+done
+
+# --- the caller
+
+coproc KEEP { shim launcher keep $lan_host 80 "$bin/probe-static" class; }
+nft add table inet watch
+nft add chain inet watch out '{ type filter hook output priority -200; }'
+nft add rule inet watch out ip daddr $lan_host tcp dport 80 meta cgroup "$(classid net)" counter
+nft add rule inet watch out ip daddr $lan_host tcp dport 80 meta cgroup 0 counter
+said=
+for _ in 1 2 3; do
+	echo go >&"${KEEP[1]}"
+	read -r -t 5 class <&"${KEEP[0]}"
+	read -r -t 5 sent <&"${KEEP[0]}"
+	said+="$class $sent "
+done
+is "$said" "$group/net sent $group/net sent $group/net sent " "a child is classified while its parent holds a connection"
+is "$(nft list chain inet watch out | grep -o 'packets [0-9]*' | head -n 1)" "packets 0" \
+	"the parent's connection keeps its class (no packet of it in the child's)"
+like "$(nft list chain inet watch out | grep -o 'packets [0-9]*' | tail -n 1)" "packets [1-9]" "its packets were seen"
+exec {KEEP[1]}>&-
+nft delete table inet watch
+
+finish

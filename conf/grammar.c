@@ -379,41 +379,75 @@ static FILE *open_input(struct input *input)
 	return file;
 }
 
-/* libconfuse takes a comment without an end for the end of the file, and with it
- * all rules that follow. */
-static void check_comments(FILE *file)
-{
-	int line = 1;
-	int start = 0;
-	int quote = 0;
-	int last = 0;
+/* What the next character of a configuration is in. */
+struct scan {
+	int line;
+	int last;	  /* the character before, or 0 where it means nothing */
+	int quote;	  /* the quotation mark, within one */
+	bool to_line_end; /* in a comment of one line */
+	bool in_comment;
+	int opened[64]; /* where comment, quote and braces were opened */
+	int depth;
+};
 
-	for (int c; (c = getc(file)) != EOF; last = c) {
-		line += c == '\n';
-		if (start && last == '*' && c == '/') {
-			start = 0;
-			c = 0;
-		} else if (start) {
-			continue;
-		} else if (quote) {
-			quote = c == quote && last != '\\' ? 0 : quote;
-			c = last == '\\' ? 0 : c;
-		} else if (c == '"' || c == '\'') {
-			quote = c;
-		} else if (c == '#' || (last == '/' && c == '/')) {
-			while ((c = getc(file)) != EOF && c != '\n')
-				;
-			line += c == '\n';
-		} else if (last == '/' && c == '*') {
-			start = line;
-			c = 0;
-		}
+static void open_at(struct scan *s)
+{
+	if (s->depth < 64)
+		s->opened[s->depth] = s->line;
+	s->depth++;
+}
+
+static void scan_outside(struct scan *s, int c)
+{
+	s->to_line_end = c == '#' || (c == '/' && s->last == '/');
+	s->in_comment = c == '*' && s->last == '/';
+	s->quote = c == '"' || c == '\'' ? c : 0;
+	s->last = s->in_comment ? 0 : c;
+	if (s->in_comment || s->quote || c == '{')
+		open_at(s);
+	else if (c == '}' && s->depth)
+		s->depth--;
+}
+
+static void scan_inside(struct scan *s, int c)
+{
+	bool ended = s->in_comment ? c == '/' && s->last == '*' : c == s->quote && s->last != '\\';
+
+	/* Of two backslashes, the second is no escape. */
+	s->last = c == '\\' && s->last == '\\' ? 0 : c;
+	if (!ended)
+		return;
+	s->in_comment = false;
+	s->quote = 0;
+	s->last = 0;
+	s->depth--;
+}
+
+/* libconfuse takes a file that ends within a comment or a section for a whole one,
+ * and so may drop all the rules that follow a slip. */
+static void check_ends(FILE *file)
+{
+	struct scan s = { .line = 1 };
+
+	for (int c; (c = getc(file)) != EOF; s.line += c == '\n') {
+		if (s.to_line_end)
+			s.to_line_end = c != '\n';
+		else if (s.in_comment || s.quote)
+			scan_inside(&s, c);
+		else
+			scan_outside(&s, c);
 	}
-	if (start)
-		ruleset_problem(reading.set, here(start), "comment without an end; close it with '*/'");
-	if (quote)
-		ruleset_problem(reading.set, here(line), "a quoted value has no end; close it with %c", quote);
 	rewind(file);
+	if (s.depth > 0 && s.depth <= 64)
+		ruleset_problem(reading.set, here(s.opened[s.depth - 1]),
+				"a %s that begins here has no end; close it with %s",
+				s.in_comment ? "comment"
+				: s.quote    ? "quoted value"
+					     : "section or list",
+				s.in_comment	  ? "*/"
+				: s.quote == '"'  ? "\""
+				: s.quote == '\'' ? "'"
+						  : "}");
 }
 
 static bool read_before(const struct input *input)
@@ -453,7 +487,7 @@ static void read_input(size_t index)
 		fclose(file);
 		return;
 	}
-	check_comments(file);
+	check_ends(file);
 	parse(file, CFGF_NONE);
 	if (reading.unknown_option) {
 		rewind(file);

@@ -137,30 +137,28 @@ static bool on_cgroup_fs(int fd)
 	return !SYS(SYS_fstatfs, fd, &fs, 0, 0, 0) && fs.f_type == CGROUP_SUPER_MAGIC;
 }
 
-/* Opens the tasks file of the job's class; -errno where it cannot. */
+/* Opens the tasks file of the job's class; -errno where it cannot. There are no
+ * symlinks to be led astray by beneath a cgroup-v1 root, and what leads to it is
+ * root's. */
 static int open_tasks(const struct job *job, const char *hierarchy)
 {
 	bool privileged = is_privileged();
-	char name[2 * CLASS_NAME_MAX + 64];
-	char *end = name;
-	char *limit = name + sizeof(name);
-	int root;
-	int fd;
+	char path[RULE_PATH_MAX];
+	char *end = path;
+	char *limit = path + sizeof(path);
+	int fd = -EACCES;
 
+	str_append(&end, limit, hierarchy);
 	if (*job->class) {
-		str_append(&end, limit, NETSHIM_GROUP "/");
+		str_append(&end, limit, "/" NETSHIM_GROUP "/");
 		str_append(&end, limit, job->class);
-		str_append(&end, limit, job->into_locked ? "/locked/" : "/");
+		str_append(&end, limit, job->into_locked ? "/locked" : "");
 	}
-	str_append(&end, limit, "tasks");
-	root = sys_openat(AT_FDCWD, hierarchy, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return root;
-	/* Beneath a cgroup-v1 root there are no symlinks to be led astray by. */
-	fd = -EACCES;
-	if (on_cgroup_fs(root) && (privileged || set_capability(true)))
-		fd = sys_openat(root, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	sys_close(root);
+	str_append(&end, limit, "/tasks");
+	if (end + 1 == limit)
+		return -ENAMETOOLONG;
+	if (privileged || set_capability(true))
+		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (!privileged && !set_capability(false)) {
 		/* Before a word is said: it may have become descriptor 2. */
 		sys_close(fd);

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# up, reload, down and status: idempotent, transactional, and leaving nothing.
+. "$(dirname "$0")/lib.sh"
+
+ip link set lo up
+run=$root/run/netshim
+groups=$run/net_cls$group
+in_class() { cat "$run/net_cls$group/$1/cgroup.procs" "$run/net_cls$group/$1/locked/cgroup.procs" 2>/dev/null; }
+
+"$netshim" down
+is "$? $(ls "$root/run")" "0 " "down when it is not up"
+like "$("$netshim" status)" "not up" "status when it is not up"
+"$netshim" status >/dev/null
+is $? 1 "with exit code 1"
+"$netshim" reload 2>/dev/null
+is "$? $(ls "$run" 2>/dev/null | grep -v lock)" "1 " "reload when it is not up"
+
+configure <<EOF
+class one { action = reject }
+class two { action = drop classid = '10:43' }
+app '$root/bin/probe-static' { class = one }
+app '$root/bin/launcher'     { class = two }
+EOF
+is $? 0 "up"
+grep -q " $run/net_cls cgroup " /proc/self/mounts
+ok $? "net_cls is mounted under the run-time folder"
+is "$(cat "$groups/two/net_cls.classid" "$groups/two/locked/net_cls.classid" | paste -sd' ')" "1048643 1048643" \
+	"the group and its locked one have the class's classid"
+[ "$(cat "$groups/one/net_cls.classid")" -ne 0 ]
+ok $? "a class that states no classid is given one"
+before=$(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort)
+"$netshim" up
+is "$? $(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort)" "0 $before" "up again changes nothing"
+(umask 077 && "$netshim" up)
+is "$(stat -c %a "$run" "$run/rules" | paste -sd' ')" "755 644" "whatever the umask, everybody can read the rules"
+
+in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run one sleep 60
+sleeper=$!
+wait_until grep -q . "$groups/one/locked/cgroup.procs"
+like "$("$netshim" status)" $'\none +4e53:[0-9a-f]+ +1 +1 +0 +0\n' "status: classid, rules, processes, packets, bytes"
+like "$("$netshim" status)" $'\ntwo +10:43 +1 +0 ' "status: an explicit classid"
+shim "$netshim" run one "$root/bin/probe" send 127.0.0.1 9
+like "$("$netshim" status)" $'\none +4e53:[0-9a-f]+ +1 +1 +1 +29\n' "status counts a packet and its bytes"
+
+inode=$(stat -c %i "$run/rules")
+sed -i 's/drop/reject/' "$config"
+"$netshim" reload
+is $? 0 "reload"
+[ "$(stat -c %i "$run/rules")" != "$inode" ]
+ok $? "the rules file is another one, by rename"
+like "$("$netshim" status)" $'\none .* 1 +29\n' "counters go on over a reload"
+sed -i '/one/d' "$config"
+"$netshim" reload
+is "$? $(ls -d "$groups/one" 2>/dev/null)" "0 " "reload removes the group of a vanished class"
+like "$(cat /proc/$sleeper/cgroup)" "net_cls:/"$'\n' "and moves its processes to the root class"
+nft list chain inet netshim class_one >/dev/null 2>&1
+is $? 1 "and its packet rules are gone"
+
+# transactional: the new classid of a running class, a failing nftables, a failing disk
+configure <<EOF
+class two { action = drop classid = '10:44' }
+EOF
+is "$(cat "$groups/two/net_cls.classid")" 1048644 "reload gives a class its new classid"
+before=$(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort; cat "$groups/two/net_cls.classid")
+cat >"$config" <<EOF
+class two   { action = drop classid = '10:45' }
+class three { }
+EOF
+strace -qq -f -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS "$netshim" reload 2>/dev/null
+is "$? $(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort; cat "$groups/two/net_cls.classid")" "1 $before" \
+	"nftables fails: all is as before"
+strace -qq -f -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC "$netshim" up 2>/dev/null
+is "$? $(cksum "$run/rules"; find "$groups" | sort)" "1 $(cksum "$run/rules"; find "$groups" -not -path '*three*' | sort)" \
+	"the rules file cannot be replaced: the rules and groups are as before"
+cat >"$config" <<EOF
+class two   { action = drop classid = '10:46' }
+class three { classid = '10:44' }
+EOF
+like "$("$netshim" reload 2>&1)" "$config:2: classid 10:44 is that of class 'two' until now" \
+	"a classid that goes over to another class is refused"
+
+"$netshim" down
+is "$? $(ls "$root/run")" "0 " "down"
+is "$(nft list ruleset)" "" "no table is left"
+grep -q "$run" /proc/self/mounts
+is $? 1 "no mount is left"
+configure <<<"class one { }"
+"$netshim" down && "$netshim" down
+is $? 0 "down twice"
+mkdir -p "$scratch/groups"
+mount -t cgroup -o net_cls net_cls "$scratch/groups"
+configure <<<"class one { }"
+is "$(ls -d "$run/net_cls" 2>/dev/null) $(ls "$scratch/groups$group")" " $(ls "$scratch/groups$group" | cat)" \
+	"a net_cls mount that is there is used"
+[ -d "$scratch/groups$group/one/locked" ]
+ok $? "with the classes in it"
+"$netshim" down
+[ ! -d "$scratch/groups$group" ]
+ok $? "down removes them there"
+umount "$scratch/groups"
+
+# usage
+for verb in check up reload down status which run ruleset grant; do
+	like "$("$netshim" $verb --help)" "^usage: netshim \[-c FILE\] $verb" "$verb --help"
+done
+like "$("$netshim" --help)" "usage: netshim" "--help"
+"$netshim" >/dev/null 2>&1
+is $? 2 "no verb: exit 2"
+"$netshim" fly >/dev/null 2>&1
+is $? 2 "an unknown verb: exit 2"
+"$netshim" up now >/dev/null 2>&1
+is $? 2 "too many words: exit 2"
+"$netshim" run one >/dev/null 2>&1
+is $? 2 "too few: exit 2"
+like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
+configure <<<"class one { action = reject }"
+is "$("$netshim" ruleset | nft -c -f - 2>&1)" "" "what ruleset prints is what nft takes"
+is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
+	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"
+
+finish

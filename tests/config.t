@@ -1,0 +1,169 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Every mistake in a configuration is reported with its place and what would be
+# right, all at once, and nothing is applied.
+. "$(dirname "$0")/lib.sh"
+
+ip link set lo up
+file=$scratch/test.conf
+mkdir "$scratch/d"
+
+complains() { # complains LINE PATTERN NAME <<EOF: the file is wrong there, and so
+	local out status
+	cat >"$file"
+	out=$("$netshim" check "$file" 2>&1)
+	status=$?
+	like "$status $out" "^1 (.*"$'\n'")?$file:$1: [^"$'\n'"]*$2" "$3"
+}
+
+accepts() { # accepts NAME <<EOF
+	local out
+	cat >"$file"
+	out=$("$netshim" check "$file" 2>&1)
+	is "$? $out" "0 ${out:-ok}" "$1"
+}
+
+accepts "an empty file" <<<""
+accepts "the sample that is installed" <"$tests/../conf/netshim.conf"
+accepts "comments and quotes within each other" <<'EOF'
+# don't { /* "
+// it's
+/* a ' and a " and a { # */ class a { } # }
+app '/it"s/{#/*' { class = a } /***/ app "/it's\"{" { class = a }
+EOF
+accepts "everything there is" <<EOF
+class a { action = reject allow = { 'loopback', 'lan', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '2001:db8::1',
+          'tcp/443', 'udp/5000-5010', '192.0.2.1:443', '[fd00::1]:80', '192.0.2.1:1-65535' }
+          classid = '10:43'  lock = true  on-error = allow  users = { 'root', '@root', '65534', '@65534' } }
+class b_-2 { classid = '0x100044' }
+class $(printf '%064d' 0) { action = drop }
+unclassified { action = reject allow = { 'lan' } except-users = { 'root' } }
+app '/usr/bin/ssh' { class = a }
+app "/opt/games/"  { class = b_-2 users = { 'nobody' } }
+app '/not/installed/yet' { class = none }
+app '/usr/bin/python3*' { class = a }
+/* a comment */ // another
+include('$scratch/d/*.conf')
+EOF
+
+complains 2 "no such option 'colour'.*action, allow, classid, lock, on-error, users" "an unknown option" <<EOF
+class a {
+  colour = red
+}
+EOF
+complains 1 "no such option 'klass'.*class, unclassified, app, include" "an unknown section" <<<"klass a { }"
+complains 2 "unknown class 'vnp'; define it with: class vnp" "an unknown class" <<EOF
+class vpn { }
+app '/usr/bin/ssh' { class = vnp }
+EOF
+complains 2 "class 'a' is already defined at $file:1" "a class twice" <<EOF
+class a { }
+class a { }
+EOF
+complains 3 "classid 10:43 is already that of class 'a'" "S4: a classid twice" <<EOF
+class a { classid = '10:43' }
+class b {
+  classid = '0x100043'
+}
+EOF
+complains 3 "in class b here and, as '/bin/sh', in class a at $file:2; a file has one class" "a file in two classes" <<EOF
+class a { } class b { }
+app '/bin/sh' { class = a }
+app '/usr/../usr/bin/sh' { class = b }
+EOF
+complains 2 "'/usr/bin/env' has a rule for other users" "a file with two rules for different users" <<EOF
+class a { } app '/usr/bin/env' { class = a }
+app '/usr/bin/env' { class = a users = { 'root' } }
+EOF
+complains 1 "path 'bin/sh' is not absolute; begin it with a slash" "a relative path" <<<"class a { } app 'bin/sh' { class = a }"
+complains 1 "'/usr/bin' is a folder; write '/usr/bin/'" "a folder without its slash" <<<"class a { } app '/usr/bin' { class = a }"
+complains 1 "app '/bin/x' has no class; add class = NAME" "an app without a class" <<<"app '/bin/x' { }"
+for bad in 10.0.0.0/33 10.0.0/8 tcp/0 tcp/65536 udp/9-8 sctp/1 1.2.3.4:0 1.2.3.4:x '[::1]' ::1:80:x lann '' 300.1.1.1 \
+	'10.0.0.1/8 ' fe80::/129 tcp/ 'tcp/80,81'; do
+	complains 1 "bad network or port '${bad//[][]/.}'; it is loopback, lan" "a bad network or port: $bad" \
+		<<<"class a { action = reject allow = { '$bad' } }"
+done
+complains 1 "network '10.0.0.1/8' has bits set beyond" "a network with host bits" \
+	<<<"class a { action = reject allow = { '10.0.0.1/8' } }"
+complains 1 "unknown user 'nosuchuser'; it is a name" "an unknown user" <<<"class a { users = { 'nosuchuser' } }"
+complains 1 "unknown group '@nosuch'" "an unknown group" <<<"class a { users = { '@nosuch' } }"
+for bad in 0 0:0 10000:1 1:10000 10:43:1 -1 x 4294967296; do
+	complains 1 "classid '$bad'" "a classid out of range: $bad" <<<"class a { classid = '$bad' }"
+done
+for bad in "a b" "a/b" ../x "" "$(printf '%065d' 0)" "ä" none 'x;y' "a'b"; do
+	complains 1 "class name|cannot be named|unexpected|no end" "a bad class name: ${bad:0:20}" <<<"class \"$bad\" { }"
+done
+complains 1 "unknown action 'refuse'; it is accept, reject or drop" "an unknown action" <<<"class a { action = refuse }"
+complains 1 "bad value 'yes'; it is true or false" "a bad truth value" <<<"class a { lock = yes }"
+complains 1 "bad on-error 'ask'; it is deny" "a bad on-error" <<<"class a { on-error = ask }"
+complains 1 "allow has no effect" "allow without an action to except from" <<<"class a { allow = { 'lan' } }"
+complains 3 "action is already given at line 2" "an option twice" <<EOF
+class a {
+  action = drop
+  action = accept
+}
+EOF
+complains 3 "allow is already given at line 2" "a list twice" <<EOF
+class a { action = drop
+  allow = { 'lan', 'tcp/80' }
+  allow = { 'loopback' }
+}
+EOF
+complains 2 "unclassified is already given at $file:1" "unclassified twice" <<EOF
+unclassified { action = accept }
+unclassified { action = reject }
+EOF
+complains 3 "comment that begins here has no end; close it with" "an open comment, which would hide the rest" <<EOF
+class a { }
+# what's quoted '
+/* no end
+app '/usr/bin/ssh' { class = nosuch }
+EOF
+complains 1 "quoted value that begins here has no end" "an open quote" <<<"class 'a { }"
+complains 2 "section or list that begins here has no end" "an open section" <<<$'\nclass a { action = drop\n\n'
+complains 1 "cannot open '$scratch/nosuch.conf'" "an include that is not there" <<<"include('$scratch/nosuch.conf')"
+complains 1 "include takes one absolute path" "a relative include" <<<"include('d/*.conf')"
+
+# all at once, in several files
+cat >"$scratch/d/one.conf" <<EOF
+class b { colour = red }
+class c { classid = '0:0' }
+EOF
+cat >"$file" <<EOF
+include('$scratch/d/*.conf')
+class b { action = perhaps }
+app '/x' { class = a }
+include('$file')
+EOF
+out=$("$netshim" check "$file" 2>&1)
+is "$(grep -c . <<<"$out")" 5 "all mistakes of all files at once, each once"
+like "$out" "one.conf:1: no such option" "the included file's with its own name and line"
+
+# nothing is applied
+chmod 666 "$file"
+like "$("$netshim" check "$file" 2>&1)" "$file: '$file' can be changed by others than root; run: chown root" \
+	"a file that others may write"
+chmod 644 "$file"
+chown 65534 "$file"
+like "$("$netshim" check "$file" 2>&1)" "can be changed by others than root" "a file that is not root's"
+chown 0 "$file"
+chmod 666 "$scratch/d/one.conf"
+like "$("$netshim" check "$file" 2>&1)" "$file:1: '$scratch/d/one.conf' can be changed by others" "an included one"
+rm "$scratch/d/one.conf"
+"$netshim" -c "$file" up 2>/dev/null
+is "$? $(ls "$root/run")" "1 " "up with mistakes: exit 1, nothing made"
+configure <<<"class a { action = reject }"
+before=$(nft list table inet netshim; cksum "$root/run/netshim/rules")
+"$netshim" -c "$file" reload 2>/dev/null
+is "$? $(nft list table inet netshim; cksum "$root/run/netshim/rules")" "1 $before" \
+	"reload with mistakes: exit 1, what was in force still is"
+is "$(HOME='/bin/sh' "$netshim" check <(echo) 2>&1 | grep -c 'not a regular file')" 1 "a pipe is no configuration"
+cat >"$file" <<'EOF'
+class a { }
+app "${HOME}/x" { class = a }
+EOF
+like "$(HOME=/evil "$netshim" -c "$file" check 2>&1; cat "$file" >/dev/null)" "ok" "the environment is not looked at"
+
+finish

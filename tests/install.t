@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# make install and uninstall, and what the builder asks for.
+. "$(dirname "$0")/lib.sh"
+
+cd "$tests/.." || exit 1
+dest=$scratch/dest
+args=(BUILD="$scratch/build" PREFIX=/opt/ns LIBDIR=/opt/ns/lib64 LIBEXECDIR=/opt/ns/lib/exec SYSCONFDIR=/opt/etc
+	RUNDIR=/opt/run)
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+is $? 0 "install with DESTDIR"
+is "$(cd "$dest" && find . -type f | sort | paste -sd' ')" \
+	"./opt/etc/netshim.conf ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib64/libnetshim.so" \
+	"everything goes where it is told to"
+is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
+is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
+	2 "the paths are compiled in"
+echo "# mine" >"$dest/opt/etc/netshim.conf"
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
+make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
+is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME build |
+	grep -c '^some-cc -DSOME -O9 \|^some-cc -O9 -Wl,-some ')" "$(make -n BUILD="$scratch/flags" build | grep -c '^cc ')" \
+	"the builder's CC, CPPFLAGS, CFLAGS and LDFLAGS are used everywhere"
+is "$(getcap "$helper" | sed 's/.* //')" "cap_dac_override=p" "install without DESTDIR grants the capability"
+chmod g+w "$helper"
+like "$("$netshim" grant 2>&1)" "can be changed by others than root" "not to a helper that others may write"
+chmod g-w "$helper"
+
+# the shape of what is installed
+is "$(readelf -d "$preload" | grep -c NEEDED)" 0 "the shim needs no library"
+is "$(readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" 0 "the helper is static"
+is "$(readelf --dyn-syms -W "$preload" | awk '/^ *[0-9]/ && $5 != "LOCAL" && $7 != "UND" && $7 != "ABS" { sub("@.*", "", $8); print $8 }' |
+	sort -u | paste -sd' ')" \
+	"execl execle execlp execv execve execveat execvp execvpe fexecve pidfd_spawn pidfd_spawnp posix_spawn posix_spawnp" \
+	"the shim exports its hooks and nothing else"
+is "$(readelf --dyn-syms -W "$preload" | awk '$7 == "UND" && NF > 7 { sub("@.*", "", $8); print $8 }' | sort | paste -sd' ')" \
+	"__errno_location dlsym dlvsym environ getauxval getenv" "and asks libc for little"
+is "$(readelf -lW "$preload" "$helper" "$netshim" | grep GNU_STACK | grep -c RWE)" 0 "no executable stack"
+like "$(readelf -dW "$netshim")" "BIND_NOW|NOW" "the command binds at start (full RELRO)"
+
+finish

@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Which rule a program falls under: `which`, the shim with the helper, and the
+# check at start must say the same, whatever name leads to it.
+. "$(dirname "$0")/lib.sh"
+
+ip link set lo up
+make_tree() {
+	mkdir -p "$1/bin" "$1/tree/deep/er" "$1/tree/own" "$1/other" "$1/deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})"
+	for path in bin/prog bin/upgraded bin/busy bin/real tree/in tree/deep/er/in tree/own/in tree/exempt other/outside \
+		bin/forusers "deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})/prog"; do
+		cp "$root/bin/probe" "$1/$path"
+	done
+	ln -s bin "$1/linked-bin"
+	ln -s prog "$1/bin/link-to-prog"
+	ln -s ../other/outside "$1/tree/leads-out"
+	ln -s ../tree/in "$1/other/leads-in"
+	ln -s busy "$1/bin/applet"
+	ln -s applet "$1/bin/link-to-applet"
+	ln -s real "$1/bin/chain-2"
+	ln -s chain-2 "$1/bin/chain-1"
+	printf '#!%s/bin/prog class\n' "$1" >"$1/other/script-of-prog"
+	printf '#!%s/other/script-of-prog\n' "$1" >"$1/other/script-of-script"
+	printf '#! \t%s/bin/link-to-prog class\n' "$1" >"$1/other/script-of-link"
+	printf '#!%s/other/outside class\n' "$1" >"$1/bin/script"
+	printf '#!/usr/bin/env -S %s/bin/prog class\n' "$1" >"$1/other/env-script"
+	chmod 755 "$1"/other/*script* "$1/bin/script"
+}
+make_tree "$scratch"
+cat >"$scratch/rules" <<EOF
+class file { } class tree { } class deep { } class applet { } class script { } class later { } class users { }
+app '$scratch/bin/prog'         { class = file }
+app '$scratch/bin/upgraded'     { class = file }
+app '$scratch/linked-bin/real'  { class = file }
+app '$scratch/bin/applet'       { class = applet }
+app '$scratch/tree/'            { class = tree }
+app '$scratch/tree/deep/'       { class = deep }
+app '$scratch/tree/own/in'      { class = file }
+app '$scratch/tree/exempt'      { class = none }
+app '$scratch/bin/script'       { class = script }
+app '$scratch/bin/later'        { class = later }
+app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
+app '$scratch/deep/'            { class = deep }
+app '/usr/bin/gzip'             { class = file }
+EOF
+configure <"$scratch/rules"
+
+agree() { # agree PROGRAM CLASS NAME: run in the current folder
+	local expected=/ which
+	[ "$2" = none ] || expected=$group/$2
+	which=$("$netshim" which "$1" | sed -n 's/.*: class \([^,]*\),.*/\1/p')
+	is "${which:-none}" "$2" "$3: which"
+	is "$(shim "$root/bin/launcher" execv "$1" class)" "$expected" "$3: started"
+	is "$(as_user LD_PRELOAD="$preload" "$root/bin/launcher-static" execv "$1" class)" "$expected" "$3: at start"
+}
+
+cd "$scratch" || exit 1
+agree "$scratch/bin/prog" file "its path"
+agree bin/prog file "a relative path"
+agree ./bin/../bin//./prog file "dots and slashes"
+agree "$scratch/linked-bin/prog" file "through a symlinked folder"
+agree bin/link-to-prog file "a symlink to it"
+agree "$scratch/bin/real" file "a rule through a symlinked folder"
+agree bin/chain-1 file "two symlinks to it"
+agree bin/applet applet "a rule on a symlink: its name"
+agree bin/busy none "a rule on a symlink: not the file itself"
+agree bin/link-to-applet applet "a rule on a symlink: reached by another"
+agree tree/in tree "in a tree"
+agree tree/deep/er/in deep "in a tree within the tree: the longest"
+agree tree/own/in file "in a tree, with a rule of its own"
+agree tree/exempt none "in a tree, exempt by class = none"
+agree tree/leads-out tree "a name in the tree, the file outside"
+agree other/leads-in tree "a name outside, the file in the tree"
+agree other/outside none "no rule"
+agree other/script-of-prog file "a script: its interpreter's rule"
+agree other/script-of-link file "a script: its interpreter through a symlink"
+agree other/script-of-script file "a script of a script"
+agree bin/script script "a script: its own rule first"
+agree "deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})/prog" deep "a path of more than 500 bytes"
+is "$(shim other/env-script)" "$group/file" "a script by env: what env starts"
+agree bin/forusers none "a rule for other users"
+like "$("$netshim" which bin/later)" "class later" "which: a rule for a program that is not there yet"
+cp bin/prog bin/later
+agree bin/later later "a program that was installed after the rules were loaded"
+cp bin/prog bin/new && mv bin/new bin/upgraded
+agree bin/upgraded file "a program that was upgraded since (another inode)"
+cd bin || exit 1
+agree ./prog file "from its own folder"
+agree ../linked-bin/prog file "from beside it"
+cd /
+is "$("$netshim" which /bin/gzip | grep -c 'class file')" 1 "/bin and /usr/bin are one folder, where they are"
+is "$(cd "$scratch/bin" && PATH=.:$PATH "$netshim" which prog | grep -c 'class file')" 1 "which searches PATH"
+like "$("$netshim" which "$scratch/bin/prog")" \
+	"^$scratch/bin/prog: class file, by rule '$scratch/bin/prog' at $config:2\$" "which says rule and FILE:LINE"
+"$netshim" which "$scratch/bin/prog" "$scratch/bin/applet" >/dev/null
+is $? 0 "which: exit 0 where all have a class"
+"$netshim" which "$scratch/bin/prog" "$scratch/other/outside" >/dev/null
+is $? 1 "which: exit 1 where one has none"
+is "$(setpriv --reuid daemon --regid daemon --clear-groups env LD_PRELOAD="$preload" env "$scratch/bin/forusers" class)" \
+	"$group/users" "a rule for this user"
+
+# class = none takes an unlocked process out of its class, as that is what it says
+is "$(shim "$scratch/tree/deep/er/in" class)" "$group/deep" "before: in a class"
+is "$(shim sh -c "exec $root/bin/launcher execv $scratch/tree/exempt class")" "/" "class = none: in no class"
+
+# 20,000 rules answer as one does
+{
+	cat "$scratch/rules"
+	for i in {1..20000}; do echo "app '/opt/many/$((i % 100))/program-$i' { class = file }"; done
+} | configure
+agree "$scratch/bin/prog" file "among 20,000 rules"
+agree "$scratch/other/outside" none "no rule among 20,000"
+is "$("$netshim" status 2>/dev/null | awk '$1 == "file" { print $3 }')" 20005 "status counts them"
+
+finish

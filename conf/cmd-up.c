@@ -151,7 +151,8 @@ int cmd_reload(const struct command *command)
 	static struct ruleset set;
 
 	ruleset_load(&set, command->config);
-	lock_state();
+	if (is_up())
+		lock_state();
 	if (!is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	return apply(&set);

@@ -245,16 +245,19 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	h->checksum = rules_header_checksum(h);
 }
 
+static bool write_array(FILE *file, const void *array, size_t size, size_t count)
+{
+	return !count || fwrite(array, size, count, file) == count;
+}
+
 static bool write_parts(const struct parts *p, FILE *file)
 {
 	const struct rules_header *h = &p->header;
 
-	return fwrite(h, sizeof(*h), 1, file) == 1 &&
-	       fwrite(p->slots, sizeof(*p->slots), h->slot_count, file) == h->slot_count &&
-	       fwrite(p->classes, sizeof(*p->classes), h->class_count, file) == h->class_count &&
-	       fwrite(p->users, sizeof(*p->users), p->user_count, file) == p->user_count &&
-	       fwrite(p->strings, 1, p->strings_size, file) == p->strings_size && !fflush(file) &&
-	       !fchmod(fileno(file), 0644);
+	return write_array(file, h, sizeof(*h), 1) && write_array(file, p->slots, sizeof(*p->slots), h->slot_count) &&
+	       write_array(file, p->classes, sizeof(*p->classes), h->class_count) &&
+	       write_array(file, p->users, sizeof(*p->users), p->user_count) &&
+	       write_array(file, p->strings, 1, p->strings_size) && !fflush(file) && !fchmod(fileno(file), 0644);
 }
 
 static void free_parts(struct parts *p)

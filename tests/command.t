@@ -16,7 +16,7 @@ like "$("$netshim" status)" "not up" "status when it is not up"
 "$netshim" status >/dev/null
 is $? 1 "with exit code 1"
 "$netshim" reload 2>/dev/null
-is "$? $(ls "$run" 2>/dev/null | grep -v lock)" "1 " "reload when it is not up"
+is "$? $(ls "$root/run")" "1 " "reload when it is not up"
 
 configure <<EOF
 class one { action = reject }
@@ -93,8 +93,8 @@ is $? 0 "down twice"
 mkdir -p "$scratch/groups"
 mount -t cgroup -o net_cls net_cls "$scratch/groups"
 configure <<<"class one { }"
-is "$(ls -d "$run/net_cls" 2>/dev/null) $(ls "$scratch/groups$group")" " $(ls "$scratch/groups$group" | cat)" \
-	"a net_cls mount that is there is used"
+[ ! -d "$run/net_cls" ]
+ok $? "a net_cls mount that is there is used"
 [ -d "$scratch/groups$group/one/locked" ]
 ok $? "with the classes in it"
 "$netshim" down

@@ -119,8 +119,8 @@ ln -s loop "$scratch/loop"
 } | configure
 for entry in execve execvp posix_spawn fexecve; do
 	for odd in not-executable no-format no-interpreter missing loop folder; do
-		is "$(PATH=$PATH:$scratch shim launcher errno $entry "$scratch/$odd")" \
-			"$(PATH=$PATH:$scratch as_user launcher errno $entry "$scratch/$odd")" "$entry: the error for $odd"
+		is "$(PATH=$PATH:$scratch shim launcher errno $entry "$scratch/$odd" 2>/dev/null)" \
+			"$(PATH=$PATH:$scratch as_user launcher errno $entry "$scratch/$odd" 2>/dev/null)" "$entry: the error for $odd"
 	done
 done
 
@@ -142,7 +142,7 @@ is "$said" "$group/net sent $group/net sent $group/net sent " "a child is classi
 is "$(nft list chain inet watch out | grep -o 'packets [0-9]*' | head -n 1)" "packets 0" \
 	"the parent's connection keeps its class (no packet of it in the child's)"
 like "$(nft list chain inet watch out | grep -o 'packets [0-9]*' | tail -n 1)" "packets [1-9]" "its packets were seen"
-exec {KEEP[1]}>&-
+eval "exec ${KEEP[1]}>&-"
 nft delete table inet watch
 
 finish

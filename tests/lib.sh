@@ -16,11 +16,11 @@ fi
 
 export PATH=$root/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin
 group=/$NETSHIM_TEST_GROUP
-netshim=$root/usr/bin/netshim
+netshim=${NETSHIM_TEST_COMMAND:-$root/usr/bin/netshim}
 helper=$root/usr/libexec/netshim-helper
 preload=$root/usr/lib/libnetshim.so
 config=$root/etc/netshim.conf
-scratch=$root/scratch
+scratch=$root/${NETSHIM_TEST_SCRATCH:-scratch}
 lan_host=192.168.77.2
 far_host=203.0.113.7
 export lan_host far_host

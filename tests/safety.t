@@ -110,9 +110,8 @@ is "$(shim sh -c "exec <&- 2>&-; $scratch/denied class")" "$group/strict" "with 
 is "$(shim sh -c "exec >&- 2>&-; $scratch/members-only"; echo $?)" 125 "with 1 and 2 closed, an error has nowhere to go"
 
 # --- the helper by itself
-run_helper() { as_user "$helper" "$@" 2>&1; }
-like "$(run_helper)" "not to be run by hand" "the helper by hand is refused"
-is "$(run_helper >/dev/null; echo $?)" 125 "with exit code 125"
+like "$(as_user "$helper" 2>&1)" "not to be run by hand" "the helper by hand is refused"
+is "$(as_user "$helper" 2>/dev/null; echo $?)" 125 "with exit code 125"
 for request in "2 exec 1 2 3 4 5 6 7" "1 exec" "1 exec 4294967196 0 0 0 0 0" "1 exec 4294967196 0 0 0 0 0 0 0" \
 	"1 run:../x 4294967196 0 0 0 0 0 0" "1 run: 4294967196 0 0 0 0 0 0" "1 exec 99999999999 0 0 0 0 0 0" \
 	"1 exec 4294967196 0 0 0 0 0 99999999999999999999"; do

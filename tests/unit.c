@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The reader of the rules file and of the request, given what no compiler of
+ * rules would write. Built with sanitizers and run by sanitizers.t, which puts a
+ * good rules file at RULES_PATH first. Prints TAP. */
+
+#include "conf/match.h"
+#include "conf/rules.h"
+#include "conf/sys.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int count;
+static int failed;
+
+static void ok(bool good, const char *name)
+{
+	count++;
+	failed += !good;
+	printf("%sok %d - %s\n", good ? "" : "not ", count, name);
+}
+
+/* Everything that a reader can ask. Returns how many rules it found. */
+static int read_all(void)
+{
+	static const char *const paths[] = { "/bin/sh", "/usr/bin/env", "/opt/tree/x", "relative", "/", "", "//", "." };
+	char text[RULE_PATH_MAX];
+	struct rules_class class;
+	struct rules_slot rule;
+	struct rules rules;
+	uint32_t index;
+	int found = 0;
+
+	if (rules_open(&rules, false))
+		return -1;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (match_program(&rules, AT_FDCWD, paths[i], 0, true, &rule) <= 0)
+			continue;
+		found++;
+		rules_class(&rules, rule.class_index, &class, text);
+		rules_users_include_caller(&rules, &rule.users);
+		rules_string(&rules, rule.written, text, sizeof(text));
+		rules_string(&rules, rule.file, text, sizeof(text));
+	}
+	rules_class_named(&rules, "one", &index, &class);
+	rules_class_named(&rules, "no-such-class", &index, &class);
+	rules_string(&rules, rules.header.hierarchy, text, sizeof(text));
+	rules_close(&rules);
+	return found;
+}
+
+static void put(const char *bytes, size_t size)
+{
+	FILE *file = fopen(RULES_PATH, "w");
+
+	if (!file || fwrite(bytes, 1, size, file) != size || fclose(file))
+		abort();
+}
+
+static void test_damage(void)
+{
+	static char good[1 << 16];
+	static char bad[1 << 16];
+	FILE *file = fopen(RULES_PATH, "r");
+	size_t size = file ? fread(good, 1, sizeof(good), file) : 0;
+	struct rules_header header;
+	int expected = read_all();
+	bool trusted_cut = true;
+	struct rules rules;
+
+	if (file)
+		fclose(file);
+	ok(size > sizeof(header) && size < sizeof(good) && expected > 1, "the good file is read");
+	for (size_t cut = 0; cut < size; cut++) {
+		put(good, cut);
+		read_all();
+		trusted_cut = trusted_cut && rules_open(&rules, true) == -EINVAL;
+	}
+	ok(trusted_cut, "cut at every byte: the helper's reader says that it is damaged");
+	for (size_t bit = 0; bit < size * 8; bit++) {
+		memcpy(bad, good, size);
+		bad[bit / 8] ^= (char)(1 << bit % 8);
+		put(bad, size);
+		read_all();
+	}
+	ok(true, "every bit turned: nothing is read out of bounds");
+	/* Headers that are right by their checksum only. */
+	for (size_t field = 0; field + 4 <= offsetof(struct rules_header, checksum); field += 4)
+		for (unsigned value = 0; value < 6; value++) {
+			static const uint32_t values[] = { 0, 1, 7, 0x7fffffff, 0x80000000, 0xffffffff };
+
+			memcpy(bad, good, size);
+			memcpy(bad + field, &values[value], 4);
+			memcpy(&header, bad, sizeof(header));
+			header.checksum = rules_header_checksum(&header);
+			memcpy(bad, &header, sizeof(header));
+			put(bad, size);
+			read_all();
+		}
+	ok(true, "every number of the header replaced: nothing is read out of bounds");
+	memcpy(&header, good, sizeof(header));
+	header.version++;
+	header.checksum = rules_header_checksum(&header);
+	memcpy(bad, good, size);
+	memcpy(bad, &header, sizeof(header));
+	put(bad, size);
+	ok(read_all() == -1, "a future version is none");
+	/* A table without a free slot must not be searched for ever. */
+	memcpy(bad, good, size);
+	memcpy(&header, good, sizeof(header));
+	for (uint64_t i = 0; i < header.slot_count; i++)
+		bad[header.slots + i * sizeof(struct rules_slot) + offsetof(struct rules_slot, path)] = 1;
+	put(bad, size);
+	read_all();
+	ok(true, "a table without a free slot");
+	put(good, size);
+	ok(read_all() == expected, "the good file again");
+}
+
+static void test_request(void)
+{
+	struct request request = {
+		.run = "a-class",
+		.dirfd = AT_FDCWD,
+		.flags = 0x1000,
+		.cloexec = true,
+		.pdeathsig = 15,
+		.parent = 4711,
+		.personality = 0xffffffff,
+		.stack = UINT64_MAX,
+	};
+	char name[CLASS_NAME_MAX + 1];
+	char text[REQUEST_MAX];
+	struct request back;
+
+	request_write(&request, text);
+	ok(request_read(&back, text, name) && !strcmp(back.run, "a-class") && back.dirfd == AT_FDCWD &&
+		   back.flags == 0x1000 && back.cloexec && back.pdeathsig == 15 && back.parent == 4711 &&
+		   back.personality == 0xffffffff && back.stack == UINT64_MAX,
+	   "a request is read as it was written");
+	for (size_t cut = 0; cut < strlen(text); cut++) {
+		char *copy = strndup(text, cut);
+
+		request_read(&back, copy, name);
+		free(copy);
+	}
+	ok(!request_read(&back, NULL, name) && !request_read(&back, "", name), "no request");
+	memset(text + 20, 'x', sizeof(text) - 21);
+	text[sizeof(text) - 1] = '\0';
+	ok(!request_read(&back, text, name), "a class name without an end");
+}
+
+static void test_names(void)
+{
+	char longest[CLASS_NAME_MAX + 2];
+
+	memset(longest, 'a', sizeof(longest));
+	longest[CLASS_NAME_MAX + 1] = '\0';
+	ok(!class_name_valid(longest) && class_name_valid(longest + 1), "class names of 65 and of 64 bytes");
+	ok(!class_name_valid("") && !class_name_valid("a/b") && !class_name_valid(".") && class_name_valid("A_z-9"),
+	   "the letters of class names");
+}
+
+/* Paths as long as they get, and one byte more. */
+static void test_long_paths(void)
+{
+	struct rules_slot rule;
+	struct rules rules;
+	bool good = !rules_open(&rules, false);
+
+	for (size_t size = 480; good && size <= 2 * RULE_PATH_MAX; size += size < 540 || size > 4080 ? 1 : 97) {
+		char *path = malloc(size + 1);
+
+		memset(path, 'x', size);
+		for (size_t i = 0; i < size; i += 2)
+			path[i] = i % 6 ? '.' : '/';
+		path[size] = '\0';
+		good = match_program(&rules, AT_FDCWD, path, 0, true, &rule) <= 0;
+		good = match_program(&rules, AT_FDCWD, path + 1, 0, true, &rule) <= 0 && good;
+		free(path);
+	}
+	rules_close(&rules);
+	ok(good, "paths up to and beyond the longest");
+}
+
+int main(void)
+{
+	test_damage();
+	test_request();
+	test_names();
+	test_long_paths();
+	printf("1..%d\n", count);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

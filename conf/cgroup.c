@@ -257,10 +257,39 @@ bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
 	return ok;
 }
 
+/* The folder of a class's group; allocated. */
+static char *class_group(const char *hierarchy, const char *class, bool locked)
+{
+	return printed("%s/" NETSHIM_GROUP "/%s%s", hierarchy, class, locked ? "/locked" : "");
+}
+
+void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
+			 void (*visit)(const char *id, const void *with), const void *with)
+{
+	char *group = class_group(hierarchy, class, locked);
+
+	each_id(group, "cgroup.procs", visit, with);
+	free(group);
+}
+
+bool cgroup_move_process(const char *hierarchy, const char *class, const char *id)
+{
+	char *group = class ? class_group(hierarchy, class, false) : copied(hierarchy);
+	char *procs = printed("%s/cgroup.procs", group);
+	/* "0" would be this process. */
+	bool ok = strspn(id, "0123456789") == strlen(id) && atol(id) > 0 && write_text(procs, id);
+
+	if (!ok)
+		warnx("cannot move process '%s': is that the id of a running process?", id);
+	free(procs);
+	free(group);
+	return ok;
+}
+
 size_t cgroup_process_count(const char *hierarchy, const char *class)
 {
-	char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, class);
-	char *locked = printed("%s/locked", group);
+	char *group = class_group(hierarchy, class, false);
+	char *locked = class_group(hierarchy, class, true);
 	size_t count = each_id(group, "cgroup.procs", NULL, NULL) + each_id(locked, "cgroup.procs", NULL, NULL);
 
 	free(group);

@@ -31,6 +31,14 @@ void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint3
  * group. */
 bool cgroup_remove(const char *hierarchy, const struct ruleset *set);
 
+/* Calls visit with the id of each process in a class, or in its locked group. */
+void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
+			 void (*visit)(const char *id, const void *with), const void *with);
+
+/* Moves a running process with all its threads, and the sockets that it has open,
+ * to a class; with class NULL, to none. */
+bool cgroup_move_process(const char *hierarchy, const char *class, const char *id);
+
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *hierarchy, const char *class);
 

@@ -37,50 +37,104 @@ static struct counter find_counter(const struct counters *counters, const char *
 	return (struct counter){ .name = "" };
 }
 
-int cmd_status(const struct command *command)
-{
-	char name[CLASS_NAME_MAX + 1];
-	struct rules_class class;
-	struct counters counters;
-	struct counter counter;
-	struct rules rules;
-	uint32_t *rule_count;
-	char *hierarchy;
-	int err = rules_open(&rules, true);
+/* One class's line. */
+struct row {
+	const char *name;
+	uint32_t classid;
+	uint32_t rules;
+	size_t processes;
+	bool lock;
+	struct counter sent;
+};
 
-	(void)command;
-	if (err == -ENOENT) {
-		printf("netshim is not up\n");
-		return EXIT_FAILURE;
-	}
-	if (err) {
-		warnx("%s is not root's or is damaged; run 'netshim reload'", RULES_PATH);
-		return EXIT_FAILURE;
-	}
-	hierarchy = cgroup_hierarchy(false, NULL);
-	/* nftables answers only to root. */
-	if (geteuid() != 0 || !policy_counters(&counters)) {
-		counters = (struct counters){ .items = NULL };
-		warnx("packets and bytes are not shown: %s",
-		      geteuid() ? "that takes root" : "the nftables table is not loaded in this network namespace");
-	}
-	rule_count = rule_counts(&rules);
+static void print_table(const struct row *rows, size_t count, const struct counter *unclassified)
+{
 	printf("%-20s %-11s %6s %9s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS", "BYTES");
-	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++) {
+	for (const struct row *r = rows; r < rows + count; r++) {
 		char classid[16];
 
-		counter = find_counter(&counters, name);
-		snprintf(classid, sizeof(classid), "%x:%x", class.classid >> 16, class.classid & 0xffff);
-		printf("%-20s %-11s %6u %9zu %10" PRIu64 " %12" PRIu64 "%s\n", name, classid, rule_count[i],
-		       hierarchy ? cgroup_process_count(hierarchy, name) : 0, counter.packets, counter.bytes,
-		       class.flags & CLASS_LOCK ? "  locked" : "");
+		snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
+		printf("%-20s %-11s %6u %9zu %10" PRIu64 " %12" PRIu64 "%s\n", r->name, classid, r->rules, r->processes,
+		       r->sent.packets, r->sent.bytes, r->lock ? "  lock" : "");
 	}
-	counter = find_counter(&counters, "unclassified");
-	printf("%-20s %-11s %6s %9s %10" PRIu64 " %12" PRIu64 "\n", "(unclassified)", "-", "-", "-", counter.packets,
-	       counter.bytes);
+	printf("%-20s %-11s %6s %9s %10" PRIu64 " %12" PRIu64 "\n", "(unclassified)", "-", "-", "-",
+	       unclassified->packets, unclassified->bytes);
+}
+
+/* The shape is a promise: members are added, never renamed or taken away. Class
+ * names need no escaping. */
+static void print_json(const struct row *rows, size_t count, const struct counter *unclassified)
+{
+	printf("{\"classes\": [");
+	for (const struct row *r = rows; r < rows + count; r++)
+		printf("%s\n  {\"name\": \"%s\", \"classid\": %" PRIu32 ", \"lock\": %s, \"rules\": %" PRIu32
+		       ", \"processes\": %zu, \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}",
+		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules, r->processes,
+		       r->sent.packets, r->sent.bytes);
+	printf("],\n \"unclassified\": {\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}}\n", unclassified->packets,
+	       unclassified->bytes);
+}
+
+/* Allocated, one row a class. */
+static struct row *read_rows(const struct rules *rules, const struct counters *counters, size_t *count)
+{
+	struct row *rows = zalloc((rules->header.class_count + 1) * sizeof(*rows));
+	uint32_t *rule_count = rule_counts(rules);
+	char *hierarchy = cgroup_hierarchy(false, NULL);
+	char name[CLASS_NAME_MAX + 1];
+	struct rules_class class;
+
+	for (*count = 0; rules_class(rules, (uint32_t)*count, &class, name); ++*count)
+		rows[*count] = (struct row){
+			.name = copied(name),
+			.classid = class.classid,
+			.rules = rule_count[*count],
+			.processes = hierarchy ? cgroup_process_count(hierarchy, name) : 0,
+			.lock = class.flags & CLASS_LOCK,
+			.sent = find_counter(counters, name),
+		};
 	free(rule_count);
-	free(counters.items);
 	free(hierarchy);
+	return rows;
+}
+
+int cmd_status(const struct command *command)
+{
+	struct counters counters = { .items = NULL };
+	struct counter unclassified;
+	struct rules rules;
+	struct row *rows;
+	bool loaded = true;
+	size_t count;
+	int err;
+
+	if (command->argc && strcmp(command->argv[0], "--json")) {
+		warnx("status: what is '%s'? usage: netshim status [--json]", command->argv[0]);
+		return EXIT_USAGE;
+	}
+	err = rules_open(&rules, true);
+	if (err) {
+		if (err == -ENOENT)
+			printf(command->argc ? "{\"classes\": [], \"unclassified\": null}\n" : "netshim is not up\n");
+		else
+			warnx("%s is not root's or is damaged; run 'netshim reload'", RULES_PATH);
+		return EXIT_FAILURE;
+	}
+	/* nftables answers only to root. */
+	if (geteuid() != 0)
+		warnx("packets and bytes are not shown: that takes root");
+	else
+		loaded = policy_counters(&counters);
+	if (!loaded)
+		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
+		      "reload'");
+	rows = read_rows(&rules, &counters, &count);
+	unclassified = find_counter(&counters, "unclassified");
+	(command->argc ? print_json : print_table)(rows, count, &unclassified);
+	for (size_t i = 0; i < count; i++)
+		free((char *)(uintptr_t)rows[i].name);
+	free(rows);
+	free(counters.items);
 	rules_close(&rules);
-	return EXIT_SUCCESS;
+	return loaded ? EXIT_SUCCESS : EXIT_FAILURE;
 }

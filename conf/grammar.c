@@ -115,9 +115,19 @@ static void read_verdict(cfg_t *section, struct verdict *verdict)
 {
 	READ_VALUES(section, "action", value_action, &verdict->action);
 	READ_VALUES(section, "allow", value_allowance, &verdict->allow);
+	READ_VALUES(section, "deny", value_allowance, &verdict->deny);
 	if (verdict->action == ACTION_ACCEPT && cfg_size(section, "allow"))
 		ruleset_problem(reading.set, value_at("allow", 0),
 				"allow has no effect where everything is accepted; add action = reject");
+	if (verdict->action != ACTION_ACCEPT && cfg_size(section, "deny") && !cfg_size(section, "allow"))
+		ruleset_problem(reading.set, value_at("deny", 0),
+				"deny has no effect where everything is refused; add allow, or action = accept");
+}
+
+static void place_statements(struct statement_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		list->items[i].at = value_at("nft", (unsigned)i);
 }
 
 static int class_ended(cfg_t *cfg, cfg_opt_t *option)
@@ -134,6 +144,13 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
 	read_verdict(section, &class.verdict);
 	READ_VALUES(section, "classid", value_classid, &class.classid);
+	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
+	READ_VALUES(section, "log", value_bool, &class.log);
+	READ_VALUES(section, "rate", value_rate, &class.rate);
+	READ_VALUES(section, "priority", value_priority, &class.priority);
+	READ_VALUES(section, "mark", value_mark, &class.mark);
+	READ_VALUES(section, "nft", value_statement, &class.nft);
+	place_statements(&class.nft);
 	READ_VALUES(section, "lock", value_bool, &class.lock);
 	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
 	READ_VALUES(section, "users", value_user, &class.users);
@@ -262,12 +279,20 @@ static char *option_names(const cfg_opt_t *options)
 	return names;
 }
 
+/* clang-format off */
 static cfg_opt_t class_options[] = {
 	CFG_STR("action", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR("classid", NULL, CFGF_NODEFAULT),
+	CFG_STR("ipv6", NULL, CFGF_NODEFAULT),
 	CFG_STR("lock", NULL, CFGF_NODEFAULT),
+	CFG_STR("log", NULL, CFGF_NODEFAULT),
+	CFG_STR("mark", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("nft", NULL, CFGF_NODEFAULT),
 	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
+	CFG_STR("priority", NULL, CFGF_NODEFAULT),
+	CFG_STR("rate", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
@@ -275,9 +300,11 @@ static cfg_opt_t class_options[] = {
 static cfg_opt_t unclassified_options[] = {
 	CFG_STR("action", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("except-users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
+/* clang-format on */
 
 static cfg_opt_t app_options[] = {
 	CFG_STR("class", NULL, CFGF_NODEFAULT),
@@ -468,6 +495,7 @@ static void forget_since(const struct ruleset *before)
 	set->unclassified.action = before->unclassified.action;
 	/* Counts, not pointers: the lists may have been moved since. */
 	set->unclassified.allow.count = before->unclassified.allow.count;
+	set->unclassified.deny.count = before->unclassified.deny.count;
 	set->except_users.count = before->except_users.count;
 	set->unclassified_at = before->unclassified_at;
 }

@@ -30,26 +30,70 @@ static const struct verb {
 	const char *summary;
 	int (*run)(const struct command *command);
 	bool for_root;
+	bool configured; /* reads the configuration, so that -c means something */
 	int min_args;
 	int max_args; /* -1: any number */
 	int caps[CAPS_MAX];
 } verbs[] = {
-	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, 0, 1, { CAP_NET_ADMIN } },
-	{ "up", "", "put the configuration into force", cmd_up, true, 0, 0, UP_CAPS },
-	{ "reload", "", "the same while it is up: replace the rules", cmd_reload, true, 0, 0, UP_CAPS },
-	{ "down", "", "undo all of it", cmd_down, true, 0, 0, UP_CAPS },
-	{ "status", "", "show the classes, their processes and packets", cmd_status, false, 0, 0, { CAP_NET_ADMIN } },
-	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, 1, -1, { 0 } },
+	{ "check",
+	  "[FILE]",
+	  "report every mistake in the configuration",
+	  cmd_check,
+	  false,
+	  true,
+	  0,
+	  1,
+	  { CAP_NET_ADMIN } },
+	{ "up", "", "put the configuration into force", cmd_up, true, true, 0, 0, UP_CAPS },
+	{ "reload", "", "the same while it is up: replace the rules", cmd_reload, true, true, 0, 0, UP_CAPS },
+	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, UP_CAPS },
+	{ "status",
+	  "[--json]",
+	  "show the classes, their processes and packets",
+	  cmd_status,
+	  false,
+	  false,
+	  0,
+	  1,
+	  { CAP_NET_ADMIN } },
+	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, { 0 } },
+	{ "move",
+	  "CLASS PID...",
+	  "put running processes into a class, or with none, out",
+	  cmd_move,
+	  true,
+	  false,
+	  2,
+	  -1,
+	  { 0 } },
+	{ "which",
+	  "PROGRAM...",
+	  "tell a program's class, and which rule says so",
+	  cmd_which,
+	  false,
+	  false,
+	  1,
+	  -1,
+	  { 0 } },
 	{ "run",
 	  "CLASS [--] COMMAND...",
 	  "run a command in a class that it cannot leave",
 	  cmd_run,
 	  false,
+	  false,
 	  2,
 	  -1,
 	  { 0 } },
-	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, 0, 0, { 0 } },
-	{ "grant", "", "give the helper its one capability", cmd_grant, true, 0, 0, { CAP_SETFCAP } },
+	{ "ruleset",
+	  "",
+	  "print what would be loaded into nftables",
+	  cmd_ruleset,
+	  false,
+	  true,
+	  0,
+	  0,
+	  { CAP_NET_ADMIN } },
+	{ "grant", "", "give the helper its one capability", cmd_grant, true, false, 0, 0, { CAP_SETFCAP } },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
@@ -69,8 +113,8 @@ static void print_usage(FILE *out)
 
 static void print_verb(FILE *out, const struct verb *verb)
 {
-	fprintf(out, "usage: netshim [-c FILE] %s%s%s\n\n%s\n", verb->name, *verb->arguments ? " " : "",
-		verb->arguments, verb->summary);
+	fprintf(out, "usage: netshim %s%s%s%s\n\n%s\n", verb->configured ? "[-c FILE] " : "", verb->name,
+		*verb->arguments ? " " : "", verb->arguments, verb->summary);
 }
 
 static const struct verb *find_verb(const char *name)
@@ -118,6 +162,12 @@ static int run_verb(const struct verb *verb, struct command *command)
 		print_verb(stderr, verb);
 		return EXIT_USAGE;
 	}
+	if (command->config && !verb->configured) {
+		warnx("'%s' reads no configuration, but what is in force; leave out -c", verb->name);
+		return EXIT_USAGE;
+	}
+	if (!command->config)
+		command->config = NETSHIM_CONFIG;
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
 	confine(verb);
@@ -127,7 +177,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-	struct command command = { .config = NETSHIM_CONFIG };
+	struct command command = { .config = NULL };
 	int option;
 
 	/* What it makes is for every user to read. */

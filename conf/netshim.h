@@ -24,6 +24,8 @@ struct command {
 int cmd_check(const struct command *command);
 int cmd_down(const struct command *command);
 int cmd_grant(const struct command *command);
+int cmd_move(const struct command *command);
+int cmd_ps(const struct command *command);
 int cmd_ruleset(const struct command *command);
 int cmd_run(const struct command *command);
 int cmd_status(const struct command *command);

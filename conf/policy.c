@@ -34,67 +34,89 @@ static void write_counter(FILE *out, const struct counters *from, const char *na
 
 static void write_ports(FILE *out, const char *protocol, const struct allowance *a)
 {
-	fprintf(out, " %s dport %u", protocol, a->first_port);
+	fprintf(out, "%s dport %u", protocol, a->first_port);
 	if (a->last_port != a->first_port)
 		fprintf(out, "-%u", a->last_port);
 }
 
-static void write_network(FILE *out, const struct allowance *a)
+static void write_network(FILE *out, const struct allowance *a, const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(a->family, &a->address, text, sizeof(text));
 	fprintf(out, "\t\t%s daddr %s/%u", a->family == AF_INET ? "ip" : "ip6", text, a->prefix);
 	if (a->first_port)
-		write_ports(out, "th", a);
-	fprintf(out, " accept\n");
+		write_ports(out, " th", a);
+	fprintf(out, " %s\n", then);
 }
 
-static void write_allowance(FILE *out, const struct allowance *a)
+static void write_allowance(FILE *out, const struct allowance *a, const char *then)
 {
 	switch (a->kind) {
 	case ALLOW_LOOPBACK:
-		fprintf(out, "\t\toifname \"lo\" accept\n");
+		fprintf(out, "\t\toifname \"lo\" %s\n", then);
 		break;
 	case ALLOW_LAN:
-		fprintf(out, "\t\tip daddr { " LAN_IPV4 " } accept\n");
-		fprintf(out, "\t\tip6 daddr { " LAN_IPV6 " } accept\n");
+		fprintf(out, "\t\tip daddr { " LAN_IPV4 " } %s\n", then);
+		fprintf(out, "\t\tip6 daddr { " LAN_IPV6 " } %s\n", then);
 		break;
 	case ALLOW_NETWORK:
-		write_network(out, a);
+		write_network(out, a, then);
 		break;
 	case ALLOW_PORTS:
 		fprintf(out, "\t\t");
 		write_ports(out, a->protocol == IPPROTO_TCP ? "tcp" : "udp", a);
-		fprintf(out, " accept\n");
+		fprintf(out, " %s\n", then);
 		break;
 	}
 }
 
 static void write_verdict(FILE *out, const struct verdict *verdict)
 {
+	const char *refuse = verdict->action == ACTION_DROP ? "drop" : "goto refuse";
+
+	for (size_t i = 0; i < verdict->deny.count; i++)
+		write_allowance(out, &verdict->deny.items[i], refuse);
 	for (size_t i = 0; i < verdict->allow.count; i++)
-		write_allowance(out, &verdict->allow.items[i]);
-	switch (verdict->action) {
-	case ACTION_ACCEPT:
-		fprintf(out, "\t\taccept\n");
-		break;
-	case ACTION_REJECT:
-		/* So that connect() fails at once: the SYN's own EPERM is lost on
-		 * TCP, which would try it again for minutes. */
-		fprintf(out, "\t\tmeta l4proto tcp reject with tcp reset\n");
-		fprintf(out, "\t\treject with icmpx admin-prohibited\n");
-		break;
-	case ACTION_DROP:
-		fprintf(out, "\t\tdrop\n");
-		break;
-	}
+		write_allowance(out, &verdict->allow.items[i], "accept");
+	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refuse);
+}
+
+/* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
+ * try it again for minutes. */
+static void write_refuse(FILE *out)
+{
+	fprintf(out, "\tchain refuse {\n"
+		     "\t\tmeta l4proto tcp reject with tcp reset\n"
+		     "\t\treject with icmpx admin-prohibited\n"
+		     "\t}\n");
+}
+
+/* Packets over the rate are dropped, which is what TCP slows down for. Some tenth
+ * of a second of traffic may come at once, and always one large segment. */
+static void write_rate(FILE *out, uint64_t rate)
+{
+	uint64_t burst = rate / 10 > 128 * 1024 ? rate / 10 : 128 * 1024;
+
+	fprintf(out, "\t\tlimit rate over %" PRIu64 " bytes/second burst %" PRIu64 " bytes drop\n", rate, burst);
 }
 
 static void write_class(FILE *out, const struct class *class)
 {
 	fprintf(out, "\tchain class_%s {\n", class->name);
 	fprintf(out, "\t\tcounter name out_%s\n", class->name);
+	if (class->log)
+		fprintf(out, "\t\tct state new limit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n",
+			class->name);
+	for (size_t i = 0; i < class->nft.count; i++)
+		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
+	if (class->no_ipv6)
+		fprintf(out, "\t\tmeta nfproto ipv6 %s\n",
+			class->verdict.action == ACTION_DROP ? "drop" : "goto refuse");
+	if (class->rate)
+		write_rate(out, class->rate);
+	if (class->priority)
+		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
 	write_verdict(out, &class->verdict);
 	fprintf(out, "\t}\n");
 }
@@ -124,25 +146,69 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
-static bool has_old_classid(const struct class *class, uint32_t live)
+/* The map from classids to what is done with the packets of the classes that want
+ * it: "goto PREFIXname". */
+static void write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
+		      bool (*wants)(const struct class *))
 {
-	return live && live != class->classid;
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!wants(class))
+			continue;
+		fprintf(out, "%s\t\t\t0x%08x : goto %s%s,\n", any ? "" : "\t\tmeta cgroup vmap {\n", class->classid,
+			prefix, class->name);
+		if (live && live[i] && live[i] != class->classid)
+			fprintf(out, "\t\t\t0x%08x : goto %s%s,\n", live[i], prefix, class->name);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "\t\t}\n");
+}
+
+static bool is_class(const struct class *class)
+{
+	return class->name;
+}
+
+static bool has_mark(const struct class *class)
+{
+	return class->mark;
+}
+
+/* In a chain of type route, so that policy routing sees the mark. The connection
+ * gets it too: the kernel's own packets of it, which have no socket, are marked
+ * by that. */
+static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!has_mark(class))
+			continue;
+		fprintf(out, "\tchain mark_%s {\n\t\tmeta mark set 0x%08x ct mark set 0x%08x\n\t}\n", class->name,
+			class->mark, class->mark);
+		any = true;
+	}
+	if (!any)
+		return;
+	fprintf(out, "\tchain marks {\n\t\ttype route hook output priority mangle; policy accept;\n");
+	write_map(out, set, live, "mark_", has_mark);
+	fprintf(out, "\t\tmeta cgroup >= 0 accept\n\t\tct mark {");
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_mark(&set->classes[i]))
+			fprintf(out, " 0x%08x,", set->classes[i].mark);
+	fprintf(out, " } meta mark set ct mark\n\t}\n");
 }
 
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
-	if (set->class_count) {
-		fprintf(out, "\t\tmeta cgroup vmap {\n");
-		for (size_t i = 0; i < set->class_count; i++) {
-			const struct class *class = &set->classes[i];
-
-			fprintf(out, "\t\t\t0x%08x : goto class_%s,\n", class->classid, class->name);
-			if (live && has_old_classid(class, live[i]))
-				fprintf(out, "\t\t\t0x%08x : goto class_%s,\n", live[i], class->name);
-		}
-		fprintf(out, "\t\t}\n");
-	}
+	write_map(out, set, live, "class_", is_class);
 	if (set->unclassified.action != ACTION_ACCEPT)
 		fprintf(out, "\t\tmeta cgroup >= 0 goto unclassified\n"
 			     "\t\tct state established,related accept\n");
@@ -165,9 +231,11 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		snprintf(name, sizeof(name), "out_%s", set->classes[i].name);
 		write_counter(out, counters, name);
 	}
+	write_refuse(out);
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);
+	write_marks(out, set, live);
 	write_output(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))
@@ -190,6 +258,41 @@ static bool run(struct nft_ctx *nft, const char *text)
 		return true;
 	warnx("nftables would not take the ruleset; nothing was changed there:\n%s", nft_ctx_get_error_buffer(nft));
 	return false;
+}
+
+/* nftables' own words: the first line without the place in a text that nobody has
+ * written ("<cmdline>:3:5-9: Error: ..."). */
+static char *nft_words(const char *error)
+{
+	const char *words = strstr(error, "Error: ");
+
+	words = words ? words + strlen("Error: ") : error;
+	return printed("%.*s", (int)strcspn(words, "\n"), words);
+}
+
+static void check_statement(struct ruleset *set, struct nft_ctx *nft, const struct statement *s)
+{
+	char *text = printed("table inet netshim-check {\nchain c {\ntype filter hook output priority 0;\n%s\n}\n}\n",
+			     s->text);
+
+	if (nft_run_cmd_from_buffer(nft, text)) {
+		char *words = nft_words(nft_ctx_get_error_buffer(nft));
+
+		ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, words);
+		free(words);
+	}
+	free(text);
+}
+
+void policy_check_statements(struct ruleset *set)
+{
+	struct nft_ctx *nft = new_context();
+
+	nft_ctx_set_dry_run(nft, true);
+	for (size_t i = 0; i < set->class_count; i++)
+		for (size_t j = 0; j < set->classes[i].nft.count; j++)
+			check_statement(set, nft, &set->classes[i].nft.items[j]);
+	nft_ctx_free(nft);
 }
 
 bool policy_load(const char *text, bool dry)

@@ -7,6 +7,8 @@
 
 #include "conf/alloc.h"
 
+#include <unistd.h>
+
 void ruleset_problem(struct ruleset *set, struct place_in_file at, const char *format, ...)
 {
 	va_list args;
@@ -182,6 +184,8 @@ void ruleset_check(struct ruleset *set)
 	find_classes(set);
 	assign_classids(set);
 	compile_names(set);
+	if (geteuid() == 0)
+		policy_check_statements(set);
 }
 
 void ruleset_load(struct ruleset *set, const char *path)

@@ -39,10 +39,23 @@ struct allow_list {
 	size_t count;
 };
 
-/* What happens to traffic: of a class, or of what is in no class. */
+/* What happens to traffic: of a class, or of what is in no class. What deny lists
+ * is refused even if allow lists it too. */
 struct verdict {
 	enum action action;
 	struct allow_list allow;
+	struct allow_list deny;
+};
+
+/* An nft statement of the administrator's own. */
+struct statement {
+	const char *text;
+	struct place_in_file at;
+};
+
+struct statement_list {
+	struct statement *items;
+	size_t count;
 };
 
 struct class
@@ -52,6 +65,12 @@ struct class
 	uint32_t classid; /* 0 until it is given one */
 	struct place_in_file classid_at;
 	struct verdict verdict;
+	bool no_ipv6;
+	bool log;
+	uint64_t rate;	   /* bytes a second; 0 is any */
+	uint32_t priority; /* a traffic-control class (major << 16 | minor), or 0 */
+	uint32_t mark;	   /* of packets and connections, or 0 */
+	struct statement_list nft;
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;
@@ -112,6 +131,11 @@ const char *value_bool(const char *text, bool *value);
 const char *value_on_error(const char *text, bool *allow);
 const char *value_user(const char *text, struct user_list *users);
 const char *value_allowance(const char *text, struct allow_list *allow);
+const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
+const char *value_rate(const char *text, uint64_t *rate);
+const char *value_priority(const char *text, uint32_t *priority);
+const char *value_mark(const char *text, uint32_t *mark);
+const char *value_statement(const char *text, struct statement_list *list);
 
 /* compile.c: finds what each app is looked up by, notes conflicts; then the
  * compiled file. */
@@ -138,6 +162,10 @@ struct counters {
 	size_t count;
 };
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live);
+
+/* Asks nftables about every nft statement, by itself, and notes what it says with
+ * the statement's own place. Takes root: nftables answers to nobody else. */
+void policy_check_statements(struct ruleset *set);
 
 /* Loads a policy (only tries it where dry is set), or deletes the table. Returns
  * false with a message on stderr. */

@@ -69,6 +69,68 @@ const char *value_bool(const char *text, bool *value)
 	return printed("bad value '%s'; it is true or false", text);
 }
 
+const char *value_not(const char *text, bool *value)
+{
+	const char *wrong = value_bool(text, value);
+
+	*value = !*value;
+	return wrong;
+}
+
+const char *value_rate(const char *text, uint64_t *rate)
+{
+	static const struct {
+		const char *name;
+		uint64_t bits;
+	} units[] = { { "kbit", 1000 }, { "mbit", 1000 * 1000 }, { "gbit", 1000 * 1000 * 1000 } };
+	char *end;
+	unsigned long n = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
+
+	while (n && *end == ' ')
+		end++;
+	for (size_t i = 0; n && n <= 1000000 && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (!strcmp(end, units[i].name)) {
+			*rate = n * units[i].bits / 8;
+			return NULL;
+		}
+	}
+	return printed("bad rate '%s'; it is a whole number and kbit, mbit or gbit, as in '10 mbit'", text);
+}
+
+const char *value_priority(const char *text, uint32_t *priority)
+{
+	if (strchr(text, ':') && !value_classid(text, priority))
+		return NULL;
+	return printed("bad priority '%s'; it is the MAJOR:MINOR of a traffic-control class, as in '1:10'", text);
+}
+
+const char *value_mark(const char *text, uint32_t *mark)
+{
+	unsigned long n;
+
+	if (!number(text, 0, UINT32_MAX, &n) || !n)
+		return printed("bad mark '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits",
+			       text);
+	*mark = (uint32_t)n;
+	return NULL;
+}
+
+/* A statement stays within the chain that it is put into: its braces are closed,
+ * and it is one line. The rest is nftables' to judge. */
+const char *value_statement(const char *text, struct statement_list *list)
+{
+	int depth = 0;
+
+	for (const char *c = text; *c && depth >= 0; c++)
+		depth += *c == '\n' ? -1000 : (*c == '{') - (*c == '}');
+	if (depth || !*text)
+		return printed("bad nft statement '%s'; it is one line, with its braces closed, as in 'ip dscp set ef'",
+			       text);
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count++] = (struct statement){ .text = copied(text) };
+	return NULL;
+}
+
 const char *value_on_error(const char *text, bool *allow)
 {
 	*allow = !strcmp(text, "allow");

@@ -148,43 +148,42 @@ static int check_exec(const struct program *p)
 	return check_env_array(p->envp);
 }
 
-/* What a rule asks for, until the rules file is closed. */
-struct wanted {
-	bool any;
-	bool none; /* class = none */
-	uint32_t flags;
-};
-
-/* A function of its own so that the walk's stack is free again for what follows. */
-__attribute__((noinline)) static struct wanted find_class(const struct program *p, struct route *route)
+/* What a rule asks for. A function of its own so that the walk's stack is free
+ * again for what follows. */
+__attribute__((noinline)) static bool find_rule(const struct program *p, bool scripts, struct route *route, bool *lock)
 {
-	struct wanted wanted = { false, false, 0 };
 	struct rules rules;
 	struct rules_slot rule;
 	struct rules_class class;
+	bool found;
 
 	if (rules_open(&rules, false))
-		return wanted;
-	if (match_program(&rules, p->dirfd, p->path, p->flags, true, &rule) > 0) {
-		wanted.none = rule.class_index == RULES_CLASS_NONE;
-		wanted.any = wanted.none || rules_class(&rules, rule.class_index, &class, route->class);
-		wanted.flags = wanted.none ? 0 : class.flags;
+		return false;
+	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule) > 0;
+	route->class[0] = '\0';
+	if (found && rule.class_index != RULES_CLASS_NONE) {
+		found = rules_class(&rules, rule.class_index, &class, route->class);
+		route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
+		*lock = class.flags & CLASS_LOCK;
 	}
 	rules_close(&rules);
-	return wanted;
+	return found;
 }
 
-/* Tells whether this process is elsewhere than the rule wants it. */
-__attribute__((noinline)) static bool must_move(const struct wanted *wanted, const struct route *route)
+bool route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)
 {
 	struct membership now;
+	bool lock = false;
 
+	if (!find_rule(p, scripts, route, &lock))
+		return false;
 	process_membership(&now);
+	*place = now.place;
 	if (now.locked)
 		return false;
-	if (wanted->none)
+	if (!route->class[0])
 		return now.place == PLACE_CLASS;
-	return now.place != PLACE_CLASS || (wanted->flags & CLASS_LOCK) || !str_equal(now.class, route->class);
+	return now.place != PLACE_CLASS || lock || !str_equal(now.class, route->class);
 }
 
 int route_failed(const struct program *p, const struct route *route)
@@ -197,8 +196,8 @@ int route_failed(const struct program *p, const struct route *route)
 
 int route_program(const struct program *p, struct route *route)
 {
-	struct wanted wanted;
 	struct sys_file file;
+	enum place place;
 	int ret;
 
 	*route = (struct route){ .request = { .dirfd = p->dirfd, .flags = p->flags } };
@@ -208,10 +207,8 @@ int route_program(const struct program *p, struct route *route)
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
-	wanted = find_class(p, route);
-	if (!wanted.any || !must_move(&wanted, route))
+	if (!route_must_move(p, true, route, &place))
 		return 0;
-	route->allow = wanted.flags & CLASS_ON_ERROR_ALLOW;
 	ret = check_exec(p);
 	if (ret)
 		return ret;

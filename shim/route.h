@@ -6,6 +6,7 @@
 #ifndef NETSHIM_ROUTE_H
 #define NETSHIM_ROUTE_H
 
+#include "conf/process.h"
 #include "conf/rules.h"
 
 /* A program as execveat names it. */
@@ -22,6 +23,11 @@ struct route {
 	bool allow; /* on-error = allow */
 	char class[CLASS_NAME_MAX + 1];
 };
+
+/* Tells whether a rule wants a program elsewhere than this process is; fills in
+ * the class ("" where the rule says none) and where this process is. scripts says
+ * whether to look for an interpreter. */
+bool route_must_move(const struct program *program, bool scripts, struct route *route, enum place *place);
 
 /* Tells how to start a program. Returns 0 where it is to be executed as it is, 1
  * where the helper must be executed in its place, -errno where starting it must

@@ -70,27 +70,6 @@ static bool take_mark(void)
 	return true;
 }
 
-/* Tells whether the program is in no class and should be in one. */
-static bool must_be_classified(const char *path, bool script, struct route *route)
-{
-	struct membership now;
-	struct rules rules;
-	struct rules_slot rule;
-	struct rules_class class;
-	bool found;
-
-	if (rules_open(&rules, false))
-		return false;
-	found = match_program(&rules, AT_FDCWD, path, 0, script, &rule) > 0 && rule.class_index != RULES_CLASS_NONE &&
-		rules_class(&rules, rule.class_index, &class, route->class);
-	rules_close(&rules);
-	if (!found)
-		return false;
-	route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
-	process_membership(&now);
-	return now.place == PLACE_ROOT;
-}
-
 /* Becomes the helper. Returns where the program may run on as it is. */
 static void classify(const struct program *program, struct route *route)
 {
@@ -120,6 +99,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	struct route route = { .request = { .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	char **own = arguments(argv);
+	enum place place;
 
 	(void)argc;
 	(void)envp;
@@ -131,7 +111,9 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	/* Started by a descriptor that is closed by now. */
 	if (str_after(execfn, "/dev/fd/"))
 		program.path = "/proc/self/exe";
-	if (!must_be_classified(program.path, program.argv != own, &route))
+	/* Out of another tool's group it would not get. */
+	if (!route_must_move(&program, program.argv != own, &route, &place) ||
+	    (place != PLACE_ROOT && place != PLACE_CLASS))
 		return;
 	program.envp = environ;
 	request_state(&route.request);

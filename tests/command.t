@@ -103,9 +103,14 @@ ok $? "down removes them there"
 umount "$scratch/groups"
 
 # usage
-for verb in check up reload down status which run ruleset grant; do
+for verb in check up reload ruleset; do
 	like "$("$netshim" $verb --help)" "^usage: netshim \[-c FILE\] $verb" "$verb --help"
 done
+for verb in down status ps move which run grant; do
+	like "$("$netshim" $verb --help)" "^usage: netshim $verb" "$verb --help"
+done
+"$netshim" -c "$config" which sh >/dev/null 2>&1
+is $? 2 "-c where no configuration is read: exit 2"
 like "$("$netshim" --help)" "usage: netshim" "--help"
 "$netshim" >/dev/null 2>&1
 is $? 2 "no verb: exit 2"
@@ -117,6 +122,10 @@ is $? 2 "too many words: exit 2"
 is $? 2 "too few: exit 2"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
 configure <<<"class one { action = reject }"
+nft flush ruleset
+like "$? $("$netshim" status 2>&1)" "nothing is filtered.*run 'netshim reload'" "status says that the table is gone"
+"$netshim" reload && "$netshim" status >/dev/null 2>&1
+is $? 0 "reload brings it back"
 is "$("$netshim" ruleset | nft -c -f - 2>&1)" "" "what ruleset prints is what nft takes"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"

@@ -27,6 +27,20 @@ accepts() { # accepts NAME <<EOF
 
 accepts "an empty file" <<<""
 accepts "the sample that is installed" <"$tests/../conf/netshim.conf"
+accepts "what packets can be given" <<EOF
+class a { action = reject allow = { 'lan' } deny = { 'tcp/22' } ipv6 = false log = true rate = '10 mbit'
+          priority = '1:10' mark = 43 nft = { 'ip dscp set ef', 'tcp dport { 1, 2 } counter' } }
+class b { deny = { '203.0.113.0/24' } mark = 0x2c rate = '1gbit' }
+EOF
+for bad in "ipv6 = no" "log = 1" "rate = 10" "rate = '10 mbyte'" "rate = '0 mbit'" "rate = '1.5 mbit'" "priority = 5" \
+	"priority = '0:0'" "mark = 0" "mark = -1" "mark = 4294967296" "nft = { 'drop }' }" "nft = { '' }"; do
+	complains 1 "bad (value|rate|priority|mark|nft statement)" "a bad value: $bad" <<<"class a { $bad }"
+done
+complains 2 "nft statement 'ip dscp sat ef': syntax error" "an nft statement that nftables does not take" <<EOF
+class a { nft = { 'ip dscp set ef',
+  'ip dscp sat ef' } }
+EOF
+complains 1 "deny has no effect" "deny where everything is refused" <<<"class a { action = reject deny = { 'tcp/22' } }"
 accepts "comments and quotes within each other" <<'EOF'
 # don't { /* "
 // it's
@@ -48,7 +62,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, classid, lock, on-error, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, ipv6, .*on-error, priority, rate, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

@@ -82,6 +82,18 @@ is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$bin/probe" state "$
 is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve-cloexec "$bin/probe" class)" "$group/net" \
 	"at start: started by a descriptor that is closed"
 
+cp "$bin/launcher-static" "$scratch/in-other"
+{
+	rules
+	echo "app '$scratch/in-other' { class = other }"
+	echo "app '$scratch/exempt' { class = none }"
+} | configure
+cp "$bin/probe" "$scratch/exempt"
+is "$(shim "$scratch/in-other" execve "$bin/probe" class)" "$group/net" "at start: out of the launcher's class into its own"
+is "$(shim "$scratch/in-other" execve "$scratch/exempt" class)" / "at start: class = none, out of the launcher's class"
+is "$(shim "$scratch/in-other" execve "$scratch/own-interpreter" class)" "$group/other" \
+	"without a rule of its own: in its launcher's class"
+
 # --- nobody can tell
 
 mv "$root/run/netshim/rules" "$root/run/netshim/aside"

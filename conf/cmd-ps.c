@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim ps: which processes are in which class; netshim move: puts processes
+ * that run already into one. */
+
+#include "conf/alloc.h"
+#include "conf/cgroup.h"
+#include "conf/netshim.h"
+#include "conf/ruleset.h"
+#include "conf/sys.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+/* Opens the rules file; NULL with a message where netshim is not up. Allocated. */
+static struct rules *open_rules(void)
+{
+	struct rules *rules = zalloc(sizeof(*rules));
+	int err = rules_open(rules, true);
+
+	if (!err)
+		return rules;
+	warnx(err == -ENOENT ? "netshim is not up" : "%s is not root's or is damaged; run 'netshim reload'",
+	      RULES_PATH);
+	free(rules);
+	return NULL;
+}
+
+struct listing {
+	const char *class;
+	bool locked;
+};
+
+static void print_process(const char *id, const void *with)
+{
+	const struct listing *listing = with;
+	char *path = printed("/proc/%s", id);
+	char *comm_path = printed("%s/comm", path);
+	FILE *comm = fopen(comm_path, "re");
+	char name[64] = "";
+	const struct passwd *user;
+	struct stat st;
+
+	if (comm && fgets(name, sizeof(name), comm) && !stat(path, &st)) {
+		name[strcspn(name, "\n")] = '\0';
+		str_printable(name);
+		user = getpwuid(st.st_uid);
+		printf("%8s  %-16s %-20s %-6s  %s\n", id, user ? user->pw_name : "?", listing->class,
+		       listing->locked ? "locked" : "", name);
+	}
+	if (comm)
+		fclose(comm);
+	free(comm_path);
+	free(path);
+}
+
+int cmd_ps(const struct command *command)
+{
+	struct rules *rules = open_rules();
+	char *hierarchy = rules ? cgroup_hierarchy(false, NULL) : NULL;
+	char name[CLASS_NAME_MAX + 1];
+	struct rules_class class;
+	bool found = !command->argc;
+
+	if (!hierarchy)
+		return EXIT_FAILURE;
+	printf("%8s  %-16s %-20s %-6s  %s\n", "PID", "USER", "CLASS", "", "COMMAND");
+	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
+		if (command->argc && strcmp(command->argv[0], name))
+			continue;
+		found = true;
+		cgroup_each_process(hierarchy, name, false, print_process, &(struct listing){ name, false });
+		cgroup_each_process(hierarchy, name, true, print_process, &(struct listing){ name, true });
+	}
+	if (!found)
+		warnx("there is no class '%s'; 'netshim status' lists them", command->argv[0]);
+	free(hierarchy);
+	free(rules);
+	return found ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int cmd_move(const struct command *command)
+{
+	struct rules *rules = open_rules();
+	char *hierarchy = rules ? cgroup_hierarchy(false, NULL) : NULL;
+	const char *name = command->argv[0];
+	struct rules_class class;
+	uint32_t index;
+	bool ok = true;
+
+	if (!hierarchy)
+		return EXIT_FAILURE;
+	if (strcmp(name, "none") && !rules_class_named(rules, name, &index, &class)) {
+		warnx("there is no class '%s'; 'netshim status' lists them, and 'none' is no class", name);
+		return EXIT_FAILURE;
+	}
+	for (int i = 1; i < command->argc; i++)
+		ok = cgroup_move_process(hierarchy, strcmp(name, "none") ? name : NULL, command->argv[i]) && ok;
+	free(hierarchy);
+	free(rules);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,162 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What a class can say beyond allow and refuse, and looking at and moving what
+# runs: scenarios S8 and S9.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80 8080
+modprobe -q sch_htb 2>/dev/null
+configure <<EOF
+class refused  { deny = { 'tcp/8080', '203.0.113.0/24' } }
+class some     { action = reject  allow = { 'lan' }  deny = { 'tcp/8080' } }
+class v4       { ipv6 = false }
+class logged   { action = reject  log = true }
+class slow     { rate = '10 mbit' }
+class first    { priority = '1:10' }
+class marked   { mark = 43 }
+class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
+class blocked  { action = reject }
+class free     { }
+EOF
+get() { # get CLASS URL: the status of curl
+	shim "$netshim" run "$1" curl -sS -g -m 5 -o /dev/null "$2" 2>/dev/null
+	echo $?
+}
+counted() { # counted COUNTER [RUNNER...]
+	"${@:2}" nft list counter inet watch "$1" | sed -n 's/.*packets \([0-9]*\).*/\1/p'
+}
+on_other_host nft -f - <<EOF
+table inet watch {
+	counter expedited { }
+	counter every { }
+	chain in { type filter hook input priority 0; udp dport { 80, 8080 } counter name every; ip dscp ef udp dport 80 counter name expedited; }
+}
+EOF
+
+# --- deny, ipv6
+is "$(get refused http://$lan_host/) $(get refused http://$lan_host:8080/) $(get refused http://$far_host/)" "0 7 7" \
+	"deny: what is listed is refused, the rest is not"
+is "$(get some http://$lan_host/) $(get some http://$lan_host:8080/) $(get some http://$far_host/)" "0 7 7" \
+	"deny goes before allow"
+is "$(get v4 http://$lan_host/) $(get v4 'http://[fd77::2]/')" "0 7" "ipv6 = false refuses IPv6 and nothing else"
+
+# --- raw nft statements
+shim "$netshim" run raw probe send $lan_host 80
+shim "$netshim" run raw probe send $lan_host 8080
+is "$(counted expedited on_other_host) $(counted every on_other_host)" "1 1" "nft: raw statements act on the class (dscp set, dropped)"
+
+# --- mark
+nft -f - <<EOF
+table inet watch {
+	counter marked { }
+	counter answers { }
+	counter others { }
+	chain out {
+		type filter hook postrouting priority 0;
+		ip daddr $lan_host meta mark 43 counter name marked
+		ip daddr $lan_host meta mark != 43 counter name others
+	}
+	chain in { type filter hook prerouting priority 0; ip saddr $lan_host ct mark 43 counter name answers; }
+}
+EOF
+is "$(get marked http://$lan_host/)" 0 "mark: a connection"
+[ "$(counted marked)" -ge 4 ] && [ "$(counted others)" -eq 0 ]
+ok $? "every packet of it is marked, the kernel's own too"
+[ "$(counted answers)" -ge 3 ]
+ok $? "and so is the connection (ct mark)"
+is "$(get free http://$lan_host/) $(counted others | sed 's/[1-9][0-9]*/some/')" "0 some" "another class's is not"
+
+# --- priority
+if tc qdisc add dev here root handle 1: htb default 20 2>/dev/null; then
+	tc class add dev here parent 1: classid 1:10 htb rate 1gbit
+	tc class add dev here parent 1: classid 1:20 htb rate 1gbit
+	shim "$netshim" run first probe send $lan_host 80
+	shim "$netshim" run first probe send $lan_host 80
+	is "$(tc -s class show dev here classid 1:10 | sed -n 's/.* \([0-9]*\) pkt.*/\1/p')" 2 \
+		"priority: its packets go to their traffic-control class"
+	tc qdisc del dev here root
+else
+	cannot_run "the kernel has no htb queueing discipline"
+fi
+
+# --- log (only the first namespace's goes to the kernel's log, so the trace of a packet has to show it)
+nft -f - <<EOF
+table inet trace { chain out { type filter hook output priority -400; ip daddr $lan_host tcp dport 80 meta nftrace set 1; }; }
+EOF
+in_background timeout 20 nft monitor trace >"$scratch/trace"
+sleep 0.5
+get logged http://$lan_host/ >/dev/null
+wait_until grep -q 'chain class_logged\|class_logged rule' "$scratch/trace"
+like "$(cat "$scratch/trace")" 'class_logged rule ct state new limit rate 10/second burst 20 packets log prefix "netshim logged: "' \
+	"log: the packet reached the rule that logs it, with the class's name"
+nft delete table inet trace
+
+# --- rate
+cat >"$scratch/flood.py" <<EOF
+import socket, sys, time
+s = socket.create_connection(("$lan_host", int(sys.argv[1])))
+start, chunk = time.monotonic(), bytes(65536)
+while time.monotonic() - start < 7:
+    s.send(chunk)
+EOF
+chmod 644 "$scratch/flood.py"
+on_other_host nft -f - <<EOF
+table inet rates {
+	counter slow { }
+	counter free { }
+	chain in { type filter hook input priority 0; tcp dport 8080 counter name slow; tcp dport 80 counter name free; }
+}
+EOF
+arrived() { on_other_host nft list counter inet rates "$1" | sed -n 's/.*bytes \([0-9]*\).*/\1/p'; }
+mbit() { awk -v bytes="$1" 'BEGIN { printf "%.1f", bytes * 8 / 5 / 1e6 }'; }
+in_background "${user[@]}" "$netshim" run slow python3 "$scratch/flood.py" 8080
+in_background "${user[@]}" "$netshim" run free python3 "$scratch/flood.py" 80
+sleep 1
+slow=$(arrived slow) free=$(arrived free)
+sleep 5
+slow=$(mbit $(($(arrived slow) - slow))) free=$(mbit $(($(arrived free) - free)))
+wait "${background[-1]}" "${background[-2]}"
+awk -v slow="$slow" 'BEGIN { exit !(slow > 8.5 && slow < 11.5) }'
+ok $? "rate: 10 mbit is held within 15 % over 5 s ($slow mbit)"
+awk -v free="$free" 'BEGIN { exit !(free > 100) }'
+ok $? "and another class is not touched ($free mbit)"
+
+# --- ps, move, status
+coproc HOLD { exec "${user[@]}" "$root/bin/probe" hold $lan_host 80; }
+read -r -t 5 _ <&"${HOLD[0]}"
+echo go >&"${HOLD[1]}"
+read -r -t 5 before <&"${HOLD[0]}"
+# shellcheck disable=SC2153 # set by coproc
+"$netshim" move blocked "$HOLD_PID"
+is "$? $(sed -n 's/.*:net_cls://p' "/proc/$HOLD_PID/cgroup")" "0 $group/blocked" "move: a running process"
+packets=$("$netshim" status | awk '$1 == "blocked" { print $5 }')
+echo go >&"${HOLD[1]}"
+read -r -t 5 _ <&"${HOLD[0]}"
+sleep 0.2
+is "$before $("$netshim" status | awk -v p="$packets" '$1 == "blocked" { print ($5 > p) }')" "sent 1" \
+	"the connection that it has open is in the class too"
+like "$("$netshim" ps blocked)" $'\n +'"$HOLD_PID +nobody +blocked +probe" "ps: process, user, class, command"
+"$netshim" move none "$HOLD_PID"
+is "$(sed -n 's/.*:net_cls://p' "/proc/$HOLD_PID/cgroup")" / "move none: out again"
+is "$("$netshim" ps | wc -l)" 1 "ps lists nothing that is in no class"
+in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run free sleep 60
+wait_until grep -q . "$root/run/netshim/net_cls$group/free/locked/cgroup.procs"
+like "$("$netshim" ps)" " nobody +free +locked +sleep" "ps says who is locked"
+"$netshim" move nosuch $$ 2>/dev/null
+is $? 1 "move: an unknown class"
+for bad in 0 -1 x 4194305 ''; do
+	"$netshim" move free "$bad" 2>/dev/null
+	is "$? $(sed -n 's/.*:net_cls://p' /proc/$$/cgroup)" "1 /" "move: not the id of a process: '$bad'"
+done
+"$netshim" ps nosuch 2>/dev/null >&2
+is $? 1 "ps: an unknown class"
+is "$("$netshim" status --json | python3 -c "
+import json, sys
+s = json.load(sys.stdin)
+c = {c['name']: c for c in s['classes']}
+print(sorted(c['free']), c['free']['processes'], c['marked']['lock'], s['unclassified']['packets'] >= 0)")" \
+	"['bytes', 'classid', 'lock', 'name', 'packets', 'processes', 'rules'] 1 False True" "status --json"
+
+finish

@@ -111,7 +111,7 @@ serve() { # serve [RUNNER...] -- PORT...: answers there when this returns
 		shift
 	done
 	ready=$(mktemp "$scratch/ready.XXXXXX")
-	in_background "${runner[@]}" "$(command -v python3)" -u "$tests/server.py" "${@:2}" >"$ready"
+	in_background "${runner[@]}" "$(command -v python3)" -u "$root/bin/server.py" "${@:2}" >"$ready"
 	wait_until test -s "$ready"
 }
 

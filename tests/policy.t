@@ -70,8 +70,8 @@ is "$(get free http://$lan_host/) $(counted others | sed 's/[1-9][0-9]*/some/')"
 
 # --- priority
 if tc qdisc add dev here root handle 1: htb default 20 2>/dev/null; then
-	tc class add dev here parent 1: classid 1:10 htb rate 1gbit
-	tc class add dev here parent 1: classid 1:20 htb rate 1gbit
+	tc class add dev here parent 1: classid 1:10 htb rate 1gbit quantum 60000
+	tc class add dev here parent 1: classid 1:20 htb rate 1gbit quantum 60000
 	shim "$netshim" run first probe send $lan_host 80
 	shim "$netshim" run first probe send $lan_host 80
 	is "$(tc -s class show dev here classid 1:10 | sed -n 's/.* \([0-9]*\) pkt.*/\1/p')" 2 \

@@ -120,6 +120,7 @@ static int apply(const struct ruleset *set)
 
 	if (ok) {
 		ok = cgroup_set_classids(hierarchy, set);
+		ok = policy_route_localnet(set) && ok;
 		if (any_old_classid(set, live))
 			ok = load(set, NULL) && ok;
 		ok = cgroup_remove(hierarchy, set) && ok;
@@ -174,6 +175,7 @@ int cmd_down(const struct command *command)
 	hierarchy = cgroup_hierarchy(false, NULL);
 	if (hierarchy)
 		ok = cgroup_remove(hierarchy, NULL) && ok;
+	ok = policy_route_localnet(NULL) && ok;
 	ok = policy_unload() && ok;
 	cgroup_unmount();
 	compile_discard();

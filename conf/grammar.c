@@ -144,6 +144,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
 	read_verdict(section, &class.verdict);
 	READ_VALUES(section, "classid", value_classid, &class.classid);
+	READ_VALUES(section, "dns", value_resolver, &class.dns);
 	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
 	READ_VALUES(section, "log", value_bool, &class.log);
 	READ_VALUES(section, "rate", value_rate, &class.rate);
@@ -285,6 +286,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR("classid", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("dns", NULL, CFGF_NODEFAULT),
 	CFG_STR("ipv6", NULL, CFGF_NODEFAULT),
 	CFG_STR("lock", NULL, CFGF_NODEFAULT),
 	CFG_STR("log", NULL, CFGF_NODEFAULT),

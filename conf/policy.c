@@ -10,8 +10,9 @@
  * follows a close, ICMP, neighbour discovery) are told from those by `meta
  * cgroup`, which matches only where there is one. */
 
+#include "conf/policy.h"
+
 #include "conf/alloc.h"
-#include "conf/ruleset.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -20,6 +21,26 @@
 /* What "lan" means: the private, link-local, multicast and broadcast networks. */
 #define LAN_IPV4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255"
 #define LAN_IPV6 "fc00::/7, fe80::/10, ff00::/8"
+
+void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
+		      bool (*wants)(const struct class *))
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!wants(class))
+			continue;
+		fprintf(out, "%s\t\t\t0x%08x : goto %s%s,\n", any ? "" : "\t\tmeta cgroup vmap {\n", class->classid,
+			prefix, class->name);
+		if (live && live[i] && live[i] != class->classid)
+			fprintf(out, "\t\t\t0x%08x : goto %s%s,\n", live[i], prefix, class->name);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "\t\t}\n");
+}
 
 static void write_counter(FILE *out, const struct counters *from, const char *name)
 {
@@ -110,6 +131,7 @@ static void write_class(FILE *out, const struct class *class)
 			class->name);
 	for (size_t i = 0; i < class->nft.count; i++)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
+	policy_write_dns_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n",
 			class->verdict.action == ACTION_DROP ? "drop" : "goto refuse");
@@ -146,28 +168,6 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
-/* The map from classids to what is done with the packets of the classes that want
- * it: "goto PREFIXname". */
-static void write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
-		      bool (*wants)(const struct class *))
-{
-	bool any = false;
-
-	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
-
-		if (!wants(class))
-			continue;
-		fprintf(out, "%s\t\t\t0x%08x : goto %s%s,\n", any ? "" : "\t\tmeta cgroup vmap {\n", class->classid,
-			prefix, class->name);
-		if (live && live[i] && live[i] != class->classid)
-			fprintf(out, "\t\t\t0x%08x : goto %s%s,\n", live[i], prefix, class->name);
-		any = true;
-	}
-	if (any)
-		fprintf(out, "\t\t}\n");
-}
-
 static bool is_class(const struct class *class)
 {
 	return class->name;
@@ -197,7 +197,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	if (!any)
 		return;
 	fprintf(out, "\tchain marks {\n\t\ttype route hook output priority mangle; policy accept;\n");
-	write_map(out, set, live, "mark_", has_mark);
+	policy_write_map(out, set, live, "mark_", has_mark);
 	fprintf(out, "\t\tmeta cgroup >= 0 accept\n\t\tct mark {");
 	for (size_t i = 0; i < set->class_count; i++)
 		if (has_mark(&set->classes[i]))
@@ -208,7 +208,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
-	write_map(out, set, live, "class_", is_class);
+	policy_write_map(out, set, live, "class_", is_class);
 	if (set->unclassified.action != ACTION_ACCEPT)
 		fprintf(out, "\t\tmeta cgroup >= 0 goto unclassified\n"
 			     "\t\tct state established,related accept\n");
@@ -236,6 +236,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);
 	write_marks(out, set, live);
+	policy_write_dns(out, set, live);
 	write_output(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))

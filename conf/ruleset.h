@@ -58,6 +58,18 @@ struct statement_list {
 	size_t count;
 };
 
+/* Where a class's name queries go. */
+struct resolver {
+	int family; /* AF_INET or AF_INET6 */
+	struct in6_addr address;
+	unsigned port;
+};
+
+struct resolver_list {
+	struct resolver *items;
+	size_t count;
+};
+
 struct class
 {
 	const char *name;
@@ -71,6 +83,7 @@ struct class
 	uint32_t priority; /* a traffic-control class (major << 16 | minor), or 0 */
 	uint32_t mark;	   /* of packets and connections, or 0 */
 	struct statement_list nft;
+	struct resolver_list dns;
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;
@@ -135,6 +148,7 @@ const char *value_not(const char *text, bool *value); /* value_bool, and its opp
 const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);
 const char *value_mark(const char *text, uint32_t *mark);
+const char *value_resolver(const char *text, struct resolver_list *list);
 const char *value_statement(const char *text, struct statement_list *list);
 
 /* compile.c: finds what each app is looked up by, notes conflicts; then the
@@ -162,6 +176,12 @@ struct counters {
 	size_t count;
 };
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live);
+
+/* policy-dns.c: lets queries that a program sends to 127.0.0.53 or another
+ * loopback resolver go out to a remote one, if any class has such (the sysctl
+ * route_localnet), or takes that back; with set NULL always. What it was before is
+ * kept in NETSHIM_RUNDIR. Returns false with a message on stderr. */
+bool policy_route_localnet(const struct ruleset *set);
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */

@@ -282,3 +282,24 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 	add_allowance(allow, &item);
 	return NULL;
 }
+
+const char *value_resolver(const char *text, struct resolver_list *list)
+{
+	struct allowance item = { .first_port = 0 };
+	char *copy = copied(text);
+	const char *first = strchr(text, ':');
+	bool has_port = strchr(text, ']') || (first && first == strrchr(text, ':'));
+	bool ok = !strchr(text, '/') && (has_port ? address_and_port(copy, &item) : network(copy, &item)) &&
+		  item.first_port == item.last_port;
+
+	free(copy);
+	if (!ok)
+		return printed(
+			"bad resolver '%s'; it is an address, with a port if that is not 53, as in '127.0.0.1:5354', "
+			"'192.0.2.53' or '[fd00::1]:53'",
+			text);
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count++] =
+		(struct resolver){ item.family, item.address, item.first_port ? item.first_port : 53 };
+	return NULL;
+}

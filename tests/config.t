@@ -32,6 +32,10 @@ class a { action = reject allow = { 'lan' } deny = { 'tcp/22' } ipv6 = false log
           priority = '1:10' mark = 43 nft = { 'ip dscp set ef', 'tcp dport { 1, 2 } counter' } }
 class b { deny = { '203.0.113.0/24' } mark = 0x2c rate = '1gbit' }
 EOF
+accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00::1]:53', 'fd00::2' } }"
+for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
+	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"
+done
 for bad in "ipv6 = no" "log = 1" "rate = 10" "rate = '10 mbyte'" "rate = '0 mbit'" "rate = '1.5 mbit'" "priority = 5" \
 	"priority = '0:0'" "mark = 0" "mark = -1" "mark = 4294967296" "nft = { 'drop }' }" "nft = { '' }"; do
 	complains 1 "bad (value|rate|priority|mark|nft statement)" "a bad value: $bad" <<<"class a { $bad }"
@@ -62,7 +66,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, ipv6, .*on-error, priority, rate, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, ipv6, .*on-error, priority, rate, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

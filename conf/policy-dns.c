@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* A class's name queries go to its own resolvers, whatever server they were meant
+ * for: the first packet of each is given another destination, and conntrack does
+ * the rest of the flow and the answers. Queries of a family that has no resolver
+ * are refused, not let out. */
+
+#include "conf/policy.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <unistd.h>
+
+static bool has_dns(const struct class *class)
+{
+	return class->dns.count;
+}
+
+/* Writes "ADDRESS<between>PORT". */
+static void write_resolver(FILE *out, const struct resolver *r, const char *between)
+{
+	char text[INET6_ADDRSTRLEN];
+	bool brackets = r->family == AF_INET6 && *between == ':';
+
+	inet_ntop(r->family, &r->address, text, sizeof(text));
+	fprintf(out, "%s%s%s%s%u", brackets ? "[" : "", text, brackets ? "]" : "", between, r->port);
+}
+
+static size_t count_of_family(const struct class *class, int family)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < class->dns.count; i++)
+		count += class->dns.items[i].family == family;
+	return count;
+}
+
+/* One resolver, or one after the other where there are several. */
+static void write_redirect(FILE *out, const struct class *class, int family)
+{
+	const char *protocol = family == AF_INET ? "ipv4" : "ipv6";
+	const char *name = family == AF_INET ? "ip" : "ip6";
+	size_t count = count_of_family(class, family);
+	size_t n = 0;
+
+	if (!count)
+		return;
+	fprintf(out, "\t\tmeta nfproto %s meta l4proto { tcp, udp } th dport 53 dnat %s ", protocol, name);
+	if (count > 1)
+		fprintf(out, "addr . port to numgen inc mod %zu map {", count);
+	for (size_t i = 0; i < class->dns.count; i++) {
+		if (class->dns.items[i].family != family)
+			continue;
+		if (count > 1)
+			fprintf(out, "%s %zu : ", n ? "," : "", n);
+		else
+			fprintf(out, "to ");
+		write_resolver(out, &class->dns.items[i], count > 1 ? " . " : ":");
+		n++;
+	}
+	fprintf(out, count > 1 ? " }\n" : "\n");
+}
+
+void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!has_dns(&set->classes[i]))
+			continue;
+		fprintf(out, "\tchain dns_%s {\n", set->classes[i].name);
+		write_redirect(out, &set->classes[i], AF_INET);
+		write_redirect(out, &set->classes[i], AF_INET6);
+		fprintf(out, "\t}\n");
+		any = true;
+	}
+	if (!any)
+		return;
+	fprintf(out, "\tchain dns {\n\t\ttype nat hook output priority -100; policy accept;\n");
+	policy_write_map(out, set, live, "dns_", has_dns);
+	/* The source was chosen for the old destination. */
+	fprintf(out, "\t}\n\tchain dns_source {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+		     "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 ct status dnat oifname != \"lo\" meta "
+		     "cgroup {");
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_dns(&set->classes[i]))
+			fprintf(out, " 0x%08x,", set->classes[i].classid);
+	fprintf(out, " } masquerade\n\t}\n");
+	/* With route_localnet (cmd-up.c), what comes from outside for 127/8 would be
+	 * taken in. The kernel's own check is repeated here. */
+	fprintf(out, "\tchain martians {\n\t\ttype filter hook prerouting priority -300; policy accept;\n"
+		     "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 drop\n\t}\n");
+}
+
+void policy_write_dns_guard(FILE *out, const struct class *class)
+{
+	if (!has_dns(class))
+		return;
+	for (size_t i = 0; i < class->dns.count; i++) {
+		const struct resolver *r = &class->dns.items[i];
+		const char *family = r->family == AF_INET ? "ip" : "ip6";
+
+		fprintf(out, "\t\tmeta l4proto { tcp, udp } %s daddr . th dport { ", family);
+		write_resolver(out, r, " . ");
+		fprintf(out, " } accept\n");
+	}
+	fprintf(out, "\t\tmeta l4proto { tcp, udp } th dport 53 goto refuse\n");
+}
+
+static bool needs_route_localnet(const struct ruleset *set)
+{
+	for (size_t i = 0; set && i < set->class_count; i++)
+		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
+			const struct resolver *r = &set->classes[i].dns.items[j];
+
+			if (r->family == AF_INET && r->address.s6_addr[0] != 127)
+				return true;
+		}
+	return false;
+}
+
+/* Files of one digit. */
+static int read_digit(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	int digit = file ? getc(file) : EOF;
+
+	if (file)
+		fclose(file);
+	return digit;
+}
+
+static bool write_digit(const char *path, int digit)
+{
+	FILE *file = fopen(path, "we");
+	bool ok = file && putc(digit, file) != EOF;
+
+	if (file && fclose(file))
+		ok = false;
+	if (!ok)
+		warn("cannot write %s", path);
+	return ok;
+}
+
+bool policy_route_localnet(const struct ruleset *set)
+{
+	static const char sysctl[] = "/proc/sys/net/ipv4/conf/all/route_localnet";
+	static const char before[] = NETSHIM_RUNDIR "/route_localnet.before";
+	int was = read_digit(before);
+	bool ok = true;
+
+	if (needs_route_localnet(set)) {
+		if (was == EOF)
+			ok = write_digit(before, read_digit(sysctl));
+		return ok && write_digit(sysctl, '1');
+	}
+	if (was == EOF)
+		return true;
+	ok = write_digit(sysctl, was);
+	unlink(before);
+	return ok;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the parts of the policy share with each other: each writes its chains of
+ * the table as text. */
+
+#ifndef NETSHIM_POLICY_H
+#define NETSHIM_POLICY_H
+
+#include "conf/ruleset.h"
+
+#include <stdio.h>
+
+/* Writes the map from classids to what is done with the packets of the classes
+ * that want it: "goto PREFIXname". live as in policy_text. */
+void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
+		      bool (*wants)(const struct class *));
+
+/* policy-dns.c: the chains that redirect name queries; and the rules of a class's
+ * own chain that let the redirected ones through and no other. */
+void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
+void policy_write_dns_guard(FILE *out, const struct class *class);
+
+#endif

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The name queries of a class go to its own resolvers and to no other: scenario S5,
+# with real resolvers and real clients.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80
+on_other_host ip addr add 192.168.77.3/24 dev there
+on_other_host ip addr add fd77::3/64 dev there nodad
+resolver() { # resolver ANSWER RUNNER... -- OPTION...: says ANSWER to everything
+	local answer=$1 runner=()
+	shift
+	while [ "$1" != -- ]; do
+		runner+=("$1")
+		shift
+	done
+	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
+		--pid-file= --user=root --address="/test/$answer" "${@:2}" 2>/dev/null
+}
+there=(nsenter --net="/proc/$other_host/ns/net")
+resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2,$far_host
+resolver 192.0.2.2 -- --port=5354 --listen-address=127.0.0.1,::1
+resolver 192.0.2.3 "${there[@]}" -- --port=5353 --listen-address=192.168.77.3,fd77::3
+resolver 192.0.2.4 -- --listen-address=127.0.0.53
+echo "nameserver 127.0.0.53" >"$scratch/resolv.conf"
+mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
+printf 'hosts: dns\n' >"$scratch/nsswitch.conf"
+mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
+
+before=$(cat /proc/sys/net/ipv4/conf/all/route_localnet)
+configure <<EOF
+class local  { dns = { '127.0.0.1:5354' } }
+class both   { dns = { '127.0.0.1:5354', '[::1]:5354' }  action = reject  allow = { 'tcp/443' } }
+class remote { dns = { '192.168.77.3:5353', '[fd77::3]:5353' } }
+class two    { dns = { '127.0.0.1:5354', '192.168.77.3:5353' } }
+class plain  { }
+EOF
+ask() { # ask CLASS OPTION...: the answer, or why there is none
+	local out
+	out=$(shim "$netshim" run "$1" dig +short +tries=1 +time=2 "${@:2}" name.test 2>&1)
+	case $out in
+	192.0.2.*) echo "$out" ;;
+	*"timed out"* | *"no servers"* | *refused* | *"not permitted"* | *"communications error"*) echo none ;;
+	*) echo "$out" ;;
+	esac
+}
+wait_until sh -c "dig +short +tries=1 +time=1 @$lan_host name.test | grep -q 192.0.2.1"
+wait_until sh -c "dig +short +tries=1 +time=1 -p 5354 @127.0.0.1 name.test | grep -q 192.0.2.2"
+wait_until sh -c "dig +short +tries=1 +time=1 -p 5353 @192.168.77.3 name.test | grep -q 192.0.2.3"
+wait_until sh -c "dig +short +tries=1 +time=1 @127.0.0.53 name.test | grep -q 192.0.2.4"
+
+on_other_host nft -f - <<EOF
+table inet watch {
+	counter queries { }
+	chain in { type filter hook input priority 0; meta l4proto { tcp, udp } th dport 53 counter name queries; }
+}
+EOF
+leaked() { on_other_host nft list counter inet watch queries | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+
+for transport in "" +tcp; do
+	for server in $lan_host $far_host 127.0.0.53 192.0.2.99; do
+		is "$(ask local $transport "@$server")" 192.0.2.2 "a local resolver: asked ${transport:-udp} for $server"
+		is "$(ask remote $transport "@$server")" 192.0.2.3 "a remote resolver: asked ${transport:-udp} for $server"
+	done
+	is "$(ask local $transport @fd77::2)" none "no IPv6 resolver: IPv6 is refused ${transport:-udp}"
+	is "$(ask both $transport @fd77::2)" 192.0.2.2 "an IPv6 resolver: asked ${transport:-udp} by IPv6"
+	is "$(ask remote $transport @fd77::2)" 192.0.2.3 "a remote IPv6 resolver: asked ${transport:-udp} by IPv6"
+done
+is "$(ask both @$lan_host)" 192.0.2.2 "the resolver needs no place in the allow list"
+is "$(leaked)" 0 "not one query of these arrived where it was sent to"
+is "$(shim "$netshim" run local getent ahostsv4 name.test | awk '{ print $1; exit }')" 192.0.2.2 "getent, by /etc/resolv.conf"
+is "$(shim "$netshim" run remote getent ahostsv4 name.test | awk '{ print $1; exit }')" 192.0.2.3 \
+	"getent, from 127.0.0.53 to a remote resolver"
+is "$(for _ in 1 2 3 4; do ask two @$lan_host; done | sort -u | paste -sd' ')" "192.0.2.2 192.0.2.3" \
+	"of two resolvers, both are used"
+is "$(ask plain @$lan_host) $(ask plain @127.0.0.53)" "192.0.2.1 192.0.2.4" "another class's queries go where they are sent"
+[ "$(leaked)" -gt 0 ]
+ok $? "which the counter on the other host sees"
+is "$(dig +short +tries=1 +time=2 @$lan_host name.test)" 192.0.2.1 "and so do unclassified ones"
+is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" 1 "while a remote resolver is asked from 127.0.0.53, route_localnet is on"
+"$netshim" down
+is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "down puts it back"
+
+finish

@@ -15,11 +15,12 @@ BUILD = build
 
 CC = cc
 CFLAGS = -O2 -g
+WERROR =
 INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
 
-WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Werror
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
 COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS)
@@ -35,7 +36,8 @@ SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 HELPER_LINK = -static -nostdlib -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now
-LIBS = -lconfuse -lcap-ng -lnftables
+NL_CFLAGS = -I/usr/include/libnl3
+LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 
 # rules.c, match.c and process.c are what all three share.
 SHARED = rules match process
@@ -62,7 +64,7 @@ $(BUILD)/helper/%.o: helper/%.c $(BUILD)/flags
 $(BUILD)/helper/%.o: conf/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fno-pie -MMD -c $< -o $@
 $(BUILD)/conf/%.o: conf/%.c $(BUILD)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(HARDENING) -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(NL_CFLAGS) $(HARDENING) -MMD -c $< -o $@
 
 $(BUILD)/libnetshim.so: $(SHIM_OBJS) shim/libnetshim.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM_OBJS) -o $@

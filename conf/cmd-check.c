@@ -6,6 +6,7 @@
 
 #include "conf/alloc.h"
 #include "conf/netshim.h"
+#include "conf/routing.h"
 #include "conf/ruleset.h"
 
 #include <unistd.h>
@@ -14,14 +15,17 @@ int cmd_check(const struct command *command)
 {
 	static struct ruleset set;
 	const char *path = command->argc ? command->argv[0] : command->config;
+	struct network_list networks;
 	char *text;
 	bool ok;
 
 	ruleset_load(&set, path);
-	text = policy_text(&set, NULL, NULL);
+	routing_read_networks(&networks);
+	text = policy_text(&set, NULL, NULL, &networks);
 	/* nftables answers only to root. */
 	ok = geteuid() != 0 || policy_load(text, true);
 	free(text);
+	free(networks.items);
 	if (ok)
 		printf("%s: ok, %zu classes, %zu rules\n", path, set.class_count, set.app_count);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -30,11 +34,14 @@ int cmd_check(const struct command *command)
 int cmd_ruleset(const struct command *command)
 {
 	static struct ruleset set;
+	struct network_list networks;
 	char *text;
 
 	ruleset_load(&set, command->config);
-	text = policy_text(&set, NULL, NULL);
+	routing_read_networks(&networks);
+	text = policy_text(&set, NULL, NULL, &networks);
 	fputs(text, stdout);
 	free(text);
+	free(networks.items);
 	return EXIT_SUCCESS;
 }

@@ -11,7 +11,9 @@
 #include "conf/alloc.h"
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
+#include "conf/routing.h"
 #include "conf/ruleset.h"
+#include "conf/sysctl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,14 +83,14 @@ static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
 	return false;
 }
 
-static bool load(const struct ruleset *set, const uint32_t *live)
+static bool load(const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
 	struct counters counters;
 	char *text;
 	bool ok;
 
 	policy_counters(&counters);
-	text = policy_text(set, &counters, live);
+	text = policy_text(set, &counters, live, networks);
 	ok = policy_load(text, false);
 	free(counters.items);
 	free(text);
@@ -96,33 +98,47 @@ static bool load(const struct ruleset *set, const uint32_t *live)
 }
 
 /* All that a failure takes back. */
-static bool put_into_force(const struct ruleset *set, const char *hierarchy, uint32_t *live)
+static bool put_into_force(const struct ruleset *set, const char *hierarchy, uint32_t *live,
+			   const struct network_list *networks)
 {
 	bool was_up = is_up();
 
 	if (!compile_write(set, hierarchy) || !cgroup_make(hierarchy, set, live) || !classids_are_free(set, live) ||
-	    !load(set, live))
+	    !load(set, live, networks))
 		return false;
-	if (compile_commit())
+	if (routing_apply(set, networks) && compile_commit())
 		return true;
-	if (!was_up)
+	if (!was_up) {
+		routing_apply(NULL, NULL);
 		policy_unload();
+	}
 	return false;
+}
+
+/* One number a class; until cgroup_make has looked, none is taken for new. */
+static uint32_t *unknown_classids(const struct ruleset *set)
+{
+	uint32_t *live = zalloc((set->class_count + 1) * sizeof(*live));
+
+	for (size_t i = 0; i < set->class_count; i++)
+		live[i] = UINT32_MAX;
+	return live;
 }
 
 static int apply(const struct ruleset *set)
 {
-	uint32_t *live = zalloc((set->class_count + 1) * sizeof(*live));
+	uint32_t *live = unknown_classids(set);
+	struct network_list networks = { .items = NULL };
 	bool was_up = is_up();
 	bool mounted;
 	char *hierarchy = cgroup_hierarchy(true, &mounted);
-	bool ok = hierarchy && put_into_force(set, hierarchy, live);
+	bool ok = hierarchy && routing_read_networks(&networks) && put_into_force(set, hierarchy, live, &networks);
 
 	if (ok) {
 		ok = cgroup_set_classids(hierarchy, set);
-		ok = policy_route_localnet(set) && ok;
+		ok = policy_route_localnet(set) && policy_loosen_rp_filter(set) && ok;
 		if (any_old_classid(set, live))
-			ok = load(set, NULL) && ok;
+			ok = load(set, NULL, &networks) && ok;
 		ok = cgroup_remove(hierarchy, set) && ok;
 	} else if (hierarchy) {
 		if (was_up)
@@ -133,6 +149,7 @@ static int apply(const struct ruleset *set)
 			cgroup_unmount();
 	}
 	compile_discard();
+	free(networks.items);
 	free(hierarchy);
 	free(live);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -175,7 +192,8 @@ int cmd_down(const struct command *command)
 	hierarchy = cgroup_hierarchy(false, NULL);
 	if (hierarchy)
 		ok = cgroup_remove(hierarchy, NULL) && ok;
-	ok = policy_route_localnet(NULL) && ok;
+	ok = sysctl_restore(NULL, NULL) && ok;
+	ok = routing_apply(NULL, NULL) && ok;
 	ok = policy_unload() && ok;
 	cgroup_unmount();
 	compile_discard();

@@ -130,6 +130,17 @@ static void place_statements(struct statement_list *list)
 		list->items[i].at = value_at("nft", (unsigned)i);
 }
 
+/* Words of the configuration, and files of a control group. */
+static bool is_taken(const char *name)
+{
+	static const char *const names[] = { "none", "locked", "unclassified", "tasks", "notify_on_release" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
 static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
@@ -140,11 +151,18 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	if (!class_name_valid(class.name))
 		ruleset_problem(set, class.at, "bad class name '%s'; it is 1 to %d of A-Z a-z 0-9 _ -", class.name,
 				CLASS_NAME_MAX);
-	else if (!strcmp(class.name, "none") || !strcmp(class.name, "locked"))
+	else if (is_taken(class.name))
 		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
 	read_verdict(section, &class.verdict);
 	READ_VALUES(section, "classid", value_classid, &class.classid);
 	READ_VALUES(section, "dns", value_resolver, &class.dns);
+	READ_VALUES(section, "interface", value_interface, &class.interface);
+	READ_VALUES(section, "gateway", value_gateway, &class.gateways);
+	READ_VALUES(section, "table", value_mark, &class.table);
+	class.interface_at = value_at("interface", 0);
+	if (!class.interface && (cfg_size(section, "gateway") || cfg_size(section, "table")))
+		ruleset_problem(set, class.at,
+				"gateway and table say how to reach an interface; add interface = '...'");
 	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
 	READ_VALUES(section, "log", value_bool, &class.log);
 	READ_VALUES(section, "rate", value_rate, &class.rate);
@@ -287,6 +305,8 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR("classid", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("dns", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("gateway", NULL, CFGF_NODEFAULT),
+	CFG_STR("interface", NULL, CFGF_NODEFAULT),
 	CFG_STR("ipv6", NULL, CFGF_NODEFAULT),
 	CFG_STR("lock", NULL, CFGF_NODEFAULT),
 	CFG_STR("log", NULL, CFGF_NODEFAULT),
@@ -295,6 +315,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
 	CFG_STR("priority", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate", NULL, CFGF_NODEFAULT),
+	CFG_STR("table", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };

@@ -8,9 +8,9 @@
 
 #include "conf/policy.h"
 
+#include "conf/sysctl.h"
+
 #include <arpa/inet.h>
-#include <err.h>
-#include <unistd.h>
 
 static bool has_dns(const struct class *class)
 {
@@ -110,7 +110,7 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 
 static bool needs_route_localnet(const struct ruleset *set)
 {
-	for (size_t i = 0; set && i < set->class_count; i++)
+	for (size_t i = 0; i < set->class_count; i++)
 		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
 			const struct resolver *r = &set->classes[i].dns.items[j];
 
@@ -120,44 +120,8 @@ static bool needs_route_localnet(const struct ruleset *set)
 	return false;
 }
 
-/* Files of one digit. */
-static int read_digit(const char *path)
-{
-	FILE *file = fopen(path, "re");
-	int digit = file ? getc(file) : EOF;
-
-	if (file)
-		fclose(file);
-	return digit;
-}
-
-static bool write_digit(const char *path, int digit)
-{
-	FILE *file = fopen(path, "we");
-	bool ok = file && putc(digit, file) != EOF;
-
-	if (file && fclose(file))
-		ok = false;
-	if (!ok)
-		warn("cannot write %s", path);
-	return ok;
-}
-
 bool policy_route_localnet(const struct ruleset *set)
 {
-	static const char sysctl[] = "/proc/sys/net/ipv4/conf/all/route_localnet";
-	static const char before[] = NETSHIM_RUNDIR "/route_localnet.before";
-	int was = read_digit(before);
-	bool ok = true;
-
-	if (needs_route_localnet(set)) {
-		if (was == EOF)
-			ok = write_digit(before, read_digit(sysctl));
-		return ok && write_digit(sysctl, '1');
-	}
-	if (was == EOF)
-		return true;
-	ok = write_digit(sysctl, was);
-	unlink(before);
-	return ok;
+	return needs_route_localnet(set) ? sysctl_set("all", "route_localnet", '1')
+					 : sysctl_restore("all", "route_localnet");
 }

@@ -119,6 +119,9 @@ static void write_rate(FILE *out, uint64_t rate)
 {
 	uint64_t burst = rate / 10 > 128 * 1024 ? rate / 10 : 128 * 1024;
 
+	/* nftables keeps it in 32 bits. */
+	burst = burst > UINT32_MAX ? UINT32_MAX : burst;
+
 	fprintf(out, "\t\tlimit rate over %" PRIu64 " bytes/second burst %" PRIu64 " bytes drop\n", rate, burst);
 }
 
@@ -150,18 +153,24 @@ static void write_except_users(FILE *out, const struct user_list *list)
 			list->users[i].id);
 }
 
+static bool refuses_unclassified(const struct ruleset *set)
+{
+	return set->unclassified.action != ACTION_ACCEPT || set->unclassified.deny.count;
+}
+
 /* What no machine can be without goes on under a default deny: answers to what
- * came in, the kernel's part of connections that were let through, and finding
- * one's IPv6 neighbours. */
+ * came in, the kernel's part of connections that were let through, finding one's
+ * IPv6 neighbours and joining multicast groups. */
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
-	if (set->unclassified.action != ACTION_ACCEPT) {
+	if (refuses_unclassified(set)) {
 		fprintf(out, "\t\tct direction reply accept\n");
 		fprintf(out, "\t\tct state related accept\n");
 		fprintf(out, "\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, "
-			     "mld-listener-report, mld2-listener-report } accept\n");
+			     "mld-listener-report, mld-listener-done, mld2-listener-report } accept\n");
+		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
 	write_verdict(out, &set->unclassified);
@@ -205,17 +214,37 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, " } meta mark set ct mark\n\t}\n");
 }
 
+/* The kernel's own packets of a class's connections, which have no socket, go by
+ * the class's rules too where the connection's mark tells it. */
+static void write_kernel_packets(FILE *out, const struct ruleset *set)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!has_mark(&set->classes[i]))
+			continue;
+		fprintf(out, "%s\t\t\t0x%08x : goto class_%s,\n",
+			any ? "" : "\t\tct direction original ct mark vmap {\n", set->classes[i].mark,
+			set->classes[i].name);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "\t\t}\n");
+}
+
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "class_", is_class);
-	if (set->unclassified.action != ACTION_ACCEPT)
-		fprintf(out, "\t\tmeta cgroup >= 0 goto unclassified\n"
-			     "\t\tct state established,related accept\n");
+	fprintf(out, "\t\tmeta cgroup >= 0 goto unclassified\n");
+	write_kernel_packets(out, set);
+	if (refuses_unclassified(set))
+		fprintf(out, "\t\tct state established,related accept\n");
 	fprintf(out, "\t\tgoto unclassified\n\t}\n");
 }
 
-char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live)
+char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
+		  const struct network_list *networks)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -237,6 +266,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	write_unclassified(out, set);
 	write_marks(out, set, live);
 	policy_write_dns(out, set, live);
+	policy_write_vpn(out, set, networks);
 	write_output(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))

@@ -7,6 +7,7 @@
 #ifndef NETSHIM_POLICY_H
 #define NETSHIM_POLICY_H
 
+#include "conf/routing.h"
 #include "conf/ruleset.h"
 
 #include <stdio.h>
@@ -20,5 +21,10 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
  * own chain that let the redirected ones through and no other. */
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
 void policy_write_dns_guard(FILE *out, const struct class *class);
+
+/* policy-vpn.c: the chains that keep a class at its interface, give it that
+ * interface's address, and refuse it when the interface is gone. networks are the
+ * machine's own. */
+void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks);
 
 #endif

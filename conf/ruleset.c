@@ -173,6 +173,46 @@ static void find_classes(struct ruleset *set)
 	free(list);
 }
 
+static int by_mark(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->mark != y->mark)
+		return x->mark < y->mark ? -1 : 1;
+	return by_name(a, b);
+}
+
+/* A class with an interface has a mark and a table, of its own: by default the
+ * number that is its classid. */
+static void check_routing(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_mark);
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct class *class = &set->classes[i];
+
+		if (!class->interface)
+			continue;
+		class->mark = class->mark ? class->mark : class->classid;
+		class->table = class->table ? class->table : class->mark;
+		if (class->table >= 253 && class->table <= 255)
+			ruleset_problem(set, class->interface_at,
+					"table %u is the kernel's own (default, main or local); use another number",
+					class->table);
+	}
+	qsort(list, set->class_count, sizeof(struct class *), by_mark);
+	for (size_t i = 1; i < set->class_count; i++)
+		if (list[i]->mark && list[i]->mark == list[i - 1]->mark &&
+		    (list[i]->interface || list[i - 1]->interface))
+			ruleset_problem(
+				set, list[i]->at,
+				"mark %u is already that of class '%s' at %s:%d; a class with an interface needs its "
+				"own",
+				list[i]->mark, list[i - 1]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+}
+
 void ruleset_check(struct ruleset *set)
 {
 	/* More would leave no classid for a class that states none. */
@@ -183,6 +223,7 @@ void ruleset_check(struct ruleset *set)
 	check_doubles(set);
 	find_classes(set);
 	assign_classids(set);
+	check_routing(set);
 	compile_names(set);
 	if (geteuid() == 0)
 		policy_check_statements(set);

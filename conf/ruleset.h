@@ -84,6 +84,10 @@ struct class
 	uint32_t mark;	   /* of packets and connections, or 0 */
 	struct statement_list nft;
 	struct resolver_list dns;
+	const char *interface; /* all of its packets go out there, or NULL */
+	struct place_in_file interface_at;
+	struct resolver_list gateways; /* one a family at most; their ports mean nothing */
+	uint32_t table;		       /* its routing table */
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;
@@ -148,6 +152,8 @@ const char *value_not(const char *text, bool *value); /* value_bool, and its opp
 const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);
 const char *value_mark(const char *text, uint32_t *mark);
+const char *value_interface(const char *text, const char **interface);
+const char *value_gateway(const char *text, struct resolver_list *gateways);
 const char *value_resolver(const char *text, struct resolver_list *list);
 const char *value_statement(const char *text, struct statement_list *list);
 
@@ -165,7 +171,9 @@ void compile_discard(void);
 /* policy.c: the ruleset as nft would be given it, in one transaction that
  * replaces the table. Allocated. counters, where not NULL, has what the counters
  * go on from; live, where not NULL, the classids that the classes have until they
- * are given their own (0: none other), which lead to the same rules. */
+ * are given their own (0: none other), which lead to the same rules; networks, the
+ * machine's own, which a class with an interface still reaches. */
+struct network_list;
 struct counter {
 	char name[CLASS_NAME_MAX + 8];
 	uint64_t packets;
@@ -175,13 +183,16 @@ struct counters {
 	struct counter *items;
 	size_t count;
 };
-char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live);
+char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
+		  const struct network_list *networks);
 
 /* policy-dns.c: lets queries that a program sends to 127.0.0.53 or another
  * loopback resolver go out to a remote one, if any class has such (the sysctl
- * route_localnet), or takes that back; with set NULL always. What it was before is
- * kept in NETSHIM_RUNDIR. Returns false with a message on stderr. */
+ * route_localnet). policy-vpn.c: lets answers come in by the classes' interfaces
+ * (rp_filter). sysctl_restore undoes both. Each returns false with a message on
+ * stderr. */
 bool policy_route_localnet(const struct ruleset *set);
+bool policy_loosen_rp_filter(const struct ruleset *set);
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */

@@ -8,13 +8,17 @@
 
 #include <arpa/inet.h>
 #include <grp.h>
+#include <net/if.h>
 #include <pwd.h>
 
-/* Reads a number of at most max, all of text. */
+/* Reads a number of at most max, all of text; with base 0, hexadecimal after 0x and
+ * decimal else. */
 static bool number(const char *text, int base, unsigned long max, unsigned long *value)
 {
 	char *end;
 
+	if (!base)
+		base = !strncmp(text, "0x", 2) ? 16 : 10;
 	/* strtoul takes blanks and signs too. */
 	if (!strchr("0123456789abcdefABCDEF", *text) || !*text)
 		return false;
@@ -121,8 +125,9 @@ const char *value_statement(const char *text, struct statement_list *list)
 {
 	int depth = 0;
 
+	/* A backslash at its end would draw in the line that follows. */
 	for (const char *c = text; *c && depth >= 0; c++)
-		depth += *c == '\n' ? -1000 : (*c == '{') - (*c == '}');
+		depth += *c == '\n' || (*c == '\\' && !c[1]) ? -1000 : (*c == '{') - (*c == '}');
 	if (depth || !*text)
 		return printed("bad nft statement '%s'; it is one line, with its braces closed, as in 'ip dscp set ef'",
 			       text);
@@ -301,5 +306,32 @@ const char *value_resolver(const char *text, struct resolver_list *list)
 	list->items = grown(list->items, list->count, sizeof(*list->items));
 	list->items[list->count++] =
 		(struct resolver){ item.family, item.address, item.first_port ? item.first_port : 53 };
+	return NULL;
+}
+
+const char *value_interface(const char *text, const char **interface)
+{
+	size_t size = strlen(text);
+
+	if (!size || size >= IFNAMSIZ || strpbrk(text, "/: \t\n\"*{}\\") || text[0] == '.')
+		return printed("bad interface '%s'; it is a name of at most %d characters, as 'ip link' shows it", text,
+			       IFNAMSIZ - 1);
+	*interface = copied(text);
+	return NULL;
+}
+
+const char *value_gateway(const char *text, struct resolver_list *gateways)
+{
+	struct allowance item = { .first_port = 0 };
+	char *copy = copied(text);
+	bool ok = !strchr(text, '/') && network(copy, &item);
+
+	free(copy);
+	for (size_t i = 0; ok && i < gateways->count; i++)
+		ok = gateways->items[i].family != item.family;
+	if (!ok)
+		return printed("bad gateway '%s'; it is an address, at most one of IPv4 and one of IPv6", text);
+	gateways->items = grown(gateways->items, gateways->count, sizeof(*gateways->items));
+	gateways->items[gateways->count++] = (struct resolver){ item.family, item.address, 0 };
 	return NULL;
 }

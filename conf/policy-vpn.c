@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* A class with an interface: routing.c leads its packets there by their mark. Here
+ * they get that interface's address, and what would leave by another one all the
+ * same is dropped: the routes say where to go, this says where not to. */
+
+#include "conf/policy.h"
+
+#include "conf/sysctl.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+
+static bool has_interface(const struct class *class)
+{
+	return class->interface;
+}
+
+/* The machine's own networks of a family but those that lie on the interface. */
+static void write_networks(FILE *out, const struct network_list *networks, int family, int without)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; networks && i < networks->count; i++) {
+		const struct network *n = &networks->items[i];
+
+		if (n->family != family || n->interface == without)
+			continue;
+		inet_ntop(family, &n->address, text, sizeof(text));
+		fprintf(out, " %s/%u,", text, n->prefix);
+	}
+}
+
+#define NOT_HERE "fib daddr type != { local, broadcast, multicast }"
+
+/* Broadcasts and neighbour discovery are part of the local networks. What is on
+ * routing.c's last route is dropped here, which the sender is told (EPERM), but for
+ * TCP, which takes no notice of that: it gets a reset in dead_end. */
+static void write_guard(FILE *out, const struct class *class, const struct network_list *networks)
+{
+	int interface = (int)if_nametoindex(class->interface);
+
+	fprintf(out, "\tchain stay_%s {\n\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n", class->name);
+	fprintf(out, "\t\toifname { \"%s\", \"lo\" } accept\n", class->interface);
+	fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255,");
+	write_networks(out, networks, AF_INET, interface);
+	fprintf(out, " } accept\n\t\tip6 daddr { fe80::/10, ff02::/16,");
+	write_networks(out, networks, AF_INET6, interface);
+	fprintf(out, " } accept\n\t\tdrop\n\t}\n");
+}
+
+/* Writes "KEY {" with one element for each class with an interface. */
+static void write_elements(FILE *out, const struct ruleset *set, const char *key, bool interfaces, const char *then)
+{
+	fprintf(out, "\t\t%s {\n", key);
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!has_interface(class))
+			continue;
+		fprintf(out, "\t\t\t0x%08x", class->mark);
+		if (interfaces)
+			fprintf(out, " . \"%s\"", class->interface);
+		fprintf(out, "%s%s,\n", then, *then ? class->name : "");
+	}
+	fprintf(out, "\t\t}");
+}
+
+void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!has_interface(&set->classes[i]))
+			continue;
+		write_guard(out, &set->classes[i], networks);
+		any = true;
+	}
+	if (!any)
+		return;
+	/* Not in the output hook, whose oifname is the one before the mark had the
+	 * packet routed anew. */
+	fprintf(out, "\tchain stay {\n\t\ttype filter hook postrouting priority 0; policy accept;\n");
+	write_elements(out, set, "meta mark vmap", false, " : goto stay_");
+	fprintf(out, "\n\t}\n\tchain vpn_source {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	write_elements(out, set, "meta mark . oifname", true, "");
+	/* What routing.c's last route has sent round. */
+	fprintf(out,
+		" masquerade\n\t}\n\tchain dead_end {\n\t\ttype filter hook prerouting priority -300; policy accept;\n"
+		"\t\tiifname \"lo\" " NOT_HERE " meta mark");
+	write_elements(out, set, "", false, "");
+	fprintf(out, " goto refuse\n\t}\n");
+}
+
+/* Answers come in by an interface that the main table would not use for them,
+ * which a strict reverse-path filter takes for forged. Loose is enough. */
+bool policy_loosen_rp_filter(const struct ruleset *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const char *interface = set->classes[i].interface;
+		char own = interface ? sysctl_get(interface, "rp_filter") : 0;
+
+		/* The higher of the two is in force. */
+		if (own && own < '2' && (own == '1' || sysctl_get("all", "rp_filter") == '1'))
+			ok = sysctl_set(interface, "rp_filter", '2') && ok;
+	}
+	return ok;
+}

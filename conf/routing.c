@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Policy routing for the classes that have an interface: see routing.h.
+ *
+ * A class's table has the networks of this machine, a default route over the
+ * interface, and behind that one into the loopback interface: when the interface
+ * goes, the kernel takes its routes with it, and that one is left. There the packet
+ * filter refuses what is not for this machine, at once and in a way that programs
+ * understand (an `unreachable` route would only make TCP try again for minutes); and
+ * where the filter has gone too, such packets end there as martians. */
+
+#include "conf/routing.h"
+
+#include "conf/alloc.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/route/route.h>
+#include <netlink/route/rule.h>
+
+/* rtnetlink's protocol numbers from 5 up are anybody's; "N". */
+#define PROTOCOL 0x4e
+/* Before the main table's rule (32766), after the local table's (0). */
+#define RULE_PRIORITY 20000
+#define LAST_METRIC UINT32_MAX
+
+static const int families[] = { AF_INET, AF_INET6 };
+
+static struct nl_sock *open_socket(void)
+{
+	struct nl_sock *socket = nl_socket_alloc();
+
+	if (!socket)
+		err(EXIT_FAILURE, "out of memory");
+	if (!nl_connect(socket, NETLINK_ROUTE))
+		return socket;
+	warnx("cannot reach the kernel's routing (rtnetlink)");
+	nl_socket_free(socket);
+	return NULL;
+}
+
+static int loopback(void)
+{
+	return (int)if_nametoindex("lo");
+}
+
+static bool succeeded(int error, const char *what)
+{
+	if (error >= 0 || error == -NLE_EXIST)
+		return true;
+	warnx("cannot %s: %s", what, nl_geterror(error));
+	return false;
+}
+
+static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
+{
+	static const struct in6_addr any;
+	struct nl_addr *made = nl_addr_build(family, address ? address : &any, family == AF_INET ? 4 : 16);
+
+	if (!made)
+		err(EXIT_FAILURE, "out of memory");
+	nl_addr_set_prefixlen(made, (int)prefix);
+	return made;
+}
+
+static void note_network(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct network_list *networks = with;
+	const struct nl_addr *to = rtnl_route_get_dst(route);
+	struct network network = { .family = rtnl_route_get_family(route) };
+
+	if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_protocol(route) != RTPROT_KERNEL ||
+	    rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) != 1 ||
+	    !nl_addr_get_prefixlen(to) || nl_addr_get_len(to) > sizeof(network.address))
+		return;
+	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
+	/* The kernel keeps link-local destinations on their link by itself. */
+	if (network.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&network.address))
+		return;
+	network.prefix = nl_addr_get_prefixlen(to);
+	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+	networks->items = grown(networks->items, networks->count, sizeof(*networks->items));
+	networks->items[networks->count++] = network;
+}
+
+bool routing_read_networks(struct network_list *networks)
+{
+	struct nl_sock *socket = open_socket();
+	struct nl_cache *cache = NULL;
+	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &cache), "read the routes");
+
+	*networks = (struct network_list){ .items = NULL };
+	if (ok)
+		nl_cache_foreach(cache, note_network, networks);
+	nl_cache_free(cache);
+	nl_socket_free(socket);
+	return ok;
+}
+
+static struct rtnl_route *make_route(uint32_t table, int family, const struct network *to, uint8_t type)
+{
+	struct rtnl_route *route = rtnl_route_alloc();
+	struct nl_addr *destination = make_address(family, to ? &to->address : NULL, to ? to->prefix : 0);
+
+	if (!route)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_route_set_family(route, (uint8_t)family);
+	rtnl_route_set_table(route, table);
+	rtnl_route_set_protocol(route, PROTOCOL);
+	rtnl_route_set_type(route, type);
+	rtnl_route_set_dst(route, destination);
+	nl_addr_put(destination);
+	return route;
+}
+
+static void add_nexthop(struct rtnl_route *route, int interface, const struct in6_addr *gateway, int family)
+{
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	struct nl_addr *via = gateway ? make_address(family, gateway, family == AF_INET ? 32 : 128) : NULL;
+
+	if (!hop)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_route_nh_set_ifindex(hop, interface);
+	if (via) {
+		rtnl_route_nh_set_gateway(hop, via);
+		nl_addr_put(via);
+	}
+	rtnl_route_add_nexthop(route, hop);
+	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+}
+
+static bool add_route(struct nl_sock *socket, struct rtnl_route *route, const char *what)
+{
+	int error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+
+	rtnl_route_put(route);
+	return succeeded(error, what);
+}
+
+static bool add_last(struct nl_sock *socket, const struct class *class, int family)
+{
+	struct rtnl_route *route = make_route(class->table, family, NULL, RTN_UNICAST);
+
+	add_nexthop(route, loopback(), NULL, family);
+	rtnl_route_set_priority(route, LAST_METRIC);
+	return add_route(socket, route, "add the route that stops a class when its interface is gone");
+}
+
+/* Where the interface is not there, or has no address of the family, the class has
+ * no way out: that is what is asked for. */
+static bool add_default(struct nl_sock *socket, const struct class *class, int family)
+{
+	int interface = (int)if_nametoindex(class->interface);
+	const struct in6_addr *gateway = NULL;
+	struct rtnl_route *route;
+	int error;
+
+	for (size_t i = 0; i < class->gateways.count; i++)
+		if (class->gateways.items[i].family == family)
+			gateway = &class->gateways.items[i].address;
+	if (!interface)
+		return true;
+	route = make_route(class->table, family, NULL, RTN_UNICAST);
+	add_nexthop(route, interface, gateway, family);
+	rtnl_route_set_priority(route, 100);
+	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	if (error < 0 && error != -NLE_EXIST)
+		warnx("class %s has no way out by %s over %s: %s", class->name, family == AF_INET ? "IPv4" : "IPv6",
+		      class->interface, nl_geterror(error));
+	return true;
+}
+
+static bool add_networks(struct nl_sock *socket, const struct class *class, const struct network_list *networks)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < networks->count; i++) {
+		const struct network *n = &networks->items[i];
+		struct rtnl_route *route = make_route(class->table, n->family, n, RTN_UNICAST);
+
+		add_nexthop(route, n->interface, NULL, n->family);
+		rtnl_route_set_priority(route, 50);
+		ok = add_route(socket, route, "copy the route of a local network") && ok;
+	}
+	return ok;
+}
+
+static bool add_rule(struct nl_sock *socket, const struct class *class, int family)
+{
+	struct rtnl_rule *rule = rtnl_rule_alloc();
+	int error;
+
+	if (!rule)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_rule_set_family(rule, family);
+	rtnl_rule_set_prio(rule, RULE_PRIORITY);
+	rtnl_rule_set_mark(rule, class->mark);
+	rtnl_rule_set_mask(rule, UINT32_MAX);
+	rtnl_rule_set_table(rule, class->table);
+	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
+	rtnl_rule_set_protocol(rule, PROTOCOL);
+	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
+	rtnl_rule_put(rule);
+	return succeeded(error, "add a routing rule");
+}
+
+static bool add_class(struct nl_sock *socket, const struct class *class, const struct network_list *networks)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < 2; i++)
+		ok = add_last(socket, class, families[i]) && add_default(socket, class, families[i]);
+	ok = ok && add_networks(socket, class, networks);
+	/* Last: by now the table is complete. */
+	for (size_t i = 0; ok && i < 2; i++)
+		ok = add_rule(socket, class, families[i]);
+	return ok;
+}
+
+/* What is to be removed, while the kernel's lists are gone through. */
+struct cleaning {
+	struct nl_sock *socket;
+	const struct ruleset *set;
+	const struct network_list *networks;
+	bool ok;
+};
+
+static const struct class *class_of_table(const struct ruleset *set, uint32_t table)
+{
+	for (size_t i = 0; set && i < set->class_count; i++)
+		if (set->classes[i].interface && set->classes[i].table == table)
+			return &set->classes[i];
+	return NULL;
+}
+
+static void clean_rule(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	struct cleaning *c = with;
+	const struct class *class = class_of_table(c->set, rtnl_rule_get_table(rule));
+	uint8_t protocol = 0;
+
+	if (rtnl_rule_get_protocol(rule, &protocol) || protocol != PROTOCOL ||
+	    (class && class->mark == rtnl_rule_get_mark(rule)))
+		return;
+	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
+}
+
+static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
+{
+	const struct class *class = class_of_table(c->set, rtnl_route_get_table(route));
+	const struct nl_addr *to = rtnl_route_get_dst(route);
+	int interface = rtnl_route_get_nnexthops(route) ? rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) : 0;
+
+	if (!class)
+		return false;
+	if (!nl_addr_get_prefixlen(to))
+		return interface == loopback() || interface == (int)if_nametoindex(class->interface);
+	for (size_t i = 0; i < c->networks->count; i++) {
+		const struct network *n = &c->networks->items[i];
+
+		if (n->prefix == nl_addr_get_prefixlen(to) && n->interface == interface &&
+		    n->family == rtnl_route_get_family(route) &&
+		    !memcmp(&n->address, nl_addr_get_binary_addr(to), nl_addr_get_len(to)))
+			return true;
+	}
+	return false;
+}
+
+static void clean_route(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct cleaning *c = with;
+	int error;
+
+	if (rtnl_route_get_protocol(route) != PROTOCOL || is_wanted(c, route))
+		return;
+	error = rtnl_route_delete(c->socket, route, 0);
+	/* It may have gone with its interface meanwhile. */
+	c->ok = (error == -NLE_OBJ_NOTFOUND || succeeded(error, "remove a route")) && c->ok;
+}
+
+static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks)
+{
+	struct cleaning c = { socket, set, networks, true };
+	struct nl_cache *rules = NULL;
+	struct nl_cache *routes = NULL;
+
+	if (!succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &rules), "read the routing rules") ||
+	    !succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
+		c.ok = false;
+	else {
+		/* Rules first: a rule without its table would send packets on to
+		 * the main one. */
+		nl_cache_foreach(rules, clean_rule, &c);
+		nl_cache_foreach(routes, clean_route, &c);
+	}
+	nl_cache_free(rules);
+	nl_cache_free(routes);
+	return c.ok;
+}
+
+bool routing_apply(const struct ruleset *set, const struct network_list *networks)
+{
+	struct nl_sock *socket = open_socket();
+	bool ok = socket;
+
+	for (size_t i = 0; ok && set && i < set->class_count; i++)
+		if (set->classes[i].interface)
+			ok = add_class(socket, &set->classes[i], networks);
+	ok = ok && clean(socket, set, networks);
+	nl_socket_free(socket);
+	return ok;
+}

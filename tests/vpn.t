@@ -1,0 +1,152 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# A class whose traffic leaves by one interface and by no other: scenario S6, with
+# what else there is on the way counted on the other hosts.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80
+lan=(nsenter --net="/proc/$other_host/ns/net")
+
+# Another way out: a host behind interface NAME that has the far addresses too.
+make_exit() { # make_exit NAME NET
+	in_background unshare --net sleep 900
+	exit_host=$!
+	wait_until grep -qx sleep "/proc/$exit_host/comm"
+	in_exit=(nsenter --net="/proc/$exit_host/ns/net")
+	"${in_exit[@]}" ip link set lo up
+	"${in_exit[@]}" ip addr add $far_host/32 dev lo
+	"${in_exit[@]}" ip addr add 2001:db8::7/128 dev lo nodad
+	connect_exit "$1" "$2" $exit_host
+	serve "${in_exit[@]}" -- 80
+	watch_far "${in_exit[@]}"
+}
+connect_exit() { # connect_exit NAME NET HOST
+	ip link add "$1" type veth peer name peer netns "$3"
+	ip addr add "10.$2.0.1/24" dev "$1"
+	ip addr add "fd$2::1/64" dev "$1" nodad
+	ip link set "$1" up
+	nsenter --net="/proc/$3/ns/net" ip addr add "10.$2.0.2/24" dev peer
+	nsenter --net="/proc/$3/ns/net" ip addr add "fd$2::2/64" dev peer nodad
+	nsenter --net="/proc/$3/ns/net" ip link set peer up
+}
+watch_far() { # watch_far RUNNER...: counts there what is for, or of, the far addresses
+	"$@" nft -f - <<EOF
+table inet watch {
+	counter far { }
+	chain in {
+		type filter hook prerouting priority -300;
+		ip daddr $far_host counter name far
+		ip6 daddr 2001:db8::7 counter name far
+	}
+}
+EOF
+}
+far_packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+get() { # get CLASS URL: the status of curl
+	shim "$netshim" run "$1" curl -sS -g -m 4 -o /dev/null "$2" 2>/dev/null
+	echo $?
+}
+routing() { ip rule; ip -6 rule; ip route show table all; ip -6 route show table all; }
+
+watch_far "${lan[@]}"
+make_exit vpn0 11
+exit0=("${in_exit[@]}") host0=$exit_host
+make_exit vpn1 12
+exit1=("${in_exit[@]}")
+sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.vpn0.rp_filter=1
+before=$(routing)
+configure <<EOF
+class one   { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' } }
+class two   { interface = 'vpn1'  gateway = { '10.12.0.2', 'fd12::2' }  mark = 43  table = 4711 }
+class later { interface = 'vpn2'  gateway = '10.13.0.2' }
+class plain { }
+EOF
+is $? 0 "up, with an interface that is not there too"
+
+for url in "http://$far_host/" 'http://[2001:db8::7]/'; do
+	is "$(get one "$url") $(get two "$url")" "0 0" "classes with interfaces of their own reach $url"
+done
+[ "$(far_packets "${exit0[@]}")" -ge 10 ] && [ "$(far_packets "${exit1[@]}")" -ge 10 ]
+ok $? "each by its interface"
+is "$(far_packets "${lan[@]}")" 0 "not one packet of them went another way"
+is "$(get one http://$lan_host/)" 0 "the local network is reached as before"
+is "$(get one http://127.0.0.1:1/)" 7 "and this machine"
+is "$(get plain http://$far_host/)" 0 "another class goes the ordinary way"
+[ "$(far_packets "${lan[@]}")" -gt 0 ]
+ok $? "which the counter there sees"
+is "$("${lan[@]}" nft reset counter inet watch far >/dev/null; shim "$netshim" run one ping -c 2 -i 0.2 -W 2 $far_host >/dev/null; echo $?)" \
+	0 "ping"
+is "$(cat /proc/sys/net/ipv4/conf/vpn0/rp_filter)" 2 "a strict reverse-path filter is loosened on the interface"
+
+is "$(get later http://$far_host/)" 7 "an interface that is not there: refused at once"
+ip link set vpn0 down
+is "$(get one http://$far_host/) $(get one 'http://[2001:db8::7]/') $(get one http://$lan_host/)" "7 7 0" \
+	"the interface goes down: refused at once, the local network stays"
+is "$(shim "$netshim" run one probe send $far_host 80; echo $?)" 1 "a datagram too (EPERM)"
+ip link set vpn0 up
+ip addr add fd11::1/64 dev vpn0 nodad 2>/dev/null
+"$netshim" reload
+is "$? $(get one http://$far_host/) $(get one 'http://[2001:db8::7]/')" "0 0 0" "it comes back: reload, and so does the traffic"
+ip link del vpn0
+is "$(get one http://$far_host/) $(get one 'http://[2001:db8::7]/')" "7 7" "the interface is deleted: refused at once"
+"$netshim" reload
+is "$(get one http://$far_host/)" 7 "reload without it: still"
+connect_exit vpn0 11 "$host0"
+"$netshim" reload
+is "$(get one http://$far_host/)" 0 "another one of that name: reload, and it goes there"
+coproc HOLD { exec "${user[@]}" LD_PRELOAD="$preload" "$netshim" run one probe hold $far_host 80; }
+# shellcheck disable=SC2153 # set by coproc
+holder=$HOLD_PID
+read -r -t 5 connected <&"${HOLD[0]}"
+ip link set vpn0 down
+for _ in 1 2 3; do
+	[ -z "${HOLD[1]:-}" ] || echo go >&"${HOLD[1]}"
+	sleep 0.2
+done
+sleep 1
+is "$connected $(far_packets "${lan[@]}")" "connected 0" \
+	"all that time, and with a connection open, not one packet went another way"
+[ -z "${HOLD[1]:-}" ] || eval "exec ${HOLD[1]}>&-"
+wait "$holder" 2>/dev/null
+ip link set vpn0 up
+
+configure <<EOF
+class two { interface = 'vpn1'  gateway = { '10.12.0.2' }  mark = 43 }
+EOF
+is "$(ip rule | grep -c 'proto 78')" 1 "reload removes the routing of a vanished class"
+is "$(get two http://$far_host/)" 0 "and keeps the other's, in its new table"
+"$netshim" down
+is "$(routing | grep -v -e vpn0 -e fe80)" "$(grep -v -e vpn0 -e fe80 <<<"$before")" "down leaves no rule and no route"
+is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$(cat /proc/sys/net/ipv4/conf/all/rp_filter >/dev/null; echo 0)" \
+	"and no setting"
+
+# --- a real VPN: WireGuard, in user space
+if [ ! -c /dev/net/tun ]; then
+	cannot_run "there is no /dev/net/tun"
+fi
+export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error
+keys() { wg genkey | tee "$scratch/$1.key" | wg pubkey >"$scratch/$1.pub"; }
+keys here && keys there
+in_background wireguard-go -f wg0 >/dev/null 2>&1
+in_background "${exit1[@]}" wireguard-go -f wg1 >/dev/null 2>&1
+wait_until test -S /var/run/wireguard/wg0.sock
+wait_until test -S /var/run/wireguard/wg1.sock
+wg set wg0 private-key "$scratch/here.key" peer "$(cat "$scratch/there.pub")" allowed-ips 0.0.0.0/0,::/0 endpoint 10.12.0.2:5555
+"${exit1[@]}" wg set wg1 listen-port 5555 private-key "$scratch/there.key" peer "$(cat "$scratch/here.pub")" \
+	allowed-ips 10.99.0.1/32,fd99::1/128
+ip addr add 10.99.0.1/32 dev wg0
+ip addr add fd99::1/128 dev wg0
+ip link set wg0 up
+"${exit1[@]}" ip link set wg1 up
+"${exit1[@]}" ip route add 10.99.0.1 dev wg1
+"${exit1[@]}" ip route add fd99::1 dev wg1
+"${exit1[@]}" nft reset counter inet watch far >/dev/null
+configure <<<"class vpn { interface = 'wg0' }"
+is "$(get vpn http://$far_host/) $(get vpn 'http://[2001:db8::7]/')" "0 0" "through WireGuard, IPv4 and IPv6"
+like "$("${exit1[@]}" wg show wg1 transfer)" "[1-9][0-9]+.*[1-9][0-9]+" "which carried it"
+ip link set wg0 down
+is "$(get vpn http://$far_host/) $(far_packets "${lan[@]}")" "7 0" "WireGuard goes down: refused, and nothing goes another way"
+
+finish

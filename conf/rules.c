@@ -42,7 +42,7 @@ static bool header_valid(const struct rules_header *h)
 
 /* The file itself, not only its folder, has to be root's: the helper acts on
  * what it says. */
-static int check_trusted(const struct rules *rules)
+static int check_trusted(struct rules *rules)
 {
 	struct sys_file file;
 	int err = sys_stat(rules->fd, "", AT_EMPTY_PATH, &file);
@@ -51,7 +51,15 @@ static int check_trusted(const struct rules *rules)
 		return err;
 	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
 		return -EACCES;
+	rules->inode = file.inode;
 	return file.size == rules->header.file_size ? 0 : -EINVAL;
+}
+
+bool rules_current(const struct rules *rules)
+{
+	struct sys_file file;
+
+	return !sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file) && file.inode == rules->inode;
 }
 
 int rules_open(struct rules *rules, bool trusted)
@@ -223,13 +231,13 @@ bool rules_users_include_caller(const struct rules *rules, const struct rules_us
 	return false;
 }
 
-#define REQUEST_NUMBERS 7
+#define REQUEST_NUMBERS 8
 
 void request_write(const struct request *r, char buf[REQUEST_MAX])
 {
 	const uint64_t numbers[REQUEST_NUMBERS] = {
 		(uint32_t)r->dirfd,  (uint32_t)r->flags, r->cloexec, (uint32_t)r->pdeathsig,
-		(uint32_t)r->parent, r->personality,	 r->stack,
+		(uint32_t)r->parent, r->personality,	 r->tries,   r->stack,
 	};
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
@@ -288,7 +296,8 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		.pdeathsig = (int)(uint32_t)numbers[3],
 		.parent = (int)(uint32_t)numbers[4],
 		.personality = (uint32_t)numbers[5],
-		.stack = numbers[6],
+		.tries = (uint32_t)numbers[6],
+		.stack = numbers[7],
 	};
 	return true;
 }

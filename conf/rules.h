@@ -105,6 +105,7 @@ struct rules_class {
 /* An open rules file. */
 struct rules {
 	int fd;
+	uint64_t inode; /* where it was opened with trusted set */
 	struct rules_header header;
 };
 
@@ -142,6 +143,9 @@ bool rules_find(const struct rules *rules, const char *path, size_t size, uint64
  * is none of that number or its name is not a class name. */
 bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
 
+/* Tells whether rules (opened with trusted set) are still what RULES_PATH has. */
+bool rules_current(const struct rules *rules);
+
 /* Finds a class by its name. */
 bool rules_class_named(const struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);
 
@@ -159,7 +163,7 @@ bool class_name_valid(const char *name);
 /* The request. The helper gets the target's own argv; its environment is the
  * target's with two strings before it:
  *
- *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <stack>
+ *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack>
  *     <the path exactly as the caller gave it>
  *
  * The verb is "exec", or "run:CLASS" from `netshim run`. All else are decimal:
@@ -181,6 +185,7 @@ struct request {
 	int pdeathsig;
 	int parent; /* the process that pdeathsig is about */
 	uint32_t personality;
+	uint32_t tries; /* how often the helper has started itself again */
 	uint64_t stack;
 };
 

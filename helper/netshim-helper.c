@@ -32,7 +32,7 @@
 #include <sys/resource.h>
 #include <sys/vfs.h>
 
-#define RULES_TRIES 3
+#define TRIES_MAX 20
 
 enum action { START, MOVE, FAIL };
 
@@ -249,57 +249,71 @@ static const char *move_error(int err)
 
 /* Reads the rules and decides. Nothing is open any more when it returns, so that a
  * caller short of descriptors needs one for each step and no more. */
-static enum action decide(struct job *job, char hierarchy[RULE_PATH_MAX])
+static enum action decide(struct job *job, struct rules *rules, char hierarchy[RULE_PATH_MAX])
 {
 	struct membership now;
-	struct rules rules;
 	enum action action;
 	bool trusted;
 	int err;
 
 	process_membership(&now);
-	err = rules_open(&rules, true);
+	err = rules_open(rules, true);
 	if (err == -ENOENT)
 		return job->request.run ? problem(job, "netshim is not up; run 'netshim up' as root") : START;
 	trusted = !err;
 	/* Not root's, as in a user namespace: only to learn what on-error says. */
 	if (err == -EACCES)
-		err = rules_open(&rules, false);
+		err = rules_open(rules, false);
 	if (err)
 		return problem(job, "the rules file is damaged; run 'netshim reload' as root");
-	action = job->request.run ? decide_run(job, &rules, &now) : decide_exec(job, &rules, &now);
-	if (action == MOVE && !rules_string(&rules, rules.header.hierarchy, hierarchy, RULE_PATH_MAX))
+	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
+	if (action == MOVE && !rules_string(rules, rules->header.hierarchy, hierarchy, RULE_PATH_MAX))
 		action = problem(job, "the rules file is damaged; run 'netshim reload' as root");
-	rules_close(&rules);
+	rules_close(rules);
 	if (action != MOVE)
 		return action;
 	if (!trusted)
 		return problem(job, "the rules file is not root's here (a user namespace?)");
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
-	if (now.place == PLACE_UNKNOWN || process_cgroup_namespace() != rules.header.cgroup_namespace)
+	if (now.place == PLACE_UNKNOWN || process_cgroup_namespace() != rules->header.cgroup_namespace)
 		return problem(job,
 			       "cannot tell the class of this process: it is in another cgroup namespace, or has no "
 			       "/proc");
 	return MOVE;
 }
 
-/* Classifies this process. Returns START where it is where it must be; MOVE
- * where its class has gone and the rules should be read again. */
+/* Classifies this process. Returns START where it is where it must be; MOVE where
+ * a reload has come between, and all of it must be done again. */
 static enum action classify(struct job *job)
 {
 	char hierarchy[RULE_PATH_MAX];
-	enum action action = decide(job, hierarchy);
+	struct rules rules = { .fd = -1 };
+	enum action action = decide(job, &rules, hierarchy);
 	int err;
 
 	if (action != MOVE)
 		return action;
 	err = move(job, hierarchy);
+	/* The class may have been emptied just before this process came into it. */
 	if (!err)
-		return START;
+		return rules_current(&rules) ? START : MOVE;
 	job->problem = move_error(err);
 	/* ENODEV: its folder went between opening and writing. */
 	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;
+}
+
+/* Starts the helper again: the capability is gone for good in this one. Returns
+ * where that has been tried often enough. */
+static void start_again(struct job *job)
+{
+	static char text[REQUEST_MAX];
+
+	if (++job->request.tries > TRIES_MAX)
+		return;
+	request_write(&job->request, text);
+	job->envp[-REQUEST_STRINGS] = text;
+	sys_execve(NETSHIM_HELPER, job->argv, job->envp - REQUEST_STRINGS);
 }
 
 /* Gives back what a set-capability exec takes (commit_creds and begin_new_exec
@@ -361,18 +375,19 @@ void helper_main(uintptr_t *stack)
 {
 	uintptr_t argc = stack[0];
 	struct job job = { .argv = (char *const *)(stack + 1), .envp = (char **)(stack + argc + 2) };
-	enum action action = MOVE;
+	enum action action;
 
 	if (!argc || !request_read(&job.request, job.envp[0], job.run) || !job.envp[1])
 		fail(EXIT_REFUSED, "netshim-helper", "",
 		     "it is for libnetshim.so and 'netshim run', not to be run by hand");
 	job.path = job.envp[1];
 	job.envp += REQUEST_STRINGS;
-	/* A reload between reading the rules and entering the class may have
-	 * removed the class: then other rules are in force by now. */
-	for (unsigned tries = 0; action == MOVE && tries < RULES_TRIES; tries++)
-		action = classify(&job);
+	action = classify(&job);
+	if (action == MOVE)
+		start_again(&job);
 	if (action != START) {
+		if (!job.problem)
+			job.problem = "the rules change too fast; try again";
 		if (!job.allow)
 			fail(EXIT_REFUSED, job.path, job.class, job.problem);
 		process_log(job.path, "started unclassified", job.class, job.problem);

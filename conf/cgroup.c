@@ -272,9 +272,9 @@ void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
 	free(group);
 }
 
-bool cgroup_move_process(const char *hierarchy, const char *class, const char *id)
+bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, const char *id)
 {
-	char *group = class ? class_group(hierarchy, class, false) : copied(hierarchy);
+	char *group = class ? class_group(hierarchy, class, locked) : copied(hierarchy);
 	char *procs = printed("%s/cgroup.procs", group);
 	/* "0" would be this process. */
 	bool ok = strspn(id, "0123456789") == strlen(id) && atol(id) > 0 && write_text(procs, id);

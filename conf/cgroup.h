@@ -17,7 +17,7 @@ void cgroup_unmount(void);
 
 /* Makes the groups that are not there yet, with their classids. What was there
  * keeps the classid that it has; its number is put into live (one a class, 0 for
- * a new group). */
+ * a new group). Where it fails, the rest of live is left as it was. */
 bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live);
 
 /* Gives every class its own classid, and with that the sockets of its processes. */
@@ -36,8 +36,8 @@ void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
 			 void (*visit)(const char *id, const void *with), const void *with);
 
 /* Moves a running process with all its threads, and the sockets that it has open,
- * to a class; with class NULL, to none. */
-bool cgroup_move_process(const char *hierarchy, const char *class, const char *id);
+ * to a class, or to its locked group; with class NULL, to none. */
+bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, const char *id);
 
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *hierarchy, const char *class);

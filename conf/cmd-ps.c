@@ -27,6 +27,15 @@ static struct rules *open_rules(void)
 	return NULL;
 }
 
+static char *find_hierarchy(void)
+{
+	char *hierarchy = cgroup_hierarchy(false, NULL);
+
+	if (!hierarchy)
+		warnx("the net_cls hierarchy is not mounted in this mount namespace");
+	return hierarchy;
+}
+
 struct listing {
 	const char *class;
 	bool locked;
@@ -58,7 +67,7 @@ static void print_process(const char *id, const void *with)
 int cmd_ps(const struct command *command)
 {
 	struct rules *rules = open_rules();
-	char *hierarchy = rules ? cgroup_hierarchy(false, NULL) : NULL;
+	char *hierarchy = rules ? find_hierarchy() : NULL;
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
 	bool found = !command->argc;
@@ -83,9 +92,9 @@ int cmd_ps(const struct command *command)
 int cmd_move(const struct command *command)
 {
 	struct rules *rules = open_rules();
-	char *hierarchy = rules ? cgroup_hierarchy(false, NULL) : NULL;
+	char *hierarchy = rules ? find_hierarchy() : NULL;
 	const char *name = command->argv[0];
-	struct rules_class class;
+	struct rules_class class = { .flags = 0 };
 	uint32_t index;
 	bool ok = true;
 
@@ -96,7 +105,9 @@ int cmd_move(const struct command *command)
 		return EXIT_FAILURE;
 	}
 	for (int i = 1; i < command->argc; i++)
-		ok = cgroup_move_process(hierarchy, strcmp(name, "none") ? name : NULL, command->argv[i]) && ok;
+		ok = cgroup_move_process(hierarchy, strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK,
+					 command->argv[i]) &&
+		     ok;
 	free(hierarchy);
 	free(rules);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -6,6 +6,7 @@
 
 #include "conf/alloc.h"
 #include "conf/netshim.h"
+#include "conf/process.h"
 #include "conf/rules.h"
 #include "conf/search.h"
 
@@ -30,6 +31,9 @@ int cmd_run(const struct command *command)
 	}
 	if (!class_name_valid(class))
 		errx(EXIT_REFUSED, "bad class name '%s'; 'netshim status' lists the classes", class);
+	if (process_has_ambient())
+		errx(EXIT_REFUSED, "%s: not started (class %s): the helper would take its ambient capabilities away",
+		     *argv, class);
 	path = search_command(*argv);
 	if (!path)
 		errx(EXIT_NOT_FOUND, "%s: not found on PATH", *argv);

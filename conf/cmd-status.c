@@ -47,32 +47,56 @@ struct row {
 	struct counter sent;
 };
 
-static void print_table(const struct row *rows, size_t count, const struct counter *unclassified)
+/* A count that is not known is no 0. */
+static const char *number(bool known, uint64_t n, const char *unknown, char buf[24])
 {
+	if (!known)
+		return unknown;
+	snprintf(buf, 24, "%" PRIu64, n);
+	return buf;
+}
+
+static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
+{
+	char packets[24];
+	char bytes[24];
+
 	printf("%-20s %-11s %6s %9s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS", "BYTES");
 	for (const struct row *r = rows; r < rows + count; r++) {
 		char classid[16];
 
 		snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
-		printf("%-20s %-11s %6u %9zu %10" PRIu64 " %12" PRIu64 "%s\n", r->name, classid, r->rules, r->processes,
-		       r->sent.packets, r->sent.bytes, r->lock ? "  lock" : "");
+		printf("%-20s %-11s %6u %9zu %10s %12s%s\n", r->name, classid, r->rules, r->processes,
+		       number(counted, r->sent.packets, "-", packets), number(counted, r->sent.bytes, "-", bytes),
+		       r->lock ? "  lock" : "");
 	}
-	printf("%-20s %-11s %6s %9s %10" PRIu64 " %12" PRIu64 "\n", "(unclassified)", "-", "-", "-",
-	       unclassified->packets, unclassified->bytes);
+	printf("%-20s %-11s %6s %9s %10s %12s\n", "(unclassified)", "-", "-", "-",
+	       number(counted, unclassified->packets, "-", packets), number(counted, unclassified->bytes, "-", bytes));
+}
+
+static void print_json_counts(const struct counter *sent, bool counted)
+{
+	char packets[24];
+	char bytes[24];
+
+	printf("\"packets\": %s, \"bytes\": %s}", number(counted, sent->packets, "null", packets),
+	       number(counted, sent->bytes, "null", bytes));
 }
 
 /* The shape is a promise: members are added, never renamed or taken away. Class
  * names need no escaping. */
-static void print_json(const struct row *rows, size_t count, const struct counter *unclassified)
+static void print_json(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
 	printf("{\"classes\": [");
-	for (const struct row *r = rows; r < rows + count; r++)
+	for (const struct row *r = rows; r < rows + count; r++) {
 		printf("%s\n  {\"name\": \"%s\", \"classid\": %" PRIu32 ", \"lock\": %s, \"rules\": %" PRIu32
-		       ", \"processes\": %zu, \"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}",
-		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules, r->processes,
-		       r->sent.packets, r->sent.bytes);
-	printf("],\n \"unclassified\": {\"packets\": %" PRIu64 ", \"bytes\": %" PRIu64 "}}\n", unclassified->packets,
-	       unclassified->bytes);
+		       ", \"processes\": %zu, ",
+		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules, r->processes);
+		print_json_counts(&r->sent, counted);
+	}
+	printf("],\n \"unclassified\": {");
+	print_json_counts(unclassified, counted);
+	printf("}\n");
 }
 
 /* Allocated, one row a class. */
@@ -130,7 +154,7 @@ int cmd_status(const struct command *command)
 		      "reload'");
 	rows = read_rows(&rules, &counters, &count);
 	unclassified = find_counter(&counters, "unclassified");
-	(command->argc ? print_json : print_table)(rows, count, &unclassified);
+	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);

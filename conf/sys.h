@@ -169,14 +169,14 @@ static inline const char *str_after(const char *s, const char *prefix)
 
 /* Appends s to the terminated string that ends at *end, never past limit.
  * What does not fit is cut. */
-static inline void str_append(char **end, const char *limit, const char *s)
+static inline void str_append(char **end, char *limit, const char *s)
 {
 	while (*s && *end + 1 < limit)
 		*(*end)++ = *s++;
 	**end = '\0';
 }
 
-static inline void str_append_number(char **end, const char *limit, uint64_t n)
+static inline void str_append_number(char **end, char *limit, uint64_t n)
 {
 	char digits[24];
 	char *p = digits + sizeof(digits) - 1;
@@ -193,7 +193,7 @@ static inline void str_append_number(char **end, const char *limit, uint64_t n)
 static inline void str_printable(char *s)
 {
 	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || *s == 127)
+		if ((unsigned char)*s < ' ' || ((unsigned char)*s >= 127 && (unsigned char)*s < 0xa0))
 			*s = '?';
 }
 

@@ -32,6 +32,18 @@ class a { action = reject allow = { 'lan' } deny = { 'tcp/22' } ipv6 = false log
           priority = '1:10' mark = 43 nft = { 'ip dscp set ef', 'tcp dport { 1, 2 } counter' } }
 class b { deny = { '203.0.113.0/24' } mark = 0x2c rate = '1gbit' }
 EOF
+accepts "interfaces" <<<"class a { interface = 'tun0' gateway = { '10.0.0.1', 'fd00::1' } mark = 7 table = 9 } class b { interface = 'wg0' }"
+for bad in a/b 'a b' sixteencharacters '' 'x"y'; do
+	complains 1 "bad interface" "a bad interface: $bad" <<<"class a { interface = '$bad' }"
+done
+complains 1 "bad gateway '10.0.0.2'; .* at most one of IPv4" "two gateways of a family" \
+	<<<"class a { interface = 'x' gateway = { '10.0.0.1', '10.0.0.2' } }"
+complains 1 "add interface" "a gateway without an interface" <<<"class a { gateway = { '10.0.0.1' } }"
+complains 1 "table 254 is the kernel's own" "the kernel's own table" <<<"class a { interface = 'x' table = 254 }"
+complains 2 "mark 7 is already that of class 'a'" "a mark twice" <<EOF
+class a { interface = 'x' mark = 7 }
+class b { interface = 'y' mark = 7 }
+EOF
 accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00::1]:53', 'fd00::2' } }"
 for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"
@@ -66,7 +78,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, ipv6, .*on-error, priority, rate, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, .*on-error, priority, rate, table, users" "an unknown option" <<EOF
 class a {
   colour = red
 }
@@ -107,10 +119,10 @@ complains 1 "network '10.0.0.1/8' has bits set beyond" "a network with host bits
 	<<<"class a { action = reject allow = { '10.0.0.1/8' } }"
 complains 1 "unknown user 'nosuchuser'; it is a name" "an unknown user" <<<"class a { users = { 'nosuchuser' } }"
 complains 1 "unknown group '@nosuch'" "an unknown group" <<<"class a { users = { '@nosuch' } }"
-for bad in 0 0:0 10000:1 1:10000 10:43:1 -1 x 4294967296; do
+for bad in 0 0:0 010x 10000:1 1:10000 10:43:1 -1 x 4294967296; do
 	complains 1 "classid '$bad'" "a classid out of range: $bad" <<<"class a { classid = '$bad' }"
 done
-for bad in "a b" "a/b" ../x "" "$(printf '%065d' 0)" "ä" none 'x;y' "a'b"; do
+for bad in "a b" "a/b" ../x "" "$(printf '%065d' 0)" "ä" none locked unclassified tasks notify_on_release 'x;y' "a'b"; do
 	complains 1 "class name|cannot be named|unexpected|no end" "a bad class name: ${bad:0:20}" <<<"class \"$bad\" { }"
 done
 complains 1 "unknown action 'refuse'; it is accept, reject or drop" "an unknown action" <<<"class a { action = refuse }"

@@ -7,7 +7,6 @@
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80 8080
-modprobe -q sch_htb 2>/dev/null
 configure <<EOF
 class refused  { deny = { 'tcp/8080', '203.0.113.0/24' } }
 class some     { action = reject  allow = { 'lan' }  deny = { 'tcp/8080' } }
@@ -19,6 +18,7 @@ class marked   { mark = 43 }
 class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
 class blocked  { action = reject }
 class free     { }
+class locking  { lock = true }
 EOF
 get() { # get CLASS URL: the status of curl
 	shim "$netshim" run "$1" curl -sS -g -m 5 -o /dev/null "$2" 2>/dev/null
@@ -78,7 +78,7 @@ if tc qdisc add dev here root handle 1: htb default 20 2>/dev/null; then
 		"priority: its packets go to their traffic-control class"
 	tc qdisc del dev here root
 else
-	cannot_run "the kernel has no htb queueing discipline"
+	skip "the kernel has no htb queueing discipline" "priority: its packets go to their traffic-control class"
 fi
 
 # --- log (only the first namespace's goes to the kernel's log, so the trace of a packet has to show it)
@@ -86,9 +86,11 @@ nft -f - <<EOF
 table inet trace { chain out { type filter hook output priority -400; ip daddr $lan_host tcp dport 80 meta nftrace set 1; }; }
 EOF
 in_background timeout 20 nft monitor trace >"$scratch/trace"
-sleep 0.5
-get logged http://$lan_host/ >/dev/null
-wait_until grep -q 'chain class_logged\|class_logged rule' "$scratch/trace"
+logged() {
+	get logged http://$lan_host/ >/dev/null
+	grep -q 'class_logged rule' "$scratch/trace"
+}
+wait_until logged
 like "$(cat "$scratch/trace")" 'class_logged rule ct state new limit rate 10/second burst 20 packets log prefix "netshim logged: "' \
 	"log: the packet reached the rule that logs it, with the class's name"
 nft delete table inet trace
@@ -138,6 +140,8 @@ sleep 0.2
 is "$before $("$netshim" status | awk -v p="$packets" '$1 == "blocked" { print ($5 > p) }')" "sent 1" \
 	"the connection that it has open is in the class too"
 like "$("$netshim" ps blocked)" $'\n +'"$HOLD_PID +nobody +blocked +probe" "ps: process, user, class, command"
+"$netshim" move locking "$HOLD_PID"
+is "$(sed -n 's/.*:net_cls://p' "/proc/$HOLD_PID/cgroup")" "$group/locking/locked" "move: a class that locks"
 "$netshim" move none "$HOLD_PID"
 is "$(sed -n 's/.*:net_cls://p' "/proc/$HOLD_PID/cgroup")" / "move none: out again"
 is "$("$netshim" ps | wc -l)" 1 "ps lists nothing that is in no class"
@@ -158,5 +162,21 @@ s = json.load(sys.stdin)
 c = {c['name']: c for c in s['classes']}
 print(sorted(c['free']), c['free']['processes'], c['marked']['lock'], s['unclassified']['packets'] >= 0)")" \
 	"['bytes', 'classid', 'lock', 'name', 'packets', 'processes', 'rules'] 1 False True" "status --json"
+
+is "$(as_user "$netshim" status --json 2>/dev/null | python3 -c "
+import json, sys
+s = json.load(sys.stdin)
+print(s['classes'][0]['packets'], s['unclassified']['bytes'])")" "None None" "what a user may not know is no 0"
+
+# --- what is refused to programs in no class is not refused to the kernel
+configure <<EOF
+unclassified { deny = { '192.168.77.0/24' } }
+class free { }
+EOF
+is "$(get free http://$lan_host/)" 0 "unclassified deny: a class is not touched"
+like "$(as_user curl -sS -m 3 http://$lan_host/ 2>&1)" "connect" "unclassified deny: what is listed is refused"
+is "$(as_user curl -sS -m 3 -o /dev/null http://$far_host/ && echo yes)" yes "unclassified deny: the rest is not"
+serve "${user[@]}" -- 8081
+is "$(on_other_host curl -sS -m 3 http://192.168.77.1:8081/)" hello "unclassified deny: answers go out"
 
 finish

@@ -60,6 +60,11 @@ is "$(shim "$netshim" run b sh -c "NETSHIM_REQUEST=x $helper" 2>&1 | head -c 24)
 as_root() { LD_PRELOAD=$preload env "$@"; }
 is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root's neither"
 
+is "$(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw --ambient-caps +net_raw "$netshim" run b true 2>&1)" \
+	"netshim: true: not started (class b): the helper would take its ambient capabilities away" "run with ambient capabilities"
+is "$(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw "$netshim" run b grep CapInh /proc/self/status)" \
+	$'CapInh:\t0000000000002000' "run keeps inheritable capabilities"
+
 # --- another tool's group
 mkdir "$root/run/netshim/net_cls/${group#/}-foreign"
 foreign=$root/run/netshim/net_cls/${group#/}-foreign
@@ -112,9 +117,9 @@ is "$(shim sh -c "exec >&- 2>&-; $scratch/members-only"; echo $?)" 125 "with 1 a
 # --- the helper by itself
 like "$(as_user "$helper" 2>&1)" "not to be run by hand" "the helper by hand is refused"
 is "$(as_user "$helper" 2>/dev/null; echo $?)" 125 "with exit code 125"
-for request in "2 exec 1 2 3 4 5 6 7" "1 exec" "1 exec 4294967196 0 0 0 0 0" "1 exec 4294967196 0 0 0 0 0 0 0" \
-	"1 run:../x 4294967196 0 0 0 0 0 0" "1 run: 4294967196 0 0 0 0 0 0" "1 exec 99999999999 0 0 0 0 0 0" \
-	"1 exec 4294967196 0 0 0 0 0 99999999999999999999"; do
+for request in "2 exec 1 2 3 4 5 6 7" "1 exec" "1 exec 4294967196 0 0 0 0 0" "1 exec 4294967196 0 0 0 0 0 0 0 0" \
+	"1 run:../x 4294967196 0 0 0 0 0 0 0" "1 run: 4294967196 0 0 0 0 0 0 0" "1 exec 99999999999 0 0 0 0 0 0 0" \
+	"1 exec 4294967196 0 0 0 0 0 0 99999999999999999999"; do
 	like "$(as_user python3 -c "
 import os
 os.execve('$helper', ['x'], {'NETSHIM_REQUEST': '$request', 'Z': 'z'})" 2>&1)" "not to be run by hand" \

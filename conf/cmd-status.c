@@ -26,11 +26,11 @@ static uint32_t *rule_counts(const struct rules *rules)
 	return counts;
 }
 
-static struct counter find_counter(const struct counters *counters, const char *class)
+static struct counter find_counter(const struct counters *counters, const char *direction, const char *class)
 {
 	char name[sizeof(counters->items->name)];
 
-	snprintf(name, sizeof(name), "out_%s", class);
+	snprintf(name, sizeof(name), "%s_%s", direction, class);
 	for (size_t i = 0; i < counters->count; i++)
 		if (!strcmp(counters->items[i].name, name))
 			return counters->items[i];
@@ -45,6 +45,7 @@ struct row {
 	size_t processes;
 	bool lock;
 	struct counter sent;
+	struct counter received;
 };
 
 /* A count that is not known is no 0. */
@@ -56,31 +57,39 @@ static const char *number(bool known, uint64_t n, const char *unknown, char buf[
 	return buf;
 }
 
-static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
+static void print_counts(const struct counter *counter, bool known)
 {
 	char packets[24];
 	char bytes[24];
 
-	printf("%-20s %-11s %6s %9s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS", "BYTES");
+	printf(" %10s %12s", number(known, counter->packets, "-", packets), number(known, counter->bytes, "-", bytes));
+}
+
+static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
+{
+	printf("%-20s %-11s %6s %9s %10s %12s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS",
+	       "BYTES", "IN", "BYTES");
 	for (const struct row *r = rows; r < rows + count; r++) {
 		char classid[16];
 
 		snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
-		printf("%-20s %-11s %6u %9zu %10s %12s%s\n", r->name, classid, r->rules, r->processes,
-		       number(counted, r->sent.packets, "-", packets), number(counted, r->sent.bytes, "-", bytes),
-		       r->lock ? "  lock" : "");
+		printf("%-20s %-11s %6u %9zu", r->name, classid, r->rules, r->processes);
+		print_counts(&r->sent, counted);
+		print_counts(&r->received, counted);
+		printf("%s\n", r->lock ? "  lock" : "");
 	}
-	printf("%-20s %-11s %6s %9s %10s %12s\n", "(unclassified)", "-", "-", "-",
-	       number(counted, unclassified->packets, "-", packets), number(counted, unclassified->bytes, "-", bytes));
+	printf("%-20s %-11s %6s %9s", "(unclassified)", "-", "-", "-");
+	print_counts(unclassified, counted);
+	printf("\n");
 }
 
-static void print_json_counts(const struct counter *sent, bool counted)
+static void print_json_counts(const char *prefix, const struct counter *counter, bool known)
 {
 	char packets[24];
 	char bytes[24];
 
-	printf("\"packets\": %s, \"bytes\": %s}", number(counted, sent->packets, "null", packets),
-	       number(counted, sent->bytes, "null", bytes));
+	printf("\"%spackets\": %s, \"%sbytes\": %s", prefix, number(known, counter->packets, "null", packets), prefix,
+	       number(known, counter->bytes, "null", bytes));
 }
 
 /* The shape is a promise: members are added, never renamed or taken away. Class
@@ -92,11 +101,14 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 		printf("%s\n  {\"name\": \"%s\", \"classid\": %" PRIu32 ", \"lock\": %s, \"rules\": %" PRIu32
 		       ", \"processes\": %zu, ",
 		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules, r->processes);
-		print_json_counts(&r->sent, counted);
+		print_json_counts("", &r->sent, counted);
+		printf(", ");
+		print_json_counts("in_", &r->received, counted);
+		printf("}");
 	}
 	printf("],\n \"unclassified\": {");
-	print_json_counts(unclassified, counted);
-	printf("}\n");
+	print_json_counts("", unclassified, counted);
+	printf("}}\n");
 }
 
 /* Allocated, one row a class. */
@@ -115,7 +127,8 @@ static struct row *read_rows(const struct rules *rules, const struct counters *c
 			.rules = rule_count[*count],
 			.processes = hierarchy ? cgroup_process_count(hierarchy, name) : 0,
 			.lock = class.flags & CLASS_LOCK,
-			.sent = find_counter(counters, name),
+			.sent = find_counter(counters, "out", name),
+			.received = find_counter(counters, "in", name),
 		};
 	free(rule_count);
 	free(hierarchy);
@@ -153,7 +166,7 @@ int cmd_status(const struct command *command)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
 	rows = read_rows(&rules, &counters, &count);
-	unclassified = find_counter(&counters, "unclassified");
+	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);

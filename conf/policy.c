@@ -146,6 +146,25 @@ static void write_class(FILE *out, const struct class *class)
 	fprintf(out, "\t}\n");
 }
 
+static bool is_class(const struct class *class)
+{
+	return class->name;
+}
+
+/* What comes in for a class: by the socket that the kernel has found for it by
+ * then (early demux), which it has for connections. */
+static void write_input(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	if (!set->class_count)
+		return;
+	for (size_t i = 0; i < set->class_count; i++)
+		fprintf(out, "\tchain in_%s {\n\t\tcounter name in_%s\n\t}\n", set->classes[i].name,
+			set->classes[i].name);
+	fprintf(out, "\tchain input {\n\t\ttype filter hook input priority filter; policy accept;\n");
+	policy_write_map(out, set, live, "in_", is_class);
+	fprintf(out, "\t}\n");
+}
+
 static void write_except_users(FILE *out, const struct user_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -175,11 +194,6 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	}
 	write_verdict(out, &set->unclassified);
 	fprintf(out, "\t}\n");
-}
-
-static bool is_class(const struct class *class)
-{
-	return class->name;
 }
 
 static bool has_mark(const struct class *class)
@@ -259,6 +273,8 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	for (size_t i = 0; i < set->class_count; i++) {
 		snprintf(name, sizeof(name), "out_%s", set->classes[i].name);
 		write_counter(out, counters, name);
+		snprintf(name, sizeof(name), "in_%s", set->classes[i].name);
+		write_counter(out, counters, name);
 	}
 	write_refuse(out);
 	for (size_t i = 0; i < set->class_count; i++)
@@ -268,6 +284,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, networks);
 	write_output(out, set, live);
+	write_input(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");

@@ -66,6 +66,8 @@ is "$(get marked http://$lan_host/)" 0 "mark: a connection"
 ok $? "every packet of it is marked, the kernel's own too"
 [ "$(counted answers)" -ge 3 ]
 ok $? "and so is the connection (ct mark)"
+like "$("$netshim" status | awk '$1 == "marked" { print $5, $7 }')" "^[1-9][0-9]* [1-9][0-9]*$" \
+	"status counts what it sent and what came back"
 is "$(get free http://$lan_host/) $(counted others | sed 's/[1-9][0-9]*/some/')" "0 some" "another class's is not"
 
 # --- priority
@@ -161,7 +163,7 @@ import json, sys
 s = json.load(sys.stdin)
 c = {c['name']: c for c in s['classes']}
 print(sorted(c['free']), c['free']['processes'], c['marked']['lock'], s['unclassified']['packets'] >= 0)")" \
-	"['bytes', 'classid', 'lock', 'name', 'packets', 'processes', 'rules'] 1 False True" "status --json"
+	"['bytes', 'classid', 'in_bytes', 'in_packets', 'lock', 'name', 'packets', 'processes', 'rules'] 1 False True" "status --json"
 
 is "$(as_user "$netshim" status --json 2>/dev/null | python3 -c "
 import json, sys

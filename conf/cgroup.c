@@ -108,12 +108,13 @@ static uint32_t get_classid(const char *group)
 	return classid;
 }
 
-/* Makes one group, unless it is there; *live is then its classid. */
+/* Makes one group, and *live 0; or if it is there, *live its classid. */
 static bool make_group(const char *path, uint32_t classid, uint32_t *live)
 {
-	*live = 0;
-	if (!mkdir(path, 0755))
+	if (!mkdir(path, 0755)) {
+		*live = 0;
 		return !classid || set_classid(path, classid);
+	}
 	if (errno == EEXIST) {
 		*live = get_classid(path);
 		return true;

@@ -41,6 +41,12 @@ void lock_state(void)
 	lock_state();
 }
 
+static void remove_folder(void)
+{
+	unlink(lock_path);
+	rmdir(NETSHIM_RUNDIR);
+}
+
 static bool is_up(void)
 {
 	return !access(RULES_PATH, F_OK);
@@ -97,22 +103,25 @@ static bool load(const struct ruleset *set, const uint32_t *live, const struct n
 	return ok;
 }
 
-/* All that a failure takes back. */
+/* Until the rules file is replaced, a failure takes everything back. */
 static bool put_into_force(const struct ruleset *set, const char *hierarchy, uint32_t *live,
 			   const struct network_list *networks)
 {
-	bool was_up = is_up();
+	char *table_before = policy_save();
+	struct table_list tables;
+	bool ok = routing_check(set, &tables) && compile_write(set, hierarchy) && cgroup_make(hierarchy, set, live) &&
+		  classids_are_free(set, live);
 
-	if (!compile_write(set, hierarchy) || !cgroup_make(hierarchy, set, live) || !classids_are_free(set, live) ||
-	    !load(set, live, networks))
-		return false;
-	if (routing_apply(set, networks) && compile_commit())
-		return true;
-	if (!was_up) {
-		routing_apply(NULL, NULL);
-		policy_unload();
+	if (ok) {
+		ok = routing_add(set, networks) && load(set, live, networks) && compile_commit();
+		if (!ok) {
+			routing_undo(&tables);
+			policy_load(table_before, false);
+		}
 	}
-	return false;
+	free(tables.items);
+	free(table_before);
+	return ok;
 }
 
 /* One number a class; until cgroup_make has looked, none is taken for new. */
@@ -136,6 +145,7 @@ static int apply(const struct ruleset *set)
 
 	if (ok) {
 		ok = cgroup_set_classids(hierarchy, set);
+		ok = routing_clean(set, &networks) && ok;
 		ok = policy_route_localnet(set) && policy_loosen_rp_filter(set) && ok;
 		if (any_old_classid(set, live))
 			ok = load(set, NULL, &networks) && ok;
@@ -149,6 +159,8 @@ static int apply(const struct ruleset *set)
 			cgroup_unmount();
 	}
 	compile_discard();
+	if (!ok && !was_up)
+		remove_folder();
 	free(networks.items);
 	free(hierarchy);
 	free(live);
@@ -193,12 +205,11 @@ int cmd_down(const struct command *command)
 	if (hierarchy)
 		ok = cgroup_remove(hierarchy, NULL) && ok;
 	ok = sysctl_restore(NULL, NULL) && ok;
-	ok = routing_apply(NULL, NULL) && ok;
+	ok = routing_clean(NULL, NULL) && ok;
 	ok = policy_unload() && ok;
 	cgroup_unmount();
 	compile_discard();
-	unlink(lock_path);
-	rmdir(NETSHIM_RUNDIR);
+	remove_folder();
 	free(hierarchy);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,6 +18,9 @@
 #include <inttypes.h>
 #include <nftables/libnftables.h>
 
+/* Adding it first makes the deletion succeed where there is none. */
+#define REMOVE "table inet netshim\ndelete table inet netshim\n"
+
 /* What "lan" means: the private, link-local, multicast and broadcast networks. */
 #define LAN_IPV4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255"
 #define LAN_IPV6 "fc00::/7, fe80::/10, ff00::/8"
@@ -267,8 +270,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 
 	if (!out)
 		err(EXIT_FAILURE, "out of memory");
-	/* Adding it first makes the deletion succeed where there is none. */
-	fprintf(out, "table inet netshim\ndelete table inet netshim\ntable inet netshim {\n");
+	fprintf(out, REMOVE "table inet netshim {\n");
 	write_counter(out, counters, "out_unclassified");
 	for (size_t i = 0; i < set->class_count; i++) {
 		snprintf(name, sizeof(name), "out_%s", set->classes[i].name);
@@ -354,10 +356,20 @@ bool policy_load(const char *text, bool dry)
 	return ok;
 }
 
+char *policy_save(void)
+{
+	struct nft_ctx *nft = new_context();
+	bool loaded = !nft_run_cmd_from_buffer(nft, "list table inet netshim");
+	char *text = printed(REMOVE "%s", loaded ? nft_ctx_get_output_buffer(nft) : "");
+
+	nft_ctx_free(nft);
+	return text;
+}
+
 bool policy_unload(void)
 {
 	struct nft_ctx *nft = new_context();
-	bool ok = run(nft, "table inet netshim\ndelete table inet netshim\n");
+	bool ok = run(nft, REMOVE);
 
 	nft_ctx_free(nft);
 	return ok;

@@ -226,6 +226,7 @@ struct cleaning {
 	struct nl_sock *socket;
 	const struct ruleset *set;
 	const struct network_list *networks;
+	const struct table_list *own;
 	bool ok;
 };
 
@@ -286,7 +287,7 @@ static void clean_route(struct nl_object *object, void *with)
 
 static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks)
 {
-	struct cleaning c = { socket, set, networks, true };
+	struct cleaning c = { socket, set, networks, NULL, true };
 	struct nl_cache *rules = NULL;
 	struct nl_cache *routes = NULL;
 
@@ -304,15 +305,108 @@ static bool clean(struct nl_sock *socket, const struct ruleset *set, const struc
 	return c.ok;
 }
 
-bool routing_apply(const struct ruleset *set, const struct network_list *networks)
+bool routing_add(const struct ruleset *set, const struct network_list *networks)
 {
 	struct nl_sock *socket = open_socket();
 	bool ok = socket;
 
-	for (size_t i = 0; ok && set && i < set->class_count; i++)
+	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (set->classes[i].interface)
 			ok = add_class(socket, &set->classes[i], networks);
-	ok = ok && clean(socket, set, networks);
 	nl_socket_free(socket);
 	return ok;
+}
+
+bool routing_clean(const struct ruleset *set, const struct network_list *networks)
+{
+	struct nl_sock *socket = open_socket();
+	bool ok = socket && clean(socket, set, networks);
+
+	nl_socket_free(socket);
+	return ok;
+}
+
+struct checking {
+	const struct ruleset *set;
+	struct table_list *own;
+	bool ok;
+};
+
+static bool in_list(const struct table_list *list, uint32_t table)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i] == table)
+			return true;
+	return false;
+}
+
+static void check_route(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct checking *c = with;
+	uint32_t table = rtnl_route_get_table(route);
+	const struct class *class = class_of_table(c->set, table);
+
+	if (rtnl_route_get_protocol(route) == PROTOCOL) {
+		if (in_list(c->own, table))
+			return;
+		c->own->items = grown(c->own->items, c->own->count, sizeof(*c->own->items));
+		c->own->items[c->own->count++] = table;
+	} else if (class && c->ok) {
+		warnx("%s:%d: table %u is in use by others; choose another number with table = N",
+		      class->interface_at.file, class->interface_at.line, table);
+		c->ok = false;
+	}
+}
+
+bool routing_check(const struct ruleset *set, struct table_list *own)
+{
+	struct checking c = { set, own, true };
+	struct nl_sock *socket = open_socket();
+	struct nl_cache *routes = NULL;
+
+	*own = (struct table_list){ .items = NULL };
+	if (!socket || !succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
+		c.ok = false;
+	else
+		nl_cache_foreach(routes, check_route, &c);
+	nl_cache_free(routes);
+	nl_socket_free(socket);
+	return c.ok;
+}
+
+static void undo_rule(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	struct cleaning *c = with;
+	uint8_t protocol = 0;
+
+	if (!rtnl_rule_get_protocol(rule, &protocol) && protocol == PROTOCOL &&
+	    !in_list(c->own, rtnl_rule_get_table(rule)))
+		rtnl_rule_delete(c->socket, rule, 0);
+}
+
+static void undo_route(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct cleaning *c = with;
+
+	if (rtnl_route_get_protocol(route) == PROTOCOL && !in_list(c->own, rtnl_route_get_table(route)))
+		rtnl_route_delete(c->socket, route, 0);
+}
+
+void routing_undo(const struct table_list *own)
+{
+	struct cleaning c = { .socket = open_socket(), .own = own };
+	struct nl_cache *rules = NULL;
+	struct nl_cache *routes = NULL;
+
+	if (c.socket && rtnl_rule_alloc_cache(c.socket, AF_UNSPEC, &rules) >= 0 &&
+	    rtnl_route_alloc_cache(c.socket, AF_UNSPEC, 0, &routes) >= 0) {
+		nl_cache_foreach(rules, undo_rule, &c);
+		nl_cache_foreach(routes, undo_route, &c);
+	}
+	nl_cache_free(rules);
+	nl_cache_free(routes);
+	nl_socket_free(c.socket);
 }

@@ -26,8 +26,23 @@ struct network_list {
 
 bool routing_read_networks(struct network_list *networks);
 
-/* Brings rules and routes to what set says, without a moment in which marked
- * packets would take another way; with set NULL, removes them all. */
-bool routing_apply(const struct ruleset *set, const struct network_list *networks);
+/* The tables that netshim has now. */
+struct table_list {
+	uint32_t *items;
+	size_t count;
+};
+
+/* Looks at the routing tables before anything is changed: fills in those that are
+ * netshim's; false, with a message, where a class wants one that others use. */
+bool routing_check(const struct ruleset *set, struct table_list *own);
+
+/* Takes back what routing_add has made for tables that were not in own. */
+void routing_undo(const struct table_list *own);
+
+/* Brings rules and routes to what set says, in two steps between which nothing is
+ * missing: what is to be added, and what is to be removed (with set NULL, all of
+ * netshim's). No marked packet takes another way meanwhile. */
+bool routing_add(const struct ruleset *set, const struct network_list *networks);
+bool routing_clean(const struct ruleset *set, const struct network_list *networks);
 
 #endif

@@ -203,6 +203,10 @@ void policy_check_statements(struct ruleset *set);
 bool policy_load(const char *text, bool dry);
 bool policy_unload(void);
 
+/* The loaded table as text that policy_load takes, to go back to; where none is
+ * loaded, text that removes it. Allocated. */
+char *policy_save(void);
+
 /* Reads the counters of the loaded table. Returns false where none is loaded. */
 bool policy_counters(struct counters *counters);
 

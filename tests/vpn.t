@@ -87,15 +87,15 @@ is "$(get one http://$far_host/) $(get one 'http://[2001:db8::7]/') $(get one ht
 is "$(shim "$netshim" run one probe send $far_host 80; echo $?)" 1 "a datagram too (EPERM)"
 ip link set vpn0 up
 ip addr add fd11::1/64 dev vpn0 nodad 2>/dev/null
-"$netshim" reload
-is "$? $(get one http://$far_host/) $(get one 'http://[2001:db8::7]/')" "0 0 0" "it comes back: reload, and so does the traffic"
+IFACE=vpn0 "$root/etc/network/if-up.d/netshim"
+is "$? $(get one http://$far_host/) $(get one 'http://[2001:db8::7]/')" "0 0 0" "it comes back: the hook that ifupdown runs, and so does the traffic"
 ip link del vpn0
 is "$(get one http://$far_host/) $(get one 'http://[2001:db8::7]/')" "7 7" "the interface is deleted: refused at once"
 "$netshim" reload
 is "$(get one http://$far_host/)" 7 "reload without it: still"
 connect_exit vpn0 11 "$host0"
-"$netshim" reload
-is "$(get one http://$far_host/)" 0 "another one of that name: reload, and it goes there"
+"$root/etc/NetworkManager/dispatcher.d/50-netshim" vpn0 up
+is "$(get one http://$far_host/)" 0 "another one of that name: NetworkManager's hook, and it goes there"
 coproc HOLD { exec "${user[@]}" LD_PRELOAD="$preload" "$netshim" run one probe hold $far_host 80; }
 # shellcheck disable=SC2153 # set by coproc
 holder=$HOLD_PID
@@ -117,6 +117,22 @@ class two { interface = 'vpn1'  gateway = { '10.12.0.2' }  mark = 43 }
 EOF
 is "$(ip rule | grep -c 'proto 78')" 1 "reload removes the routing of a vanished class"
 is "$(get two http://$far_host/)" 0 "and keeps the other's, in its new table"
+# a table that is in use already, and a step that fails late
+ip route add blackhole 198.51.100.0/24 table 99
+before_failure=$(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")
+sed "s/mark = 43/mark = 44 table = 99/" "$config" >"$scratch/taken.conf"
+like "$("$netshim" -c "$scratch/taken.conf" reload 2>&1)" "taken.conf:1: table 99 is in use by others" "a table in use by others"
+is "$(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")" "$before_failure" "and all is as before"
+ip route del blackhole 198.51.100.0/24 table 99
+before_failure=$(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")
+{
+	cat "$config"
+	echo "class three { interface = 'vpn0' }"
+} >"$scratch/more.conf"
+strace -qq -f -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC "$netshim" -c "$scratch/more.conf" reload 2>/dev/null
+is "$? $(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")" "1 $before_failure" \
+	"the last step of a reload fails: rules, routes and packet filter are as before"
+
 "$netshim" down
 is "$(routing | grep -v -e vpn0 -e fe80)" "$(grep -v -e vpn0 -e fe80 <<<"$before")" "down leaves no rule and no route"
 is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$(cat /proc/sys/net/ipv4/conf/all/rp_filter >/dev/null; echo 0)" \

@@ -20,6 +20,11 @@ INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
 
+# Where the hook for interfaces that come and go is looked for: by ifupdown,
+# NetworkManager and networkd-dispatcher.
+HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispatcher.d/50-netshim \
+	networkd-dispatcher/routable.d/50-netshim)
+
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
@@ -83,6 +88,11 @@ install: build
 	mv -f $(DESTDIR)$(LIBDIR)/libnetshim.so.new $(DESTDIR)$(LIBDIR)/libnetshim.so
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || \
 		$(INSTALL) -m 644 conf/netshim.conf $(DESTDIR)$(SYSCONFDIR)/netshim.conf
+	for hook in $(HOOKS); do \
+		$(INSTALL) -d $(DESTDIR)$${hook%/*} && \
+		sed 's|@RUNDIR@|$(RUNDIR)|; s|@BINDIR@|$(BINDIR)|' scripts/interface-hook > $(DESTDIR)$$hook && \
+		chmod 755 $(DESTDIR)$$hook || exit 1; \
+	done
 ifeq ($(DESTDIR),)
 	$(BINDIR)/netshim grant
 endif
@@ -90,6 +100,7 @@ endif
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
+	rm -f $(addprefix $(DESTDIR), $(HOOKS))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so
 
 check:

@@ -11,8 +11,9 @@ args=(BUILD="$scratch/build" PREFIX=/opt/ns LIBDIR=/opt/ns/lib64 LIBEXECDIR=/opt
 	RUNDIR=/opt/run)
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
-is "$(cd "$dest" && find . -type f | sort | paste -sd' ')" \
-	"./opt/etc/netshim.conf ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib64/libnetshim.so" \
+is "$(cd "$dest" && find . -type f | LC_ALL=C sort | paste -sd' ')" \
+	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
+./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib64/libnetshim.so" \
 	"everything goes where it is told to"
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \

@@ -81,6 +81,12 @@ static bool write_text(const char *path, const char *text)
 	return ok;
 }
 
+/* The folder of a class's group; allocated. */
+static char *class_group(const char *hierarchy, const char *class, bool locked)
+{
+	return printed("%s/" NETSHIM_GROUP "/%s%s", hierarchy, class, locked ? "/locked" : "");
+}
+
 static bool set_classid(const char *group, uint32_t classid)
 {
 	char *file = printed("%s/net_cls.classid", group);
@@ -130,8 +136,8 @@ bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *liv
 	bool ok = make_group(top, 0, &ignored);
 
 	for (size_t i = 0; ok && i < set->class_count; i++) {
-		char *group = printed("%s/%s", top, set->classes[i].name);
-		char *locked = printed("%s/locked", group);
+		char *group = class_group(hierarchy, set->classes[i].name, false);
+		char *locked = class_group(hierarchy, set->classes[i].name, true);
 
 		ok = make_group(group, set->classes[i].classid, &live[i]) &&
 		     make_group(locked, set->classes[i].classid, &ignored);
@@ -147,8 +153,8 @@ bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set)
 	bool ok = true;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, set->classes[i].name);
-		char *locked = printed("%s/locked", group);
+		char *group = class_group(hierarchy, set->classes[i].name, false);
+		char *locked = class_group(hierarchy, set->classes[i].name, true);
 
 		/* Writing walks the descriptors of all that are in the group. */
 		if (get_classid(group) != set->classes[i].classid)
@@ -164,8 +170,8 @@ bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set)
 void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
-		char *group = printed("%s/" NETSHIM_GROUP "/%s", hierarchy, set->classes[i].name);
-		char *locked = printed("%s/locked", group);
+		char *group = class_group(hierarchy, set->classes[i].name, false);
+		char *locked = class_group(hierarchy, set->classes[i].name, true);
 
 		if (!live[i]) {
 			rmdir(locked);
@@ -240,8 +246,8 @@ bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
 
 	while (dir && (entry = readdir(dir))) {
 		const char *name = entry->d_name;
-		char *group = printed("%s/%s", top, name);
-		char *locked = printed("%s/locked", group);
+		char *group = class_group(hierarchy, name, false);
+		char *locked = class_group(hierarchy, name, true);
 
 		if (entry->d_type == DT_DIR && class_name_valid(name) &&
 		    !(keep && bsearch(&name, keep, set->class_count, sizeof(*keep), compare_names)))
@@ -256,12 +262,6 @@ bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
 	free(keep);
 	free(top);
 	return ok;
-}
-
-/* The folder of a class's group; allocated. */
-static char *class_group(const char *hierarchy, const char *class, bool locked)
-{
-	return printed("%s/" NETSHIM_GROUP "/%s%s", hierarchy, class, locked ? "/locked" : "");
 }
 
 void cgroup_each_process(const char *hierarchy, const char *class, bool locked,

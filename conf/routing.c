@@ -140,11 +140,20 @@ static bool add_route(struct nl_sock *socket, struct rtnl_route *route, const ch
 	return succeeded(error, what);
 }
 
+/* Where the loopback interface is down, nothing but refusing is left. */
 static bool add_last(struct nl_sock *socket, const struct class *class, int family)
 {
 	struct rtnl_route *route = make_route(class->table, family, NULL, RTN_UNICAST);
+	int error;
 
 	add_nexthop(route, loopback(), NULL, family);
+	rtnl_route_set_priority(route, LAST_METRIC);
+	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	if (error >= 0 || error == -NLE_EXIST)
+		return true;
+	route = make_route(class->table, family, NULL, RTN_UNREACHABLE);
+	rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
 	rtnl_route_set_priority(route, LAST_METRIC);
 	return add_route(socket, route, "add the route that stops a class when its interface is gone");
 }
@@ -260,7 +269,8 @@ static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 	if (!class)
 		return false;
 	if (!nl_addr_get_prefixlen(to))
-		return interface == loopback() || interface == (int)if_nametoindex(class->interface);
+		return rtnl_route_get_type(route) == RTN_UNREACHABLE || interface == loopback() ||
+		       interface == (int)if_nametoindex(class->interface);
 	for (size_t i = 0; i < c->networks->count; i++) {
 		const struct network *n = &c->networks->items[i];
 

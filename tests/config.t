@@ -63,6 +63,7 @@ accepts "comments and quotes within each other" <<'EOF'
 /* a ' and a " and a { # */ class a { } # }
 app '/it"s/{#/*' { class = a } /***/ app "/it's\"{" { class = a }
 EOF
+accepts "and what it keeps out of force" < <(sed 's/^#: //' "$tests/../conf/netshim.conf")
 accepts "everything there is" <<EOF
 class a { action = reject allow = { 'loopback', 'lan', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '2001:db8::1',
           'tcp/443', 'udp/5000-5010', '192.0.2.1:443', '[fd00::1]:80', '192.0.2.1:1-65535' }

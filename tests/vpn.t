@@ -165,4 +165,9 @@ like "$("${exit1[@]}" wg show wg1 transfer)" "[1-9][0-9]+.*[1-9][0-9]+" "which c
 ip link set wg0 down
 is "$(get vpn http://$far_host/) $(far_packets "${lan[@]}")" "7 0" "WireGuard goes down: refused, and nothing goes another way"
 
+"$netshim" down
+ip link set lo down
+configure <<<"class vpn { interface = 'nosuch0' }"
+is "$? $(ip route show table all | grep -c '^unreachable default .*proto 78')" "0 2" "without a loopback interface, the last route refuses"
+
 finish

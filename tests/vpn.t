@@ -143,6 +143,9 @@ if [ ! -c /dev/net/tun ]; then
 	cannot_run "there is no /dev/net/tun"
 fi
 export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error
+# Its sockets have a fixed place, which the machine may use itself.
+mkdir -p /var/run/wireguard
+mount -t tmpfs tmpfs /var/run/wireguard
 keys() { wg genkey | tee "$scratch/$1.key" | wg pubkey >"$scratch/$1.pub"; }
 keys here && keys there
 in_background wireguard-go -f wg0 >/dev/null 2>&1

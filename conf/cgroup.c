@@ -13,12 +13,13 @@
 #include <mntent.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OWN_MOUNT NETSHIM_RUNDIR "/net_cls"
-/* Each round moves all that is there; only programs that fork meanwhile make a
- * further one necessary. */
-#define REMOVE_ROUNDS 1000
+/* Each round moves all that is there; only programs that fork or come in meanwhile,
+ * and those that are just ending, make a further one necessary. */
+#define REMOVE_ROUNDS 2000
 
 static char *find_mount(void)
 {
@@ -148,19 +149,20 @@ bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *liv
 	return ok;
 }
 
-bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set)
+bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const uint32_t *live)
 {
 	bool ok = true;
 
 	for (size_t i = 0; i < set->class_count; i++) {
+		uint32_t classid = live ? live[i] : set->classes[i].classid;
 		char *group = class_group(hierarchy, set->classes[i].name, false);
 		char *locked = class_group(hierarchy, set->classes[i].name, true);
 
 		/* Writing walks the descriptors of all that are in the group. */
-		if (get_classid(group) != set->classes[i].classid)
-			ok = set_classid(group, set->classes[i].classid) && ok;
-		if (get_classid(locked) != set->classes[i].classid)
-			ok = set_classid(locked, set->classes[i].classid) && ok;
+		if (classid && classid != CLASSID_UNKNOWN) {
+			ok = (get_classid(group) == classid || set_classid(group, classid)) && ok;
+			ok = (get_classid(locked) == classid || set_classid(locked, classid)) && ok;
+		}
 		free(group);
 		free(locked);
 	}
@@ -208,10 +210,13 @@ static void move_to(const char *id, const void *tasks)
 
 static bool remove_group(const char *hierarchy, const char *group)
 {
+	const struct timespec pause = { .tv_nsec = 1000000 };
 	char *tasks = printed("%s/tasks", hierarchy);
 	bool gone = false;
 
 	for (unsigned round = 0; !gone && round < REMOVE_ROUNDS; round++) {
+		if (round)
+			nanosleep(&pause, NULL);
 		each_id(group, "tasks", move_to, tasks);
 		gone = !rmdir(group) || errno == ENOENT;
 	}

@@ -17,11 +17,14 @@ void cgroup_unmount(void);
 
 /* Makes the groups that are not there yet, with their classids. What was there
  * keeps the classid that it has; its number is put into live (one a class, 0 for
- * a new group). Where it fails, the rest of live is left as it was. */
+ * a new group). Where it fails, the rest of live is left as it was:
+ * CLASSID_UNKNOWN. */
+#define CLASSID_UNKNOWN UINT32_MAX
 bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live);
 
-/* Gives every class its own classid, and with that the sockets of its processes. */
-bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set);
+/* Gives every class its own classid, and with that the sockets of its processes;
+ * or with live, the one that it has there, where that is known. */
+bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const uint32_t *live);
 
 /* Undoes cgroup_make: removes the groups that are new by live. */
 void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live);

@@ -5,8 +5,8 @@
  *
  * The order keeps every program under rules that are in force: a class's group
  * and its packet rules are there before the rules file sends anybody into it, and
- * a vanished class's group goes last. Until the rules file is replaced, a failure
- * leaves what was there before. */
+ * a vanished class's group goes last. Whatever fails before that, all is put back
+ * as it was: so each step that changes something has one that undoes it. */
 
 #include "conf/alloc.h"
 #include "conf/cgroup.h"
@@ -17,11 +17,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static const char lock_path[] = NETSHIM_RUNDIR "/lock";
+
+/* A command that is ended half way, or whose messages nobody reads any more, would
+ * leave half of the old state and half of the new. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
 
 void lock_state(void)
 {
@@ -35,8 +50,10 @@ void lock_state(void)
 	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);
 	/* A `down` that this has waited for has removed the file. */
-	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino)
+	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
+		hold_signals();
 		return;
+	}
 	close(fd);
 	lock_state();
 }
@@ -89,81 +106,105 @@ static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
 	return false;
 }
 
-static bool load(const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
+/* One change of what is in force, with what there was before it. */
+struct change {
+	const struct ruleset *set; /* what is wanted */
+	char *hierarchy;
+	bool mounted; /* by this change */
+	bool was_up;
+	uint32_t *live; /* the classids until now, one a class of set (0: a new group) */
+	struct routing *routing;
+	char *table;
+	bool table_replaced;
+	struct network_list networks;
+};
+
+/* false where what there is cannot be read. */
+static bool begin(struct change *c, const struct ruleset *set)
+{
+	*c = (struct change){
+		.set = set,
+		.was_up = is_up(),
+		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
+		.table = policy_save(),
+	};
+	/* Until cgroup_make has looked, no group is taken for new. */
+	for (size_t i = 0; i < set->class_count; i++)
+		c->live[i] = CLASSID_UNKNOWN;
+	c->hierarchy = cgroup_hierarchy(true, &c->mounted);
+	c->routing = c->hierarchy ? routing_read() : NULL;
+	return c->routing && routing_read_networks(&c->networks);
+}
+
+static void end(struct change *c)
+{
+	compile_done();
+	routing_free(c->routing);
+	free(c->networks.items);
+	free(c->table);
+	free(c->hierarchy);
+	free(c->live);
+}
+
+static bool load(struct change *c, const uint32_t *live)
 {
 	struct counters counters;
 	char *text;
 	bool ok;
 
 	policy_counters(&counters);
-	text = policy_text(set, &counters, live, networks);
+	text = policy_text(c->set, &counters, live, &c->networks);
 	ok = policy_load(text, false);
+	c->table_replaced = c->table_replaced || ok;
 	free(counters.items);
 	free(text);
 	return ok;
 }
 
-/* Until the rules file is replaced, a failure takes everything back. */
-static bool put_into_force(const struct ruleset *set, const char *hierarchy, uint32_t *live,
-			   const struct network_list *networks)
+static bool put_into_force(struct change *c)
 {
-	char *table_before = policy_save();
-	struct table_list tables;
-	bool ok = routing_check(set, &tables) && compile_write(set, hierarchy) && cgroup_make(hierarchy, set, live) &&
-		  classids_are_free(set, live);
-
-	if (ok) {
-		ok = routing_add(set, networks) && load(set, live, networks) && compile_commit();
-		if (!ok) {
-			routing_undo(&tables);
-			policy_load(table_before, false);
-		}
-	}
-	free(tables.items);
-	free(table_before);
-	return ok;
+	return routing_check(c->routing, c->set) && compile_write(c->set, c->hierarchy) &&
+	       cgroup_make(c->hierarchy, c->set, c->live) && classids_are_free(c->set, c->live) &&
+	       routing_add(c->set, &c->networks) && load(c, c->live) && policy_make_settings(c->set) &&
+	       compile_commit() && cgroup_set_classids(c->hierarchy, c->set, NULL) &&
+	       (!any_old_classid(c->set, c->live) || load(c, NULL)) && routing_clean(c->set, &c->networks) &&
+	       sysctl_restore(policy_needs_setting, c->set);
 }
 
-/* One number a class; until cgroup_make has looked, none is taken for new. */
-static uint32_t *unknown_classids(const struct ruleset *set)
+static void go_back(struct change *c)
 {
-	uint32_t *live = zalloc((set->class_count + 1) * sizeof(*live));
-
-	for (size_t i = 0; i < set->class_count; i++)
-		live[i] = UINT32_MAX;
-	return live;
+	compile_undo();
+	if (c->routing)
+		routing_restore(c->routing);
+	if (c->table_replaced)
+		policy_load(c->table, false);
+	sysctl_undo();
+	if (!c->hierarchy)
+		return;
+	cgroup_set_classids(c->hierarchy, c->set, c->live);
+	if (c->was_up)
+		cgroup_unmake(c->hierarchy, c->set, c->live);
+	else
+		cgroup_remove(c->hierarchy, NULL);
+	if (c->mounted)
+		cgroup_unmount();
 }
 
 static int apply(const struct ruleset *set)
 {
-	uint32_t *live = unknown_classids(set);
-	struct network_list networks = { .items = NULL };
-	bool was_up = is_up();
-	bool mounted;
-	char *hierarchy = cgroup_hierarchy(true, &mounted);
-	bool ok = hierarchy && routing_read_networks(&networks) && put_into_force(set, hierarchy, live, &networks);
+	struct change c;
+	bool ok = begin(&c, set) && put_into_force(&c);
 
-	if (ok) {
-		ok = cgroup_set_classids(hierarchy, set);
-		ok = routing_clean(set, &networks) && ok;
-		ok = policy_route_localnet(set) && policy_loosen_rp_filter(set) && ok;
-		if (any_old_classid(set, live))
-			ok = load(set, NULL, &networks) && ok;
-		ok = cgroup_remove(hierarchy, set) && ok;
-	} else if (hierarchy) {
-		if (was_up)
-			cgroup_unmake(hierarchy, set, live);
-		else
-			cgroup_remove(hierarchy, NULL);
-		if (mounted)
-			cgroup_unmount();
+	if (!ok)
+		go_back(&c);
+	else if (!cgroup_remove(c.hierarchy, set)) {
+		warnx("the new configuration is in force; 'netshim reload' tries again to remove what is left of the "
+		      "old one");
+		ok = false;
 	}
-	compile_discard();
-	if (!ok && !was_up)
+	end(&c);
+	if (!ok && !is_up())
 		remove_folder();
-	free(networks.items);
-	free(hierarchy);
-	free(live);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -188,28 +229,37 @@ int cmd_reload(const struct command *command)
 	return apply(&set);
 }
 
+/* The rules file first, so that no further program is sent into a class. */
+static bool take_out_of_force(struct change *c)
+{
+	return compile_withdraw() && (c->table_replaced = policy_unload()) && routing_clean(NULL, NULL) &&
+	       sysctl_restore(NULL, NULL);
+}
+
 int cmd_down(const struct command *command)
 {
-	char *hierarchy;
+	static const struct ruleset nothing;
+	struct change c = { .set = &nothing, .was_up = true };
 	bool ok;
 
 	(void)command;
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	lock_state();
-	/* First, so that no further program is sent into a class. */
-	ok = !unlink(RULES_PATH) || errno == ENOENT;
+	c.hierarchy = cgroup_hierarchy(false, NULL);
+	c.table = policy_save();
+	c.routing = routing_read();
+	ok = c.routing && take_out_of_force(&c);
 	if (!ok)
-		warn("cannot remove %s", RULES_PATH);
-	hierarchy = cgroup_hierarchy(false, NULL);
-	if (hierarchy)
-		ok = cgroup_remove(hierarchy, NULL) && ok;
-	ok = sysctl_restore(NULL, NULL) && ok;
-	ok = routing_clean(NULL, NULL) && ok;
-	ok = policy_unload() && ok;
-	cgroup_unmount();
-	compile_discard();
-	remove_folder();
-	free(hierarchy);
+		go_back(&c);
+	else if (c.hierarchy && !cgroup_remove(c.hierarchy, NULL)) {
+		warnx("all else is undone; run 'netshim down' again");
+		ok = false;
+	}
+	if (ok)
+		cgroup_unmount();
+	end(&c);
+	if (ok)
+		remove_folder();
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

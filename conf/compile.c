@@ -269,6 +269,8 @@ static void free_parts(struct parts *p)
 }
 
 static const char new_path[] = RULES_PATH ".new";
+static const char old_path[] = RULES_PATH ".old";
+static bool replaced; /* what is in the place of the rules file is not what was */
 
 bool compile_write(const struct ruleset *set, const char *hierarchy)
 {
@@ -277,7 +279,8 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 	int fd;
 	bool ok;
 
-	unlink(new_path);
+	/* What a command that was killed has left. */
+	compile_done();
 	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!file) {
@@ -296,13 +299,29 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 
 bool compile_commit(void)
 {
-	if (!rename(new_path, RULES_PATH))
-		return true;
-	warn("cannot replace %s", RULES_PATH);
-	return false;
+	/* The old file stays within reach, as the same inode. ENOENT: there was none. */
+	replaced = (!link(RULES_PATH, old_path) || errno == ENOENT) && !rename(new_path, RULES_PATH);
+	if (!replaced)
+		warn("cannot replace %s", RULES_PATH);
+	return replaced;
 }
 
-void compile_discard(void)
+bool compile_withdraw(void)
+{
+	replaced = !rename(RULES_PATH, old_path) || errno == ENOENT;
+	if (!replaced)
+		warn("cannot remove %s", RULES_PATH);
+	return replaced;
+}
+
+void compile_undo(void)
+{
+	if (replaced && rename(old_path, RULES_PATH) && errno == ENOENT)
+		unlink(RULES_PATH);
+}
+
+void compile_done(void)
 {
 	unlink(new_path);
+	unlink(old_path);
 }

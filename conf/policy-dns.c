@@ -8,8 +8,6 @@
 
 #include "conf/policy.h"
 
-#include "conf/sysctl.h"
-
 #include <arpa/inet.h>
 
 static bool has_dns(const struct class *class)
@@ -108,7 +106,7 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 	fprintf(out, "\t\tmeta l4proto { tcp, udp } th dport 53 goto refuse\n");
 }
 
-static bool needs_route_localnet(const struct ruleset *set)
+bool policy_needs_route_localnet(const struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++)
 		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
@@ -118,10 +116,4 @@ static bool needs_route_localnet(const struct ruleset *set)
 				return true;
 		}
 	return false;
-}
-
-bool policy_route_localnet(const struct ruleset *set)
-{
-	return needs_route_localnet(set) ? sysctl_set("all", "route_localnet", '1')
-					 : sysctl_restore("all", "route_localnet");
 }

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <string.h>
 
 static bool has_interface(const struct class *class)
 {
@@ -108,4 +109,12 @@ bool policy_loosen_rp_filter(const struct ruleset *set)
 			ok = sysctl_set(interface, "rp_filter", '2') && ok;
 	}
 	return ok;
+}
+
+bool policy_needs_rp_filter(const struct ruleset *set, const char *interface)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_interface(&set->classes[i]) && !strcmp(set->classes[i].interface, interface))
+			return true;
+	return false;
 }

@@ -13,6 +13,7 @@
 #include "conf/policy.h"
 
 #include "conf/alloc.h"
+#include "conf/sysctl.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -291,6 +292,18 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
 	return text;
+}
+
+bool policy_make_settings(const struct ruleset *set)
+{
+	return (!policy_needs_route_localnet(set) || sysctl_set("all", "route_localnet", '1')) &&
+	       policy_loosen_rp_filter(set);
+}
+
+bool policy_needs_setting(const char *interface, const char *name, const void *with)
+{
+	return strcmp(name, "route_localnet") ? policy_needs_rp_filter(with, interface)
+					      : policy_needs_route_localnet(with);
 }
 
 static struct nft_ctx *new_context(void)

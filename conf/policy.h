@@ -22,9 +22,18 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 
+/* Tells whether queries that a program sends to 127.0.0.53 or another loopback
+ * resolver have to go out to a remote one. */
+bool policy_needs_route_localnet(const struct ruleset *set);
+
 /* policy-vpn.c: the chains that keep a class at its interface, give it that
  * interface's address, and refuse it when the interface is gone. networks are the
  * machine's own. */
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks);
+
+/* Lets answers come in by the classes' interfaces; and tells whether one is any
+ * class's. */
+bool policy_loosen_rp_filter(const struct ruleset *set);
+bool policy_needs_rp_filter(const struct ruleset *set, const char *interface);
 
 #endif

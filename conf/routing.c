@@ -235,7 +235,6 @@ struct cleaning {
 	struct nl_sock *socket;
 	const struct ruleset *set;
 	const struct network_list *networks;
-	const struct table_list *own;
 	bool ok;
 };
 
@@ -297,7 +296,7 @@ static void clean_route(struct nl_object *object, void *with)
 
 static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks)
 {
-	struct cleaning c = { socket, set, networks, NULL, true };
+	struct cleaning c = { socket, set, networks, true };
 	struct nl_cache *rules = NULL;
 	struct nl_cache *routes = NULL;
 
@@ -336,19 +335,40 @@ bool routing_clean(const struct ruleset *set, const struct network_list *network
 	return ok;
 }
 
-struct checking {
-	const struct ruleset *set;
-	struct table_list *own;
-	bool ok;
+/* Netshim's own, and everybody's: the kernel's lists at one moment. */
+struct routing {
+	struct nl_cache *rules;
+	struct nl_cache *routes;
 };
 
-static bool in_list(const struct table_list *list, uint32_t table)
+struct routing *routing_read(void)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i] == table)
-			return true;
-	return false;
+	struct routing *now = zalloc(sizeof(*now));
+	struct nl_sock *socket = open_socket();
+	bool ok = socket &&
+		  succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
+		  succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
+
+	nl_socket_free(socket);
+	if (ok)
+		return now;
+	routing_free(now);
+	return NULL;
 }
+
+void routing_free(struct routing *routing)
+{
+	if (!routing)
+		return;
+	nl_cache_free(routing->rules);
+	nl_cache_free(routing->routes);
+	free(routing);
+}
+
+struct checking {
+	const struct ruleset *set;
+	bool ok;
+};
 
 static void check_route(struct nl_object *object, void *with)
 {
@@ -357,66 +377,90 @@ static void check_route(struct nl_object *object, void *with)
 	uint32_t table = rtnl_route_get_table(route);
 	const struct class *class = class_of_table(c->set, table);
 
-	if (rtnl_route_get_protocol(route) == PROTOCOL) {
-		if (in_list(c->own, table))
-			return;
-		c->own->items = grown(c->own->items, c->own->count, sizeof(*c->own->items));
-		c->own->items[c->own->count++] = table;
-	} else if (class && c->ok) {
-		warnx("%s:%d: table %u is in use by others; choose another number with table = N",
-		      class->interface_at.file, class->interface_at.line, table);
-		c->ok = false;
-	}
+	if (!class || !c->ok || rtnl_route_get_protocol(route) == PROTOCOL)
+		return;
+	warnx("%s:%d: table %u is in use by others; choose another number with table = N", class->interface_at.file,
+	      class->interface_at.line, table);
+	c->ok = false;
 }
 
-bool routing_check(const struct ruleset *set, struct table_list *own)
+bool routing_check(const struct routing *now, const struct ruleset *set)
 {
-	struct checking c = { set, own, true };
-	struct nl_sock *socket = open_socket();
-	struct nl_cache *routes = NULL;
+	struct checking c = { set, true };
 
-	*own = (struct table_list){ .items = NULL };
-	if (!socket || !succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
-		c.ok = false;
-	else
-		nl_cache_foreach(routes, check_route, &c);
-	nl_cache_free(routes);
-	nl_socket_free(socket);
+	nl_cache_foreach(now->routes, check_route, &c);
 	return c.ok;
+}
+
+/* Going back to how it was. */
+struct restoring {
+	struct nl_sock *socket;
+	const struct routing *before;
+};
+
+static bool rule_is_ours(struct nl_object *object)
+{
+	uint8_t protocol = 0;
+
+	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
+}
+
+static bool route_is_ours(struct nl_object *object)
+{
+	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
+}
+
+static bool was_there(struct nl_cache *before, struct nl_object *object)
+{
+	struct nl_object *found = nl_cache_search(before, object);
+
+	nl_object_put(found);
+	return found;
+}
+
+static void put_back_route(struct nl_object *object, void *with)
+{
+	const struct restoring *r = with;
+
+	if (route_is_ours(object))
+		rtnl_route_add(r->socket, (struct rtnl_route *)object, NLM_F_REPLACE);
+}
+
+static void put_back_rule(struct nl_object *object, void *with)
+{
+	const struct restoring *r = with;
+
+	if (rule_is_ours(object))
+		rtnl_rule_add(r->socket, (struct rtnl_rule *)object, NLM_F_EXCL);
 }
 
 static void undo_rule(struct nl_object *object, void *with)
 {
-	struct rtnl_rule *rule = (struct rtnl_rule *)object;
-	struct cleaning *c = with;
-	uint8_t protocol = 0;
+	const struct restoring *r = with;
 
-	if (!rtnl_rule_get_protocol(rule, &protocol) && protocol == PROTOCOL &&
-	    !in_list(c->own, rtnl_rule_get_table(rule)))
-		rtnl_rule_delete(c->socket, rule, 0);
+	if (rule_is_ours(object) && !was_there(r->before->rules, object))
+		rtnl_rule_delete(r->socket, (struct rtnl_rule *)object, 0);
 }
 
 static void undo_route(struct nl_object *object, void *with)
 {
-	struct rtnl_route *route = (struct rtnl_route *)object;
-	struct cleaning *c = with;
+	const struct restoring *r = with;
 
-	if (rtnl_route_get_protocol(route) == PROTOCOL && !in_list(c->own, rtnl_route_get_table(route)))
-		rtnl_route_delete(c->socket, route, 0);
+	if (route_is_ours(object) && !was_there(r->before->routes, object))
+		rtnl_route_delete(r->socket, (struct rtnl_route *)object, 0);
 }
 
-void routing_undo(const struct table_list *own)
+void routing_restore(const struct routing *before)
 {
-	struct cleaning c = { .socket = open_socket(), .own = own };
-	struct nl_cache *rules = NULL;
-	struct nl_cache *routes = NULL;
+	struct restoring r = { open_socket(), before };
+	struct routing *now = r.socket ? routing_read() : NULL;
 
-	if (c.socket && rtnl_rule_alloc_cache(c.socket, AF_UNSPEC, &rules) >= 0 &&
-	    rtnl_route_alloc_cache(c.socket, AF_UNSPEC, 0, &routes) >= 0) {
-		nl_cache_foreach(rules, undo_rule, &c);
-		nl_cache_foreach(routes, undo_route, &c);
+	if (now) {
+		nl_cache_foreach(before->routes, put_back_route, &r);
+		nl_cache_foreach(before->rules, put_back_rule, &r);
+		nl_cache_foreach(now->rules, undo_rule, &r);
+		nl_cache_foreach(now->routes, undo_route, &r);
 	}
-	nl_cache_free(rules);
-	nl_cache_free(routes);
-	nl_socket_free(c.socket);
+	routing_free(now);
+	nl_socket_free(r.socket);
 }

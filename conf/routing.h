@@ -26,18 +26,19 @@ struct network_list {
 
 bool routing_read_networks(struct network_list *networks);
 
-/* The tables that netshim has now. */
-struct table_list {
-	uint32_t *items;
-	size_t count;
-};
+/* All routing rules and routes as they are at one moment (allocated; NULL where they
+ * cannot be read). */
+struct routing;
+struct routing *routing_read(void);
+void routing_free(struct routing *routing);
 
-/* Looks at the routing tables before anything is changed: fills in those that are
- * netshim's; false, with a message, where a class wants one that others use. */
-bool routing_check(const struct ruleset *set, struct table_list *own);
+/* Before anything is changed: false, with a message, where a class wants a table
+ * that others use. */
+bool routing_check(const struct routing *now, const struct ruleset *set);
 
-/* Takes back what routing_add has made for tables that were not in own. */
-void routing_undo(const struct table_list *own);
+/* Brings netshim's rules and routes back to what they were. What the kernel has
+ * taken away itself meanwhile, with an interface, stays away. */
+void routing_restore(const struct routing *before);
 
 /* Brings rules and routes to what set says, in two steps between which nothing is
  * missing: what is to be added, and what is to be removed (with set NULL, all of

@@ -161,12 +161,14 @@ const char *value_statement(const char *text, struct statement_list *list);
  * compiled file. */
 void compile_names(struct ruleset *set);
 
-/* Writes a new rules file; puts it in the place of the old one, by rename; or
- * removes it, if it was not. hierarchy is where net_cls is mounted. Both return
- * false with a message on stderr. */
+/* Writes a new rules file (hierarchy is where net_cls is mounted); puts it in the
+ * place of the old one; or just takes the old one away. All return false with a
+ * message on stderr. Then either back to the old one, or done: no copy is left. */
 bool compile_write(const struct ruleset *set, const char *hierarchy);
 bool compile_commit(void);
-void compile_discard(void);
+bool compile_withdraw(void);
+void compile_undo(void);
+void compile_done(void);
 
 /* policy.c: the ruleset as nft would be given it, in one transaction that
  * replaces the table. Allocated. counters, where not NULL, has what the counters
@@ -186,13 +188,10 @@ struct counters {
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
 		  const struct network_list *networks);
 
-/* policy-dns.c: lets queries that a program sends to 127.0.0.53 or another
- * loopback resolver go out to a remote one, if any class has such (the sysctl
- * route_localnet). policy-vpn.c: lets answers come in by the classes' interfaces
- * (rp_filter). sysctl_restore undoes both. Each returns false with a message on
- * stderr. */
-bool policy_route_localnet(const struct ruleset *set);
-bool policy_loosen_rp_filter(const struct ruleset *set);
+/* Makes the kernel settings (sysctl.h) that the policy needs; tells of one whether
+ * the policy (with: a ruleset) needs it, for sysctl_restore. */
+bool policy_make_settings(const struct ruleset *set);
+bool policy_needs_setting(const char *interface, const char *name, const void *with);
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */

@@ -45,6 +45,43 @@ static char *before_path(const char *interface, const char *name)
 	return printed(BEFORE "%s:%s", interface, name);
 }
 
+/* What this process has changed, for sysctl_undo: a setting and the note of what
+ * it was before netshim (0: there was none). */
+static struct change {
+	char *setting;
+	char *before;
+	char value;
+	char noted;
+} * changes;
+static size_t change_count;
+
+static void remember(const char *setting, const char *before)
+{
+	changes = grown(changes, change_count, sizeof(*changes));
+	changes[change_count++] = (struct change){
+		.setting = copied(setting),
+		.before = copied(before),
+		.value = read_digit(setting),
+		.noted = read_digit(before),
+	};
+}
+
+void sysctl_undo(void)
+{
+	while (change_count) {
+		struct change *c = &changes[--change_count];
+
+		if (c->value)
+			write_digit(c->setting, c->value);
+		if (c->noted)
+			write_digit(c->before, c->noted);
+		else
+			unlink(c->before);
+		free(c->setting);
+		free(c->before);
+	}
+}
+
 char sysctl_get(const char *interface, const char *name)
 {
 	char *path = setting_path(interface, name);
@@ -58,8 +95,10 @@ bool sysctl_set(const char *interface, const char *name, char value)
 {
 	char *path = setting_path(interface, name);
 	char *before = before_path(interface, name);
-	bool ok = read_digit(before) || write_digit(before, read_digit(path));
+	bool ok;
 
+	remember(path, before);
+	ok = read_digit(before) || write_digit(before, read_digit(path));
 	ok = ok && write_digit(path, value);
 	if (!ok)
 		warn("cannot set %s to %c", path, value);
@@ -68,43 +107,39 @@ bool sysctl_set(const char *interface, const char *name, char value)
 	return ok;
 }
 
-static bool restore_file(const char *before)
+static bool restore(const char *interface, const char *name, const char *before)
 {
-	char *interface = copied(before + strlen(BEFORE));
-	char *colon = strchr(interface, ':');
-	char *path = NULL;
-	bool ok = true;
+	char *path = setting_path(interface, name);
+	bool ok;
 
-	if (colon) {
-		*colon = '\0';
-		path = setting_path(interface, colon + 1);
-		/* ENOENT: it has gone with its interface. */
-		ok = write_digit(path, read_digit(before)) || errno == ENOENT;
-		if (!ok)
-			warn("cannot put %s back", path);
-	}
-	unlink(before);
+	remember(path, before);
+	/* ENOENT: it has gone with its interface. */
+	ok = write_digit(path, read_digit(before)) || errno == ENOENT;
+	if (!ok)
+		warn("cannot put %s back", path);
+	else
+		unlink(before);
 	free(path);
-	free(interface);
 	return ok;
 }
 
-bool sysctl_restore(const char *interface, const char *name)
+bool sysctl_restore(bool (*keep)(const char *interface, const char *name, const void *with), const void *with)
 {
 	glob_t found;
 	bool ok = true;
 
-	if (interface) {
-		char *before = before_path(interface, name);
-
-		ok = access(before, F_OK) || restore_file(before);
-		free(before);
-		return ok;
-	}
 	if (glob(BEFORE "*", 0, NULL, &found))
 		return true;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		ok = restore_file(found.gl_pathv[i]) && ok;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *interface = copied(found.gl_pathv[i] + strlen(BEFORE));
+		char *name = strchr(interface, ':');
+
+		if (name)
+			*name++ = '\0';
+		if (name && !(keep && keep(interface, name, with)))
+			ok = restore(interface, name, found.gl_pathv[i]) && ok;
+		free(interface);
+	}
 	globfree(&found);
 	return ok;
 }

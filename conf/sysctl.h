@@ -12,10 +12,14 @@
 /* Sets "ipv4/conf/INTERFACE/NAME" (beneath /proc/sys/net) to a digit. */
 bool sysctl_set(const char *interface, const char *name, char value);
 
-/* Puts one back, or where interface is NULL, every one that was set. */
-bool sysctl_restore(const char *interface, const char *name);
+/* Puts back every one that was set, but for those that keep (which may be NULL)
+ * wants to stay. */
+bool sysctl_restore(bool (*keep)(const char *interface, const char *name, const void *with), const void *with);
 
 /* Returns what a setting is now, or 0 where there is none. */
 char sysctl_get(const char *interface, const char *name);
+
+/* Takes back what this process has set or restored. */
+void sysctl_undo(void);
 
 #endif

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# Whatever step of up or reload the kernel refuses, the state after is the state
-# before, with a message that says what failed. Once the new rules file is in its
-# place, what is left to do is taking away what is not needed any more: where that
-# fails, the new rules stay in force, and the next reload or down does it.
+# Whatever step of up, reload or down the kernel refuses, the state after is the
+# state before, with a message that says what failed. The very last step is different:
+# programs that have been moved out of a class's group cannot be told any more. Where
+# the empty group cannot be removed, all else is done, and the command says so.
 . "$(dirname "$0")/lib.sh"
 
 ip link set lo up
@@ -37,24 +37,24 @@ class four  { action = drop }
 EOF
 
 go_back() { # go_back VERB: to what was before it
-	if [ "$1" = up ]; then
-		"$netshim" down
-	else
-		"$netshim" -c "$scratch/old.conf" reload
-	fi
+	case $1 in
+	up) "$netshim" down ;;
+	reload) "$netshim" -c "$scratch/old.conf" reload ;;
+	down) "$netshim" -c "$scratch/old.conf" up ;;
+	esac
 }
 
 # A failure of CALL, at its first use, its second and so on, until it no longer fails.
 fails_cleanly() { # fails_cleanly VERB CALL ERROR
-	local before rules n out status dirty=0 silent=0
+	local before n out status dirty=0 silent=0
+	local command=("$netshim" -c "$scratch/new.conf" "$1")
+	[ "$1" != down ] || command=("$netshim" down)
 	before=$(state)
-	rules=$(cksum "$run/rules" 2>&1)
-	for ((n = 1; n <= 60; n++)); do
-		out=$(strace -qq -o /dev/null -e trace="$2" -e inject="$2:error=$3:when=$n" "$netshim" -c "$scratch/new.conf" "$1" 2>&1)
+	for ((n = 1; n <= 100; n++)); do
+		out=$(strace -qq -o /dev/null -e trace="$2" -e inject="$2:error=$3:when=$n" "${command[@]}" 2>&1)
 		status=$?
 		[ $status -ne 0 ] || break
 		[[ $out == *netshim:* ]] || silent=$((silent + 1))
-		[ "$(cksum "$run/rules" 2>&1)" = "$rules" ] || go_back "$1"
 		if [ "$(state)" != "$before" ]; then
 			dirty=$((dirty + 1))
 			diff <(echo "$before") <(state) | sed "s/^/# $2 $n: /" >&2
@@ -66,15 +66,26 @@ fails_cleanly() { # fails_cleanly VERB CALL ERROR
 	is "$(state)" "$before" "$1: and back, when it has not failed"
 }
 
-for failure in "mount EINVAL" "mkdir ENOSPC" "rename EROFS" "sendmsg ENOBUFS" "flock EINTR"; do
+for failure in "mount EINVAL" "mkdir ENOSPC" "rename EROFS" "link EPERM" "sendmsg ENOBUFS" "flock EINTR" "write EIO"; do
 	# shellcheck disable=SC2086 # two words
 	fails_cleanly up $failure
 done
 "$netshim" -c "$scratch/old.conf" up
-for failure in "mkdir ENOSPC" "rename EROFS" "sendmsg ENOBUFS"; do
+for failure in "mkdir ENOSPC" "rename EROFS" "link EPERM" "sendmsg ENOBUFS" "write EIO"; do
 	# shellcheck disable=SC2086
 	fails_cleanly reload $failure
 done
+for failure in "rename EROFS" "sendmsg ENOBUFS" "write EIO"; do
+	# shellcheck disable=SC2086
+	fails_cleanly down $failure
+done
+fails_last() { strace -qq -o /dev/null -e trace=rmdir -e inject=rmdir:error=EBUSY "$netshim" "$@" 2>&1; }
+like "$? $(fails_last -c "$scratch/new.conf" reload)" "cannot remove the control group .*/two.*the new configuration is in force" \
+	"reload: the group of a vanished class cannot be removed"
+"$netshim" -c "$scratch/new.conf" reload
+is "$? $(ls -d "$run/net_cls$group/two" 2>/dev/null)" "0 " "the next reload does it"
+like "$(fails_last down)" "cannot remove the control group .*all else is undone" "down: a group cannot be removed"
 "$netshim" down
+is "$? $(ls "$root/run")" "0 " "the next down does it"
 
 finish

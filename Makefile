@@ -107,6 +107,12 @@ check:
 	scripts/install-packages build test
 	tests/run $(TESTS)
 
+# Other projects' test suites, with and without the library.
+SUITES = tests/suites/*.t
+check-suites:
+	scripts/install-packages build test suites
+	tests/run $(SUITES)
+
 lint:
 	scripts/install-packages build lint
 	scripts/lint
@@ -122,4 +128,4 @@ bench:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check lint demo bench clean FORCE
+.PHONY: build install uninstall check check-suites lint demo bench clean FORCE

@@ -221,11 +221,12 @@ static bool network(char *text, struct allowance *item)
 static bool address_and_port(char *text, struct allowance *item)
 {
 	char *colon = strrchr(text, ':');
-	char *end = colon - 1;
+	char *end;
 
 	if (!colon || colon == text)
 		return false;
 	*colon = '\0';
+	end = colon - 1;
 	if (*text == '[' && *end == ']') {
 		*end = '\0';
 		text++;

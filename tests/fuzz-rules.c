@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* libFuzzer's way into the reader of the rules file, as the shim and the helper use
+ * it. An input is a path and a line break, then the file. The path is read as a
+ * request too. Where there is one, the file's magic, checksum and hashes are put
+ * right, which mutation alone would never get past. Built and run by fuzz.t. */
+
+#include "conf/match.h"
+#include "conf/rules.h"
+#include "conf/sys.h"
+
+#include <err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define PATH_SIZE_MAX (2 * RULE_PATH_MAX)
+#define REPAIRED_SLOTS 64
+
+static int file;
+static int folder;
+
+static void check(bool good, const char *what)
+{
+	if (good)
+		return;
+	fprintf(stderr, "fuzz-rules: %s\n", what);
+	abort();
+}
+
+/* The lowest number that is free. */
+static int free_descriptor(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* What paths lead to: a file, a script of it, links, a folder, a loop. */
+static void make_files(void)
+{
+	static const char *const links[][2] = { { "file", NETSHIM_RUNDIR "/link" },
+						{ "link", NETSHIM_RUNDIR "/two" },
+						{ "tree", NETSHIM_RUNDIR "/dir" },
+						{ "../tree/loop", NETSHIM_RUNDIR "/tree/loop" } };
+	static const char script[] = "#! " NETSHIM_RUNDIR "/link -x\n";
+
+	if ((mkdir(NETSHIM_RUNDIR "/tree", 0755) && errno != EEXIST) ||
+	    close(open(NETSHIM_RUNDIR "/file", O_CREAT | O_RDWR, 0755)))
+		err(EXIT_FAILURE, NETSHIM_RUNDIR);
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (symlink(links[i][0], links[i][1]) && errno != EEXIST)
+			err(EXIT_FAILURE, "%s", links[i][1]);
+	int fd = open(NETSHIM_RUNDIR "/tree/script", O_CREAT | O_TRUNC | O_RDWR, 0755);
+
+	if (write(fd, script, sizeof(script) - 1) < 0 || close(fd))
+		err(EXIT_FAILURE, NETSHIM_RUNDIR "/tree/script");
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	make_files();
+	file = open(RULES_PATH, O_CREAT | O_RDWR | O_CLOEXEC, 0644);
+	folder = open(NETSHIM_RUNDIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (file < 0 || folder < 0)
+		err(EXIT_FAILURE, RULES_PATH);
+	return 0;
+}
+
+static void repair_slots(char *bytes, size_t size, const struct rules_header *h)
+{
+	struct rules_slot slot;
+
+	for (uint64_t i = 0; i < h->slot_count && i < REPAIRED_SLOTS; i++) {
+		uint64_t at = h->slots + i * sizeof(slot);
+		uint64_t path;
+
+		if (h->slots > size || at > size - sizeof(slot))
+			return;
+		memcpy(&slot, bytes + at, sizeof(slot));
+		path = h->strings + slot.path;
+		if (h->strings > size || path > size || slot.path_size > size - path)
+			continue;
+		slot.hash = rules_hash(bytes + path, slot.path_size);
+		memcpy(bytes + at, &slot, sizeof(slot));
+	}
+}
+
+static void repair(char *bytes, size_t size)
+{
+	struct rules_header header;
+
+	if (size < sizeof(header))
+		return;
+	memcpy(&header, bytes, sizeof(header));
+	header.magic = RULES_MAGIC;
+	header.version = RULES_VERSION;
+	header.checksum = rules_header_checksum(&header);
+	memcpy(bytes, &header, sizeof(header));
+	repair_slots(bytes, size, &header);
+}
+
+/* As `netshim which` reads a rule's strings, and the others its class. */
+static void read_rule(const struct rules *rules, const struct rules_slot *rule)
+{
+	char name[CLASS_NAME_MAX + 1];
+	struct rules_class class;
+	char text[RULE_PATH_MAX];
+
+	check(rule->path, "a free slot is a rule");
+	if (rules_class(rules, rule->class_index, &class, name)) {
+		check(class_name_valid(name), "a class without a name");
+		rules_users_include_caller(rules, &class.users);
+	}
+	if (rules_string(rules, rule->written, text, sizeof(text)))
+		check(strlen(text) < sizeof(text), "a string without an end");
+	rules_string(rules, rule->file, text, 1);
+}
+
+static void read_rules(const char *path, bool trusted)
+{
+	char hierarchy[RULE_PATH_MAX];
+	struct rules_class class;
+	struct rules_slot rule;
+	struct rules rules;
+	uint32_t index;
+
+	if (rules_open(&rules, trusted))
+		return;
+	if (match_program(&rules, AT_FDCWD, path, 0, true, &rule) > 0)
+		read_rule(&rules, &rule);
+	if (match_program(&rules, folder, path, AT_EMPTY_PATH, !trusted, &rule) > 0)
+		read_rule(&rules, &rule);
+	if (rules_class_named(&rules, path, &index, &class))
+		check(index < rules.header.class_count, "a class beyond the last");
+	if (rules_string(&rules, rules.header.hierarchy, hierarchy, sizeof(hierarchy)))
+		check(strlen(hierarchy) < sizeof(hierarchy), "a hierarchy without an end");
+	rules_current(&rules);
+	rules_close(&rules);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *line_end = memchr(data, '\n', size);
+	size_t path_size = line_end ? (size_t)(line_end - data) : 0;
+	size_t from = line_end ? path_size + 1 : 0;
+	int descriptor = free_descriptor();
+	char name[CLASS_NAME_MAX + 1];
+	struct request request;
+	char *bytes;
+	char *path;
+
+	if (path_size > PATH_SIZE_MAX)
+		return -1;
+	path = strndup((const char *)data, path_size);
+	bytes = malloc(size - from + 1);
+	memcpy(bytes, data + from, size - from);
+	size -= from;
+	if (*path)
+		repair(bytes, size);
+	if (pwrite(file, bytes, size, 0) != (ssize_t)size || ftruncate(file, (off_t)size))
+		err(EXIT_FAILURE, RULES_PATH);
+	if (request_read(&request, path, name))
+		check(!request.run || class_name_valid(request.run), "a request for no class");
+	read_rules(path, false);
+	read_rules(path, true);
+	check(free_descriptor() == descriptor, "a descriptor is left open");
+	free(bytes);
+	free(path);
+	return 0;
+}

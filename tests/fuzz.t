@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Whatever the rules file, the request or the configuration hold, their readers do
+# not crash, read out of bounds, leak or hang: libFuzzer tries, from the inputs in
+# fuzz/. NETSHIM_FUZZ_SECONDS=1800 makes it try for half an hour each, from another
+# seed every time; what it finds is left in the current folder.
+. "$(dirname "$0")/lib.sh"
+
+cd "$tests/.." || exit 1
+# A fixed place, which the inputs name, and a fast one.
+mount -t tmpfs none /mnt
+flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror -O1 -g
+	-fsanitize=fuzzer -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DNETSHIM_RUNDIR='"/mnt"' -DNETSHIM_GROUP='"netshim"')
+for function in open glob globfree getpwnam getgrnam policy_check_statements; do
+	replaced+=("-Wl,--wrap=$function")
+done
+clang "${flags[@]}" tests/fuzz-rules.c conf/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
+	clang "${flags[@]}" tests/fuzz-conf.c conf/{grammar,value,ruleset,compile,policy,policy-dns,policy-vpn,sysctl,rules,process}.c \
+		"${replaced[@]}" -lconfuse -lnftables -o "$scratch/fuzz-conf"
+ok $? "the fuzzers build"
+
+if [ -n "${NETSHIM_FUZZ_SECONDS:-}" ]; then
+	bound=("-max_total_time=$NETSHIM_FUZZ_SECONDS")
+else
+	bound=(-seed=1 -runs=10000)
+fi
+fuzz() { # fuzz NAME LEAKS OPTION...: into its log
+	mkdir "$scratch/$1.found" "$scratch/$1.place"
+	ASAN_OPTIONS=detect_leaks=$2 "$scratch/fuzz-$1" "${bound[@]}" -detect_leaks="$2" -max_len=2500 -timeout=30 -rss_limit_mb=0 \
+		-close_fd_mask=2 -print_final_stats=1 "${@:3}" "$scratch/$1.found" "tests/fuzz/$1" >"$scratch/$1.log" 2>&1
+}
+
+fuzz rules 1 &
+pids=($!)
+# The command gives back no memory on purpose.
+fuzz conf 0 -dict=tests/fuzz/conf.dict &
+pids+=($!)
+for name in rules conf; do
+	wait "${pids[0]}"
+	status=$?
+	pids=("${pids[@]:1}")
+	log=$(<"$scratch/$name.log")
+	runs=$(sed -n 's/^stat::number_of_executed_units: *//p' <<<"$log")
+	ok $status "fuzz-$name finds nothing in ${runs:-no} runs"
+	[ $status -eq 0 ] || tail -n 50 <<<"$log" | sed 's/^/# /' >&2
+done
+
+finish

@@ -18,18 +18,21 @@ static bool has_interface(const struct class *class)
 	return class->interface;
 }
 
-/* The machine's own networks of a family but those that lie on the interface. */
-static void write_networks(FILE *out, const struct network_list *networks, int family, int without)
+/* The machine's other networks are in reach, each by its own interface only: a
+ * program can ask for another one (SO_BINDTODEVICE, IP_PKTINFO). */
+static void write_networks(FILE *out, const struct network_list *networks, int without)
 {
 	char text[INET6_ADDRSTRLEN];
+	char name[IF_NAMESIZE];
 
 	for (size_t i = 0; networks && i < networks->count; i++) {
 		const struct network *n = &networks->items[i];
 
-		if (n->family != family || n->interface == without)
+		if (n->interface == without || !if_indextoname((unsigned)n->interface, name))
 			continue;
-		inet_ntop(family, &n->address, text, sizeof(text));
-		fprintf(out, " %s/%u,", text, n->prefix);
+		inet_ntop(n->family, &n->address, text, sizeof(text));
+		fprintf(out, "\t\toifname \"%s\" %s daddr %s/%u accept\n", name, n->family == AF_INET ? "ip" : "ip6",
+			text, n->prefix);
 	}
 }
 
@@ -40,15 +43,12 @@ static void write_networks(FILE *out, const struct network_list *networks, int f
  * TCP, which takes no notice of that: it gets a reset in dead_end. */
 static void write_guard(FILE *out, const struct class *class, const struct network_list *networks)
 {
-	int interface = (int)if_nametoindex(class->interface);
-
 	fprintf(out, "\tchain stay_%s {\n\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n", class->name);
 	fprintf(out, "\t\toifname { \"%s\", \"lo\" } accept\n", class->interface);
-	fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255,");
-	write_networks(out, networks, AF_INET, interface);
-	fprintf(out, " } accept\n\t\tip6 daddr { fe80::/10, ff02::/16,");
-	write_networks(out, networks, AF_INET6, interface);
-	fprintf(out, " } accept\n\t\tdrop\n\t}\n");
+	fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
+		     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
+	write_networks(out, networks, (int)if_nametoindex(class->interface));
+	fprintf(out, "\t\tdrop\n\t}\n");
 }
 
 /* Writes "KEY {" with one element for each class with an interface. */
@@ -92,6 +92,14 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network
 		"\t\tiifname \"lo\" " NOT_HERE " meta mark");
 	write_elements(out, set, "", false, "");
 	fprintf(out, " goto refuse\n\t}\n");
+}
+
+/* IPv6's last route refuses, but a packet that was routed there because of its mark
+ * is dropped without a word to the program. */
+void policy_write_vpn_guard(FILE *out, const struct class *class)
+{
+	if (has_interface(class))
+		fprintf(out, "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n");
 }
 
 /* Answers come in by an interface that the main table would not use for them,

@@ -6,9 +6,10 @@
  *
  * The way of a packet: its sending socket's classid is looked up in one map, so
  * the number of classes costs nothing. Packets of a socket in no class go to the
- * chain `unclassified`; packets without a socket (the kernel's own: resets, what
- * follows a close, ICMP, neighbour discovery) are told from those by `meta
- * cgroup`, which matches only where there is one. */
+ * chain `unclassified`. The kernel's own packets (resets, what follows a close,
+ * ICMP, neighbour discovery) have no socket or one of the kernel's, whose classid
+ * is 0; they are told from those by `meta skuid`, which matches only a socket that
+ * a process has open. */
 
 #include "conf/policy.h"
 
@@ -138,6 +139,7 @@ static void write_class(FILE *out, const struct class *class)
 			class->name);
 	for (size_t i = 0; i < class->nft.count; i++)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
+	policy_write_vpn_guard(out, class);
 	policy_write_dns_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n",
@@ -206,8 +208,7 @@ static bool has_mark(const struct class *class)
 }
 
 /* In a chain of type route, so that policy routing sees the mark. The connection
- * gets it too: the kernel's own packets of it, which have no socket, are marked
- * by that. */
+ * gets it too: the kernel's own packets of it are marked by that. */
 static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
@@ -225,15 +226,15 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 		return;
 	fprintf(out, "\tchain marks {\n\t\ttype route hook output priority mangle; policy accept;\n");
 	policy_write_map(out, set, live, "mark_", has_mark);
-	fprintf(out, "\t\tmeta cgroup >= 0 accept\n\t\tct mark {");
+	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark {");
 	for (size_t i = 0; i < set->class_count; i++)
 		if (has_mark(&set->classes[i]))
 			fprintf(out, " 0x%08x,", set->classes[i].mark);
 	fprintf(out, " } meta mark set ct mark\n\t}\n");
 }
 
-/* The kernel's own packets of a class's connections, which have no socket, go by
- * the class's rules too where the connection's mark tells it. */
+/* The kernel's own packets of a class's connections go by the class's rules too
+ * where the connection's mark tells it. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
 	bool any = false;
@@ -254,7 +255,7 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 {
 	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "class_", is_class);
-	fprintf(out, "\t\tmeta cgroup >= 0 goto unclassified\n");
+	fprintf(out, "\t\tmeta skuid >= 0 goto unclassified\n");
 	write_kernel_packets(out, set);
 	if (refuses_unclassified(set))
 		fprintf(out, "\t\tct state established,related accept\n");

@@ -29,6 +29,7 @@ bool policy_needs_route_localnet(const struct ruleset *set);
 /* policy-vpn.c: the chains that keep a class at its interface, give it that
  * interface's address, and refuse it when the interface is gone. networks are the
  * machine's own. */
+void policy_write_vpn_guard(FILE *out, const struct class *class);
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks);
 
 /* Lets answers come in by the classes' interfaces; and tells whether one is any

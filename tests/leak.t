@@ -1,0 +1,210 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The kill switch of a class with an interface, attacked: whatever way a program
+# asks its packets to go, and whatever the kernel sends for it, not one packet for
+# the far hosts leaves by another interface. Counted on the other hosts.
+. "$(dirname "$0")/lib.sh"
+
+install -m 644 "$tests/sender.py" "$scratch"
+make_hosts 80
+lan=(nsenter --net="/proc/$other_host/ns/net")
+"${lan[@]}" ip addr add 10.11.0.2/32 dev lo # answers for the VPN's router, if asked
+far6=2001:db8::7
+in_background unshare --net sleep 900
+vpn_host=$!
+wait_until grep -qx sleep "/proc/$vpn_host/comm"
+vpn=(nsenter --net="/proc/$vpn_host/ns/net")
+"${vpn[@]}" ip link set lo up
+"${vpn[@]}" ip addr add $far_host/32 dev lo
+"${vpn[@]}" ip addr add $far6/128 dev lo nodad
+ip link add vpn0 type veth peer peer netns "$vpn_host"
+connect() {
+	ip addr replace 10.11.0.1/24 dev vpn0
+	ip addr replace fd11::1/64 dev vpn0 nodad
+	ip link set vpn0 up
+}
+connect
+"${vpn[@]}" ip addr add 10.11.0.2/24 dev peer
+"${vpn[@]}" ip addr add fd11::2/64 dev peer nodad
+"${vpn[@]}" ip link set peer up
+serve "${vpn[@]}" -- 80
+
+# What is for the far addresses, or sent from the VPN's, has no business on the LAN.
+watch_packets() { # watch_packets RUNNER...
+	"$@" nft -f - <<-END
+		table inet watch {
+			counter far { }
+			chain in {
+				type filter hook prerouting priority -300;
+				ip daddr { $far_host, 239.1.1.1, 10.11.0.2 } counter name far
+				ip6 daddr $far6 counter name far
+				ip saddr 10.11.0.0/24 counter name far
+				ip6 saddr fd11::1 counter name far
+			}
+		}
+	END
+}
+watch_packets "${lan[@]}"
+watch_packets "${vpn[@]}"
+packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+forget() {
+	"${lan[@]}" nft reset counter inet watch far >/dev/null
+	"${vpn[@]}" nft reset counter inet watch far >/dev/null
+}
+run() { shim "$netshim" run vpn "$@" 2>&1; }
+send() { run python3 "$scratch/sender.py" "$@"; }
+get() { # get URL [CURL OPTION...]: the status of curl
+	run curl -sS -g -m 3 -o /dev/null "$@" >/dev/null
+	echo $?
+}
+
+configure <<END
+class vpn { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' } }
+END
+is $? 0 "up"
+is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "the class reaches the far hosts"
+ask_for_another_way() { # ask_for_another_way: all the ways, each to the far addresses
+	local address
+	for address in $far_host $far6; do
+		send device "$address" 80 here
+		send pktinfo "$address" 80 here
+		send unicast-if "$address" 80 here
+		send dont-route "$address" 80
+		send large "$address" 80
+		get "http://[$address]/" --interface here
+	done
+	send bind $far_host 80 192.168.77.1
+	send bind $far6 80 fd77::1
+	send multicast-if 239.1.1.1 80 here
+	send multicast-if 239.1.1.1 80 vpn0
+	send device 10.11.0.2 80 here
+	send error $far_host 81
+	run ping -c 1 -W 1 -I here $far_host
+}
+
+ask_for_another_way >"$scratch/said"
+is "$(packets "${lan[@]}")" 0 "however a program asks for another way, nothing goes there"
+forget
+is "$(send device $far_host 80 here) $(send device $far6 80 here)" "EPERM EPERM" "the program is told (EPERM)"
+is "$(send unicast-if $far_host 80 vpn0) $(send bind $far_host 80 10.11.0.1) $(send large $far_host 80) $(send large $far6 80)" \
+	"sent sent sent sent" "what goes by the interface is sent, large datagrams too"
+[ "$(packets "${vpn[@]}")" -ge 6 ]
+ok $? "and arrives"
+before=$(packets "${vpn[@]}")
+is "$(send bind $far_host 80 192.168.77.1) $(($(packets "${vpn[@]}") > before)) $(packets "${lan[@]}")" "sent 1 0" \
+	"with another interface's source address too, by the class's interface"
+is "$(send device $lan_host 80 here) $(get http://$lan_host/) $(get 'http://[fd77::2]/')" "sent 0 0" "the local network is in reach"
+
+# --- what the kernel sends for the class's connections
+late() { # late PORT UDP|TCP: an answer that comes when the program has gone
+	local source=10.11.0.1 far=$far_host
+	"${vpn[@]}" nft -f - <<-END
+		table inet late { chain out { type filter hook output priority 0; $2 sport 80 drop; }; }
+	END
+	if [ "$2" = udp ]; then
+		send wait $far 80 "$1" >/dev/null
+	else
+		run timeout 0.3 curl -sS --local-port "$1" "http://$far/" >/dev/null
+	fi
+	"${vpn[@]}" nft delete table inet late
+	forget
+	"${vpn[@]}" python3 - "$2" "$far" "$source" "$1" <<-END
+		import socket, struct, sys
+		_, protocol, far, source, port = sys.argv
+		if protocol == "udp":
+		    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+		    s.bind((far, 8099))
+		    r = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
+		    r.bind((far, 0))
+		    r.sendto(struct.pack("!HHHH", 80, int(port), 9, 0) + b"x", (source, 0))
+		else:
+		    segment = struct.pack("!HHIIBBHHH", 80, int(port), 1, 1, 0x50, 0x10, 1000, 0, 0)
+		    pseudo = socket.inet_aton(far) + socket.inet_aton(source) + struct.pack("!BBH", 0, 6, len(segment))
+		    total = sum(struct.unpack("!%dH" % ((len(segment) + 12) // 2), pseudo + segment))
+		    total = (total >> 16) + (total & 0xffff)
+		    segment = segment[:16] + struct.pack("!H", ~(total + (total >> 16)) & 0xffff) + segment[18:]
+		    r = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+		    r.bind((far, 0))
+		    r.sendto(segment, (source, 0))
+	END
+	sleep 0.2
+}
+for protocol in udp tcp; do
+	late 4444 $protocol
+	[ "$(packets "${vpn[@]}")" -ge 1 ]
+	ok $? "$protocol: an answer that comes too late is answered by the kernel, by the class's interface"
+	is "$(packets "${lan[@]}")" 0 "$protocol: and by no other"
+done
+
+# --- the interface goes down
+ip link set vpn0 down
+forget
+ask_for_another_way >"$scratch/said"
+is "$(packets "${lan[@]}")" 0 "the interface is down: not one packet by another, however asked for"
+for address in $far_host $far6; do
+	like "$(send plain "$address" 80)" "^(EPERM|ENETUNREACH|EHOSTUNREACH)$" "a datagram for $address: an error at once"
+	like "$(send error "$address" 80)" "^(EPERM|ENETUNREACH|EHOSTUNREACH)$" "a connected one too"
+	is "$(get "http://$address/" 2>&1 | tail -1; [[ $address = *:* ]] && get "http://[$address]/")" "$([[ $address = *:* ]] && printf '3\n7' || echo 7)" \
+		"a connection to $address: refused at once"
+done
+is "$(get http://$lan_host/) $(get 'http://[fd77::2]/')" "0 0" "the local network stays in reach"
+start=$(date +%s)
+run ping -c 1 -W 1 $far_host >"$scratch/said"
+is "$? $(($(date +%s) - start < 4))" "1 1" "ping ends, without an answer"
+connect
+
+# --- the interface gets another name
+IFACE=vpn0 "$root/etc/network/if-up.d/netshim"
+is "$(get http://$far_host/)" 0 "back: the traffic is too"
+ip link set vpn0 down
+ip link set vpn0 name vpn9
+ip link set vpn9 up
+forget
+is "$(get http://$far_host/) $(packets "${lan[@]}")" "7 0" "the interface has another name: refused, and nothing goes another way"
+ask_for_another_way >"$scratch/said"
+is "$(packets "${lan[@]}")" 0 "however asked for"
+"$netshim" reload
+is "$(get http://$far_host/) $(packets "${lan[@]}")" "7 0" "after a reload too"
+ip link set vpn9 down
+ip link set vpn9 name vpn0
+connect
+"$netshim" reload
+is "$(get http://$far_host/)" 0 "it has its name again: back"
+
+# --- names and the interface together
+resolver() { # resolver ANSWER RUNNER... -- ADDRESS
+	local answer=$1 runner=()
+	shift
+	while [ "$1" != -- ]; do
+		runner+=("$1")
+		shift
+	done
+	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
+		--pid-file= --user=root --address="/test/$answer" --listen-address="$2" 2>/dev/null
+}
+resolver 192.0.2.1 "${lan[@]}" -- $lan_host
+resolver 192.0.2.2 "${vpn[@]}" -- 10.11.0.2
+ask() { # ask SERVER: the answer
+	run dig +short +tries=1 +time=2 "@$1" name.test | grep -c '^192.0.2.2$'
+}
+configure <<END
+class vpn { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }  dns = { '10.11.0.2' } }
+END
+"${lan[@]}" nft -f - <<'END'
+table inet queries {
+	counter queries { }
+	chain in { type filter hook prerouting priority -300; meta l4proto { tcp, udp } th dport 53 counter name queries; }
+}
+END
+wait_until sh -c 'dig +short +tries=1 +time=1 @10.11.0.2 name.test | grep -q 192.0.2.2'
+for server in $lan_host $far_host 127.0.0.53 10.11.0.2; do
+	is "$(ask "$server")" 1 "a query for $server goes to the VPN's resolver"
+done
+ip link set vpn0 down
+is "$(ask $lan_host) $(ask $far_host) $(ask fd77::2)" "0 0 0" "the interface is down: no query is answered"
+is "$("${lan[@]}" nft list counter inet queries queries | sed -n 's/.*packets \([0-9]*\).*/\1/p')" 0 "not one query arrived on the local network"
+
+finish

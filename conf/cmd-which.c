@@ -19,7 +19,7 @@ static bool explain(const struct rules *rules, const char *program)
 	char class[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class record;
 	struct rules_slot rule;
-	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule) : -ENOENT;
+	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) : -ENOENT;
 
 	if (found < 0) {
 		printf("%s: no class: %s\n", program, path ? strerror(-found) : "there is no such command on PATH");

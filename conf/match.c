@@ -24,7 +24,8 @@ struct walk {
 	size_t done; /* length of the resolved part: "" or "/a/b" */
 	size_t rest; /* where the unresolved part starts; it ends with the buffer */
 	unsigned links;
-	uint32_t mode; /* of the last file that was looked at */
+	uint32_t mode;	 /* of the last file that was looked at */
+	bool changeable; /* by others than root: a folder or a link on the way */
 };
 
 /* Puts size bytes in front of the unresolved part. */
@@ -188,6 +189,13 @@ static bool find_tree(const struct rules *rules, const struct walk *w, struct ru
 	return any;
 }
 
+/* In a sticky folder, what is root's stays. */
+static bool others_may_change(const struct sys_file *file)
+{
+	return !S_ISREG(file->mode) && (file->uid != 0 || (S_ISDIR(file->mode) && !(file->mode & S_ISVTX) &&
+							   (file->mode & (S_IWGRP | S_IWOTH))));
+}
+
 /* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
  * the file; *tree tells whether rule then holds the tree that the outermost such
  * name is in. */
@@ -215,6 +223,8 @@ static int walk_names(const struct rules *rules, struct walk *w, struct rules_sl
 		if (last && !*tree && rules->header.tree_depths)
 			*tree = find_tree(rules, w, rule);
 		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
+		if (!err && others_may_change(&file))
+			w->changeable = true;
 		if (!err && S_ISLNK(file.mode))
 			err = follow_link(w);
 		if (err)
@@ -270,8 +280,30 @@ static int go_to_interpreter(struct walk *w)
 	return err ? err : 1;
 }
 
+/* Fills in the file that the walk has come to. A rule for a symlink's own name
+ * decides whatever is behind it. */
+static void note_file(const struct walk *w, int dirfd, const char *path, struct match_file *file)
+{
+	struct sys_file found;
+	bool changeable = w->changeable;
+
+	if (!w->links)
+		return;
+	if (*path != '/' && !sys_stat(dirfd, ".", 0, &found))
+		changeable = changeable || others_may_change(&found);
+	if (!changeable)
+		return;
+	*file = (struct match_file){ .swappable = true };
+	if (sys_stat(AT_FDCWD, w->buf, AT_SYMLINK_NOFOLLOW, &found))
+		return;
+	if (S_ISLNK(found.mode))
+		file->swappable = false;
+	file->device = found.device;
+	file->inode = found.inode;
+}
+
 static int match_in(struct walk *w, const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		    struct rules_slot *rule)
+		    struct rules_slot *rule, struct match_file *file)
 {
 	int ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(w, dirfd) : start(w, dirfd, path);
 
@@ -279,6 +311,8 @@ static int match_in(struct walk *w, const struct rules *rules, int dirfd, const 
 		bool tree = false;
 
 		ret = walk_names(rules, w, rule, &tree);
+		if (file && !depth)
+			note_file(w, dirfd, path, file);
 		/* Beneath a tree, what cannot be looked at is in the tree still. */
 		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;
@@ -293,27 +327,31 @@ static int match_in(struct walk *w, const struct rules *rules, int dirfd, const 
 }
 
 __attribute__((noinline)) static int match_large(const struct rules *rules, int dirfd, const char *path, int flags,
-						 bool scripts, struct rules_slot *rule)
+						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
 	char buf[BUFFER_LARGE];
 	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
 
-	return match_in(&w, rules, dirfd, path, flags, scripts, rule);
+	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
 }
 
 __attribute__((noinline)) static int match_small(const struct rules *rules, int dirfd, const char *path, int flags,
-						 bool scripts, struct rules_slot *rule)
+						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
 	char buf[BUFFER_SMALL];
 	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
 
-	return match_in(&w, rules, dirfd, path, flags, scripts, rule);
+	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
 }
 
 int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		  struct rules_slot *rule)
+		  struct rules_slot *rule, struct match_file *file)
 {
-	int ret = match_small(rules, dirfd, path, flags, scripts, rule);
+	int ret;
 
-	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule) : ret;
+	if (file)
+		*file = (struct match_file){ .swappable = false };
+	ret = match_small(rules, dirfd, path, flags, scripts, rule, file);
+
+	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file) : ret;
 }

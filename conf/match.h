@@ -19,13 +19,23 @@
 
 #include "conf/rules.h"
 
+/* The file that a match was made for. */
+struct match_file {
+	uint64_t device;
+	uint64_t inode;
+	/* There was a symlink on the way, and one other than root may have it lead
+	 * elsewhere by the time the kernel follows it. */
+	bool swappable;
+};
+
 /* Finds the rule for the program that execveat(dirfd, path, ..., flags) would
  * start. path must be readable memory. scripts says whether to look into the
  * file for an interpreter. Rules that are for other users do not count.
  * Returns 1 and fills in rule, 0 where there is none, or -errno where the path
- * leads nowhere. */
+ * leads nowhere. file is for whoever must know that the same is executed; NULL
+ * for others. */
 int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		  struct rules_slot *rule);
+		  struct rules_slot *rule, struct match_file *file);
 
 /* The kernel looks at as much of a file to tell what it is, and one byte more for
  * the terminator. */

@@ -313,3 +313,22 @@ void request_state(struct request *r)
 	SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0);
 	r->stack = limit[0];
 }
+
+void request_restore(const struct request *r)
+{
+	uint64_t limit[2];
+
+	if (r->pdeathsig) {
+		SYS(SYS_prctl, PR_SET_PDEATHSIG, r->pdeathsig, 0, 0, 0);
+		/* The parent may have died while it was not set. */
+		if (SYS(SYS_getppid, 0, 0, 0, 0, 0) != r->parent)
+			SYS(SYS_kill, SYS(SYS_getpid, 0, 0, 0, 0, 0), r->pdeathsig, 0, 0, 0);
+	}
+	SYS(SYS_personality, r->personality, 0, 0, 0, 0);
+	if (!SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0) && limit[0] != r->stack && r->stack <= limit[1]) {
+		limit[0] = r->stack;
+		SYS(SYS_prlimit64, 0, RLIMIT_STACK, limit, 0, 0);
+	}
+	if (r->cloexec && r->dirfd != AT_FDCWD)
+		SYS(SYS_fcntl, r->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
+}

@@ -198,7 +198,11 @@ bool request_read(struct request *request, const char *text, char name[CLASS_NAM
  * personality, stack limit. */
 void request_state(struct request *request);
 
-/* What the helper adds to the environment of a program that it starts
+/* Gives it back, after the set-capability exec that has taken it (commit_creds and
+ * begin_new_exec in the kernel). None of it needs privilege. */
+void request_restore(const struct request *request);
+
+/* What the helper puts before the environment of a program that it starts
  * unclassified (on-error = allow), followed by the process id: the shim in that
  * program takes it out and does not ask the helper again. */
 #define UNCLASSIFIED_NAME "NETSHIM_UNCLASSIFIED="

@@ -54,7 +54,11 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 }
 
 #else
-#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in helper/start.h"
+#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in conf/start.h"
+#endif
+
+#ifndef AT_EXECVE_CHECK
+#define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
 
 #define SYS(nr, a, b, c, d, e) sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)

@@ -23,16 +23,15 @@
 #include "conf/match.h"
 #include "conf/process.h"
 #include "conf/rules.h"
+#include "conf/start.h"
 #include "conf/sys.h"
-#include "helper/start.h"
 
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #define TRIES_MAX 20
+static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
 
@@ -42,18 +41,13 @@ struct job {
 	char *const *argv;
 	char **envp;
 	char run[CLASS_NAME_MAX + 1];
+	int fd; /* the target, where its path may lead elsewhere by now; or -1 */
 
 	char class[CLASS_NAME_MAX + 1]; /* "" is the root class */
 	bool into_locked;
 	bool allow;	     /* on-error = allow */
 	const char *problem; /* why it cannot be classified, and what to do */
 };
-
-__attribute__((noreturn)) static void quit(int code)
-{
-	for (;;)
-		SYS(SYS_exit_group, code, 0, 0, 0, 0);
-}
 
 __attribute__((noreturn)) static void fail(int code, const char *path, const char *class, const char *what)
 {
@@ -75,66 +69,46 @@ __attribute__((noreturn)) static void fail(int code, const char *path, const cha
 	str_printable(text);
 	*end++ = '\n';
 	sys_write(2, text, (size_t)(end - text));
-	quit(code);
+	for (;;)
+		SYS(SYS_exit_group, code, 0, 0, 0, 0);
 }
 
-static const char *exec_error(int err)
+__attribute__((noreturn)) static void fail_exec(const struct job *job, int err)
 {
-	switch (err) {
-	case -ENOENT:
-		return "no such file, or its interpreter is missing";
-	case -EACCES:
-		return "permission denied";
-	case -ENOEXEC:
-		return "not in a format that the kernel can execute";
-	case -ETXTBSY:
-		return "the file is open for writing";
-	case -E2BIG:
-		return "arguments and environment are too large";
-	case -ELOOP:
-		return "too many symbolic links or interpreters";
-	case -ENOTDIR:
-		return "a part of the path is not a directory";
-	case -ENOMEM:
-		return "out of memory";
-	default:
-		return "the kernel would not execute it";
-	}
+	bool missing = err == -ENOENT || err == -ENOTDIR;
+	const char *what = "the kernel would not execute it";
+
+	if (missing)
+		what = "no such file, or its interpreter is missing";
+	else if (err == -EACCES)
+		what = "permission denied";
+	else if (err == -ENOEXEC)
+		what = "not in a format that the kernel can execute";
+	else if (err == -EMFILE)
+		what = "no file descriptor is free";
+	fail(missing ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, job->path, "", what);
 }
 
-/* Root's own helper process has every capability effective, as any program of
- * root's: there is nothing to raise then, nor to drop. */
-static bool set_capability(bool effective)
+static bool get_capabilities(struct __user_cap_data_struct caps[2])
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+
+	return !SYS(SYS_capget, &header, caps, 0, 0, 0);
+}
+
+/* Makes these all that are permitted and effective, and reads back that they are.
+ * The inheritable set is the target's. */
+static bool set_capabilities(uint32_t low)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
 	struct __user_cap_data_struct caps[2];
 
-	if (SYS(SYS_capget, &header, caps, 0, 0, 0))
+	if (!get_capabilities(caps))
 		return false;
-	/* The inheritable set is the target's. */
-	caps[0].permitted = caps[0].effective = effective ? CAP_TO_MASK(CAP_DAC_OVERRIDE) : 0;
+	caps[0].permitted = caps[0].effective = low;
 	caps[1].permitted = caps[1].effective = 0;
-	if (SYS(SYS_capset, &header, caps, 0, 0, 0))
-		return false;
-	if (effective)
-		return true;
-	return !SYS(SYS_capget, &header, caps, 0, 0, 0) && !caps[0].permitted && !caps[0].effective &&
-	       !caps[1].permitted && !caps[1].effective;
-}
-
-static bool is_privileged(void)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct caps[2];
-
-	return !SYS(SYS_capget, &header, caps, 0, 0, 0) && (caps[0].effective & CAP_TO_MASK(CAP_DAC_OVERRIDE));
-}
-
-static bool on_cgroup_fs(int fd)
-{
-	struct statfs fs;
-
-	return !SYS(SYS_fstatfs, fd, &fs, 0, 0, 0) && fs.f_type == CGROUP_SUPER_MAGIC;
+	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
+	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
 }
 
 /* Opens the tasks file of the job's class; -errno where it cannot. There are no
@@ -142,7 +116,10 @@ static bool on_cgroup_fs(int fd)
  * root's. */
 static int open_tasks(const struct job *job, const char *hierarchy)
 {
-	bool privileged = is_privileged();
+	const uint32_t needed = CAP_TO_MASK(CAP_DAC_OVERRIDE);
+	struct __user_cap_data_struct caps[2];
+	/* Root has it effective, as all programs of root's do, and keeps what it has. */
+	bool privileged = get_capabilities(caps) && (caps[0].effective & needed);
 	char path[RULE_PATH_MAX];
 	char *end = path;
 	char *limit = path + sizeof(path);
@@ -157,9 +134,9 @@ static int open_tasks(const struct job *job, const char *hierarchy)
 	str_append(&end, limit, "/tasks");
 	if (end + 1 == limit)
 		return -ENAMETOOLONG;
-	if (privileged || set_capability(true))
+	if (privileged || set_capabilities(needed))
 		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (!privileged && !set_capability(false)) {
+	if (!privileged && !set_capabilities(0)) {
 		/* Before a word is said: it may have become descriptor 2. */
 		sys_close(fd);
 		fail(EXIT_REFUSED, job->path, job->class, "the helper could not drop its capability");
@@ -171,11 +148,13 @@ static int open_tasks(const struct job *job, const char *hierarchy)
 static int move(const struct job *job, const char *hierarchy)
 {
 	int fd = open_tasks(job, hierarchy);
-	long n;
+	struct statfs fs;
+	long n = -EPERM;
 
 	if (fd < 0)
 		return fd;
-	n = on_cgroup_fs(fd) ? sys_write(fd, "0", 1) : -EPERM;
+	if (!SYS(SYS_fstatfs, fd, &fs, 0, 0, 0) && fs.f_type == CGROUP_SUPER_MAGIC)
+		n = sys_write(fd, "0", 1);
 	sys_close(fd);
 	return n < 0 ? (int)n : 0;
 }
@@ -186,19 +165,44 @@ static enum action problem(struct job *job, const char *why)
 	return FAIL;
 }
 
+/* Finds the rule for the target; where its path may lead elsewhere any moment, for
+ * the very file that is open when this returns. */
+static bool find_rule(struct job *job, const struct rules *rules, struct rules_slot *rule)
+{
+	const struct request *r = &job->request;
+	int no_follow = r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
+	struct match_file matched;
+	struct sys_file opened;
+
+	for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+		int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
+
+		if (!matched.swappable)
+			return found > 0;
+		job->fd = sys_openat(r->dirfd, job->path, O_PATH | O_CLOEXEC | no_follow);
+		if (job->fd < 0)
+			fail_exec(job, job->fd);
+		if (!sys_stat(job->fd, "", AT_EMPTY_PATH, &opened) && opened.device == matched.device &&
+		    opened.inode == matched.inode)
+			return found > 0;
+		sys_close(job->fd);
+	}
+	fail(EXIT_REFUSED, job->path, "", "what this path leads to keeps changing");
+}
+
 /* Fills in the job's class from the rule for its path. */
 static enum action decide_exec(struct job *job, const struct rules *rules, const struct membership *now)
 {
 	struct rules_slot rule;
 	struct rules_class class;
 
-	if (match_program(rules, job->request.dirfd, job->path, job->request.flags, true, &rule) <= 0)
+	if (!find_rule(job, rules, &rule))
 		return START;
 	job->class[0] = '\0';
 	if (rule.class_index == RULES_CLASS_NONE)
 		return now->place == PLACE_CLASS && !now->locked ? MOVE : START;
 	if (!rules_class(rules, rule.class_index, &class, job->class))
-		return problem(job, "the rules file is damaged; run 'netshim reload' as root");
+		return problem(job, damaged);
 	job->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 	job->into_locked = class.flags & CLASS_LOCK;
 	if (now->locked)
@@ -265,10 +269,10 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[R
 	if (err == -EACCES)
 		err = rules_open(rules, false);
 	if (err)
-		return problem(job, "the rules file is damaged; run 'netshim reload' as root");
+		return problem(job, damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
 	if (action == MOVE && !rules_string(rules, rules->header.hierarchy, hierarchy, RULE_PATH_MAX))
-		action = problem(job, "the rules file is damaged; run 'netshim reload' as root");
+		action = problem(job, damaged);
 	rules_close(rules);
 	if (action != MOVE)
 		return action;
@@ -316,65 +320,38 @@ static void start_again(struct job *job)
 	sys_execve(NETSHIM_HELPER, job->argv, job->envp - REQUEST_STRINGS);
 }
 
-/* Gives back what a set-capability exec takes (commit_creds and begin_new_exec
- * in the kernel): none of it needs privilege. */
-static void restore_state(const struct request *r)
-{
-	uint64_t limit[2];
-
-	if (r->pdeathsig) {
-		SYS(SYS_prctl, PR_SET_PDEATHSIG, r->pdeathsig, 0, 0, 0);
-		/* The parent may have died while it was not set. */
-		if (SYS(SYS_getppid, 0, 0, 0, 0, 0) != r->parent)
-			SYS(SYS_kill, SYS(SYS_getpid, 0, 0, 0, 0, 0), r->pdeathsig, 0, 0, 0);
-	}
-	SYS(SYS_personality, r->personality, 0, 0, 0, 0);
-	if (!SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0) && limit[0] != r->stack && r->stack <= limit[1]) {
-		limit[0] = r->stack;
-		SYS(SYS_prlimit64, 0, RLIMIT_STACK, limit, 0, 0);
-	}
-	if (r->cloexec && r->dirfd != AT_FDCWD)
-		SYS(SYS_fcntl, r->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
-}
-
 /* Marks the environment so that the shim in the target does not come back. */
 static void mark_unclassified(struct job *job)
 {
 	static char mark[sizeof(UNCLASSIFIED_NAME) + 24];
 	char *end = mark;
-	size_t count = 0;
-	char **envp;
 
-	while (job->envp[count])
-		count++;
-	envp = sys_map((count + 2) * sizeof(*envp));
-	if (!envp)
-		fail(EXIT_REFUSED, job->path, job->class, "out of memory");
-	for (size_t i = 0; i < count; i++)
-		envp[i] = job->envp[i];
 	str_append(&end, mark + sizeof(mark), UNCLASSIFIED_NAME);
 	str_append_number(&end, mark + sizeof(mark), (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
-	envp[count] = mark;
-	job->envp = envp;
+	*--job->envp = mark;
 }
 
 __attribute__((noreturn)) static void start(const struct job *job)
 {
 	const struct request *r = &job->request;
-	int err;
+	int err = -ENOENT;
 
-	restore_state(r);
-	if (r->dirfd == AT_FDCWD && !r->flags)
+	request_restore(r);
+	/* Before Linux 6.14, ps would show the descriptor's number for a name. */
+	if (job->fd >= 0 && sys_execveat(job->fd, "", job->argv, job->envp, AT_EMPTY_PATH | AT_EXECVE_CHECK) != -EINVAL)
+		err = sys_execveat(job->fd, "", job->argv, job->envp, AT_EMPTY_PATH);
+	/* ENOENT: a script's interpreter needs a name to open. */
+	if (err == -ENOENT && r->dirfd == AT_FDCWD && !r->flags)
 		err = sys_execve(job->path, job->argv, job->envp);
-	else
+	else if (err == -ENOENT)
 		err = sys_execveat(r->dirfd, job->path, job->argv, job->envp, r->flags);
-	fail(err == -ENOENT || err == -ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, job->path, "", exec_error(err));
+	fail_exec(job, err);
 }
 
 void helper_main(uintptr_t *stack)
 {
 	uintptr_t argc = stack[0];
-	struct job job = { .argv = (char *const *)(stack + 1), .envp = (char **)(stack + argc + 2) };
+	struct job job = { .fd = -1, .argv = (char *const *)(stack + 1), .envp = (char **)(stack + argc + 2) };
 	enum action action;
 
 	if (!argc || !request_read(&job.request, job.envp[0], job.run) || !job.envp[1])

@@ -6,7 +6,7 @@
  * left of the helper without rules, checks and capabilities. */
 
 #include "conf/sys.h"
-#include "helper/start.h"
+#include "conf/start.h"
 
 __attribute__((noreturn)) static void quit(int code)
 {

@@ -15,10 +15,6 @@
 #include <string.h>
 #include <sys/uio.h>
 
-#ifndef AT_EXECVE_CHECK
-#define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
-#endif
-
 /* Environments larger than this go to memory of their own, not to the stack. */
 #define STACK_ENV_MAX 2048
 
@@ -159,7 +155,7 @@ __attribute__((noinline)) static bool find_rule(const struct program *p, bool sc
 
 	if (rules_open(&rules, false))
 		return false;
-	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule) > 0;
+	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule, NULL) > 0;
 	route->class[0] = '\0';
 	if (found && rule.class_index != RULES_CLASS_NONE) {
 		found = rules_class(&rules, rule.class_index, &class, route->class);

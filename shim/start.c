@@ -52,21 +52,17 @@ static char **script_arguments(char **argv, const char *execfn)
 	return argv;
 }
 
-/* Takes the helper's mark for this process out of the environment. */
+/* Takes the helper's mark for this process out of the environment, where the
+ * program's main() has it too. */
 static bool take_mark(void)
 {
-	const char *value = NULL;
-	uint64_t pid = 0;
-	char **last = environ;
+	const char *value = environ && *environ ? str_after(*environ, UNCLASSIFIED_NAME) : NULL;
+	uint64_t pid;
 
-	if (!last || !*last)
-		return false;
-	while (last[1])
-		last++;
-	value = str_after(*last, UNCLASSIFIED_NAME);
 	if (!value || !str_number(&value, &pid) || pid != (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0))
 		return false;
-	*last = NULL;
+	for (char **to = environ; *to; to++)
+		to[0] = to[1];
 	return true;
 }
 
@@ -111,9 +107,10 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	/* Started by a descriptor that is closed by now. */
 	if (str_after(execfn, "/dev/fd/"))
 		program.path = "/proc/self/exe";
-	/* Out of another tool's group it would not get. */
+	/* Out of another tool's group it would not get. In a class, where the file is
+	 * known by a descriptor only, it is the helper that has put it there. */
 	if (!route_must_move(&program, program.argv != own, &route, &place) ||
-	    (place != PLACE_ROOT && place != PLACE_CLASS))
+	    (place != PLACE_ROOT && (place != PLACE_CLASS || program.path != execfn)))
 		return;
 	program.envp = environ;
 	request_state(&route.request);

@@ -135,9 +135,9 @@ static void read_rules(const char *path, bool trusted)
 
 	if (rules_open(&rules, trusted))
 		return;
-	if (match_program(&rules, AT_FDCWD, path, 0, true, &rule) > 0)
+	if (match_program(&rules, AT_FDCWD, path, 0, true, &rule, NULL) > 0)
 		read_rule(&rules, &rule);
-	if (match_program(&rules, folder, path, AT_EMPTY_PATH, !trusted, &rule) > 0)
+	if (match_program(&rules, folder, path, AT_EMPTY_PATH, !trusted, &rule, NULL) > 0)
 		read_rule(&rules, &rule);
 	if (rules_class_named(&rules, path, &index, &class))
 		check(index < rules.header.class_count, "a class beyond the last");

@@ -4,6 +4,7 @@
 /* What the tests start: tells what it got, or sends a datagram as its first act.
  *
  *   probe class            its net_cls group
+ *   probe who              the name of its file, and its net_cls group
  *   probe state            all that an exec may carry over, byte for byte
  *   probe send ADDRESS PORT
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
@@ -65,6 +66,16 @@ static int print_class(void)
 		}
 	}
 	return 1;
+}
+
+static int print_who(void)
+{
+	char exe[4096];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	exe[n < 0 ? 0 : n] = '\0';
+	printf("%s ", strrchr(exe, '/') + 1);
+	return print_class();
 }
 
 static void print_signals(void)
@@ -144,6 +155,8 @@ int main(int argc, char **argv, char **envp)
 		return hold(argv[2], argv[3]);
 	if (!strcmp(verb, "class"))
 		return print_class();
+	if (!strcmp(verb, "who"))
+		return print_who();
 	if (!strcmp(verb, "state") || !argc || !*verb)
 		return print_state(argc, argv, envp);
 	return 64;

@@ -39,7 +39,7 @@ static int read_all(void)
 	if (rules_open(&rules, false))
 		return -1;
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		if (match_program(&rules, AT_FDCWD, paths[i], 0, true, &rule) <= 0)
+		if (match_program(&rules, AT_FDCWD, paths[i], 0, true, &rule, NULL) <= 0)
 			continue;
 		found++;
 		rules_class(&rules, rule.class_index, &class, text);
@@ -180,8 +180,8 @@ static void test_long_paths(void)
 		for (size_t i = 0; i < size; i += 2)
 			path[i] = i % 6 ? '.' : '/';
 		path[size] = '\0';
-		good = match_program(&rules, AT_FDCWD, path, 0, true, &rule) <= 0;
-		good = match_program(&rules, AT_FDCWD, path + 1, 0, true, &rule) <= 0 && good;
+		good = match_program(&rules, AT_FDCWD, path, 0, true, &rule, NULL) <= 0;
+		good = match_program(&rules, AT_FDCWD, path + 1, 0, true, &rule, NULL) <= 0 && good;
 		free(path);
 	}
 	rules_close(&rules);

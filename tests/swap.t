@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# A name that leads elsewhere between netshim's look-up and the kernel's.
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+tries=${SWAP_TRIES:-10000}
+link=$scratch/links/link
+for name in a b; do
+	cp "$bin/probe-static" "$scratch/static-$name"
+	cp "$bin/probe" "$scratch/dynamic-$name"
+	cat >"$scratch/script-$name" <<EOF
+#!/bin/sh
+while read -r line; do
+	case \$line in *:net_cls*) echo "script-$name \${line##*:}" ;; esac
+done </proc/self/cgroup
+EOF
+	chmod 755 "$scratch/script-$name"
+done
+configure <<EOF
+class a { }
+class b { }
+app '$scratch/static-a'    { class = a }
+app '$scratch/static-b'    { class = b }
+app '$scratch/dynamic-a'   { class = a }
+app '$scratch/dynamic-b'   { class = b }
+app '$scratch/script-a'    { class = a }
+app '$scratch/script-b'    { class = b }
+app '$scratch/links/named' { class = a }
+EOF
+mkdir "$scratch/links"
+chown 65534 "$scratch/links"
+
+outcomes() { # outcomes TRIES A B: what came out, each once
+	shim attacker swap "$link" "$scratch/$2" "$scratch/$3" "$1" | tee "$scratch/counts" | sed 's/: [0-9]*$//' | sort
+}
+
+# What ran, and its class: nothing else in so many tries.
+is "$(outcomes "$tries" static-a static-b)" "static-a $group/a"$'\n'"static-b $group/b" \
+	"a static program that is swapped while it is started ($tries tries) is in the class of what ran"
+is "$(outcomes $((tries / 5)) dynamic-a dynamic-b)" "dynamic-a $group/a"$'\n'"dynamic-b $group/b" "a dynamic one too"
+is "$(outcomes $((tries / 10)) dynamic-a static-b)" "dynamic-a $group/a"$'\n'"static-b $group/b" "a dynamic and a static one"
+# Which of two scripts runs is its interpreter's doing, which opens the name once more.
+is "$(outcomes $((tries / 20)) script-a script-b | sed 's/^script-. //' | sort -u)" "$group/a"$'\n'"$group/b" \
+	"of two scripts, each start is in the class of one"
+sed 's/^/# /' "$scratch/counts"
+
+# A script is put right where the swap comes before its interpreter starts.
+ln -sfn "$scratch/script-a" "$link"
+(sleep 0.5 && ln -sfn "$scratch/script-b" "$link") &
+is "$(strace -f -u nobody -qq -o "$scratch/trace" -P "$link" -e trace=execve -e inject=execve:delay_enter=1500000 \
+	env LD_PRELOAD="$preload" env "$link")" "script-b $group/b" "a script that is swapped behind the helper's back"
+like "$(grep -c 'execve.*DELAYED' "$scratch/trace")" "[1-9]" "(it was)"
+wait $!
+
+# --- what that costs a program's start
+
+for kind in static dynamic; do
+	ln -sfn "$scratch/$kind-b" "$scratch/links/named"
+	is "$(shim "$scratch/links/named" who)" "$kind-b $group/a" "a rule for a link that others may change: $kind"
+	ln -sfn "$scratch/$kind-a" "$link"
+	ln -sfn "$scratch/$kind-a" "$scratch/root-link"
+	plain=$(as_user "$link" state a "b c" | grep -v -e ^pid -e ^execfn)
+	is "$(as_user LD_PRELOAD="$preload" env -u LD_PRELOAD "$link" state a "b c" | grep -v -e ^pid -e ^execfn)" "$plain" \
+		"through a link that others may change, arguments, environment, descriptors stay: $kind"
+	is "$(shim "$scratch/root-link" state | grep ^execfn)" "execfn $scratch/root-link" "through root's, AT_EXECFN too: $kind"
+done
+
+finish

@@ -237,22 +237,28 @@ struct spawn {
 	const posix_spawnattr_t *attr;
 };
 
+static int spawn_program(char *const argv[], char *const env[], const void *context)
+{
+	const struct spawn *s = context;
+
+	return s->exact(s->pid, NETSHIM_HELPER, s->actions, s->attr, argv, env);
+}
+
 static int spawn_helper(const struct spawn *s, const struct program *p, const struct route *route)
 {
-	size_t size = route_env_count(p->envp) * sizeof(char *);
-	const char **env = sys_map(size);
-	char target[RULE_PATH_MAX];
-	char text[REQUEST_MAX];
-	struct program direct = *p;
-	int err;
+	int err = route_start(p, route, spawn_program, s);
 
-	if (!env)
-		return ENOMEM;
+	return err < 0 ? -err : err;
+}
+
+__attribute__((noinline)) static int spawn_resolved(const struct spawn *s, const struct program *p,
+						    const struct route *route)
+{
+	char target[RULE_PATH_MAX];
+	struct program direct = *p;
+
 	route_resolve(&direct, target);
-	route_env(&direct, route, text, env);
-	err = s->exact(s->pid, NETSHIM_HELPER, s->actions, s->attr, p->argv, (char *const *)env);
-	sys_unmap(env, size);
-	return err;
+	return spawn_helper(s, &direct, route);
 }
 
 static int spawn(const struct spawn *s, const char *file, const char *path, char *const argv[], char *const envp[])
@@ -268,7 +274,8 @@ static int spawn(const struct spawn *s, const char *file, const char *path, char
 	if (ret > 0) {
 		/* A child starts without a parent death signal. */
 		route.request.pdeathsig = 0;
-		ret = spawn_helper(s, &program, &route);
+		ret = route_means_caller(&program) ? spawn_resolved(s, &program, &route)
+						   : spawn_helper(s, &program, &route);
 		/* It may have been one of the file actions that failed. */
 		if (!ret || !SYS(SYS_faccessat, AT_FDCWD, NETSHIM_HELPER, X_OK, 0, 0))
 			return ret;

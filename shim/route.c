@@ -217,7 +217,7 @@ int route_program(const struct program *p, struct route *route)
 	return 1;
 }
 
-size_t route_env_count(char *const *envp)
+static size_t count_env(char *const *envp)
 {
 	size_t count = REQUEST_STRINGS + 1;
 
@@ -226,55 +226,67 @@ size_t route_env_count(char *const *envp)
 	return count;
 }
 
-void route_env(const struct program *p, const struct route *route, char text[REQUEST_MAX], const char **env)
-{
-	request_write(&route->request, text);
-	*env++ = text;
-	*env++ = p->path;
-	for (char *const *from = p->envp; from && *from; from++)
-		*env++ = *from;
-	*env = NULL;
-}
-
-static int exec_with(const struct program *p, const struct route *route, const char **env)
+static int start_with(const struct program *p, const struct route *route, route_starter *start, const void *context,
+		      const char **env)
 {
 	char text[REQUEST_MAX];
+	const char **end = env;
 
-	route_env(p, route, text, env);
-	return sys_execve(NETSHIM_HELPER, p->argv, (char *const *)env);
+	request_write(&route->request, text);
+	*end++ = text;
+	*end++ = p->path;
+	for (char *const *from = p->envp; from && *from; from++)
+		*end++ = *from;
+	*end = NULL;
+	return start(p->argv, (char *const *)env, context);
 }
 
 /* The stack grows by what is needed and not by the most that may be. */
-__attribute__((noinline)) static int exec_on_stack(const struct program *p, const struct route *route, size_t count)
+__attribute__((noinline)) static int start_on_stack(const struct program *p, const struct route *route,
+						    route_starter *start, const void *context, size_t count)
 {
 	const char *env[count];
 
-	return exec_with(p, route, env);
+	return start_with(p, route, start, context, env);
 }
 
-static int exec_in_map(const struct program *p, const struct route *route, size_t count)
+static int start_in_map(const struct program *p, const struct route *route, route_starter *start, const void *context,
+			size_t count)
 {
 	const char **env = sys_map(count * sizeof(*env));
-	int err;
+	int ret;
 
 	if (!env)
 		return -ENOMEM;
-	err = exec_with(p, route, env);
+	ret = start_with(p, route, start, context, env);
 	sys_unmap(env, count * sizeof(*env));
-	return err;
+	return ret;
+}
+
+int route_start(const struct program *p, const struct route *route, route_starter *start, const void *context)
+{
+	size_t count = count_env(p->envp);
+
+	return count <= STACK_ENV_MAX ? start_on_stack(p, route, start, context, count)
+				      : start_in_map(p, route, start, context, count);
+}
+
+static int exec_helper(char *const argv[], char *const env[], const void *context)
+{
+	(void)context;
+	return sys_execve(NETSHIM_HELPER, argv, env);
 }
 
 int route_exec(const struct program *p, const struct route *route)
 {
 	struct route r = *route;
-	size_t count = route_env_count(p->envp);
 	int err;
 
 	/* The helper needs the descriptor; it makes it close-on-exec again. */
 	r.request.cloexec = uses_dirfd(p) && is_close_on_exec(p->dirfd);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, 0, 0, 0);
-	err = count <= STACK_ENV_MAX ? exec_on_stack(p, &r, count) : exec_in_map(p, &r, count);
+	err = route_start(p, &r, exec_helper, NULL);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
 	/* These are about the caller's arguments, not about the helper. */
@@ -283,16 +295,14 @@ int route_exec(const struct program *p, const struct route *route)
 	return route_failed(p, route);
 }
 
-/* Tells whether path may mean another file to the helper: /proc/self/exe, a
- * descriptor that is closed by then. */
-static bool means_this_process(const char *path)
+bool route_means_caller(const struct program *p)
 {
-	return str_after(path, "/proc/") || str_after(path, "/dev/fd/");
+	return str_after(p->path, "/proc/") || str_after(p->path, "/dev/fd/");
 }
 
 bool route_resolve(struct program *p, char target[RULE_PATH_MAX])
 {
-	long n = means_this_process(p->path) ? sys_readlink(p->path, target, RULE_PATH_MAX - 1) : 0;
+	long n = route_means_caller(p) ? sys_readlink(p->path, target, RULE_PATH_MAX - 1) : 0;
 
 	if (n <= 0 || target[0] != '/')
 		return false;
@@ -317,5 +327,5 @@ int route(const struct program *p)
 
 	if (ret <= 0)
 		return ret;
-	return means_this_process(p->path) ? exec_resolved(p, &route) : route_exec(p, &route);
+	return route_means_caller(p) ? exec_resolved(p, &route) : route_exec(p, &route);
 }

@@ -39,8 +39,11 @@ bool route_must_move(const struct program *program, bool scripts, struct route *
  * of more than some 500 bytes) and 8 bytes for each variable in the environment. */
 int route_program(const struct program *program, struct route *route);
 
-/* Where a path means another file in another program (/proc/self/exe, /dev/fd/3),
- * replaces it by the file's own, in target, and returns true. */
+/* Tells whether the path may mean another file to the helper: /proc/self/exe, a
+ * descriptor that is closed by then. */
+bool route_means_caller(const struct program *program);
+
+/* Replaces such a path by the file's own, in target; false where there is none. */
 bool route_resolve(struct program *program, char target[RULE_PATH_MAX]);
 
 /* Executes the helper in the calling process. Returns only where that failed: 0
@@ -51,11 +54,10 @@ int route_exec(const struct program *program, const struct route *route);
  * it is, -errno where it must fail. */
 int route(const struct program *program);
 
-/* How many environment pointers the helper's environment has, with the NULL. */
-size_t route_env_count(char *const *envp);
-
-/* Fills env (of that many) with the helper's environment; text must live as long. */
-void route_env(const struct program *program, const struct route *route, char text[REQUEST_MAX], const char **env);
+/* Calls start with the program's arguments and the environment that the helper
+ * takes; returns what it returns, or -ENOMEM. */
+typedef int route_starter(char *const argv[], char *const env[], const void *context);
+int route_start(const struct program *program, const struct route *route, route_starter *start, const void *context);
 
 /* What is to be done when the helper could not be executed: as route_exec. */
 int route_failed(const struct program *program, const struct route *route);

@@ -13,7 +13,6 @@
 #include <elf.h>
 #include <link.h>
 #include <string.h>
-#include <sys/uio.h>
 
 /* Environments larger than this go to memory of their own, not to the stack. */
 #define STACK_ENV_MAX 2048
@@ -106,22 +105,19 @@ __attribute__((noinline)) static bool format_is_known(const struct program *p)
 	return interpreter && is_program(interpreter) && !(uses_dirfd(p) && is_close_on_exec(p->dirfd));
 }
 
-/* Reads one pointer of the caller's array, wherever it points. */
+/* Tells whether one pointer of the caller's array can be read, wherever it lies:
+ * the kernel reads a signal set before it sees that there is nothing to do. */
 static bool readable(const void *from)
 {
-	const void *pointer;
-	struct iovec local = { &pointer, sizeof(pointer) };
-	struct iovec remote = { (void *)(uintptr_t)from, sizeof(pointer) };
-
-	return sys6(SYS_process_vm_readv, SYS(SYS_getpid, 0, 0, 0, 0, 0), (long)&local, 1, (long)&remote, 1, 0) ==
-	       sizeof(pointer);
+	return SYS(SYS_rt_sigprocmask, -1, from, 0, sizeof(uint64_t), 0) != -EFAULT;
 }
 
 static int check_env_array(char *const *envp)
 {
 	if (!envp)
 		return 0;
-	for (uintptr_t page = 0;; envp++) {
+	/* In no page yet. */
+	for (uintptr_t page = UINTPTR_MAX;; envp++) {
 		if (page != (uintptr_t)envp >> 12 && !readable(envp))
 			return -EFAULT;
 		page = (uintptr_t)envp >> 12;
@@ -130,18 +126,26 @@ static int check_env_array(char *const *envp)
 	}
 }
 
-/* Asks the kernel what execveat would say. Returns 0 or -errno. */
-static int check_exec(const struct program *p)
+/* Asks the kernel what execveat would say about the file. Returns 0 or -errno. */
+static int check_file(const struct program *p)
 {
-	int err = sys_execveat(p->dirfd, p->path, p->argv, p->envp, p->flags | AT_EXECVE_CHECK);
+	char *const few[] = { "", NULL };
+	int err = sys_execveat(p->dirfd, p->path, few, few + 1, p->flags | AT_EXECVE_CHECK);
 
 	if (err != -EINVAL && err != -ENOSYS)
 		return err;
 	/* Before Linux 6.14: what an ordinary check can tell. */
-	err = (int)SYS(SYS_faccessat, p->dirfd, *p->path ? p->path : ".", X_OK, 0, 0);
-	if (*p->path && err)
-		return err;
-	return check_env_array(p->envp);
+	return *p->path ? (int)SYS(SYS_faccessat, p->dirfd, p->path, X_OK, 0, 0) : 0;
+}
+
+/* What execveat would say about all but the format. The arguments, and the
+ * environment's strings, the kernel checks when the helper is executed: here it
+ * would copy them once more. */
+static int check_exec(const struct program *p)
+{
+	int err = check_file(p);
+
+	return err ? err : check_env_array(p->envp);
 }
 
 /* What a rule asks for. A function of its own so that the walk's stack is free

@@ -135,6 +135,15 @@ for entry in execve execvp posix_spawn fexecve; do
 			"$(PATH=$PATH:$scratch as_user launcher errno $entry "$scratch/$odd" 2>/dev/null)" "$entry: the error for $odd"
 	done
 done
+cp "$bin/probe" "$scratch/own"
+chown 65534 "$scratch/own"
+{
+	rules
+	echo "app '$scratch/own' { class = net }"
+} | configure
+for odd in bad-env bad-env-string bad-argument too-much busy; do
+	is "$(shim launcher errno $odd "$scratch/own")" "$(as_user launcher errno $odd "$scratch/own")" "the error for $odd"
+done
 
 # --- the caller
 

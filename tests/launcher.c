@@ -6,7 +6,8 @@
  *
  *   launcher ENTRY PROGRAM [ARG...]     (execl and its kin pass at most 3)
  *   launcher odd PROGRAM [ARG...]       everything an exec carries over is unusual
- *   launcher errno ENTRY PROGRAM        prints the error of a failing exec
+ *   launcher errno ENTRY PROGRAM        prints the error of a failing exec; there
+ *       are entries for that: bad-env, bad-env-string, bad-argument, too-much, busy
  *   launcher keep ADDRESS PORT PROGRAM [ARG...]
  *       connects, then for each line on stdin starts PROGRAM in a child that has
  *       inherited the connection close-on-exec, and sends a byte over it after
@@ -82,6 +83,15 @@ static int by_shell(const char *program, char **argv, int with_popen)
 	return WEXITSTATUS(status);
 }
 
+static void *volatile bad_pointer = (void *)8;
+
+static int too_much(const char *program, char **argv)
+{
+	static char string[1 << 18];
+
+	return execve(program, argv, (char *[]){ memset(string, 'x', sizeof(string) - 1), NULL });
+}
+
 /* Returns the exit status of the program, or -1 with errno. */
 static int start(const char *entry, const char *program, char **argv)
 {
@@ -118,6 +128,16 @@ static int start(const char *entry, const char *program, char **argv)
 		return spawned(posix_spawn, program, argv);
 	if (!strcmp(entry, "posix_spawnp"))
 		return spawned(posix_spawnp, name, argv);
+	if (!strcmp(entry, "bad-env"))
+		return execve(program, argv, bad_pointer);
+	if (!strcmp(entry, "bad-env-string"))
+		return execve(program, argv, (char *[]){ bad_pointer, NULL });
+	if (!strcmp(entry, "bad-argument"))
+		return execve(program, (char *[]){ argv[0], bad_pointer, NULL }, environ);
+	if (!strcmp(entry, "too-much"))
+		return too_much(program, argv);
+	if (!strcmp(entry, "busy"))
+		return open(program, O_WRONLY) < 0 ? -1 : execve(program, argv, environ);
 	if (!strcmp(entry, "vfork"))
 		return vforked(program, argv);
 	if (!strcmp(entry, "system"))

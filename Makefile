@@ -37,7 +37,9 @@ FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -f
 	-fno-asynchronous-unwind-tables -fvisibility=hidden
 # The hooks stand in for functions whose headers promise what callers do not keep.
 SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
-SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,relro \
+# No relro: what is written lies in one page then, and no call protects it in every
+# process. (The hooks keep pointers to functions in that page anyway.)
+SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 HELPER_LINK = -static -nostdlib -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now

@@ -66,9 +66,18 @@ static size_t split_lines(char *text, size_t size)
 	return whole;
 }
 
+/* For the first thread the same file by a shorter way: every step of a path in
+ * /proc is made when it is first gone. */
+static const char *own_cgroup(void)
+{
+	bool first = SYS(SYS_gettid, 0, 0, 0, 0, 0) == SYS(SYS_getpid, 0, 0, 0, 0, 0);
+
+	return first ? "/proc/self/cgroup" : "/proc/thread-self/cgroup";
+}
+
 void process_membership(struct membership *m)
 {
-	int fd = sys_openat(AT_FDCWD, "/proc/thread-self/cgroup", O_RDONLY | O_CLOEXEC);
+	int fd = sys_openat(AT_FDCWD, own_cgroup(), O_RDONLY | O_CLOEXEC);
 	const char *group = NULL;
 	uint64_t offset = 0;
 	char text[768];
@@ -94,9 +103,15 @@ void process_membership(struct membership *m)
 
 uint64_t process_cgroup_namespace(void)
 {
-	struct sys_file file;
+	/* "cgroup:[NUMBER]". To stat it, the kernel would have to make that inode. */
+	char link[48];
+	long n = sys_readlink("/proc/self/ns/cgroup", link, sizeof(link) - 1);
+	const char *number;
+	uint64_t inode;
 
-	return sys_stat(AT_FDCWD, "/proc/self/ns/cgroup", 0, &file) ? 0 : file.inode;
+	link[n < 0 ? 0 : n] = '\0';
+	number = str_after(link, "cgroup:[");
+	return number && str_number(&number, &inode) ? inode : 0;
 }
 
 bool process_has_ambient(void)

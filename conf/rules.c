@@ -213,11 +213,12 @@ static bool caller_in_group(uint32_t gid)
 bool rules_users_include_caller(const struct rules *rules, const struct rules_users *users)
 {
 	const struct rules_header *h = &rules->header;
-	uint32_t uid = (uint32_t)SYS(SYS_geteuid, 0, 0, 0, 0, 0);
 	struct rules_user user;
+	uint32_t uid;
 
 	if (!users->count)
 		return true;
+	uid = (uint32_t)SYS(SYS_geteuid, 0, 0, 0, 0, 0);
 	if (users->first > h->user_count || users->count > h->user_count - users->first)
 		return false;
 	for (uint32_t i = 0; i < users->count; i++) {
@@ -308,7 +309,8 @@ void request_state(struct request *r)
 
 	r->pdeathsig = 0;
 	SYS(SYS_prctl, PR_GET_PDEATHSIG, &r->pdeathsig, 0, 0, 0);
-	r->parent = (int)SYS(SYS_getppid, 0, 0, 0, 0, 0);
+	/* Whose death it is about. */
+	r->parent = r->pdeathsig ? (int)SYS(SYS_getppid, 0, 0, 0, 0, 0) : 0;
 	r->personality = (uint32_t)SYS(SYS_personality, 0xffffffff, 0, 0, 0, 0);
 	SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0);
 	r->stack = limit[0];

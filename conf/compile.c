@@ -279,6 +279,10 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 	int fd;
 	bool ok;
 
+	if (strlen(hierarchy) >= HIERARCHY_MAX) {
+		warnx("%s: this path, where net_cls is mounted, is too long; mount it at a shorter one too", hierarchy);
+		return false;
+	}
 	/* What a command that was killed has left. */
 	compile_done();
 	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

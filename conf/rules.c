@@ -7,6 +7,7 @@
 
 #include "conf/sys.h"
 
+#include <linux/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -316,6 +317,9 @@ void request_state(struct request *r)
 	r->stack = limit[0];
 }
 
+/* A soft stack limit above this is lowered to it (_STK_LIM in the kernel). */
+#define STACK_KEPT (8 << 20)
+
 void request_restore(const struct request *r)
 {
 	uint64_t limit[2];
@@ -326,8 +330,10 @@ void request_restore(const struct request *r)
 		if (SYS(SYS_getppid, 0, 0, 0, 0, 0) != r->parent)
 			SYS(SYS_kill, SYS(SYS_getpid, 0, 0, 0, 0, 0), r->pdeathsig, 0, 0, 0);
 	}
-	SYS(SYS_personality, r->personality, 0, 0, 0, 0);
-	if (!SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0) && limit[0] != r->stack && r->stack <= limit[1]) {
+	if (r->personality & PER_CLEAR_ON_SETID)
+		SYS(SYS_personality, r->personality, 0, 0, 0, 0);
+	if (r->stack > STACK_KEPT && !SYS(SYS_prlimit64, 0, RLIMIT_STACK, 0, limit, 0) && limit[0] != r->stack &&
+	    r->stack <= limit[1]) {
 		limit[0] = r->stack;
 		SYS(SYS_prlimit64, 0, RLIMIT_STACK, limit, 0, 0);
 	}

@@ -40,6 +40,7 @@
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
+#define HIERARCHY_MAX 512 /* the helper touches no page of its stack for more */
 #define RULES_PROBES_MAX 4096
 #define RULES_PROBES_AT_ONCE 4
 
@@ -60,7 +61,7 @@ struct rules_header {
 	uint64_t user_count;
 	uint64_t strings;
 	uint64_t strings_size;
-	uint32_t hierarchy; /* string: where the net_cls hierarchy is mounted */
+	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
 	uint32_t rule_count;
 	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
 	uint64_t checksum;	   /* of the header before this field */

@@ -31,6 +31,8 @@
 #include <sys/vfs.h>
 
 #define TRIES_MAX 20
+/* The path of a tasks file always fits. */
+#define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
@@ -41,6 +43,7 @@ struct job {
 	char *const *argv;
 	char **envp;
 	char run[CLASS_NAME_MAX + 1];
+	char mark[sizeof(UNCLASSIFIED_NAME) + 24];
 	int fd; /* the target, where its path may lead elsewhere by now; or -1 */
 
 	char class[CLASS_NAME_MAX + 1]; /* "" is the root class */
@@ -98,13 +101,10 @@ static bool get_capabilities(struct __user_cap_data_struct caps[2])
 
 /* Makes these all that are permitted and effective, and reads back that they are.
  * The inheritable set is the target's. */
-static bool set_capabilities(uint32_t low)
+static bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct caps[2];
 
-	if (!get_capabilities(caps))
-		return false;
 	caps[0].permitted = caps[0].effective = low;
 	caps[1].permitted = caps[1].effective = 0;
 	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
@@ -114,29 +114,25 @@ static bool set_capabilities(uint32_t low)
 /* Opens the tasks file of the job's class; -errno where it cannot. There are no
  * symlinks to be led astray by beneath a cgroup-v1 root, and what leads to it is
  * root's. */
-static int open_tasks(const struct job *job, const char *hierarchy)
+static int open_tasks(const struct job *job, char path[TASKS_MAX])
 {
 	const uint32_t needed = CAP_TO_MASK(CAP_DAC_OVERRIDE);
-	struct __user_cap_data_struct caps[2];
+	struct __user_cap_data_struct caps[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
 	/* Root has it effective, as all programs of root's do, and keeps what it has. */
 	bool privileged = get_capabilities(caps) && (caps[0].effective & needed);
-	char path[RULE_PATH_MAX];
-	char *end = path;
-	char *limit = path + sizeof(path);
+	char *end = path + str_len(path);
+	char *limit = path + TASKS_MAX;
 	int fd = -EACCES;
 
-	str_append(&end, limit, hierarchy);
 	if (*job->class) {
 		str_append(&end, limit, "/" NETSHIM_GROUP "/");
 		str_append(&end, limit, job->class);
 		str_append(&end, limit, job->into_locked ? "/locked" : "");
 	}
 	str_append(&end, limit, "/tasks");
-	if (end + 1 == limit)
-		return -ENAMETOOLONG;
-	if (privileged || set_capabilities(needed))
+	if (privileged || set_capabilities(caps, needed))
 		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (!privileged && !set_capabilities(0)) {
+	if (!privileged && !set_capabilities(caps, 0)) {
 		/* Before a word is said: it may have become descriptor 2. */
 		sys_close(fd);
 		fail(EXIT_REFUSED, job->path, job->class, "the helper could not drop its capability");
@@ -145,7 +141,7 @@ static int open_tasks(const struct job *job, const char *hierarchy)
 }
 
 /* Moves this process into the job's class. Returns 0 or -errno. */
-static int move(const struct job *job, const char *hierarchy)
+static int move(const struct job *job, char hierarchy[TASKS_MAX])
 {
 	int fd = open_tasks(job, hierarchy);
 	struct statfs fs;
@@ -253,7 +249,7 @@ static const char *move_error(int err)
 
 /* Reads the rules and decides. Nothing is open any more when it returns, so that a
  * caller short of descriptors needs one for each step and no more. */
-static enum action decide(struct job *job, struct rules *rules, char hierarchy[RULE_PATH_MAX])
+static enum action decide(struct job *job, struct rules *rules, char hierarchy[TASKS_MAX])
 {
 	struct membership now;
 	enum action action;
@@ -271,7 +267,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[R
 	if (err)
 		return problem(job, damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
-	if (action == MOVE && !rules_string(rules, rules->header.hierarchy, hierarchy, RULE_PATH_MAX))
+	if (action == MOVE && !rules_string(rules, rules->header.hierarchy, hierarchy, HIERARCHY_MAX))
 		action = problem(job, damaged);
 	rules_close(rules);
 	if (action != MOVE)
@@ -291,7 +287,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[R
  * a reload has come between, and all of it must be done again. */
 static enum action classify(struct job *job)
 {
-	char hierarchy[RULE_PATH_MAX];
+	char hierarchy[TASKS_MAX];
 	struct rules rules = { .fd = -1 };
 	enum action action = decide(job, &rules, hierarchy);
 	int err;
@@ -311,7 +307,7 @@ static enum action classify(struct job *job)
  * where that has been tried often enough. */
 static void start_again(struct job *job)
 {
-	static char text[REQUEST_MAX];
+	char text[REQUEST_MAX];
 
 	if (++job->request.tries > TRIES_MAX)
 		return;
@@ -323,12 +319,12 @@ static void start_again(struct job *job)
 /* Marks the environment so that the shim in the target does not come back. */
 static void mark_unclassified(struct job *job)
 {
-	static char mark[sizeof(UNCLASSIFIED_NAME) + 24];
-	char *end = mark;
+	char *end = job->mark;
+	char *limit = job->mark + sizeof(job->mark);
 
-	str_append(&end, mark + sizeof(mark), UNCLASSIFIED_NAME);
-	str_append_number(&end, mark + sizeof(mark), (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
-	*--job->envp = mark;
+	str_append(&end, limit, UNCLASSIFIED_NAME);
+	str_append_number(&end, limit, (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
+	*--job->envp = job->mark;
 }
 
 __attribute__((noreturn)) static void start(const struct job *job)

@@ -17,12 +17,11 @@
 static struct rules *open_rules(void)
 {
 	struct rules *rules = zalloc(sizeof(*rules));
-	int err = rules_open(rules, true);
 
-	if (!err)
+	if (compile_open(rules, true))
 		return rules;
-	warnx(err == -ENOENT ? "netshim is not up" : "%s is not root's or is damaged; run 'netshim reload'",
-	      RULES_PATH);
+	if (errno == ENOENT)
+		warnx("netshim is not up");
 	free(rules);
 	return NULL;
 }

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* How many rules lead to each class; allocated, one number a class. */
-static uint32_t *rule_counts(const struct rules *rules)
+static uint32_t *rule_counts(struct rules *rules)
 {
 	const struct rules_header *h = &rules->header;
 	uint32_t *counts = zalloc((h->class_count + 1) * sizeof(*counts));
@@ -112,7 +112,7 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 }
 
 /* Allocated, one row a class. */
-static struct row *read_rows(const struct rules *rules, const struct counters *counters, size_t *count)
+static struct row *read_rows(struct rules *rules, const struct counters *counters, size_t *count)
 {
 	struct row *rows = zalloc((rules->header.class_count + 1) * sizeof(*rows));
 	uint32_t *rule_count = rule_counts(rules);
@@ -143,18 +143,14 @@ int cmd_status(const struct command *command)
 	struct row *rows;
 	bool loaded = true;
 	size_t count;
-	int err;
 
 	if (command->argc && strcmp(command->argv[0], "--json")) {
 		warnx("status: what is '%s'? usage: netshim status [--json]", command->argv[0]);
 		return EXIT_USAGE;
 	}
-	err = rules_open(&rules, true);
-	if (err) {
-		if (err == -ENOENT)
+	if (!compile_open(&rules, true)) {
+		if (errno == ENOENT)
 			printf(command->argc ? "{\"classes\": [], \"unclassified\": null}\n" : "netshim is not up\n");
-		else
-			warnx("%s is not root's or is damaged; run 'netshim reload'", RULES_PATH);
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */

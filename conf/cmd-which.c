@@ -7,11 +7,12 @@
 #include "conf/alloc.h"
 #include "conf/match.h"
 #include "conf/netshim.h"
+#include "conf/ruleset.h"
 #include "conf/search.h"
 #include "conf/sys.h"
 
 /* Prints one program's line. Returns whether it has a class. */
-static bool explain(const struct rules *rules, const char *program)
+static bool explain(struct rules *rules, const char *program)
 {
 	const char *path = search_command(program);
 	char written[RULE_PATH_MAX];
@@ -48,8 +49,9 @@ int cmd_which(const struct command *command)
 	struct rules rules;
 	bool all = true;
 
-	if (rules_open(&rules, false)) {
-		printf("no class for anything: netshim is not up\n");
+	if (!compile_open(&rules, false)) {
+		if (errno == ENOENT)
+			printf("no class for anything: netshim is not up\n");
 		return EXIT_FAILURE;
 	}
 	for (int i = 0; i < command->argc; i++)

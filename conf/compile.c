@@ -161,7 +161,9 @@ static struct rules_users add_users(struct parts *p, const struct user_list *lis
 
 	for (size_t i = 0; i < list->count; i++) {
 		p->users = grown(p->users, p->user_count, sizeof(*p->users));
-		p->users[p->user_count++] = list->users[i];
+		p->users[p->user_count] = list->users[i];
+		p->users[p->user_count].checksum = rules_checksum(&list->users[i], sizeof(list->users[i]));
+		p->user_count++;
 	}
 	return users;
 }
@@ -169,11 +171,12 @@ static struct rules_users add_users(struct parts *p, const struct user_list *lis
 static void add_class(struct parts *p, const struct class *class, struct rules_class *record)
 {
 	*record = (struct rules_class){
-		.name = add_string(p, class->name),
 		.classid = class->classid,
 		.flags = (class->lock ? CLASS_LOCK : 0u) | (class->on_error_allow ? CLASS_ON_ERROR_ALLOW : 0u),
 		.users = add_users(p, &class->users),
 	};
+	memcpy(record->name, class->name, strlen(class->name));
+	record->checksum = rules_checksum(record, sizeof(*record));
 }
 
 static unsigned slashes(const char *path)
@@ -204,9 +207,43 @@ static void add_app(struct parts *p, const struct app *app)
 		.file = add_file_name(p, app->at.file),
 		.line = (uint32_t)app->at.line,
 	};
+	p->slots[i].checksum = rules_checksum(&p->slots[i], sizeof(p->slots[i]));
 	h->rule_count++;
 	if (app->canonical[size - 1] == '/' && slashes(app->canonical) <= 64)
 		h->tree_depths |= UINT64_C(1) << (slashes(app->canonical) - 1);
+}
+
+/* What follows the header. */
+#define ARRAYS 4
+struct array {
+	const void *data;
+	size_t size;
+};
+
+static void list_body(const struct parts *p, struct array body[ARRAYS])
+{
+	body[0] = (struct array){ p->slots, p->header.slot_count * sizeof(*p->slots) };
+	body[1] = (struct array){ p->classes, p->header.class_count * sizeof(*p->classes) };
+	body[2] = (struct array){ p->users, p->user_count * sizeof(*p->users) };
+	body[3] = (struct array){ p->strings, p->strings_size };
+}
+
+static uint64_t hash_more(uint64_t hash, const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		hash = rules_hash_byte(hash, bytes[i]);
+	return hash;
+}
+
+static uint64_t hash_body(const struct parts *p)
+{
+	uint64_t hash = RULES_HASH_START;
+	struct array body[ARRAYS];
+
+	list_body(p, body);
+	for (size_t i = 0; i < ARRAYS; i++)
+		hash = hash_more(hash, body[i].data, body[i].size);
+	return hash;
 }
 
 static void build(struct parts *p, const struct ruleset *set, const char *hierarchy)
@@ -222,6 +259,7 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	h->cgroup_namespace = process_cgroup_namespace();
 	add_string(p, ""); /* offset 0 marks a free slot */
 	h->hierarchy = add_string(p, hierarchy);
+	h->hierarchy_hash = rules_hash(hierarchy, strlen(hierarchy));
 	h->class_count = (uint32_t)set->class_count;
 	p->classes = zalloc((set->class_count + 1) * sizeof(*p->classes));
 	for (size_t i = 0; i < set->class_count; i++)
@@ -242,22 +280,24 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	h->strings = h->users + h->user_count * sizeof(*p->users);
 	h->strings_size = p->strings_size;
 	h->file_size = h->strings + h->strings_size;
-	h->checksum = rules_header_checksum(h);
+	h->body_hash = hash_body(p);
+	h->checksum = rules_checksum(h, sizeof(*h));
 }
 
-static bool write_array(FILE *file, const void *array, size_t size, size_t count)
+static bool write_array(FILE *file, struct array array)
 {
-	return !count || fwrite(array, size, count, file) == count;
+	return !array.size || fwrite(array.data, array.size, 1, file) == 1;
 }
 
 static bool write_parts(const struct parts *p, FILE *file)
 {
-	const struct rules_header *h = &p->header;
+	bool ok = write_array(file, (struct array){ &p->header, sizeof(p->header) });
+	struct array body[ARRAYS];
 
-	return write_array(file, h, sizeof(*h), 1) && write_array(file, p->slots, sizeof(*p->slots), h->slot_count) &&
-	       write_array(file, p->classes, sizeof(*p->classes), h->class_count) &&
-	       write_array(file, p->users, sizeof(*p->users), p->user_count) &&
-	       write_array(file, p->strings, 1, p->strings_size) && !fflush(file) && !fchmod(fileno(file), 0644);
+	list_body(p, body);
+	for (size_t i = 0; ok && i < ARRAYS; i++)
+		ok = write_array(file, body[i]);
+	return ok && !fflush(file) && !fchmod(fileno(file), 0644);
 }
 
 static void free_parts(struct parts *p)
@@ -328,4 +368,33 @@ void compile_done(void)
 {
 	unlink(new_path);
 	unlink(old_path);
+}
+
+static bool body_is_intact(const struct rules *rules)
+{
+	uint64_t hash = RULES_HASH_START;
+	uint64_t at = sizeof(rules->header);
+	char piece[65536];
+	ssize_t n;
+
+	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) > 0; at += (uint64_t)n)
+		hash = hash_more(hash, piece, (size_t)n);
+	return at == rules->header.file_size && hash == rules->header.body_hash;
+}
+
+bool compile_open(struct rules *rules, bool trusted)
+{
+	int error = rules_open(rules, trusted);
+
+	if (!error && !body_is_intact(rules)) {
+		rules_close(rules);
+		error = -EBADMSG;
+	}
+	if (error == -EBADMSG || error == -EACCES)
+		warnx("%s is %s; run 'netshim reload' as root", RULES_PATH,
+		      error == -EACCES ? "not root's alone" : "damaged, or another version's");
+	else if (error && error != -ENOENT)
+		warnx("cannot open %s: %s", RULES_PATH, strerror(-error));
+	errno = -error;
+	return !error;
 }

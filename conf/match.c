@@ -164,13 +164,13 @@ static int next_component(struct walk *w)
 	return is_last(w, w->rest);
 }
 
-static bool rule_applies(const struct rules *rules, const struct rules_slot *rule)
+static bool rule_applies(struct rules *rules, const struct rules_slot *rule)
 {
 	return rules_users_include_caller(rules, &rule->users);
 }
 
 /* The longest tree that holds the resolved path. */
-static bool find_tree(const struct rules *rules, const struct walk *w, struct rules_slot *rule)
+static bool find_tree(struct rules *rules, const struct walk *w, struct rules_slot *rule)
 {
 	uint64_t hash = RULES_HASH_START;
 	struct rules_slot found;
@@ -199,7 +199,7 @@ static bool others_may_change(const struct sys_file *file)
 /* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
  * the file; *tree tells whether rule then holds the tree that the outermost such
  * name is in. */
-static int walk_names(const struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
+static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
 {
 	struct rules_slot own;
 	struct sys_file file;
@@ -302,7 +302,7 @@ static void note_file(const struct walk *w, int dirfd, const char *path, struct 
 	file->inode = found.inode;
 }
 
-static int match_in(struct walk *w, const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
 		    struct rules_slot *rule, struct match_file *file)
 {
 	int ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(w, dirfd) : start(w, dirfd, path);
@@ -326,7 +326,7 @@ static int match_in(struct walk *w, const struct rules *rules, int dirfd, const 
 	return ret;
 }
 
-__attribute__((noinline)) static int match_large(const struct rules *rules, int dirfd, const char *path, int flags,
+__attribute__((noinline)) static int match_large(struct rules *rules, int dirfd, const char *path, int flags,
 						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
 	char buf[BUFFER_LARGE];
@@ -335,7 +335,7 @@ __attribute__((noinline)) static int match_large(const struct rules *rules, int 
 	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
 }
 
-__attribute__((noinline)) static int match_small(const struct rules *rules, int dirfd, const char *path, int flags,
+__attribute__((noinline)) static int match_small(struct rules *rules, int dirfd, const char *path, int flags,
 						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
 	char buf[BUFFER_SMALL];
@@ -344,8 +344,8 @@ __attribute__((noinline)) static int match_small(const struct rules *rules, int 
 	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
 }
 
-int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		  struct rules_slot *rule, struct match_file *file)
+int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+		  struct match_file *file)
 {
 	int ret;
 

@@ -34,8 +34,8 @@ struct match_file {
  * Returns 1 and fills in rule, 0 where there is none, or -errno where the path
  * leads nowhere. file is for whoever must know that the same is executed; NULL
  * for others. */
-int match_program(const struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
-		  struct rules_slot *rule, struct match_file *file);
+int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+		  struct match_file *file);
 
 /* The kernel looks at as much of a file to tell what it is, and one byte more for
  * the terminator. */

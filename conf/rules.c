@@ -20,9 +20,21 @@ uint64_t rules_hash(const char *path, size_t size)
 	return hash;
 }
 
-uint64_t rules_header_checksum(const struct rules_header *header)
+uint64_t rules_checksum(const void *record, size_t size)
 {
-	return rules_hash((const char *)header, offsetof(struct rules_header, checksum));
+	return rules_hash(record, size - sizeof(uint64_t));
+}
+
+static bool is_intact(const void *record, size_t size)
+{
+	uint64_t checksum = rules_checksum(record, size);
+	const char *bytes = (const char *)&checksum;
+	const char *end = (const char *)record + size - sizeof(checksum);
+
+	for (size_t i = 0; i < sizeof(checksum); i++)
+		if (end[i] != bytes[i])
+			return false;
+	return true;
 }
 
 /* Tells whether count elements of that size from offset on lie in the file. */
@@ -33,8 +45,8 @@ static bool array_fits(const struct rules_header *h, uint64_t offset, uint64_t c
 
 static bool header_valid(const struct rules_header *h)
 {
-	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && h->checksum == rules_header_checksum(h) &&
-	       h->slot_count && !(h->slot_count & (h->slot_count - 1)) &&
+	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && is_intact(h, sizeof(*h)) && h->slot_count &&
+	       !(h->slot_count & (h->slot_count - 1)) &&
 	       array_fits(h, h->slots, h->slot_count, sizeof(struct rules_slot)) &&
 	       array_fits(h, h->classes, h->class_count, sizeof(struct rules_class)) &&
 	       array_fits(h, h->users, h->user_count, sizeof(struct rules_user)) &&
@@ -53,7 +65,7 @@ static int check_trusted(struct rules *rules)
 	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
 		return -EACCES;
 	rules->inode = file.inode;
-	return file.size == rules->header.file_size ? 0 : -EINVAL;
+	return file.size == rules->header.file_size ? 0 : -EBADMSG;
 }
 
 bool rules_current(const struct rules *rules)
@@ -67,12 +79,14 @@ int rules_open(struct rules *rules, bool trusted)
 {
 	int err = 0;
 
+	rules->damaged = false;
 	rules->fd = sys_openat(AT_FDCWD, RULES_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	/* A link in its place is nothing that netshim has put there. */
 	if (rules->fd < 0)
-		return rules->fd;
+		return rules->fd == -ELOOP ? -EBADMSG : rules->fd;
 	if (sys_pread(rules->fd, &rules->header, sizeof(rules->header), 0) != sizeof(rules->header) ||
 	    !header_valid(&rules->header))
-		err = -EINVAL;
+		err = -EBADMSG;
 	else if (trusted)
 		err = check_trusted(rules);
 	if (err)
@@ -84,6 +98,19 @@ void rules_close(struct rules *rules)
 {
 	sys_close(rules->fd);
 	rules->fd = -1;
+}
+
+/* The readers' way out. */
+static bool damaged(struct rules *rules)
+{
+	rules->damaged = true;
+	return false;
+}
+
+/* Reads a record, which ends with its checksum. */
+static bool read_record(struct rules *rules, void *record, size_t size, uint64_t offset)
+{
+	return (sys_pread(rules->fd, record, size, offset) == (long)size && is_intact(record, size)) || damaged(rules);
 }
 
 /* Compares the string at offset with size bytes, a piece at a time: the shim's
@@ -108,23 +135,36 @@ static bool string_is(const struct rules *rules, uint32_t offset, const char *s,
 	return true;
 }
 
-bool rules_string(const struct rules *rules, uint32_t offset, char *buf, size_t size)
+bool rules_string(struct rules *rules, uint32_t offset, char *buf, size_t size)
 {
 	const struct rules_header *h = &rules->header;
 	long n;
 
 	if (offset >= h->strings_size)
-		return false;
+		return damaged(rules);
 	if (size > h->strings_size - offset)
 		size = h->strings_size - offset;
 	n = sys_pread(rules->fd, buf, size, h->strings + offset);
 	for (long i = 0; i < n; i++)
 		if (!buf[i])
 			return true;
-	return false;
+	return damaged(rules);
 }
 
-bool rules_find(const struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *found)
+bool rules_hierarchy(struct rules *rules, char hierarchy[HIERARCHY_MAX])
+{
+	const struct rules_header *h = &rules->header;
+
+	return rules_string(rules, h->hierarchy, hierarchy, HIERARCHY_MAX) &&
+	       (rules_hash(hierarchy, str_len(hierarchy)) == h->hierarchy_hash || damaged(rules));
+}
+
+static bool slot_is_free(const struct rules_slot *slot)
+{
+	return !slot->path && !slot->checksum;
+}
+
+bool rules_find(struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *found)
 {
 	const struct rules_header *h = &rules->header;
 	struct rules_slot slots[RULES_PROBES_AT_ONCE];
@@ -136,19 +176,21 @@ bool rules_find(const struct rules *rules, const char *path, size_t size, uint64
 		long want = (long)(count * sizeof(slots[0]));
 
 		if (sys_pread(rules->fd, slots, (size_t)want, h->slots + index * sizeof(slots[0])) != want)
-			return false;
+			return damaged(rules);
 		for (size_t i = 0; i < count; i++, probes++) {
-			if (!slots[i].path)
+			if (slot_is_free(&slots[i]))
 				return false;
-			if (slots[i].hash == hash && slots[i].path_size == size &&
-			    string_is(rules, slots[i].path, path, size)) {
-				*found = slots[i];
-				return true;
-			}
+			if (!is_intact(&slots[i], sizeof(slots[i])))
+				return damaged(rules);
+			if (slots[i].hash != hash || slots[i].path_size != size)
+				continue;
+			*found = slots[i];
+			/* Other strings have other hashes. */
+			return string_is(rules, found->path, path, size) || damaged(rules);
 		}
 		index = (index + count) & (h->slot_count - 1);
 	}
-	return false;
+	return damaged(rules);
 }
 
 bool class_name_valid(const char *name)
@@ -165,22 +207,24 @@ bool class_name_valid(const char *name)
 	return n > 0;
 }
 
-bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1])
+bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1])
 {
 	const struct rules_header *h = &rules->header;
+	char *end = name;
 
-	if (index >= h->class_count ||
-	    sys_pread(rules->fd, class, sizeof(*class), h->classes + index * sizeof(*class)) != sizeof(*class))
+	if (index >= h->class_count || !read_record(rules, class, sizeof(*class), h->classes + index * sizeof(*class)))
 		return false;
-	return !name || (rules_string(rules, class->name, name, CLASS_NAME_MAX + 1) && class_name_valid(name));
+	if (!class_name_valid(class->name))
+		return damaged(rules);
+	if (name)
+		str_append(&end, name + CLASS_NAME_MAX + 1, class->name);
+	return true;
 }
 
-bool rules_class_named(const struct rules *rules, const char *name, uint32_t *index, struct rules_class *class)
+bool rules_class_named(struct rules *rules, const char *name, uint32_t *index, struct rules_class *class)
 {
-	size_t size = str_len(name) + 1;
-
 	for (*index = 0; rules_class(rules, *index, class, NULL); ++*index)
-		if (string_is(rules, class->name, name, size))
+		if (str_equal(class->name, name))
 			return true;
 	return false;
 }
@@ -211,7 +255,7 @@ static bool caller_in_group(uint32_t gid)
 	return listed;
 }
 
-bool rules_users_include_caller(const struct rules *rules, const struct rules_users *users)
+bool rules_users_include_caller(struct rules *rules, const struct rules_users *users)
 {
 	const struct rules_header *h = &rules->header;
 	struct rules_user user;
@@ -221,11 +265,11 @@ bool rules_users_include_caller(const struct rules *rules, const struct rules_us
 		return true;
 	uid = (uint32_t)SYS(SYS_geteuid, 0, 0, 0, 0, 0);
 	if (users->first > h->user_count || users->count > h->user_count - users->first)
-		return false;
+		return damaged(rules);
 	for (uint32_t i = 0; i < users->count; i++) {
 		uint64_t at = h->users + (users->first + (uint64_t)i) * sizeof(user);
 
-		if (sys_pread(rules->fd, &user, sizeof(user), at) != sizeof(user))
+		if (!read_record(rules, &user, sizeof(user), at))
 			return false;
 		if (user.is_group ? caller_in_group(user.id) : user.id == uid)
 			return true;

@@ -13,6 +13,9 @@
  *
  *     header | slots | classes | users | strings
  *
+ * Nobody has time to read all of it before a program starts, so each record ends
+ * with a checksum of its own: a damaged one is known when it is come upon.
+ *
  * The slots are an open-addressing hash table (linear probing, at most half
  * full) keyed by canonical path. A path that ends in '/' is a tree. */
 
@@ -36,7 +39,7 @@
 #define RULES_PATH NETSHIM_RUNDIR "/rules"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 1
+#define RULES_VERSION 2
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
@@ -63,8 +66,10 @@ struct rules_header {
 	uint64_t strings_size;
 	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
 	uint32_t rule_count;
+	uint64_t hierarchy_hash;
 	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
-	uint64_t checksum;	   /* of the header before this field */
+	uint64_t body_hash;	   /* of all that follows the header */
+	uint64_t checksum;
 };
 
 /* A list of users: count entries from the users array. An empty list is
@@ -77,12 +82,13 @@ struct rules_users {
 struct rules_user {
 	uint32_t id;
 	uint32_t is_group;
+	uint64_t checksum;
 };
 
 #define RULES_CLASS_NONE UINT32_MAX /* the rule says `class = none` */
 
-/* One rule. path == 0 marks a free slot (offset 0 of the strings is "").
- * Strings are offsets into the strings, terminated there. */
+/* One rule, or all zeros in a free slot. Strings are offsets into the strings,
+ * terminated there. */
 struct rules_slot {
 	uint64_t hash;
 	uint32_t path;
@@ -92,28 +98,33 @@ struct rules_slot {
 	uint32_t written; /* string: the path as the configuration has it */
 	uint32_t file;	  /* string: the configuration file */
 	uint32_t line;
+	uint64_t checksum;
 };
 
 enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2 };
 
 struct rules_class {
-	uint32_t name;
+	char name[CLASS_NAME_MAX + 4];
 	uint32_t classid;
 	uint32_t flags;
 	struct rules_users users;
+	uint32_t unused;
+	uint64_t checksum;
 };
 
 /* An open rules file. */
 struct rules {
 	int fd;
+	bool damaged;	/* what was come upon so far is not what was written */
 	uint64_t inode; /* where it was opened with trusted set */
 	struct rules_header header;
 };
 
 /* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where
- * there is none (netshim is down), -EINVAL where it is not a rules file of this
+ * there is none (netshim is down), -EBADMSG where it is not a rules file of this
  * version, -EACCES where trusted is asked for and the file is not root's alone.
- * Whoever opens it with trusted unset must act for nobody but itself.
+ * Whoever opens it with trusted unset must act for nobody but itself. The others
+ * find nothing in what is damaged, and set rules->damaged.
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);
@@ -135,28 +146,31 @@ static inline uint64_t rules_slot_index(uint64_t hash, uint64_t slot_count)
 	return (hash ^ (hash >> 32)) & (slot_count - 1);
 }
 
-uint64_t rules_header_checksum(const struct rules_header *header);
+/* The checksum of a header or record of that size, with which it ends. */
+uint64_t rules_checksum(const void *record, size_t size);
 
 /* Finds the rule whose canonical path is exactly these size bytes. */
-bool rules_find(const struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *slot);
+bool rules_find(struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *slot);
 
-/* Reads one class; name, where not NULL, receives its name. false where there
- * is none of that number or its name is not a class name. */
-bool rules_class(const struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
+/* Reads one class; name, where not NULL, receives its name. */
+bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
 
 /* Tells whether rules (opened with trusted set) are still what RULES_PATH has. */
 bool rules_current(const struct rules *rules);
 
 /* Finds a class by its name. */
-bool rules_class_named(const struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);
+bool rules_class_named(struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);
+
+/* Reads where the net_cls hierarchy is mounted. */
+bool rules_hierarchy(struct rules *rules, char hierarchy[HIERARCHY_MAX]);
 
 /* Copies a string out of the file; false where it does not fit or does not end
  * there. */
-bool rules_string(const struct rules *rules, uint32_t offset, char *buf, size_t size);
+bool rules_string(struct rules *rules, uint32_t offset, char *buf, size_t size);
 
 /* Tells whether the calling process (effective user, all its groups) is on the
  * list. */
-bool rules_users_include_caller(const struct rules *rules, const struct rules_users *users);
+bool rules_users_include_caller(struct rules *rules, const struct rules_users *users);
 
 /* A class name: [A-Za-z0-9_-]{1,64}. */
 bool class_name_valid(const char *name);

@@ -170,6 +170,11 @@ bool compile_withdraw(void);
 void compile_undo(void);
 void compile_done(void);
 
+/* As rules_open, and reads all of the file to know that it is intact. false with
+ * errno: where that is ENOENT, netshim is not up; else there is a message on
+ * stderr. */
+bool compile_open(struct rules *rules, bool trusted);
+
 /* policy.c: the ruleset as nft would be given it, in one transaction that
  * replaces the table. Allocated. counters, where not NULL, has what the counters
  * go on from; live, where not NULL, the classids that the classes have until they

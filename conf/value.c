@@ -148,7 +148,7 @@ const char *value_on_error(const char *text, bool *allow)
 static void add_user(struct user_list *users, uint32_t id, bool is_group)
 {
 	users->users = grown(users->users, users->count, sizeof(*users->users));
-	users->users[users->count++] = (struct rules_user){ id, is_group };
+	users->users[users->count++] = (struct rules_user){ .id = id, .is_group = is_group };
 }
 
 const char *value_user(const char *text, struct user_list *users)

@@ -33,7 +33,7 @@
 #define TRIES_MAX 20
 /* The path of a tasks file always fits. */
 #define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
-static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
+static const char damaged[] = "the rules file is damaged, or another version's; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
 
@@ -163,7 +163,7 @@ static enum action problem(struct job *job, const char *why)
 
 /* Finds the rule for the target; where its path may lead elsewhere any moment, for
  * the very file that is open when this returns. */
-static bool find_rule(struct job *job, const struct rules *rules, struct rules_slot *rule)
+static bool find_rule(struct job *job, struct rules *rules, struct rules_slot *rule)
 {
 	const struct request *r = &job->request;
 	int no_follow = r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
@@ -187,7 +187,7 @@ static bool find_rule(struct job *job, const struct rules *rules, struct rules_s
 }
 
 /* Fills in the job's class from the rule for its path. */
-static enum action decide_exec(struct job *job, const struct rules *rules, const struct membership *now)
+static enum action decide_exec(struct job *job, struct rules *rules, const struct membership *now)
 {
 	struct rules_slot rule;
 	struct rules_class class;
@@ -211,7 +211,7 @@ static enum action decide_exec(struct job *job, const struct rules *rules, const
 }
 
 /* Fills in the class that `netshim run` asked for. */
-static enum action decide_run(struct job *job, const struct rules *rules, const struct membership *now)
+static enum action decide_run(struct job *job, struct rules *rules, const struct membership *now)
 {
 	struct rules_class class;
 	uint32_t index;
@@ -267,7 +267,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
 	if (err)
 		return problem(job, damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
-	if (action == MOVE && !rules_string(rules, rules->header.hierarchy, hierarchy, HIERARCHY_MAX))
+	if ((action == MOVE && !rules_hierarchy(rules, hierarchy)) || rules->damaged)
 		action = problem(job, damaged);
 	rules_close(rules);
 	if (action != MOVE)

@@ -167,7 +167,7 @@ __attribute__((noinline)) static bool find_rule(const struct program *p, bool sc
 		*lock = class.flags & CLASS_LOCK;
 	}
 	rules_close(&rules);
-	return found;
+	return found && !rules.damaged;
 }
 
 bool route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)

@@ -105,7 +105,7 @@ static void check(bool good, const char *what, const char *which)
 	abort();
 }
 
-static void find_again(const struct ruleset *set, const struct app *app, const struct rules *rules)
+static void find_again(const struct ruleset *set, const struct app *app, struct rules *rules)
 {
 	size_t size = strlen(app->canonical);
 	char name[CLASS_NAME_MAX + 1];

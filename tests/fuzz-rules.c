@@ -3,7 +3,7 @@
 
 /* libFuzzer's way into the reader of the rules file, as the shim and the helper use
  * it. An input is a path and a line break, then the file. The path is read as a
- * request too. Where there is one, the file's magic, checksum and hashes are put
+ * request too. Where there is one, the file's magic, checksums and hashes are put
  * right, which mutation alone would never get past. Built and run by fuzz.t. */
 
 #include "conf/match.h"
@@ -20,7 +20,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define PATH_SIZE_MAX (2 * RULE_PATH_MAX)
-#define REPAIRED_SLOTS 64
+#define REPAIRED_RECORDS 64
 
 static int file;
 static int folder;
@@ -75,22 +75,49 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
+/* The record of that size and number in the array at offset, or NULL. */
+static char *record_at(char *bytes, size_t size, uint64_t offset, uint64_t i, size_t record_size)
+{
+	if (offset > size || size - offset < record_size || i > (size - offset) / record_size - 1)
+		return NULL;
+	return bytes + offset + i * record_size;
+}
+
+static void repair_checksum(char *record, size_t size)
+{
+	uint64_t checksum = rules_checksum(record, size);
+
+	memcpy(record + size - sizeof(checksum), &checksum, sizeof(checksum));
+}
+
+static void repair_records(char *bytes, size_t size, uint64_t offset, uint64_t count, size_t record_size)
+{
+	for (uint64_t i = 0; i < count && i < REPAIRED_RECORDS; i++) {
+		char *record = record_at(bytes, size, offset, i, record_size);
+
+		if (!record)
+			return;
+		repair_checksum(record, record_size);
+	}
+}
+
 static void repair_slots(char *bytes, size_t size, const struct rules_header *h)
 {
 	struct rules_slot slot;
 
-	for (uint64_t i = 0; i < h->slot_count && i < REPAIRED_SLOTS; i++) {
-		uint64_t at = h->slots + i * sizeof(slot);
+	for (uint64_t i = 0; i < h->slot_count && i < REPAIRED_RECORDS; i++) {
+		char *record = record_at(bytes, size, h->slots, i, sizeof(slot));
 		uint64_t path;
 
-		if (h->slots > size || at > size - sizeof(slot))
+		if (!record)
 			return;
-		memcpy(&slot, bytes + at, sizeof(slot));
+		memcpy(&slot, record, sizeof(slot));
 		path = h->strings + slot.path;
-		if (h->strings > size || path > size || slot.path_size > size - path)
+		if (!slot.path || h->strings > size || path > size || slot.path_size > size - path)
 			continue;
 		slot.hash = rules_hash(bytes + path, slot.path_size);
-		memcpy(bytes + at, &slot, sizeof(slot));
+		memcpy(record, &slot, sizeof(slot));
+		repair_checksum(record, sizeof(slot));
 	}
 }
 
@@ -103,13 +130,15 @@ static void repair(char *bytes, size_t size)
 	memcpy(&header, bytes, sizeof(header));
 	header.magic = RULES_MAGIC;
 	header.version = RULES_VERSION;
-	header.checksum = rules_header_checksum(&header);
 	memcpy(bytes, &header, sizeof(header));
+	repair_checksum(bytes, sizeof(header));
 	repair_slots(bytes, size, &header);
+	repair_records(bytes, size, header.classes, header.class_count, sizeof(struct rules_class));
+	repair_records(bytes, size, header.users, header.user_count, sizeof(struct rules_user));
 }
 
 /* As `netshim which` reads a rule's strings, and the others its class. */
-static void read_rule(const struct rules *rules, const struct rules_slot *rule)
+static void read_rule(struct rules *rules, const struct rules_slot *rule)
 {
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
@@ -127,7 +156,7 @@ static void read_rule(const struct rules *rules, const struct rules_slot *rule)
 
 static void read_rules(const char *path, bool trusted)
 {
-	char hierarchy[RULE_PATH_MAX];
+	char hierarchy[HIERARCHY_MAX];
 	struct rules_class class;
 	struct rules_slot rule;
 	struct rules rules;
@@ -141,7 +170,7 @@ static void read_rules(const char *path, bool trusted)
 		read_rule(&rules, &rule);
 	if (rules_class_named(&rules, path, &index, &class))
 		check(index < rules.header.class_count, "a class beyond the last");
-	if (rules_string(&rules, rules.header.hierarchy, hierarchy, sizeof(hierarchy)))
+	if (rules_hierarchy(&rules, hierarchy))
 		check(strlen(hierarchy) < sizeof(hierarchy), "a hierarchy without an end");
 	rules_current(&rules);
 	rules_close(&rules);

@@ -5,6 +5,7 @@
  *
  *   probe class            its net_cls group
  *   probe who              the name of its file, and its net_cls group
+ *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
  *   probe state            all that an exec may carry over, byte for byte
  *   probe send ADDRESS PORT
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
@@ -52,20 +53,38 @@ static int hold(const char *address, const char *port)
 	return 0;
 }
 
-static int print_class(void)
+/* The net_cls group with a line break, or NULL. */
+static const char *read_class(void)
 {
+	static char line[512];
 	FILE *f = fopen("/proc/self/cgroup", "r");
-	char line[512];
 
 	while (f && fgets(line, sizeof(line), f)) {
 		char *at = strstr(line, ":net_cls");
 
-		if (at) {
-			fputs(strrchr(at, ':') + 1, stdout);
-			return 0;
-		}
+		if (at)
+			return strrchr(at, ':') + 1;
 	}
-	return 1;
+	return NULL;
+}
+
+static int print_class(void)
+{
+	const char *class = read_class();
+
+	if (class)
+		fputs(class, stdout);
+	return !class;
+}
+
+static int is_in(char **groups)
+{
+	const char *class = read_class();
+
+	for (; class && *groups; groups++)
+		if (!strncmp(class, *groups, strlen(*groups)) && class[strlen(*groups)] == '\n')
+			return 0;
+	return class && !strcmp(class, "/\n") ? 1 : 2;
 }
 
 static int print_who(void)
@@ -157,6 +176,8 @@ int main(int argc, char **argv, char **envp)
 		return print_class();
 	if (!strcmp(verb, "who"))
 		return print_who();
+	if (!strcmp(verb, "in"))
+		return is_in(argv + 2);
 	if (!strcmp(verb, "state") || !argc || !*verb)
 		return print_state(argc, argv, envp);
 	return 64;

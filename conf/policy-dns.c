@@ -75,10 +75,11 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	}
 	if (!any)
 		return;
-	fprintf(out, "\tchain dns {\n\t\ttype nat hook output priority -100; policy accept;\n");
+	fprintf(out, "\n\t# dns: queries to their class's resolvers\n\tchain dns {\n\t\ttype nat hook output priority "
+		     "-100; policy accept;\n");
 	policy_write_map(out, set, live, "dns_", has_dns);
-	/* The source was chosen for the old destination. */
-	fprintf(out, "\t}\n\tchain dns_source {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain dns_source {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
 		     "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 ct status dnat oifname != \"lo\" meta "
 		     "cgroup {");
 	for (size_t i = 0; i < set->class_count; i++)
@@ -87,7 +88,8 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	fprintf(out, " } masquerade\n\t}\n");
 	/* With route_localnet (cmd-up.c), what comes from outside for 127/8 would be
 	 * taken in. The kernel's own check is repeated here. */
-	fprintf(out, "\tchain martians {\n\t\ttype filter hook prerouting priority -300; policy accept;\n"
+	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"
+		     "\t\ttype filter hook prerouting priority -300; policy accept;\n"
 		     "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 drop\n\t}\n");
 }
 

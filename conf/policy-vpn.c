@@ -51,10 +51,10 @@ static void write_guard(FILE *out, const struct class *class, const struct netwo
 	fprintf(out, "\t\tdrop\n\t}\n");
 }
 
-/* Writes "KEY {" with one element for each class with an interface. */
+/* Writes "KEY { ... }" with one element for each class with an interface. */
 static void write_elements(FILE *out, const struct ruleset *set, const char *key, bool interfaces, const char *then)
 {
-	fprintf(out, "\t\t%s {\n", key);
+	fprintf(out, "%s {\n", key);
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
@@ -82,15 +82,15 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network
 		return;
 	/* Not in the output hook, whose oifname is the one before the mark had the
 	 * packet routed anew. */
-	fprintf(out, "\tchain stay {\n\t\ttype filter hook postrouting priority 0; policy accept;\n");
-	write_elements(out, set, "meta mark vmap", false, " : goto stay_");
-	fprintf(out, "\n\t}\n\tchain vpn_source {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
-	write_elements(out, set, "meta mark . oifname", true, "");
-	/* What routing.c's last route has sent round. */
-	fprintf(out,
-		" masquerade\n\t}\n\tchain dead_end {\n\t\ttype filter hook prerouting priority -300; policy accept;\n"
-		"\t\tiifname \"lo\" " NOT_HERE " meta mark");
-	write_elements(out, set, "", false, "");
+	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n\t\ttype filter hook "
+		     "postrouting priority 0; policy accept;\n");
+	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
+	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	write_elements(out, set, "\t\tmeta mark . oifname", true, "");
+	fprintf(out, " masquerade\n\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
+		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
+	write_elements(out, set, "\t\tiifname \"lo\" " NOT_HERE " meta mark", false, "");
 	fprintf(out, " goto refuse\n\t}\n");
 }
 

@@ -17,6 +17,7 @@
 #include "conf/sysctl.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <inttypes.h>
 #include <nftables/libnftables.h>
 
@@ -112,17 +113,19 @@ static void write_verdict(FILE *out, const struct verdict *verdict)
  * try it again for minutes. */
 static void write_refuse(FILE *out)
 {
-	fprintf(out, "\tchain refuse {\n"
+	fprintf(out, "\n\t# action = reject: the program is told at once\n\tchain refuse {\n"
 		     "\t\tmeta l4proto tcp reject with tcp reset\n"
 		     "\t\treject with icmpx admin-prohibited\n"
 		     "\t}\n");
 }
 
-/* Packets over the rate are dropped, which is what TCP slows down for. Some tenth
- * of a second of traffic may come at once, and always one large segment. */
+/* Packets over the rate are dropped, which is what TCP slows down for. A quarter of
+ * a second of traffic may come at once: the shortest time that TCP waits before it
+ * sends again what was dropped (RTO_MIN is 200 ms), in which the rate would be lost.
+ * And always two large segments. */
 static void write_rate(FILE *out, uint64_t rate)
 {
-	uint64_t burst = rate / 10 > 128 * 1024 ? rate / 10 : 128 * 1024;
+	uint64_t burst = rate / 4 > 128 * 1024 ? rate / 4 : 128 * 1024;
 
 	/* nftables keeps it in 32 bits. */
 	burst = burst > UINT32_MAX ? UINT32_MAX : burst;
@@ -130,9 +133,19 @@ static void write_rate(FILE *out, uint64_t rate)
 	fprintf(out, "\t\tlimit rate over %" PRIu64 " bytes/second burst %" PRIu64 " bytes drop\n", rate, burst);
 }
 
+/* A line feed in a file's name would end the comment. */
+static void write_place(FILE *out, struct place_in_file at)
+{
+	for (const char *c = at.file; *c; c++)
+		fputc(iscntrl((unsigned char)*c) ? '?' : *c, out);
+	fprintf(out, ":%d", at.line);
+}
+
 static void write_class(FILE *out, const struct class *class)
 {
-	fprintf(out, "\tchain class_%s {\n", class->name);
+	fprintf(out, "\n\t# class %s, ", class->name);
+	write_place(out, class->at);
+	fprintf(out, "\n\tchain class_%s {\n", class->name);
 	fprintf(out, "\t\tcounter name out_%s\n", class->name);
 	if (class->log)
 		fprintf(out, "\t\tct state new limit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n",
@@ -166,7 +179,8 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 	for (size_t i = 0; i < set->class_count; i++)
 		fprintf(out, "\tchain in_%s {\n\t\tcounter name in_%s\n\t}\n", set->classes[i].name,
 			set->classes[i].name);
-	fprintf(out, "\tchain input {\n\t\ttype filter hook input priority filter; policy accept;\n");
+	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
+		     "priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "in_", is_class);
 	fprintf(out, "\t}\n");
 }
@@ -188,7 +202,7 @@ static bool refuses_unclassified(const struct ruleset *set)
  * IPv6 neighbours and joining multicast groups. */
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
-	fprintf(out, "\tchain unclassified {\n");
+	fprintf(out, "\n\t# what is in no class\n\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
 	if (refuses_unclassified(set)) {
 		fprintf(out, "\t\tct direction reply accept\n");
@@ -224,7 +238,8 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	}
 	if (!any)
 		return;
-	fprintf(out, "\tchain marks {\n\t\ttype route hook output priority mangle; policy accept;\n");
+	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
+		     "mangle; policy accept;\n");
 	policy_write_map(out, set, live, "mark_", has_mark);
 	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark {");
 	for (size_t i = 0; i < set->class_count; i++)
@@ -253,7 +268,8 @@ static void write_kernel_packets(FILE *out, const struct ruleset *set)
 
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	fprintf(out, "\tchain output {\n\t\ttype filter hook output priority filter; policy accept;\n");
+	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
+		     "priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "class_", is_class);
 	fprintf(out, "\t\tmeta skuid >= 0 goto unclassified\n");
 	write_kernel_packets(out, set);
@@ -336,7 +352,9 @@ static char *nft_words(const char *error)
 
 static void check_statement(struct ruleset *set, struct nft_ctx *nft, const struct statement *s)
 {
-	char *text = printed("table inet netshim-check {\nchain c {\ntype filter hook output priority 0;\n%s\n}\n}\n",
+	/* As a command and not in a block, so that it can be nothing but a rule. */
+	char *text = printed("table inet netshim-check {\nchain c {\ntype filter hook output priority 0;\n}\n}\n"
+			     "add rule inet netshim-check c %s\n",
 			     s->text);
 
 	if (nft_run_cmd_from_buffer(nft, text)) {

@@ -119,18 +119,33 @@ const char *value_mark(const char *text, uint32_t *mark)
 	return NULL;
 }
 
-/* A statement stays within the chain that it is put into: its braces are closed,
- * and it is one line. The rest is nftables' to judge. */
-const char *value_statement(const char *text, struct statement_list *list)
+/* A statement is one rule of the chain that it is put into and no more: outside
+ * quotes, a semicolon would end it, a brace too many the chain, and a backslash at
+ * its end would draw in the line that follows. The rest is nftables' to judge. */
+static bool is_one_rule(const char *text)
 {
+	bool quoted = false;
 	int depth = 0;
 
-	/* A backslash at its end would draw in the line that follows. */
-	for (const char *c = text; *c && depth >= 0; c++)
-		depth += *c == '\n' || (*c == '\\' && !c[1]) ? -1000 : (*c == '{') - (*c == '}');
-	if (depth || !*text)
-		return printed("bad nft statement '%s'; it is one line, with its braces closed, as in 'ip dscp set ef'",
-			       text);
+	for (const char *c = text; *c; c++) {
+		if (*c == '"')
+			quoted = !quoted;
+		if (*c == '\n' || (!quoted && strchr(";\\", *c)))
+			return false;
+		depth += quoted ? 0 : (*c == '{') - (*c == '}');
+		if (depth < 0)
+			return false;
+	}
+	return *text && !depth && !quoted;
+}
+
+const char *value_statement(const char *text, struct statement_list *list)
+{
+	if (!is_one_rule(text))
+		return printed(
+			"bad nft statement '%s'; it is one line and one rule, with braces and quotes closed and no "
+			"semicolon, as in 'ip dscp set ef'",
+			text);
 	list->items = grown(list->items, list->count, sizeof(*list->items));
 	list->items[list->count++] = (struct statement){ .text = copied(text) };
 	return NULL;

@@ -127,6 +127,14 @@ like "$? $("$netshim" status 2>&1)" "nothing is filtered.*run 'netshim reload'" 
 "$netshim" reload && "$netshim" status >/dev/null 2>&1
 is $? 0 "reload brings it back"
 is "$("$netshim" ruleset | nft -c -f - 2>&1)" "" "what ruleset prints is what nft takes"
+cat >"$config" <<EOF
+class one { action = reject  mark = 7  dns = { '127.0.0.1' } }
+class two { interface = 'nosuch0'  nft = { 'ip dscp set ef' } }
+EOF
+"$netshim" reload
+is "$("$netshim" ruleset | unshare --net sh -c 'nft -f - && nft -s list ruleset')" "$(nft -s list ruleset)" \
+	"what ruleset prints is what is loaded"
+like "$("$netshim" ruleset)" "# class two, $config:2"$'\n'"[[:space:]]chain class_two " "with a line on each class and where it is from"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"
 

@@ -49,9 +49,13 @@ for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"
 done
 for bad in "ipv6 = no" "log = 1" "rate = 10" "rate = '10 mbyte'" "rate = '0 mbit'" "rate = '1.5 mbit'" "priority = 5" \
-	"priority = '0:0'" "mark = 0" "mark = -1" "mark = 4294967296" "nft = { 'drop }' }" "nft = { '' }"; do
-	complains 1 "bad (value|rate|priority|mark|nft statement)" "a bad value: $bad" <<<"class a { $bad }"
+	"priority = '0:0'" "mark = 0" "mark = -1" "mark = 4294967296" "nft = { 'drop }' }" "nft = { '' }" \
+	"nft = { 'drop } chain x {' }" "nft = { 'counter; drop' }" "nft = { 'counter # {' }" "nft = { 'log prefix \"x' }" \
+	"nft = { 'counter \\ drop' }" "nft = { 'policy drop' }" "nft = { 'include \"/etc/nftables.conf\"' }" \
+	"nft = { 'type filter hook input priority 0' }"; do
+	complains 1 "(bad (value|rate|priority|mark)|nft statement)" "a bad value: $bad" <<<"class a { $bad }"
 done
+accepts "an nft statement with braces and a semicolon in quotes" <<<'class a { nft = { "log prefix \"};{\"" } }'
 complains 2 "nft statement 'ip dscp sat ef': syntax error" "an nft statement that nftables does not take" <<EOF
 class a { nft = { 'ip dscp set ef',
   'ip dscp sat ef' } }

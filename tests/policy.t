@@ -83,27 +83,32 @@ else
 	skip "the kernel has no htb queueing discipline" "priority: its packets go to their traffic-control class"
 fi
 
-# --- log (only the first namespace's goes to the kernel's log, so the trace of a packet has to show it)
-nft -f - <<EOF
-table inet trace { chain out { type filter hook output priority -400; ip daddr $lan_host tcp dport 80 meta nftrace set 1; }; }
-EOF
-in_background timeout 20 nft monitor trace >"$scratch/trace"
-logged() {
-	get logged http://$lan_host/ >/dev/null
-	grep -q 'class_logged rule' "$scratch/trace"
-}
-wait_until logged
-like "$(cat "$scratch/trace")" 'class_logged rule ct state new limit rate 10/second burst 20 packets log prefix "netshim logged: "' \
-	"log: the packet reached the rule that logs it, with the class's name"
-nft delete table inet trace
+# --- log (the kernel's is the first namespace's, unless that says otherwise)
+log_all() { nsenter --net=/proc/$PPID/ns/net sysctl -qn net.netfilter.nf_log_all_netns"${1:+=$1}"; }
+log_all_before=$(log_all)
+trap 'log_all "$log_all_before"; clean_up' EXIT
+log_all 1
+mark="netshim test $$ $RANDOM"
+echo "$mark" >/dev/kmsg
+start=$(date +%s)
+for _ in {1..60}; do
+	echo "url = http://$lan_host/"
+done | shim "$netshim" run logged curl -sS -K - 2>/dev/null
+seconds=$(($(date +%s) - start + 1))
+log_all "$log_all_before"
+logged=$(dmesg | sed "1,/$mark/d" | grep -c "netshim logged: .*DST=$lan_host .*PROTO=TCP.*DPT=80 .*SYN")
+[ "$logged" -ge 20 ] && [ "$logged" -le $((20 + 10 * seconds)) ]
+ok $? "log: new connections, with the class's name, no more than 10 a second after the first 20 ($logged of 60)"
 
 # --- rate
 cat >"$scratch/flood.py" <<EOF
-import socket, sys, time
-s = socket.create_connection(("$lan_host", int(sys.argv[1])))
+import select, socket, sys, time
+flows = [socket.create_connection(("$lan_host", int(sys.argv[1]))) for _ in range(4)]
 start, chunk = time.monotonic(), bytes(65536)
 while time.monotonic() - start < 7:
-    s.send(chunk)
+    for flow in select.select([], flows, [], 1)[1]:
+        flow.send(chunk, socket.MSG_DONTWAIT)
+    time.sleep(0.005)
 EOF
 chmod 644 "$scratch/flood.py"
 on_other_host nft -f - <<EOF
@@ -125,7 +130,7 @@ slow=$(mbit $slow $took) free=$(mbit $free $took)
 wait "${background[-1]}" "${background[-2]}"
 awk -v slow="$slow" 'BEGIN { exit !(slow > 8.5 && slow < 11.5) }'
 ok $? "rate: 10 mbit is held within 15 % over 5 s ($slow mbit)"
-awk -v free="$free" 'BEGIN { exit !(free > 100) }'
+awk -v free="$free" 'BEGIN { exit !(free > 50) }'
 ok $? "and another class is not touched ($free mbit)"
 
 # --- ps, move, status

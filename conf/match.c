@@ -271,8 +271,11 @@ static int go_to_interpreter(struct walk *w)
 	const char *interpreter;
 	int err;
 
-	if (!S_ISREG(w->mode) || match_read_head(AT_FDCWD, w->buf, head, sizeof(head)) <= 0)
+	if (!S_ISREG(w->mode))
 		return 0;
+	err = (int)match_read_head(AT_FDCWD, w->buf, head, sizeof(head));
+	if (err <= 0)
+		return no_descriptor_free(err) ? err : 0;
 	interpreter = match_interpreter(head);
 	if (!interpreter)
 		return 0;

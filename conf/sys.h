@@ -63,6 +63,12 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 #define SYS(nr, a, b, c, d, e) sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
+/* Nothing is wrong with a file that cannot be opened for this. */
+static inline bool no_descriptor_free(long err)
+{
+	return err == -EMFILE || err == -ENFILE;
+}
+
 /* What netshim asks about a file. */
 struct sys_file {
 	uint32_t mode;

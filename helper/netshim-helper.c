@@ -3,21 +3,31 @@
 
 /* netshim-helper: moves its own process into a program's class, then becomes
  * that program. The only privileged code of netshim. Any local user may run it
- * with anything.
+ * with anything. What it must keep to, and the tests that see to it:
  *
  * 1. The capability MUST be effective around one openat and never else; before
  *    anything is written it MUST be gone, and that is read back.
+ *    attack.t: the capability is effective around one open; where it cannot drop
  * 2. It MUST move nothing but itself, by writing "0".
+ *    attack.t: the only write is a 0
  * 3. It MUST NOT take a class or a location from arguments, environment or
  *    descriptors: the rules file at its fixed place, owned by root, says which
  *    class the target has. (`netshim run` names a class; the rules file says
  *    whether it exists and whom it is for.)
+ *    attack.t: it opens its rules file; the helper listens to none of them; no such
+ *    class; nor one that is for others.  safety.t: a rules file that others may write
  * 4. It MUST write to a cgroup file system only.
+ *    attack.t: fake rules and a fake tasks file
  * 5. It MUST leave who is in a locked class or in another tool's group there.
+ *    safety.t: locked classes, another tool's group.  attack.t: a locked process
  * 6. The target MUST get the caller's arguments, environment, descriptors, death
- *    signal, personality and stack limit as they were.
+ *    signal, personality and stack limit as they were.  exec.t: nobody can tell
  * 7. What cannot be classified MUST NOT be started, unless its class says
- *    on-error = allow.
+ *    on-error = allow.  attack.t: on-error decides.  safety.t: no capability
+ * 8. The file that it decides about MUST be the one that runs, even where a name
+ *    leads elsewhere meanwhile.  swap.t
+ * 9. It MUST NOT tell what its caller could not find out.
+ *    attack.t: whether a file is in a closed folder
  */
 
 #include "conf/match.h"
@@ -33,6 +43,7 @@
 #define TRIES_MAX 20
 /* The path of a tasks file always fits. */
 #define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
+static const char no_descriptor[] = "no file descriptor is free";
 static const char damaged[] = "the rules file is damaged, or another version's; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
@@ -87,8 +98,8 @@ __attribute__((noreturn)) static void fail_exec(const struct job *job, int err)
 		what = "permission denied";
 	else if (err == -ENOEXEC)
 		what = "not in a format that the kernel can execute";
-	else if (err == -EMFILE)
-		what = "no file descriptor is free";
+	else if (no_descriptor_free(err))
+		what = no_descriptor;
 	fail(missing ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, job->path, "", what);
 }
 
@@ -173,6 +184,8 @@ static bool find_rule(struct job *job, struct rules *rules, struct rules_slot *r
 	for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
 		int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
 
+		if (no_descriptor_free(found))
+			fail_exec(job, found);
 		if (!matched.swappable)
 			return found > 0;
 		job->fd = sys_openat(r->dirfd, job->path, O_PATH | O_CLOEXEC | no_follow);
@@ -241,7 +254,7 @@ static const char *move_error(int err)
 		return "its control group is missing; run 'netshim reload' as root";
 	case -EMFILE:
 	case -ENFILE:
-		return "no file descriptor is free";
+		return no_descriptor;
 	default:
 		return "the kernel would not move this process into its control group";
 	}
@@ -265,7 +278,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
 	if (err == -EACCES)
 		err = rules_open(rules, false);
 	if (err)
-		return problem(job, damaged);
+		return problem(job, no_descriptor_free(err) ? no_descriptor : damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
 	if ((action == MOVE && !rules_hierarchy(rules, hierarchy)) || rules->damaged)
 		action = problem(job, damaged);

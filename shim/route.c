@@ -148,35 +148,41 @@ static int check_exec(const struct program *p)
 	return err ? err : check_env_array(p->envp);
 }
 
-/* What a rule asks for. A function of its own so that the walk's stack is free
- * again for what follows. */
-__attribute__((noinline)) static bool find_rule(const struct program *p, bool scripts, struct route *route, bool *lock)
+/* Finds what a rule asks for. Returns 1, 0 where there is none, or -errno where that
+ * cannot be told for want of a descriptor. A function of its own so that the walk's
+ * stack is free again for what follows. */
+__attribute__((noinline)) static int find_rule(const struct program *p, bool scripts, struct route *route, bool *lock)
 {
 	struct rules rules;
 	struct rules_slot rule;
 	struct rules_class class;
-	bool found;
+	int found = rules_open(&rules, false);
 
-	if (rules_open(&rules, false))
-		return false;
-	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule, NULL) > 0;
+	if (found)
+		return no_descriptor_free(found) ? found : 0;
+	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule, NULL);
 	route->class[0] = '\0';
-	if (found && rule.class_index != RULES_CLASS_NONE) {
+	if (found > 0 && rule.class_index != RULES_CLASS_NONE) {
 		found = rules_class(&rules, rule.class_index, &class, route->class);
 		route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 		*lock = class.flags & CLASS_LOCK;
 	}
 	rules_close(&rules);
-	return found && !rules.damaged;
+	if (rules.damaged)
+		return 0;
+	return found > 0 || no_descriptor_free(found) ? found : 0;
 }
 
 bool route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)
 {
 	struct membership now;
 	bool lock = false;
+	int found = find_rule(p, scripts, route, &lock);
 
-	if (!find_rule(p, scripts, route, &lock))
-		return false;
+	*place = PLACE_UNKNOWN;
+	/* The helper can tell: what is closed on exec is closed there. */
+	if (found <= 0)
+		return found < 0;
 	process_membership(&now);
 	*place = now.place;
 	if (now.locked)

@@ -6,6 +6,7 @@
  *   probe class            its net_cls group
  *   probe who              the name of its file, and its net_cls group
  *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
+ *   probe stop             stops itself
  *   probe state            all that an exec may carry over, byte for byte
  *   probe send ADDRESS PORT
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
@@ -178,6 +179,8 @@ int main(int argc, char **argv, char **envp)
 		return print_who();
 	if (!strcmp(verb, "in"))
 		return is_in(argv + 2);
+	if (!strcmp(verb, "stop"))
+		return raise(SIGSTOP);
 	if (!strcmp(verb, "state") || !argc || !*verb)
 		return print_state(argc, argv, envp);
 	return 64;

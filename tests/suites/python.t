@@ -42,6 +42,6 @@ EOF
 show='import subprocess, sys; subprocess.run([sys.executable, "-c", "print(open(\"/proc/self/cgroup\").read())"])'
 like "$(python shim / -c "$show")" "net_cls[a-z_,]*:$group/python" "what Python starts as its own program is in its class"
 like "$(python shim / -c 'import os; os.system("cat /proc/self/cgroup")')" "net_cls[a-z_,]*:$group/tools" "the shell and the tools too"
-compare CPython 700
+compare CPython 700 "$python" 400
 
 finish

@@ -28,8 +28,13 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
-COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS)
-HARDENING = -fPIE -fstack-protector-strong -fstack-clash-protection
+# Indirect calls and returns go where they may only, where the machine can see to that.
+MACHINE := $(shell $(CC) -dumpmachine)
+BRANCHES = $(if $(filter x86_64%,$(MACHINE)),-fcf-protection)$(if $(filter aarch64%,$(MACHINE)),-mbranch-protection=standard)
+COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS) $(BRANCHES) -fstack-clash-protection
+# A distribution's own level of _FORTIFY_SOURCE stays.
+FORTIFY = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDENING = -fPIE -fstack-protector-strong $(FORTIFY)
 
 # The shim and the helper have no libc: nothing may be generated that calls into
 # one or needs its thread-local storage, whatever the builder's CFLAGS ask for.
@@ -42,7 +47,7 @@ SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compar
 SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 HELPER_LINK = -static -nostdlib -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
-COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now
+COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
 LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What is installed is built and installed so that mistakes in it do the least harm.
+. "$(dirname "$0")/lib.sh"
+
+command=$root/usr/bin/netshim
+
+segments() { readelf -lW "$1" | awk '$1 == "LOAD"'; }
+dynamic() { readelf -dW "$1"; }
+property() { readelf -nW "$1" | grep -o 'feature.*: .*' | sed 's/.*: //'; }
+
+for file in "$command" "$helper" "$preload"; do
+	name=$(basename "$file")
+	is "$(segments "$file" | grep -c RWE)" 0 "$name: nothing is writable and executable"
+	like "$(readelf -lW "$file" | grep GNU_STACK)" " RW  " "$name: the stack is not executable"
+	is "$(dynamic "$file" | grep -c -e RPATH -e RUNPATH -e TEXTREL)" 0 "$name: looks for libraries nowhere of its own; no relocated code"
+	is "$(find "$file" -user 0 -group 0 ! -perm /6022)" "$file" "$name: root's, writable by nobody else, not setuid"
+done
+
+like "$(readelf -hW "$command" | grep Type:)" "Position-Independent Executable" "netshim: a position-independent executable"
+is "$(readelf -lW "$command" | grep -c GNU_RELRO)" 1 "netshim: relocations are read-only"
+like "$(dynamic "$command")" "FLAGS_1.*NOW PIE" "netshim: and done at start"
+like "$(readelf -sW --dyn-syms "$command")" "__stack_chk_fail" "netshim: the stack is protected"
+like "$(readelf -sW --dyn-syms "$command")" "__[a-z]*printf_chk" "netshim: the C library's functions are fortified"
+
+is "$(dynamic "$helper"; readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" $'\nThere is no dynamic section in this file.\n0' \
+	"the helper is static, without a loader or libraries"
+is "$(readelf -sW "$helper" | awk '$7 == "UND" && $8' | wc -l)" 0 "and takes nothing from elsewhere"
+is "$(getcap "$helper" | sed 's/.* //')" "cap_dac_override=p" "it has one file capability"
+
+is "$(dynamic "$preload" | grep -c NEEDED)" 0 "the library needs no other"
+like "$(dynamic "$preload")" "FLAGS_1.*NOW" "its few relocations are done at start"
+
+case $(uname -m) in
+x86_64) expected="IBT, SHSTK" ;;
+aarch64) expected="BTI, PAC" ;;
+*) expected="none is known" ;;
+esac
+is "$(property "$helper")" "$expected" "the helper marks where calls and returns may go"
+is "$(property "$preload")" "$expected" "the library too: it takes that from no program"
+
+finish

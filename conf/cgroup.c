@@ -283,7 +283,7 @@ bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, 
 	char *group = class ? class_group(hierarchy, class, locked) : copied(hierarchy);
 	char *procs = printed("%s/cgroup.procs", group);
 	/* "0" would be this process. */
-	bool ok = strspn(id, "0123456789") == strlen(id) && atol(id) > 0 && write_text(procs, id);
+	bool ok = strspn(id, "0123456789") == strlen(id) && strspn(id, "0") < strlen(id) && write_text(procs, id);
 
 	if (!ok)
 		warnx("cannot move process '%s': is that the id of a running process?", id);

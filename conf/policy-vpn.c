@@ -110,7 +110,7 @@ bool policy_loosen_rp_filter(const struct ruleset *set)
 
 	for (size_t i = 0; i < set->class_count; i++) {
 		const char *interface = set->classes[i].interface;
-		char own = interface ? sysctl_get(interface, "rp_filter") : 0;
+		char own = (char)(interface ? sysctl_get(interface, "rp_filter") : 0);
 
 		/* The higher of the two is in force. */
 		if (own && own < '2' && (own == '1' || sysctl_get("all", "rp_filter") == '1'))

@@ -125,7 +125,7 @@ static void write_refuse(FILE *out)
  * And always two large segments. */
 static void write_rate(FILE *out, uint64_t rate)
 {
-	uint64_t burst = rate / 4 > 128 * 1024 ? rate / 4 : 128 * 1024;
+	uint64_t burst = rate / 4 > UINT64_C(131072) ? rate / 4 : UINT64_C(131072);
 
 	/* nftables keeps it in 32 bits. */
 	burst = burst > UINT32_MAX ? UINT32_MAX : burst;

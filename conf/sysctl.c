@@ -21,7 +21,7 @@ static char read_digit(const char *path)
 
 	if (file)
 		fclose(file);
-	return digit == EOF ? 0 : (char)digit;
+	return (char)(digit == EOF ? 0 : digit);
 }
 
 static bool write_digit(const char *path, char digit)

@@ -86,7 +86,7 @@ const char *value_rate(const char *text, uint64_t *rate)
 	static const struct {
 		const char *name;
 		uint64_t bits;
-	} units[] = { { "kbit", 1000 }, { "mbit", 1000 * 1000 }, { "gbit", 1000 * 1000 * 1000 } };
+	} units[] = { { "kbit", 1000 }, { "mbit", 1000000 }, { "gbit", 1000000000 } };
 	char *end;
 	unsigned long n = *text >= '0' && *text <= '9' ? strtoul(text, &end, 10) : 0;
 

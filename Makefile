@@ -53,7 +53,7 @@ LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 
 # rules.c, match.c and process.c are what all three share.
 SHARED = rules match process
-SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o route.o start.o memory.o $(SHARED:=.o))
+SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o folder.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
 COMMAND_OBJS = $(patsubst conf/%.c, $(BUILD)/conf/%.o, $(filter-out conf/memory.c, $(wildcard conf/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim

@@ -7,10 +7,11 @@
 
 #include "conf/sys.h"
 
+#include <elf.h>
+#include <link.h>
 #include <string.h>
 
-#define LINKS_MAX 40  /* the kernel's MAXSYMLINKS */
-#define SCRIPTS_MAX 5 /* the kernel follows as many interpreters */
+#define LINKS_MAX 40 /* the kernel's MAXSYMLINKS */
 
 /* One buffer holds both what is resolved, at its start, and what is still to be
  * walked, at its end; and most paths fit in a small one: the shim may have to
@@ -263,6 +264,28 @@ char *match_interpreter(char *head)
 	return end > start ? start : NULL;
 }
 
+int match_elf_interpreter(const char *head, size_t size, const char **interpreter)
+{
+	const ElfW(Ehdr) *elf = (const void *)head;
+
+	for (unsigned i = 0; i < elf->e_phnum; i++) {
+		uint64_t at = elf->e_phoff + (uint64_t)i * sizeof(ElfW(Phdr));
+		ElfW(Phdr) part;
+
+		if (at > size - sizeof(part))
+			return -1;
+		memcpy(&part, head + at, sizeof(part));
+		if (part.p_type != PT_INTERP)
+			continue;
+		*interpreter = head + part.p_offset;
+		return part.p_offset > size || part.p_filesz < 2 || part.p_filesz > size - part.p_offset ||
+				       head[part.p_offset + part.p_filesz - 1]
+			       ? -1
+			       : 1;
+	}
+	return 0;
+}
+
 /* Starts the walk anew at the interpreter of the script it has come to. Returns
  * 1, 0 where the file is no script, or -errno. */
 static int go_to_interpreter(struct walk *w)
@@ -319,7 +342,7 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 		/* Beneath a tree, what cannot be looked at is in the tree still. */
 		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;
-		if (ret < 0 || !scripts || depth == SCRIPTS_MAX)
+		if (ret < 0 || !scripts || depth == MATCH_SCRIPTS_MAX)
 			break;
 		ret = go_to_interpreter(w);
 		if (ret <= 0)

@@ -41,6 +41,8 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
  * the terminator. */
 #define MATCH_HEAD (256 + 1)
 
+#define MATCH_SCRIPTS_MAX 5 /* the kernel follows as many interpreters */
+
 /* Reads the head of the regular file at path, at most size - 1 bytes, and
  * terminates it. Returns its length or -errno. */
 long match_read_head(int dirfd, const char *path, char *head, size_t size);
@@ -48,5 +50,13 @@ long match_read_head(int dirfd, const char *path, char *head, size_t size);
 /* Returns the interpreter that a script's head names, terminated in place, or
  * NULL where it is no script. */
 char *match_interpreter(char *head);
+
+/* The head of a program in which its interpreter is named, usually. */
+#define MATCH_ELF_HEAD 1024
+
+/* Finds the program interpreter (the dynamic loader) of a native ELF file in that
+ * file's head, aligned as its header is. Returns 1, 0 where the file has none, -1
+ * where that does not lie in the head: it is left to the kernel. */
+int match_elf_interpreter(const char *head, size_t size, const char **interpreter);
 
 #endif

@@ -7,7 +7,11 @@
 #define NETSHIM_NEXT_H
 
 #include <dlfcn.h>
+#include <spawn.h>
 #include <stdbool.h>
+#include <unistd.h>
+
+#define HOOK __attribute__((visibility("default")))
 
 /* Weak: musl has no dlvsym, and neither is linked against. */
 __typeof__(dlsym) dlsym __attribute__((weak));
@@ -18,17 +22,25 @@ static inline bool next_is_glibc(void)
 	return dlvsym;
 }
 
-/* The next definition of a function, or NULL. Found at first use: a process that
- * never starts another does not pay for it. */
-#define NEXT(name)                                                                     \
-	__extension__({                                                                \
-		static __typeof__(name) *cached;                                       \
-		__typeof__(name) *found_ = __atomic_load_n(&cached, __ATOMIC_RELAXED); \
-		if (!found_ && dlsym) {                                                \
-			*(void **)&found_ = dlsym(RTLD_NEXT, #name);                   \
-			__atomic_store_n(&cached, found_, __ATOMIC_RELAXED);           \
-		}                                                                      \
-		found_;                                                                \
-	})
+/* NULL is what is not there. */
+struct next {
+	__typeof__(execve) *execve;
+	__typeof__(execveat) *execveat;
+	__typeof__(execvp) *execvp;
+	__typeof__(execvpe) *execvpe;
+	__typeof__(fexecve) *fexecve;
+	__typeof__(posix_spawn) *posix_spawn;
+	__typeof__(posix_spawnp) *posix_spawnp;
+};
+
+/* They are found when the library is loaded, or sooner where a constructor that
+ * runs before its own calls a hook: dlsym takes the loader's lock and may use
+ * malloc, so it is not for vfork children and signal handlers. */
+const struct next *next(void);
+
+/* For what no program calls there: a function that not every libc has, by
+ * dlsym at each use. Asking for it in vain at start would leave a message for
+ * dlerror. */
+#define NEXT_NOW(name) ((__typeof__(name) *)(dlsym ? dlsym(RTLD_NEXT, #name) : NULL))
 
 #endif

@@ -9,10 +9,13 @@
 #include "conf/match.h"
 #include "conf/process.h"
 #include "conf/sys.h"
+#include "shim/aside.h"
+#include "shim/spare.h"
 
 #include <elf.h>
 #include <link.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* Environments larger than this go to memory of their own, not to the stack. */
 #define STACK_ENV_MAX 2048
@@ -23,9 +26,6 @@
 #define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)
 #endif
 
-/* The head of a program in which its interpreter is named, usually. */
-#define HEAD 1024
-
 static bool is_program(const char *path)
 {
 	struct sys_file file;
@@ -34,36 +34,22 @@ static bool is_program(const char *path)
 	       !SYS(SYS_faccessat, AT_FDCWD, path, X_OK, 0, 0);
 }
 
-/* Tells whether the program interpreter of an ELF file exists. What does not lie
- * in the head is left to the kernel. */
-static bool elf_interpreter_exists(const char *head, size_t size)
-{
-	const ElfW(Ehdr) *elf = (const void *)head;
-
-	for (unsigned i = 0; i < elf->e_phnum; i++) {
-		uint64_t at = elf->e_phoff + (uint64_t)i * sizeof(ElfW(Phdr));
-		ElfW(Phdr) part;
-
-		if (at > size - sizeof(part))
-			break;
-		memcpy(&part, head + at, sizeof(part));
-		if (part.p_type != PT_INTERP)
-			continue;
-		return part.p_offset > size || part.p_filesz < 2 || part.p_filesz > size - part.p_offset ||
-		       head[part.p_offset + part.p_filesz - 1] || is_program(head + part.p_offset);
-	}
-	return true;
-}
-
 static bool elf_is_known(const char *head, size_t size)
 {
 	const ElfW(Ehdr) *elf = (const void *)head;
+	const char *interpreter;
 
 	if (size < sizeof(*elf) || !MACHINES(elf->e_machine) || (elf->e_type != ET_EXEC && elf->e_type != ET_DYN))
 		return false;
 	if (head[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
 		return true;
-	return elf->e_phentsize == sizeof(ElfW(Phdr)) && elf->e_phnum && elf_interpreter_exists(head, size);
+	return elf->e_phentsize == sizeof(ElfW(Phdr)) && elf->e_phnum &&
+	       (match_elf_interpreter(head, size, &interpreter) <= 0 || is_program(interpreter));
+}
+
+static bool is_free(int fd)
+{
+	return SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0) < 0;
 }
 
 static bool is_close_on_exec(int fd)
@@ -76,7 +62,7 @@ static bool is_close_on_exec(int fd)
 /* The path depends on dirfd. */
 static bool uses_dirfd(const struct program *p)
 {
-	return p->dirfd != AT_FDCWD && p->path[0] != '/';
+	return p->dirfd != AT_FDCWD && !p->cwd && p->path[0] != '/';
 }
 
 /* Tells whether the kernel will be able to start what is in the file: after the
@@ -85,7 +71,7 @@ static bool uses_dirfd(const struct program *p)
  * cannot be told from here, is caught at its start). */
 __attribute__((noinline)) static bool format_is_known(const struct program *p)
 {
-	_Alignas(ElfW(Ehdr)) char head[HEAD];
+	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
 	const char *interpreter;
 	long n;
 
@@ -173,16 +159,14 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool scr
 	return found > 0 || no_descriptor_free(found) ? found : 0;
 }
 
-bool route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)
+int route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)
 {
 	struct membership now;
 	bool lock = false;
 	int found = find_rule(p, scripts, route, &lock);
 
-	*place = PLACE_UNKNOWN;
-	/* The helper can tell: what is closed on exec is closed there. */
 	if (found <= 0)
-		return found < 0;
+		return found;
 	process_membership(&now);
 	*place = now.place;
 	if (now.locked)
@@ -192,39 +176,99 @@ bool route_must_move(const struct program *p, bool scripts, struct route *route,
 	return now.place != PLACE_CLASS || lock || !str_equal(now.class, route->class);
 }
 
-int route_failed(const struct program *p, const struct route *route)
+int route_failed(const struct program *p, struct route *route)
 {
-	if (!route->allow)
+	route->refused = !route->allow;
+	if (route->refused)
 		return -EPERM;
 	process_log(p->path, "started unclassified", route->class, "the helper cannot be used here");
 	return 0;
 }
 
-int route_program(const struct program *p, struct route *route)
+/* Tells whether the helper can be executed in the program's place. */
+static int examine_file(const struct program *p, struct route *route)
+{
+	int ret = check_exec(p);
+
+	if (ret)
+		return ret;
+	if (!format_is_known(p))
+		return 0;
+	/* Executing the helper would take the ambient capabilities away for good. */
+	return process_has_ambient() ? route_failed(p, route) : 1;
+}
+
+static int examine(const struct program *p, struct route *route)
 {
 	struct sys_file file;
 	enum place place;
 	int ret;
 
-	*route = (struct route){ .request = { .dirfd = p->dirfd, .flags = p->flags } };
+	*route = (struct route){ .request = { .dirfd = p->cwd ? AT_FDCWD : p->dirfd, .flags = p->flags } };
 	/* Also the check that path is readable at all. */
 	if (!p->path || sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) || !S_ISREG(file.mode) ||
 	    !(file.mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
-	if (!route_must_move(p, true, route, &place))
-		return 0;
-	ret = check_exec(p);
-	if (ret)
+	ret = route_must_move(p, true, route, &place);
+	if (ret <= 0)
 		return ret;
-	if (!format_is_known(p))
+	return examine_file(p, route);
+}
+
+struct examination {
+	const struct program *program;
+	struct route *route;
+	int ret;
+};
+
+static void examine_aside(void *argument)
+{
+	struct examination *e = argument;
+
+	e->ret = examine(e->program, e->route);
+}
+
+/* How many descriptors the helper may need at once. */
+#define HELPER_DESCRIPTORS 3
+
+static bool leaves_descriptors(void)
+{
+	unsigned found = 0;
+	uint64_t limit[2] = { 0, 0 };
+
+	SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, limit, 0);
+	for (int fd = 0; found < HELPER_DESCRIPTORS && (uint64_t)fd < limit[0]; fd++)
+		found += is_free(fd) || is_close_on_exec(fd);
+	return found == HELPER_DESCRIPTORS;
+}
+
+/* For a process at its limit of descriptors. Where no child can be had, or gets none
+ * either, the helper has to tell: what is closed on exec is closed there. */
+__attribute__((noinline)) static int examine_without_descriptors(const struct program *p, struct route *route)
+{
+	struct examination e = { p, route, 0 };
+	struct sys_file file;
+
+	/* Without rules nothing more happens here than in other processes. */
+	if (sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file))
 		return 0;
-	/* Executing the helper would take the ambient capabilities away for good. */
-	if (process_has_ambient())
-		return route_failed(p, route);
-	request_state(&route->request);
-	return 1;
+	if (aside(examine_aside, &e, p->dirfd) || e.ret == -EMFILE)
+		return examine_file(p, route);
+	return e.ret <= 0 || leaves_descriptors() ? e.ret : route_failed(p, route);
+}
+
+int route_program(const struct program *p, struct route *route)
+{
+	int ret = examine(p, route);
+
+	if (ret == -EMFILE)
+		ret = examine_without_descriptors(p, route);
+	/* A whole machine without a free file (-ENFILE) executes nothing either. */
+	if (ret > 0)
+		request_state(&route->request);
+	return ret;
 }
 
 static size_t count_env(char *const *envp)
@@ -263,13 +307,11 @@ __attribute__((noinline)) static int start_on_stack(const struct program *p, con
 static int start_in_map(const struct program *p, const struct route *route, route_starter *start, const void *context,
 			size_t count)
 {
-	const char **env = sys_map(count * sizeof(*env));
-	int ret;
+	struct spare spare;
+	const char **env = spare_take(&spare, count * sizeof(*env));
+	int ret = env ? start_with(p, route, start, context, env) : -ENOMEM;
 
-	if (!env)
-		return -ENOMEM;
-	ret = start_with(p, route, start, context, env);
-	sys_unmap(env, count * sizeof(*env));
+	spare_give_back(&spare);
 	return ret;
 }
 
@@ -287,7 +329,7 @@ static int exec_helper(char *const argv[], char *const env[], const void *contex
 	return sys_execve(NETSHIM_HELPER, argv, env);
 }
 
-int route_exec(const struct program *p, const struct route *route)
+int route_exec(const struct program *p, struct route *route)
 {
 	struct route r = *route;
 	int err;
@@ -321,7 +363,7 @@ bool route_resolve(struct program *p, char target[RULE_PATH_MAX])
 	return true;
 }
 
-__attribute__((noinline)) static int exec_resolved(const struct program *p, const struct route *route)
+__attribute__((noinline)) static int exec_resolved(const struct program *p, struct route *route)
 {
 	char target[RULE_PATH_MAX];
 	struct program direct = *p;

@@ -16,18 +16,21 @@ struct program {
 	int flags;
 	char *const *argv;
 	char *const *envp;
+	bool cwd; /* dirfd is the folder that its process will be in */
 };
 
 struct route {
 	struct request request;
-	bool allow; /* on-error = allow */
+	bool allow;   /* on-error = allow */
+	bool refused; /* because of on-error = deny */
 	char class[CLASS_NAME_MAX + 1];
 };
 
 /* Tells whether a rule wants a program elsewhere than this process is; fills in
  * the class ("" where the rule says none) and where this process is. scripts says
- * whether to look for an interpreter. */
-bool route_must_move(const struct program *program, bool scripts, struct route *route, enum place *place);
+ * whether to look for an interpreter. Returns 1, 0, or -EMFILE or -ENFILE where
+ * there was no descriptor for the question. */
+int route_must_move(const struct program *program, bool scripts, struct route *route, enum place *place);
 
 /* Tells how to start a program. Returns 0 where it is to be executed as it is, 1
  * where the helper must be executed in its place, -errno where starting it must
@@ -48,7 +51,7 @@ bool route_resolve(struct program *program, char target[RULE_PATH_MAX]);
 
 /* Executes the helper in the calling process. Returns only where that failed: 0
  * where the program may be started unclassified, -errno where it may not. */
-int route_exec(const struct program *program, const struct route *route);
+int route_exec(const struct program *program, struct route *route);
 
 /* The two steps in one: returns 0 where the caller is to execute the program as
  * it is, -errno where it must fail. */
@@ -60,6 +63,6 @@ typedef int route_starter(char *const argv[], char *const env[], const void *con
 int route_start(const struct program *program, const struct route *route, route_starter *start, const void *context);
 
 /* What is to be done when the helper could not be executed: as route_exec. */
-int route_failed(const struct program *program, const struct route *route);
+int route_failed(const struct program *program, struct route *route);
 
 #endif

@@ -99,6 +99,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 
 	(void)argc;
 	(void)envp;
+	next();
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
 	if (take_mark() || getauxval(AT_SECURE) || !execfn || !own)
@@ -109,7 +110,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 		program.path = "/proc/self/exe";
 	/* Out of another tool's group it would not get. In a class, where the file is
 	 * known by a descriptor only, it is the helper that has put it there. */
-	if (!route_must_move(&program, program.argv != own, &route, &place) ||
+	if (route_must_move(&program, program.argv != own, &route, &place) <= 0 ||
 	    (place != PLACE_ROOT && (place != PLACE_CLASS || program.path != execfn)))
 		return;
 	program.envp = environ;

@@ -10,6 +10,8 @@ make_hosts 80
 cp "$bin/probe-static" "$scratch/denied"
 cp "$bin/probe-static" "$scratch/allowed"
 cp "$bin/probe" "$scratch/allowed-dynamic"
+printf '#!%s state\n' "$scratch/allowed" >"$scratch/allowed-script"
+chmod 755 "$scratch/allowed-script"
 cp "$bin/probe-static" "$scratch/members-only"
 cp "$bin/probe-static" "$scratch/locking"
 cp "$bin/probe" "$scratch/locking-dynamic"
@@ -94,6 +96,10 @@ wait_until grep -q "allowed-dynamic: started unclassified (class lenient)" "$scr
 like "$(cat "$scratch/logged")" "netshim\[[0-9]*\]: $scratch/allowed: started unclassified \(class lenient\)" "and logged"
 is "$(shim "$scratch/allowed-dynamic" state | grep -c NETSHIM_UNCLASSIFIED)" 0 \
 	"allow: no mark is left in a dynamic program's environment"
+is "$(shim "$scratch/allowed" state | grep -c NETSHIM_UNCLASSIFIED)" 0 "allow: nor in a static program's"
+is "$(shim "$scratch/allowed-script" | grep -c NETSHIM_UNCLASSIFIED)" 0 "allow: nor in a static interpreter's"
+is "$(shim env -i "$scratch/allowed-dynamic" state | grep -c NETSHIM_UNCLASSIFIED)" 0 \
+	"allow: nor in a dynamic program's that does not load the library"
 "$netshim" grant >/dev/null
 is "$(shim "$scratch/denied" class)" "$group/strict" "grant gives it back"
 chmod 000 "$helper"

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Work that needs descriptors, for a process that has none left: see aside.h. */
+
+#include "shim/aside.h"
+
+#include "conf/sys.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+/* How many descriptors the work may need at once. */
+#define NEEDED 3
+
+struct work {
+	void (*function)(void *argument);
+	void *argument;
+	int keep;
+};
+
+__attribute__((used)) static void in_child(const struct work *work)
+{
+	for (int fd = 0, closed = 0; closed < NEEDED && fd <= NEEDED; fd++) {
+		if (fd == work->keep)
+			continue;
+		/* The record locks of a process go by its table: the parent's stay. */
+		sys_close(fd);
+		closed++;
+	}
+	work->function(work->argument);
+}
+
+/* As vfork: the child lives on the caller's stack while the caller is suspended.
+ * In assembler, so that no compiler lets it overwrite what the caller still needs.
+ * Its exit sends no signal, so that nobody's wait() finds it. */
+#define FLAGS (CLONE_VM | CLONE_VFORK)
+
+#if defined(__x86_64__)
+
+static long clone_and_call(const struct work *work)
+{
+	register long no_tid __asm__("r10") = 0;
+	register long no_tls __asm__("r8") = 0;
+	long ret = SYS_clone;
+
+	__asm__ volatile("syscall\n"
+			 "	test %%rax, %%rax\n"
+			 "	jnz 1f\n"
+			 "	lea -128(%%rsp), %%rsp\n" /* the red zone is the caller's */
+			 "	and $-16, %%rsp\n"
+			 "	mov %[work], %%rdi\n"
+			 "	call %P[in_child]\n"
+			 "	xor %%edi, %%edi\n"
+			 "	mov %[exit], %%eax\n"
+			 "	syscall\n"
+			 "	hlt\n"
+			 "1:"
+			 : "+a"(ret)
+			 : "D"(FLAGS), "S"(0), "d"(0), "r"(no_tid),
+			   "r"(no_tls), [work] "b"(work), [in_child] "i"(in_child), [exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+#elif defined(__aarch64__)
+
+static long clone_and_call(const struct work *work)
+{
+	register long x8 __asm__("x8") = SYS_clone;
+	register long x0 __asm__("x0") = FLAGS;
+	register long x1 __asm__("x1") = 0;
+	register long x2 __asm__("x2") = 0;
+	register long x3 __asm__("x3") = 0;
+	register long x4 __asm__("x4") = 0;
+	register const struct work *x19 __asm__("x19") = work;
+
+	__asm__ volatile("svc 0\n"
+			 "	cbnz x0, 1f\n"
+			 "	mov x0, x19\n"
+			 "	bl in_child\n"
+			 "	mov x0, 0\n"
+			 "	mov x8, %[exit]\n"
+			 "	svc 0\n"
+			 "1:"
+			 : "+r"(x0)
+			 : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x19), [exit] "i"(SYS_exit)
+			 : "memory");
+	return x0;
+}
+
+#endif
+
+int aside(void (*work)(void *argument), void *argument, int keep)
+{
+	struct work job = { work, argument, keep };
+	uint64_t all = UINT64_MAX;
+	uint64_t before;
+	long pid;
+
+	/* A handler must not run in the child: it would be taken for the caller. */
+	SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all), 0);
+	pid = clone_and_call(&job);
+	if (pid > 0)
+		while (SYS(SYS_wait4, pid, NULL, __WALL, NULL, 0) == -EINTR)
+			;
+	SYS(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, sizeof(all), 0);
+	return pid < 0 ? (int)pid : 0;
+}

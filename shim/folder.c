@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The folder that a spawned child is in when it executes its program: see
+ * folder.h. POSIX gives nobody a way to ask what file actions hold, so they are
+ * read as libc has written them; but first a few that are known are written and
+ * read, and where that libc keeps them in another way, nothing is read. */
+
+#include "shim/folder.h"
+
+#include "conf/sys.h"
+#include "shim/next.h"
+
+/* Weak, so that a libc without one of them can still load the library. */
+__typeof__(posix_spawn_file_actions_init) posix_spawn_file_actions_init __attribute__((weak));
+__typeof__(posix_spawn_file_actions_destroy) posix_spawn_file_actions_destroy __attribute__((weak));
+__typeof__(posix_spawn_file_actions_addopen) posix_spawn_file_actions_addopen __attribute__((weak));
+__typeof__(posix_spawn_file_actions_adddup2) posix_spawn_file_actions_adddup2 __attribute__((weak));
+__typeof__(posix_spawn_file_actions_addchdir_np) posix_spawn_file_actions_addchdir_np __attribute__((weak));
+__typeof__(posix_spawn_file_actions_addfchdir_np) posix_spawn_file_actions_addfchdir_np __attribute__((weak));
+
+/* How often a folder may have been opened in one that was opened before. */
+#define DEPTH 4
+
+struct action {
+	enum { OTHER, DUP2, OPEN, CHDIR, FCHDIR } what;
+	int fd;
+	int from; /* DUP2 */
+	int flags;
+	const char *path;
+};
+
+/* glibc has an array of these. */
+struct glibc_action {
+	int what;
+	union {
+		struct {
+			int fd;
+			int to;
+		} dup2;
+		struct {
+			int fd;
+			const char *path;
+			int flags;
+			mode_t mode;
+		} open;
+		const char *chdir;
+		int fchdir;
+	};
+};
+
+/* musl a list, the newest first. */
+struct musl_action {
+	struct musl_action *older;
+	struct musl_action *newer;
+	int what;
+	int fd;
+	int from;
+	int flags;
+	mode_t mode;
+	char path[];
+};
+
+/* Both libcs' objects have their pointer at the same place. */
+static bool read_glibc(const posix_spawn_file_actions_t *list, int index, struct action *a)
+{
+	static const int names[] = { OTHER, DUP2, OPEN, CHDIR, FCHDIR };
+	const struct glibc_action *from = (const void *)list->__actions;
+
+	if (index >= list->__used)
+		return false;
+	from += index;
+	*a = (struct action){ .what = (unsigned)from->what < 5 ? names[from->what] : OTHER };
+	if (a->what == DUP2)
+		a->fd = from->dup2.to, a->from = from->dup2.fd;
+	if (a->what == OPEN)
+		a->fd = from->open.fd, a->path = from->open.path, a->flags = from->open.flags;
+	if (a->what == CHDIR)
+		a->path = from->chdir;
+	if (a->what == FCHDIR)
+		a->fd = from->fchdir;
+	return true;
+}
+
+static bool read_musl(const posix_spawn_file_actions_t *list, int index, struct action *a)
+{
+	static const int names[] = { OTHER, OTHER, DUP2, OPEN, CHDIR, FCHDIR };
+	const struct musl_action *from = (const void *)list->__actions;
+
+	while (from && from->older)
+		from = from->older;
+	while (from && index--)
+		from = from->newer;
+	if (!from)
+		return false;
+	*a = (struct action){
+		.what = (unsigned)from->what < 6 ? names[from->what] : OTHER,
+		.fd = from->fd,
+		.from = from->from,
+		.flags = from->flags,
+		.path = from->path,
+	};
+	return true;
+}
+
+/* false behind the last one. */
+static bool read_action(const posix_spawn_file_actions_t *list, int index, struct action *a)
+{
+	return next_is_glibc() ? read_glibc(list, index, a) : read_musl(list, index, a);
+}
+
+static bool is_as_written(const posix_spawn_file_actions_t *list)
+{
+	struct action a;
+
+	return read_action(list, 0, &a) && a.what == OPEN && a.fd == 11 && a.flags == O_NOFOLLOW &&
+	       str_equal(a.path, "a") && read_action(list, 1, &a) && a.what == DUP2 && a.from == 12 && a.fd == 13 &&
+	       read_action(list, 2, &a) && a.what == CHDIR && str_equal(a.path, "b") && read_action(list, 3, &a) &&
+	       a.what == FCHDIR && a.fd == 14 && !read_action(list, 4, &a);
+}
+
+/* Tells whether this libc keeps actions in the way that is known here. */
+static bool is_readable(void)
+{
+	static int answer; /* 1 yes, -1 no */
+	posix_spawn_file_actions_t list;
+
+	if (answer || !posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np)
+		return answer > 0;
+	if (posix_spawn_file_actions_init(&list))
+		return false;
+	/* Short of memory it may well be readable: the next time will tell. */
+	if (!posix_spawn_file_actions_addopen(&list, 11, "a", O_NOFOLLOW, 0) &&
+	    !posix_spawn_file_actions_adddup2(&list, 12, 13) && !posix_spawn_file_actions_addchdir_np(&list, "b") &&
+	    !posix_spawn_file_actions_addfchdir_np(&list, 14))
+		answer = is_as_written(&list) ? 1 : -1;
+	posix_spawn_file_actions_destroy(&list);
+	return answer > 0;
+}
+
+static void close_folder(int folder)
+{
+	if (folder != AT_FDCWD)
+		sys_close(folder);
+}
+
+static int open_folder(int in, const char *path, int flags)
+{
+	return sys_openat(in, path, O_PATH | O_DIRECTORY | O_CLOEXEC | (flags & O_NOFOLLOW));
+}
+
+static int folder_before(const posix_spawn_file_actions_t *list, int end, int depth, int *folder);
+
+/* Opens what the child has as fd when it comes to the action at index. */
+static int open_descriptor(const posix_spawn_file_actions_t *list, int index, int fd, int depth)
+{
+	struct action a;
+	int folder;
+	int ret;
+
+	while (index--) {
+		read_action(list, index, &a);
+		if (a.what == DUP2 && a.fd == fd)
+			fd = a.from;
+		if (a.what != OPEN || a.fd != fd)
+			continue;
+		ret = depth ? folder_before(list, index, depth - 1, &folder) : -ELOOP;
+		if (ret)
+			return ret;
+		ret = open_folder(folder, a.path, a.flags);
+		close_folder(folder);
+		return ret;
+	}
+	return (int)SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0, 0, 0);
+}
+
+/* As folder_after, for the first `end` actions. */
+static int folder_before(const posix_spawn_file_actions_t *list, int end, int depth, int *folder)
+{
+	struct action a;
+
+	*folder = AT_FDCWD;
+	for (int i = 0; i != end && read_action(list, i, &a); i++) {
+		int before = *folder;
+
+		if (a.what == CHDIR)
+			*folder = open_folder(before, a.path, 0);
+		else if (a.what == FCHDIR)
+			*folder = open_descriptor(list, i, a.fd, depth);
+		else
+			continue;
+		close_folder(before);
+		if (*folder < 0)
+			return *folder;
+	}
+	return 0;
+}
+
+int folder_after(const posix_spawn_file_actions_t *actions, int *folder)
+{
+	*folder = AT_FDCWD;
+	return actions && is_readable() ? folder_before(actions, -1, DEPTH, folder) : 0;
+}

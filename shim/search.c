@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The search for a program on PATH: see search.h. */
+
+#include "shim/search.h"
+
+#include "conf/sys.h"
+#include "shim/next.h"
+
+#include <stdlib.h>
+
+/* The caller's PATH, or the default of the libc at hand. */
+static const char *search_path(void)
+{
+	const char *path = getenv("PATH");
+
+	if (path)
+		return path;
+	return next_is_glibc() ? "/bin:/usr/bin" : "/usr/local/bin:/bin:/usr/bin";
+}
+
+const char *search(int folder, const char *file, char *found, size_t size)
+{
+	struct sys_file info;
+
+	for (const char *c = file; *c; c++)
+		if (*c == '/')
+			return file;
+	for (const char *dir = search_path(); dir; dir = *dir ? dir + 1 : NULL) {
+		char *end = found;
+		char *limit = found + size;
+
+		for (; *dir && *dir != ':'; dir++)
+			if (end + 1 < limit)
+				*end++ = *dir;
+		if (end > found && end + 1 < limit)
+			*end++ = '/';
+		str_append(&end, limit, file);
+		if (end + 1 < limit && !SYS(SYS_faccessat, folder, found, X_OK, 0, 0) &&
+		    !sys_stat(folder, found, 0, &info) && S_ISREG(info.mode))
+			return found;
+	}
+	return NULL;
+}
+
+size_t search_size(const char *file)
+{
+	struct sys_file info;
+	size_t longest = 0;
+	size_t size = 0;
+
+	/* The kernel reads it first: it may be a bad pointer. */
+	if (sys_stat(AT_FDCWD, file, 0, &info) == -EFAULT || !*file)
+		return 0;
+	for (const char *c = search_path(); *c; c++) {
+		size = *c == ':' ? 0 : size + 1;
+		longest = size > longest ? size : longest;
+	}
+	/* A slash, the terminator, and a byte that shows that nothing was cut. */
+	return longest + 1 + str_len(file) + 1 + 1;
+}

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Programs are classified, and their callers unharmed, also where a caller may do
+# little (a vfork child) or has nothing left (descriptors).
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+cp "$bin/probe-static" "$scratch/plain"
+cp "$bin/probe-static" "$scratch/denied"
+cp "$bin/probe-static" "$scratch/allowed"
+printf '#!%s class\n' "$scratch/denied" >"$scratch/script"
+chmod 755 "$scratch/script"
+configure <<EOF
+class net     { }
+class strict  { }
+class lenient { on-error = allow }
+app '$bin/probe-static' { class = net }
+app '$scratch/denied'   { class = strict }
+app '$scratch/allowed'  { class = lenient }
+EOF
+
+# --- the dynamic loader's lock
+
+gcc -shared -fPIC -x c - -o "$scratch/endless.so" <<EOF
+#include <unistd.h>
+__attribute__((constructor)) static void endless(void) { write(50, "x", 1); for (;;) pause(); }
+EOF
+is "$(shim caller loading "$scratch/endless.so" "$bin/probe-static" class)" "$group/net" \
+	"a vfork child does not wait for a thread that loads a library"
+is "$(shim caller loading "$scratch/endless.so" "$scratch/plain" class)" / "nor for a program without a rule"
+
+# --- memory
+
+is "$(shim caller environment 1000 20 "$bin/probe-static" class | tail -n 1)" "grown by 0" \
+	"the parent of vfork children with 1,000 variables does not grow"
+is "$(shim caller environment 5000 20 "$bin/probe-static" class | tail -n 1)" "grown by 0" "5,000 variables: but once"
+
+# --- descriptors
+
+for entry in execve posix_spawn; do
+	for free in 0 1 2; do
+		of="$entry, all descriptors close-on-exec, $free free"
+		is "$(shim caller full cloexec $free $entry "$scratch/denied" class)" "$group/strict" "$of: classified"
+		is "$(shim caller full cloexec $free $entry "$scratch/script")" "$group/strict" "$of: a script by its interpreter's rule"
+		is "$(shim caller full cloexec $free $entry "$scratch/plain" class)" / "$of: without a rule"
+		is "$(shim caller full cloexec $free $entry "$scratch/missing")" "No such file or directory" "$of: an error"
+	done
+	of="$entry, no descriptor for the helper"
+	is "$(shim caller full kept 0 $entry "$scratch/denied" class)" "Operation not permitted" "$of: on-error = deny"
+	is "$(shim caller full kept 0 $entry "$scratch/allowed" class)" / "$of: on-error = allow"
+	is "$(shim caller full kept 0 $entry "$scratch/plain" class)" / "$of: without a rule"
+done
+"$netshim" down
+is "$(shim caller full cloexec 0 execve "$scratch/denied" class)" / "netshim is not up: a program as ever"
+
+finish

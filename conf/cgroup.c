@@ -118,16 +118,19 @@ static uint32_t get_classid(const char *group)
 /* Makes one group, and *live 0; or if it is there, *live its classid. */
 static bool make_group(const char *path, uint32_t classid, uint32_t *live)
 {
-	if (!mkdir(path, 0755)) {
-		*live = 0;
-		return !classid || set_classid(path, classid);
+	if (mkdir(path, 0755) && errno != EEXIST) {
+		warn("cannot make the control group %s", path);
+		return false;
 	}
-	if (errno == EEXIST) {
-		*live = get_classid(path);
-		return true;
-	}
-	warn("cannot make the control group %s", path);
-	return false;
+	*live = classid ? get_classid(path) : 0;
+	return !classid || *live || set_classid(path, classid);
+}
+
+static bool make_locked(const char *path, uint32_t classid)
+{
+	uint32_t live = 0;
+
+	return make_group(path, classid, &live) && (!live || live == classid || set_classid(path, classid));
 }
 
 bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live)
@@ -141,7 +144,7 @@ bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *liv
 		char *locked = class_group(hierarchy, set->classes[i].name, true);
 
 		ok = make_group(group, set->classes[i].classid, &live[i]) &&
-		     make_group(locked, set->classes[i].classid, &ignored);
+		     make_locked(locked, live[i] ? live[i] : set->classes[i].classid);
 		free(group);
 		free(locked);
 	}
@@ -241,7 +244,9 @@ static const char **class_names(const struct ruleset *set)
 	return names;
 }
 
-bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
+/* Calls visit for each class that has a group and is not in set. */
+static bool each_gone(const char *hierarchy, const struct ruleset *set,
+		      bool (*visit)(const char *hierarchy, const char *class, void *with), void *with)
 {
 	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
 	const char **keep = set ? class_names(set) : NULL;
@@ -251,20 +256,69 @@ bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
 
 	while (dir && (entry = readdir(dir))) {
 		const char *name = entry->d_name;
-		char *group = class_group(hierarchy, name, false);
-		char *locked = class_group(hierarchy, name, true);
 
 		if (entry->d_type == DT_DIR && class_name_valid(name) &&
 		    !(keep && bsearch(&name, keep, set->class_count, sizeof(*keep), compare_names)))
-			ok = remove_group(hierarchy, locked) && remove_group(hierarchy, group) && ok;
-		free(group);
-		free(locked);
+			ok = visit(hierarchy, name, with) && ok;
 	}
 	if (dir)
 		closedir(dir);
+	free(keep);
+	free(top);
+	return ok;
+}
+
+struct classid_list {
+	uint32_t *items;
+	size_t count;
+};
+
+static bool note_classids(const char *hierarchy, const char *class, void *with)
+{
+	struct classid_list *list = with;
+
+	for (int locked = 0; locked < 2; locked++) {
+		char *group = class_group(hierarchy, class, locked);
+		uint32_t classid = get_classid(group);
+
+		free(group);
+		if (!classid || (locked && list->count && list->items[list->count - 1] == classid))
+			continue;
+		list->items = grown(list->items, list->count, sizeof(*list->items));
+		list->items[list->count++] = classid;
+	}
+	return true;
+}
+
+uint32_t *cgroup_gone(const char *hierarchy, const struct ruleset *set)
+{
+	struct classid_list list = { .items = NULL };
+
+	each_gone(hierarchy, set, note_classids, &list);
+	list.items = grown(list.items, list.count, sizeof(*list.items));
+	list.items[list.count] = 0;
+	return list.items;
+}
+
+static bool remove_class(const char *hierarchy, const char *class, void *with)
+{
+	char *group = class_group(hierarchy, class, false);
+	char *locked = class_group(hierarchy, class, true);
+	bool ok = remove_group(hierarchy, locked) && remove_group(hierarchy, group);
+
+	(void)with;
+	free(group);
+	free(locked);
+	return ok;
+}
+
+bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
+{
+	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
+	bool ok = each_gone(hierarchy, set, remove_class, NULL);
+
 	if (!set)
 		ok = remove_group(hierarchy, top) && ok;
-	free(keep);
 	free(top);
 	return ok;
 }

@@ -17,7 +17,8 @@ void cgroup_unmount(void);
 
 /* Makes the groups that are not there yet, with their classids. What was there
  * keeps the classid that it has; its number is put into live (one a class, 0 for
- * a new group). Where it fails, the rest of live is left as it was:
+ * a new group). A class has one number afterwards, whatever a command that was
+ * killed has left. Where it fails, the rest of live is left as it was:
  * CLASSID_UNKNOWN. */
 #define CLASSID_UNKNOWN UINT32_MAX
 bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live);
@@ -28,6 +29,10 @@ bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const
 
 /* Undoes cgroup_make: removes the groups that are new by live. */
 void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live);
+
+/* The classids of the groups whose class is not in set, with a 0 behind them.
+ * Allocated. */
+uint32_t *cgroup_gone(const char *hierarchy, const struct ruleset *set);
 
 /* Moves the processes of every group of netshim's whose class is not in set to
  * the root group and removes those groups; with set NULL, all and netshim's own

@@ -21,7 +21,7 @@ int cmd_check(const struct command *command)
 
 	ruleset_load(&set, path);
 	routing_read_networks(&networks);
-	text = policy_text(&set, NULL, NULL, &networks);
+	text = policy_text(&set, NULL, NULL, NULL, &networks);
 	/* nftables answers only to root. */
 	ok = geteuid() != 0 || policy_load(text, true);
 	free(text);
@@ -39,7 +39,7 @@ int cmd_ruleset(const struct command *command)
 
 	ruleset_load(&set, command->config);
 	routing_read_networks(&networks);
-	text = policy_text(&set, NULL, NULL, &networks);
+	text = policy_text(&set, NULL, NULL, NULL, &networks);
 	fputs(text, stdout);
 	free(text);
 	free(networks.items);

@@ -113,6 +113,7 @@ struct change {
 	bool mounted; /* by this change */
 	bool was_up;
 	uint32_t *live; /* the classids until now, one a class of set (0: a new group) */
+	uint32_t *gone; /* those of classes that are not in set */
 	struct routing *routing;
 	char *table;
 	bool table_replaced;
@@ -143,17 +144,18 @@ static void end(struct change *c)
 	free(c->networks.items);
 	free(c->table);
 	free(c->hierarchy);
+	free(c->gone);
 	free(c->live);
 }
 
-static bool load(struct change *c, const uint32_t *live)
+static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 {
 	struct counters counters;
 	char *text;
 	bool ok;
 
 	policy_counters(&counters);
-	text = policy_text(c->set, &counters, live, &c->networks);
+	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	ok = policy_load(text, false);
 	c->table_replaced = c->table_replaced || ok;
 	free(counters.items);
@@ -161,14 +163,26 @@ static bool load(struct change *c, const uint32_t *live)
 	return ok;
 }
 
+/* The rules of classes that are gone are not at hand any more, while the old rules
+ * file still sends programs there: what these send must not go out by no rules. */
+static bool load_for_both(struct change *c)
+{
+	c->gone = cgroup_gone(c->hierarchy, c->set);
+	return load(c, c->live, c->gone);
+}
+
+static bool load_for_new(struct change *c)
+{
+	return (!*c->gone && !any_old_classid(c->set, c->live)) || load(c, NULL, NULL);
+}
+
 static bool put_into_force(struct change *c)
 {
 	return routing_check(c->routing, c->set) && compile_write(c->set, c->hierarchy) &&
 	       cgroup_make(c->hierarchy, c->set, c->live) && classids_are_free(c->set, c->live) &&
-	       routing_add(c->set, &c->networks) && load(c, c->live) && policy_make_settings(c->set) &&
-	       compile_commit() && cgroup_set_classids(c->hierarchy, c->set, NULL) &&
-	       (!any_old_classid(c->set, c->live) || load(c, NULL)) && routing_clean(c->set, &c->networks) &&
-	       sysctl_restore(policy_needs_setting, c->set);
+	       routing_add(c->set, &c->networks) && load_for_both(c) && policy_make_settings(c->set) &&
+	       compile_commit() && cgroup_set_classids(c->hierarchy, c->set, NULL) && load_for_new(c) &&
+	       routing_clean(c->set, &c->networks) && sysctl_restore(policy_needs_setting, c->set);
 }
 
 static void go_back(struct change *c)

@@ -352,6 +352,8 @@ bool compile_commit(void)
 
 bool compile_withdraw(void)
 {
+	/* Of two links to one file, rename would leave both (POSIX). */
+	unlink(old_path);
 	replaced = !rename(RULES_PATH, old_path) || errno == ENOENT;
 	if (!replaced)
 		warn("cannot remove %s", RULES_PATH);

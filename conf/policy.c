@@ -266,11 +266,22 @@ static void write_kernel_packets(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\t}\n");
 }
 
-static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live)
+static void write_gone(FILE *out, const uint32_t *gone)
+{
+	if (!gone || !*gone)
+		return;
+	fprintf(out, "\t\tmeta cgroup {");
+	for (; *gone; gone++)
+		fprintf(out, " 0x%08x,", *gone);
+	fprintf(out, " } drop\n");
+}
+
+static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone)
 {
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
 		     "priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "class_", is_class);
+	write_gone(out, gone);
 	fprintf(out, "\t\tmeta skuid >= 0 goto unclassified\n");
 	write_kernel_packets(out, set);
 	if (refuses_unclassified(set))
@@ -279,7 +290,7 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 }
 
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
-		  const struct network_list *networks)
+		  const uint32_t *gone, const struct network_list *networks)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -303,7 +314,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	write_marks(out, set, live);
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, networks);
-	write_output(out, set, live);
+	write_output(out, set, live, gone);
 	write_input(out, set, live);
 	fprintf(out, "}\n");
 	if (fclose(out))

@@ -178,7 +178,8 @@ bool compile_open(struct rules *rules, bool trusted);
 /* policy.c: the ruleset as nft would be given it, in one transaction that
  * replaces the table. Allocated. counters, where not NULL, has what the counters
  * go on from; live, where not NULL, the classids that the classes have until they
- * are given their own (0: none other), which lead to the same rules; networks, the
+ * are given their own (0: none other), which lead to the same rules; gone, where not
+ * NULL, more classids up to a 0, whose packets are dropped; networks, the
  * machine's own, which a class with an interface still reaches. */
 struct network_list;
 struct counter {
@@ -191,7 +192,7 @@ struct counters {
 	size_t count;
 };
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
-		  const struct network_list *networks);
+		  const uint32_t *gone, const struct network_list *networks);
 
 /* Makes the kernel settings (sysctl.h) that the policy needs; tells of one whether
  * the policy (with: a ruleset) needs it, for sysctl_restore. */

@@ -110,11 +110,13 @@ bool sysctl_set(const char *interface, const char *name, char value)
 static bool restore(const char *interface, const char *name, const char *before)
 {
 	char *path = setting_path(interface, name);
+	char was = read_digit(before);
 	bool ok;
 
 	remember(path, before);
-	/* ENOENT: it has gone with its interface. */
-	ok = write_digit(path, read_digit(before)) || errno == ENOENT;
+	/* A command that was killed had not come to write the note, let alone to
+	 * change the setting. ENOENT: it has gone with its interface. */
+	ok = !was || write_digit(path, was) || errno == ENOENT;
 	if (!ok)
 		warn("cannot put %s back", path);
 	else

@@ -148,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ruleset_check(&set);
 	if (ruleset_report(&set))
 		return 0;
-	free(policy_text(&set, NULL, NULL, NULL));
+	free(policy_text(&set, NULL, NULL, NULL, NULL));
 	compile(&set);
 	return 0;
 }

@@ -9,6 +9,7 @@
  *   probe stop             stops itself
  *   probe state            all that an exec may carry over, byte for byte
  *   probe send ADDRESS PORT
+ *   probe sends ADDRESS PORT tells its net_cls group and the number of the error
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
  */
 
@@ -100,6 +101,14 @@ static int print_who(void)
 	return print_class();
 }
 
+static int print_sending(const char *address, const char *port)
+{
+	int error = send_first(address, port);
+	const char *class = read_class();
+
+	return !class || printf("%.*s %d\n", (int)strcspn(class, "\n"), class, error) < 0;
+}
+
 static void print_signals(void)
 {
 	sigset_t mask;
@@ -173,6 +182,8 @@ int main(int argc, char **argv, char **envp)
 
 	if (!strcmp(verb, "send") && argc == 4)
 		return send_first(argv[2], argv[3]);
+	if (!strcmp(verb, "sends") && argc == 4)
+		return print_sending(argv[2], argv[3]);
 	if (!strcmp(verb, "hold") && argc == 4)
 		return hold(argv[2], argv[3]);
 	if (!strcmp(verb, "class"))

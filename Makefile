@@ -20,6 +20,12 @@ INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
 
+# A library for each kind of program, all of them by $(BY_LIB)/$$LIB/libnetshim.so:
+# glibc's loaders put their own folder's name for $$LIB (the 32-bit ones that of
+# Debian, of its 64-bit ports, or Fedora's), musl's take it as it is written.
+BY_LIB = $(LIBDIR)/netshim
+FOLDERS32 = lib/i386-linux-gnu lib32 lib
+
 # Where the hook for interfaces that come and go is looked for: by ifupdown,
 # NetworkManager and networkd-dispatcher.
 HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispatcher.d/50-netshim \
@@ -58,12 +64,23 @@ HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=
 COMMAND_OBJS = $(patsubst conf/%.c, $(BUILD)/conf/%.o, $(filter-out conf/memory.c, $(wildcard conf/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim
 
-build: $(PRODUCTS)
+# 32-bit programs load a library of their own, where the compiler can build it
+# (Debian: gcc-multilib). LIB32= builds none.
+LIB32 := $(shell $(CC) -m32 -shared -fPIC -nostdlib -include sys/syscall.h -x c /dev/null -x none -lgcc \
+	-o /dev/null 2>/dev/null && echo $(BUILD)/libnetshim32.so)
+SHIM32 = -m32 -mno-sse
+SHIM32_OBJS = $(SHIM_OBJS:$(BUILD)/shim/%=$(BUILD)/shim32/%)
+
+# What glibc's loader puts for $$LIB; nothing on a machine of musl's.
+FOLDER64 = $$($$(readelf -lW $(BUILD)/netshim | sed -n 's/.*interpreter: \(.*\)]/\1/p') --list-diagnostics 2>/dev/null | \
+	sed -n 's/^dl_dst_lib="\(.*\)"$$/\1/p')
+
+build: $(PRODUCTS) $(LIB32)
 
 # Everything is built anew when a flag or a path changes.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(COMMON) $(HARDENING) $(SHIM)
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD)/shim $(BUILD)/helper $(BUILD)/conf
+	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(BUILD)/conf
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 FORCE:
 
@@ -71,6 +88,10 @@ $(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) -MMD -c $< -o $@
 $(BUILD)/shim/%.o: conf/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) -MMD -c $< -o $@
+$(BUILD)/shim32/%.o: shim/%.c $(BUILD)/flags
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
+$(BUILD)/shim32/%.o: conf/%.c $(BUILD)/flags
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
 $(BUILD)/helper/%.o: helper/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fno-pie -MMD -c $< -o $@
 $(BUILD)/helper/%.o: conf/%.c $(BUILD)/flags
@@ -80,6 +101,8 @@ $(BUILD)/conf/%.o: conf/%.c $(BUILD)/flags
 
 $(BUILD)/libnetshim.so: $(SHIM_OBJS) shim/libnetshim.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM_OBJS) -o $@
+$(BUILD)/libnetshim32.so: $(SHIM32_OBJS) shim/libnetshim.map
+	$(CC) $(CFLAGS) $(LDFLAGS) -m32 -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM32_OBJS) -lgcc -o $@
 $(BUILD)/netshim-helper: $(HELPER_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(HELPER_OBJS) -o $@
 $(BUILD)/netshim: $(COMMAND_OBJS)
@@ -87,12 +110,20 @@ $(BUILD)/netshim: $(COMMAND_OBJS)
 
 -include $(wildcard $(BUILD)/*/*.d)
 
+# A process may have the old one mapped: it is replaced, not written to.
+install_library = $(INSTALL) -d "$(DESTDIR)$(2)" && $(INSTALL) -m 644 $(1) "$(DESTDIR)$(2)/libnetshim.so.new" && \
+	mv -f "$(DESTDIR)$(2)/libnetshim.so.new" "$(DESTDIR)$(2)/libnetshim.so"
+
 install: build
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -m 755 $(BUILD)/netshim $(DESTDIR)$(BINDIR)/netshim
 	$(INSTALL) -m 755 $(BUILD)/netshim-helper $(DESTDIR)$(HELPER)
-	$(INSTALL) -m 644 $(BUILD)/libnetshim.so $(DESTDIR)$(LIBDIR)/libnetshim.so.new
-	mv -f $(DESTDIR)$(LIBDIR)/libnetshim.so.new $(DESTDIR)$(LIBDIR)/libnetshim.so
+	$(call install_library,$(BUILD)/libnetshim.so,$(LIBDIR))
+	$(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB)
+ifneq ($(LIB32),)
+	for folder in $(FOLDERS32); do $(call install_library,$(LIB32),$(BY_LIB)/$$folder) || exit 1; done
+endif
+	folder=$(FOLDER64) && { test -z "$$folder" || $(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder); }
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || \
 		$(INSTALL) -m 644 conf/netshim.conf $(DESTDIR)$(SYSCONFDIR)/netshim.conf
 	for hook in $(HOOKS); do \
@@ -109,9 +140,10 @@ uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
 	rm -f $(addprefix $(DESTDIR), $(HOOKS))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so
+	rm -rf $(DESTDIR)$(BY_LIB)
 
 check:
-	scripts/install-packages build test
+	scripts/install-packages build test 32bit
 	tests/run $(TESTS)
 
 # Other projects' test suites, with and without the library.

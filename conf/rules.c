@@ -212,7 +212,8 @@ bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class,
 	const struct rules_header *h = &rules->header;
 	char *end = name;
 
-	if (index >= h->class_count || !read_record(rules, class, sizeof(*class), h->classes + index * sizeof(*class)))
+	if (index >= h->class_count ||
+	    !read_record(rules, class, sizeof(*class), h->classes + (uint64_t)index * sizeof(*class)))
 		return false;
 	if (!class_name_valid(class->name))
 		return damaged(rules);

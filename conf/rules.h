@@ -112,6 +112,11 @@ struct rules_class {
 	uint64_t checksum;
 };
 
+/* 32-bit and 64-bit programs read the same file. */
+_Static_assert(sizeof(struct rules_header) == 128 && sizeof(struct rules_slot) == 48 &&
+		       sizeof(struct rules_class) == 96 && sizeof(struct rules_user) == 16,
+	       "the layout of the rules file");
+
 /* An open rules file. */
 struct rules {
 	int fd;

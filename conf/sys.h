@@ -53,6 +53,36 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 
+#elif defined(__i386__)
+
+/* The library alone is also built for these programs, and only 64-bit kernels run
+ * the helper. The sixth argument's register may be the compiler's own. */
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	const long rest[2] = { nr, f };
+	long ret;
+
+	__asm__ volatile("push %%ebp\n"
+			 "	mov 4(%%eax), %%ebp\n"
+			 "	mov (%%eax), %%eax\n"
+			 "	int $0x80\n"
+			 "	pop %%ebp"
+			 : "=a"(ret)
+			 : "a"(rest), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+			 : "memory");
+	return ret;
+}
+
+/* Those have 16-bit user numbers, this one takes all of its arguments from memory. */
+#undef SYS_geteuid
+#undef SYS_getegid
+#undef SYS_getgroups
+#undef SYS_mmap
+#define SYS_geteuid SYS_geteuid32
+#define SYS_getegid SYS_getegid32
+#define SYS_getgroups SYS_getgroups32
+#define SYS_mmap SYS_mmap2
+
 #else
 #error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in conf/start.h"
 #endif
@@ -78,9 +108,27 @@ struct sys_file {
 	uint64_t inode;
 };
 
-/* newfstatat, as the dynamic loader uses it: a seccomp filter that lets a
- * program start lets this call through. The kernel's layout of struct stat on
- * 64-bit machines is libc's, in glibc and in musl. */
+/* The call that the dynamic loader uses: a seccomp filter that lets a program
+ * start lets it through. On 64-bit machines that is newfstatat, and the kernel's
+ * layout of struct stat is libc's, in glibc and in musl. */
+#if defined(__i386__)
+static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
+{
+	struct statx st;
+	int err = (int)SYS(SYS_statx, dirfd, path, flags, STATX_BASIC_STATS, &st);
+
+	if (err)
+		return err;
+	*file = (struct sys_file){
+		.mode = st.stx_mode,
+		.uid = st.stx_uid,
+		.size = st.stx_size,
+		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
+		.inode = st.stx_ino,
+	};
+	return 0;
+}
+#else
 static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
 {
 	struct stat st;
@@ -97,10 +145,11 @@ static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_fi
 	};
 	return 0;
 }
+#endif
 
 static inline int sys_openat(int dirfd, const char *path, int flags)
 {
-	return (int)SYS(SYS_openat, dirfd, path, flags, 0, 0);
+	return (int)SYS(SYS_openat, dirfd, path, flags | O_LARGEFILE, 0, 0);
 }
 
 static inline void sys_close(int fd)
@@ -110,7 +159,11 @@ static inline void sys_close(int fd)
 
 static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
 {
+#if defined(__i386__)
+	return SYS(SYS_pread64, fd, buf, size, (uint32_t)offset, offset >> 32);
+#else
 	return SYS(SYS_pread64, fd, buf, size, offset, 0);
+#endif
 }
 
 static inline long sys_read(int fd, void *buf, size_t size)

@@ -90,6 +90,30 @@ static long clone_and_call(const struct work *work)
 	return x0;
 }
 
+#elif defined(__i386__)
+
+static long clone_and_call(const struct work *work)
+{
+	long ret = SYS_clone;
+
+	__asm__ volatile("int $0x80\n"
+			 "	test %%eax, %%eax\n"
+			 "	jnz 1f\n"
+			 "	and $-16, %%esp\n"
+			 "	sub $12, %%esp\n"
+			 "	push %[work]\n"
+			 "	call in_child\n"
+			 "	xor %%ebx, %%ebx\n"
+			 "	mov %[exit], %%eax\n"
+			 "	int $0x80\n"
+			 "	hlt\n"
+			 "1:"
+			 : "+a"(ret)
+			 : "b"(FLAGS), "c"(0), "d"(0), "S"(0), [work] "D"(work), [exit] "i"(SYS_exit)
+			 : "memory");
+	return ret;
+}
+
 #endif
 
 int aside(void (*work)(void *argument), void *argument, int keep)

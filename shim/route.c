@@ -20,7 +20,7 @@
 /* Environments larger than this go to memory of their own, not to the stack. */
 #define STACK_ENV_MAX 2048
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__i386__)
 #define MACHINES(m) ((m) == EM_X86_64 || (m) == EM_386)
 #elif defined(__aarch64__)
 #define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)

@@ -20,12 +20,15 @@ static struct {
 
 static bool take_kept(void **tid_address)
 {
+	/* A 64-bit kernel writes 64 bits for a 32-bit program too: prctl(2). */
+	uint64_t address = 0;
 	int nobody = 0;
 
-	if (SYS(SYS_prctl, PR_GET_TID_ADDRESS, tid_address, 0, 0, 0) ||
+	if (SYS(SYS_prctl, PR_GET_TID_ADDRESS, &address, 0, 0, 0) ||
 	    !__atomic_compare_exchange_n(&kept.user, &nobody, (int)SYS(SYS_gettid, 0, 0, 0, 0, 0), false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;
+	*tid_address = (void *)(uintptr_t)address;
 	SYS(SYS_set_tid_address, &kept.user, 0, 0, 0, 0);
 	return true;
 }

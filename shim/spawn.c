@@ -147,9 +147,14 @@ static int spawn_search(const struct spawn *s, const char *file, char *const arg
 		     file);
 }
 
-/* On x86_64 the symbols have two versions: programs built before glibc 2.15
- * expect a file without a #! line to be run by a shell. */
+/* On x86 the symbols have two versions: programs built before glibc 2.15 expect
+ * a file without a #! line to be run by a shell. */
 #if defined(__x86_64__)
+#define OLD_VERSION "GLIBC_2.2.5"
+#elif defined(__i386__)
+#define OLD_VERSION "GLIBC_2.2"
+#endif
+#ifdef OLD_VERSION
 #define NEW(name) name##_2_15
 #else
 #define NEW(name) name
@@ -193,33 +198,33 @@ int pidfd_spawnp(pid_t *pidfd, const char *file, const posix_spawn_file_actions_
 			    file, argv, envp);
 }
 
-#if defined(__x86_64__)
+#ifdef OLD_VERSION
 static spawn_function *old_version(const char *name)
 {
-	return (spawn_function *)(dlvsym ? dlvsym(RTLD_NEXT, name, "GLIBC_2.2.5") : NULL);
+	return (spawn_function *)(dlvsym ? dlvsym(RTLD_NEXT, name, OLD_VERSION) : NULL);
 }
 
-HOOK spawn_function posix_spawn_2_2_5;
-HOOK spawn_function posix_spawnp_2_2_5;
+HOOK spawn_function posix_spawn_old;
+HOOK spawn_function posix_spawnp_old;
 
-int posix_spawn_2_2_5(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
-		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+int posix_spawn_old(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+		    const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	spawn_function *plain = old_version("posix_spawn");
 
 	return spawn_path(&(struct spawn){ plain, plain, pid, actions, attr }, path, argv, envp);
 }
 
-int posix_spawnp_2_2_5(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
-		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+int posix_spawnp_old(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	return spawn_search(
 		&(struct spawn){ old_version("posix_spawnp"), old_version("posix_spawn"), pid, actions, attr }, file,
 		argv, envp);
 }
 
-__asm__(".symver posix_spawn_2_2_5, posix_spawn@GLIBC_2.2.5\n"
-	".symver posix_spawnp_2_2_5, posix_spawnp@GLIBC_2.2.5\n"
+__asm__(".symver posix_spawn_old, posix_spawn@" OLD_VERSION "\n"
+	".symver posix_spawnp_old, posix_spawnp@" OLD_VERSION "\n"
 	".symver posix_spawn_2_15, posix_spawn@@GLIBC_2.15\n"
 	".symver posix_spawnp_2_15, posix_spawnp@@GLIBC_2.15\n");
 #endif

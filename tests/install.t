@@ -11,10 +11,11 @@ args=(BUILD="$scratch/build" PREFIX=/opt/ns LIBDIR=/opt/ns/lib64 LIBEXECDIR=/opt
 	RUNDIR=/opt/run)
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
-is "$(cd "$dest" && find . -type f | LC_ALL=C sort | paste -sd' ')" \
+is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
 ./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib64/libnetshim.so" \
 	"everything goes where it is told to"
+is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/probe" loaded 2>&1)" yes "and one by \$LIB"
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
 	2 "the paths are compiled in"
@@ -23,8 +24,8 @@ make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
-is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME build |
-	grep -c '^some-cc -DSOME -O9 \|^some-cc -O9 -Wl,-some ')" "$(make -n BUILD="$scratch/flags" build | grep -c '^cc ')" \
+is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME LIB32= build |
+	grep -c '^some-cc -DSOME -O9 \|^some-cc -O9 -Wl,-some ')" "$(make -n BUILD="$scratch/flags" LIB32= build | grep -c '^cc ')" \
 	"the builder's CC, CPPFLAGS, CFLAGS and LDFLAGS are used everywhere"
 is "$(getcap "$helper" | sed 's/.* //')" "cap_dac_override=p" "install without DESTDIR grants the capability"
 chmod g+w "$helper"

@@ -7,6 +7,7 @@
  *   probe who              the name of its file, and its net_cls group
  *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
  *   probe stop             stops itself
+ *   probe loaded           "yes" or "no": whether the library is in it
  *   probe state            all that an exec may carry over, byte for byte
  *   probe send ADDRESS PORT
  *   probe sends ADDRESS PORT tells its net_cls group and the number of the error
@@ -176,6 +177,18 @@ static int print_state(int argc, char **argv, char **envp)
 	return 0;
 }
 
+static int print_loaded(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[4096];
+	int loaded = 0;
+
+	while (maps && fgets(line, sizeof(line), maps))
+		loaded = loaded || strstr(line, "/libnetshim.so");
+	puts(loaded ? "yes" : "no");
+	return !maps;
+}
+
 int main(int argc, char **argv, char **envp)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -194,6 +207,8 @@ int main(int argc, char **argv, char **envp)
 		return is_in(argv + 2);
 	if (!strcmp(verb, "stop"))
 		return raise(SIGSTOP);
+	if (!strcmp(verb, "loaded"))
+		return print_loaded();
 	if (!strcmp(verb, "state") || !argc || !*verb)
 		return print_state(argc, argv, envp);
 	return 64;

@@ -6,6 +6,7 @@
 #include "conf/alloc.h"
 #include "conf/netshim.h"
 #include "conf/rules.h"
+#include "conf/trust.h"
 
 #include <cap-ng.h>
 #include <endian.h>
@@ -40,6 +41,7 @@ int cmd_grant(const struct command *command)
 {
 	int fd = open(NETSHIM_HELPER, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
+	char *changeable;
 
 	(void)command;
 	if (fd < 0 || fstat(fd, &st))
@@ -48,6 +50,10 @@ int cmd_grant(const struct command *command)
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
 		errx(EXIT_FAILURE, "%s can be changed by others than root; run: chown root %s && chmod 755 %s",
 		     NETSHIM_HELPER, NETSHIM_HELPER, NETSHIM_HELPER);
+	changeable = trust_changeable(NETSHIM_HELPER);
+	if (changeable)
+		errx(EXIT_FAILURE, "others than root can change %s, and so put another program in the helper's place",
+		     changeable);
 	if (set_dac_override(fd))
 		err(EXIT_FAILURE, "cannot give %s its capability (its file system must support extended attributes)",
 		    NETSHIM_HELPER);

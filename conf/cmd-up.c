@@ -14,6 +14,7 @@
 #include "conf/routing.h"
 #include "conf/ruleset.h"
 #include "conf/sysctl.h"
+#include "conf/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,10 +43,17 @@ void lock_state(void)
 {
 	struct stat locked;
 	struct stat there;
+	char *changeable;
 	int fd;
 
-	if ((mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST) || chmod(NETSHIM_RUNDIR, 0755))
+	if (mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST)
 		err(EXIT_FAILURE, "cannot make %s", NETSHIM_RUNDIR);
+	changeable = trust_changeable(NETSHIM_RUNDIR);
+	if (changeable)
+		errx(EXIT_FAILURE, "others than root can change %s; make it root's, and writable by nobody else",
+		     changeable);
+	if (chmod(NETSHIM_RUNDIR, 0755))
+		err(EXIT_FAILURE, "cannot give %s its mode", NETSHIM_RUNDIR);
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);

@@ -12,6 +12,7 @@
 
 #include "conf/alloc.h"
 #include "conf/ruleset.h"
+#include "conf/trust.h"
 
 #include <confuse.h>
 #include <errno.h>
@@ -403,6 +404,18 @@ static void parse(FILE *file, cfg_flag_t flags)
 
 /* Opens a configuration file; NULL with a problem noted. What root is to act on
  * must be what root wrote. */
+static void check_way(const char *path, struct place_in_file at)
+{
+	char *changeable = trust_changeable(path);
+
+	if (changeable)
+		ruleset_problem(reading.set, at,
+				"on the way to '%s', others than root can change '%s'; keep the file where only root "
+				"can change anything",
+				path, changeable);
+	free(changeable);
+}
+
 static FILE *open_input(struct input *input)
 {
 	struct place_in_file at = input->included_at.file ? input->included_at : here(0);
@@ -420,6 +433,7 @@ static FILE *open_input(struct input *input)
 		ruleset_problem(reading.set, at,
 				"'%s' can be changed by others than root; run: chown root '%s' && chmod go-w '%s'",
 				input->path, input->path, input->path);
+	check_way(input->path, at);
 	input->device = st.st_dev;
 	input->inode = st.st_ino;
 	input->opened = S_ISREG(st.st_mode);

@@ -190,13 +190,6 @@ static bool find_tree(struct rules *rules, const struct walk *w, struct rules_sl
 	return any;
 }
 
-/* In a sticky folder, what is root's stays. */
-static bool others_may_change(const struct sys_file *file)
-{
-	return !S_ISREG(file->mode) && (file->uid != 0 || (S_ISDIR(file->mode) && !(file->mode & S_ISVTX) &&
-							   (file->mode & (S_IWGRP | S_IWOTH))));
-}
-
 /* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
  * the file; *tree tells whether rule then holds the tree that the outermost such
  * name is in. */
@@ -224,7 +217,7 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 		if (last && !*tree && rules->header.tree_depths)
 			*tree = find_tree(rules, w, rule);
 		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
-		if (!err && others_may_change(&file))
+		if (!err && file_others_may_change(&file))
 			w->changeable = true;
 		if (!err && S_ISLNK(file.mode))
 			err = follow_link(w);
@@ -316,7 +309,7 @@ static void note_file(const struct walk *w, int dirfd, const char *path, struct 
 	if (!w->links)
 		return;
 	if (*path != '/' && !sys_stat(dirfd, ".", 0, &found))
-		changeable = changeable || others_may_change(&found);
+		changeable = changeable || file_others_may_change(&found);
 	if (!changeable)
 		return;
 	*file = (struct match_file){ .swappable = true };

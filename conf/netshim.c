@@ -10,6 +10,7 @@
 
 #include <cap-ng.h>
 #include <err.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,18 @@ static void confine(const struct verb *verb)
 	}
 }
 
+/* What is opened from here on must not become what messages are written to. */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 static int run_verb(const struct verb *verb, struct command *command)
 {
 	if (command->argc && !strcmp(command->argv[0], "--help")) {
@@ -170,10 +183,15 @@ static int run_verb(const struct verb *verb, struct command *command)
 		command->config = NETSHIM_CONFIG;
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
-	/* What a user runs must find the user's own capabilities; and `run` takes
-	 * nothing from anybody but its arguments. */
-	if (verb->run != cmd_run)
+	/* What a user runs must find the user's own capabilities, environment and
+	 * descriptors; and `run` takes nothing from anybody but its arguments. */
+	if (verb->run != cmd_run) {
 		confine(verb);
+		open_standard_descriptors();
+	}
+	/* Only what looks for a command asks the environment: for PATH. */
+	if (verb->run != cmd_run && verb->run != cmd_which)
+		clearenv();
 	return verb->run(command);
 }
 

@@ -147,6 +147,14 @@ static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_fi
 }
 #endif
 
+/* Tells of a folder or a symlink whether others than root may have what is there lead
+ * elsewhere. In a sticky folder, what is root's stays. */
+static inline bool file_others_may_change(const struct sys_file *file)
+{
+	return !S_ISREG(file->mode) && (file->uid != 0 || (S_ISDIR(file->mode) && !(file->mode & S_ISVTX) &&
+							   (file->mode & (S_IWGRP | S_IWOTH))));
+}
+
 static inline int sys_openat(int dirfd, const char *path, int flags)
 {
 	return (int)SYS(SYS_openat, dirfd, path, flags | O_LARGEFILE, 0, 0);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Who decides what a path leads to: see trust.h. */
+
+#include "conf/trust.h"
+
+#include "conf/alloc.h"
+#include "conf/sys.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#define LINKS_MAX 40 /* the kernel's MAXSYMLINKS */
+
+static char *look_along(const char *path, unsigned links);
+
+static char *look_behind(const char *link, unsigned links)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlink(link, target, sizeof(target) - 1);
+	char *path;
+	char *found;
+
+	if (n <= 0 || links == LINKS_MAX)
+		return NULL;
+	target[n] = '\0';
+	path = *target == '/' ? copied(target) : printed("%.*s/%s", (int)(strrchr(link, '/') - link), link, target);
+	found = look_along(path, links + 1);
+	free(path);
+	return found;
+}
+
+/* What is not there is not led astray either. */
+static char *look_along(const char *path, unsigned links)
+{
+	char *part = copied(path);
+	char *found = NULL;
+	struct sys_file file;
+	char *end = part;
+
+	while (!found && end) {
+		end = strchr(end, '/');
+		if (end)
+			*end = '\0';
+		if (sys_stat(AT_FDCWD, *part ? part : "/", AT_SYMLINK_NOFOLLOW, &file))
+			break;
+		if (file_others_may_change(&file))
+			found = copied(*part ? part : "/");
+		else if (S_ISLNK(file.mode))
+			found = look_behind(part, links);
+		if (end)
+			*end++ = '/';
+	}
+	free(part);
+	return found;
+}
+
+char *trust_changeable(const char *path)
+{
+	char folder[PATH_MAX];
+	char *full;
+	char *found;
+
+	if (*path != '/' && !getcwd(folder, sizeof(folder)))
+		return NULL;
+	full = *path == '/' ? copied(path) : printed("%s/%s", folder, path);
+	found = look_along(full, 0);
+	free(full);
+	return found;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Who decides what a path leads to. */
+
+#ifndef NETSHIM_TRUST_H
+#define NETSHIM_TRUST_H
+
+/* Returns the first folder or symlink on the way along path that others than root
+ * can change (allocated), or NULL where there is none. What lies at its end is for
+ * the caller to look at, when it is open. */
+char *trust_changeable(const char *path);
+
+#endif

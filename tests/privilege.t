@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The command, run as root: it keeps what its verb needs, and nobody else can lead it
+# astray.
+. "$(dirname "$0")/lib.sh"
+
+text="class a { action = reject }
+app '/bin/true' { class = a }"
+configure <<<"$text"
+rules=$root/run/netshim/rules
+
+# --- capabilities, at the moment it opens its first input
+
+held() { # held FILE VERB...: the capabilities with which it opens the file
+	local pid=
+	strace -qq -o "$scratch/trace" -P "$1" -e inject=openat,access:delay_enter=3000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
+	wait_until held_up $!
+	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$held_up/status" | xargs
+	kill -9 "$held_up"
+	wait $!
+}
+held_up() { # held_up STRACE: whether what it traces waits in the call
+	held_up=$(pgrep -P "$1") && [ "$(cut -d' ' -f1 "/proc/$held_up/syscall")" != running ] &&
+		[ "$(readlink "/proc/$held_up/exe")" = "$(readlink -f "$netshim")" ] && grep -q "$waits_for" "/proc/$held_up/syscall"
+}
+caps() { # caps NUMBER...: as /proc writes them
+	local set=0 cap
+	for cap; do set=$((set | 1 << cap)); done
+	printf 'CapInh:%016x CapPrm:%016x CapEff:%016x CapAmb:%016x' 0 $set $set 0
+}
+dac_override=1
+net_admin=12
+sys_admin=21
+setfcap=31
+waits_for="^257 "
+for verb in check ruleset; do is "$(held "$config" $verb)" "$(caps $net_admin)" "$verb opens the configuration with CAP_NET_ADMIN alone"; done
+for verb in up reload; do
+	is "$(held "$config" $verb)" "$(caps $net_admin $sys_admin $dac_override)" "$verb: also what mounts and makes groups"
+done
+is "$(held "$root/run/netshim/lock" down)" "$(caps $net_admin $sys_admin $dac_override)" "down: the same"
+is "$(held "$rules" status)" "$(caps $net_admin)" "status opens the rules with CAP_NET_ADMIN alone"
+for verb in ps "move a 1" "which sh"; do
+	# shellcheck disable=SC2086 # words
+	is "$(held "$rules" $verb)" "$(caps)" "${verb%% *} opens them with no capability"
+done
+is "$(held "$helper" grant)" "$(caps $setfcap)" "grant opens the helper with CAP_SETFCAP alone"
+
+# --- environment
+
+seen() { # seen VERB...: the programs it executes, and the files it opens
+	strace -f -qq -o "$scratch/trace" -e trace=execve,openat "${hostile[@]}" "$netshim" "$@" >/dev/null 2>&1
+	sed -n '/execve("[^"]*bin\/netshim"/,$p' "$scratch/trace" | grep -o '\(execve\|openat\)([^"]*"[^"]*"' | grep -v '/proc/[0-9]' | sort -u
+}
+mkdir "$scratch/evil"
+for program in nft ip sh modprobe mount; do printf '#!/bin/sh\ntouch %s/evil/was-here\n' "$scratch" >"$scratch/evil/$program"; done
+chmod 755 "$scratch"/evil/*
+for verb in check up reload status down grant; do
+	[ $verb != reload ] || "$netshim" up
+	hostile=(env)
+	plain=$(seen $verb)
+	[ $verb != down ] || "$netshim" up
+	hostile=(env PATH="$scratch/evil" IFS=/ ENV="$scratch/evil/sh" BASH_ENV="$scratch/evil/sh" HOME="$scratch/evil" TMPDIR="$scratch/evil"
+		XTABLES_LIBDIR="$scratch/evil" NLDBG=4 NLCB=debug LC_ALL=de_DE.UTF-8 LANGUAGE=de NLSPATH="$scratch/evil/%N"
+		LOCPATH="$scratch/evil" TZ="$scratch/evil/tz" GCONV_PATH="$scratch/evil" HOSTALIASES="$scratch/evil/h" TERM=x)
+	is "$(seen $verb)" "$plain" "$verb does the same in any environment"
+	is "$(grep -c execve <<<"$plain")" 1 "and executes nothing"
+done
+is "$(ls "$scratch/evil/was-here" 2>/dev/null)" "" "nothing on PATH was started"
+
+# --- descriptors
+
+"$netshim" up
+before=$(sha256sum <"$rules")
+"$netshim" reload <&- >&- 2>&-
+is "$? $(sha256sum <"$rules")" "0 $before" "with descriptors 0 to 2 closed"
+echo "class a { action = perhaps }" >"$config"
+"$netshim" reload <&- >&- 2>&-
+is "$? $(sha256sum <"$rules") $(cat "$config" "$root/run/netshim/lock")" "1 $before class a { action = perhaps }" \
+	"messages go into no file then"
+echo "$text" >"$config"
+
+# --- what others can change
+
+conf=$scratch/etc/netshim.conf
+mkdir "$scratch/etc" "$scratch/theirs"
+chown 65534 "$scratch/theirs"
+cp "$config" "$scratch/etc"
+says() { "$netshim" check "$1" 2>&1; }
+is "$(says "$conf")" "$conf: ok, 1 classes, 1 rules" "a configuration where only root changes anything"
+chmod 775 "$scratch/etc"
+like "$(says "$conf")" "$conf: on the way to '$conf', others than root can change '$scratch/etc'; keep" "in a folder of others' too: refused"
+chmod 1777 "$scratch/etc"
+is "$(says "$conf")" "$conf: ok, 1 classes, 1 rules" "in a sticky folder, root's is root's"
+(cd "$scratch/etc" && is "$(says netshim.conf)" "netshim.conf: ok, 1 classes, 1 rules" "by a relative path" && exit $failed_count)
+test_count=$((test_count + 1)) failed_count=$((failed_count + $?))
+ln -s "$conf" "$scratch/theirs/link"
+like "$(says "$scratch/theirs/link")" "others than root can change '$scratch/theirs'" "by a link in a user's folder: refused"
+ln -s "$conf" "$scratch/etc/link"
+is "$(says "$scratch/etc/link")" "$scratch/etc/link: ok, 1 classes, 1 rules" "by root's link"
+ln -s "theirs/../etc" "$scratch/round"
+like "$(says "$scratch/round/netshim.conf")" "others than root can change '$scratch/theirs'" "by root's link through a user's folder: refused"
+chown -h 65534 "$scratch/etc/link"
+like "$(says "$scratch/etc/link")" "others than root can change '$scratch/etc/link'" "by a user's link: refused"
+cp "$config" "$scratch/theirs/one.conf"
+echo "include('$scratch/theirs/*.conf')" >"$conf"
+like "$(says "$conf")" "$conf:1: on the way to '$scratch/theirs/one.conf'" "an included one too"
+(cd "$scratch/theirs" && says one.conf) >"$scratch/said" 2>&1
+like "$(cat "$scratch/said")" "others than root can change '$scratch/theirs'" "a relative path in a user's folder"
+
+touch "$scratch/victim"
+ln -s "$scratch/victim" "$rules.new"
+"$netshim" reload
+is "$? $(wc -c <"$scratch/victim")" "0 0" "a link in the place of a new file is not followed"
+chown 65534 "$root/run/netshim"
+like "$("$netshim" reload 2>&1)" "others than root can change $root/run/netshim; make it root's" "a folder for the rules that is a user's: refused"
+chown 0 "$root/run/netshim"
+chmod 777 "$root/usr/libexec"
+like "$("$netshim" grant 2>&1)" "others than root can change $root/usr/libexec" "a helper that others can replace gets no capability"
+chmod 755 "$root/usr/libexec"
+
+finish

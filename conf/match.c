@@ -55,6 +55,7 @@ static int start_at_fd(struct walk *w, int fd)
 	if (w->buf[0] != '/')
 		return -ENOENT;
 	w->done = n == 1 ? 0 : (size_t)n;
+	w->buf[w->done] = '\0';
 	return 0;
 }
 

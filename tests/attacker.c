@@ -294,8 +294,10 @@ __attribute__((noreturn)) static void swap_forever(const char *link, const char 
 static int swap(const char *link, const char *a, const char *b, int tries)
 {
 	char *argv[] = { (char *)link, (char *)"who", NULL };
-	pid_t swapper = fork();
+	pid_t swapper;
 
+	unlink(link);
+	swapper = fork();
 	if (!swapper)
 		swap_forever(link, a, b);
 	while (access(link, F_OK))

@@ -9,16 +9,6 @@
 make_hosts 80
 on_other_host ip addr add 192.168.77.3/24 dev there
 on_other_host ip addr add fd77::3/64 dev there nodad
-resolver() { # resolver ANSWER RUNNER... -- OPTION...: says ANSWER to everything
-	local answer=$1 runner=()
-	shift
-	while [ "$1" != -- ]; do
-		runner+=("$1")
-		shift
-	done
-	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
-		--pid-file= --user=root --address="/test/$answer" "${@:2}" 2>/dev/null
-}
 there=(nsenter --net="/proc/$other_host/ns/net")
 resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2,$far_host
 resolver 192.0.2.2 -- --port=5354 --listen-address=127.0.0.1,::1

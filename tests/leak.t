@@ -12,11 +12,9 @@ make_hosts 80
 lan=(nsenter --net="/proc/$other_host/ns/net")
 "${lan[@]}" ip addr add 10.11.0.2/32 dev lo # answers for the VPN's router, if asked
 far6=2001:db8::7
-in_background unshare --net sleep 900
-vpn_host=$!
-wait_until grep -qx sleep "/proc/$vpn_host/comm"
+new_host
+vpn_host=$new_host
 vpn=(nsenter --net="/proc/$vpn_host/ns/net")
-"${vpn[@]}" ip link set lo up
 "${vpn[@]}" ip addr add $far_host/32 dev lo
 "${vpn[@]}" ip addr add $far6/128 dev lo nodad
 ip link add vpn0 type veth peer peer netns "$vpn_host"
@@ -175,18 +173,8 @@ connect
 is "$(get http://$far_host/)" 0 "it has its name again: back"
 
 # --- names and the interface together
-resolver() { # resolver ANSWER RUNNER... -- ADDRESS
-	local answer=$1 runner=()
-	shift
-	while [ "$1" != -- ]; do
-		runner+=("$1")
-		shift
-	done
-	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
-		--pid-file= --user=root --address="/test/$answer" --listen-address="$2" 2>/dev/null
-}
-resolver 192.0.2.1 "${lan[@]}" -- $lan_host
-resolver 192.0.2.2 "${vpn[@]}" -- 10.11.0.2
+resolver 192.0.2.1 "${lan[@]}" -- --listen-address=$lan_host
+resolver 192.0.2.2 "${vpn[@]}" -- --listen-address=10.11.0.2
 ask() { # ask SERVER: the answer
 	run dig +short +tries=1 +time=2 "@$1" name.test | grep -c '^192.0.2.2$'
 }

@@ -124,17 +124,33 @@ serve() { # serve [RUNNER...] -- PORT...: answers there when this returns
 	wait_until test -s "$ready"
 }
 
+resolver() { # resolver ANSWER [RUNNER...] -- OPTION...: says ANSWER to every name in test
+	local answer=$1 runner=()
+	shift
+	while [ "$1" != -- ]; do
+		runner+=("$1")
+		shift
+	done
+	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
+		--pid-file= --user=root --address="/test/$answer" "${@:2}" 2>/dev/null
+}
+
+new_host() { # a network namespace; $new_host is a process in it
+	in_background unshare --net sleep 900
+	new_host=$!
+	wait_until grep -qx sleep "/proc/$new_host/comm"
+	nsenter --net="/proc/$new_host/ns/net" ip link set lo up
+}
+
 # Two hosts: this namespace, and another with a LAN and a far address.
 make_hosts() { # make_hosts PORT...
-	in_background unshare --net sleep 900
-	other_host=$!
-	wait_until grep -qx sleep "/proc/$other_host/comm"
+	new_host
+	other_host=$new_host
 	ip link set lo up
 	ip link add here type veth peer name there netns $other_host
 	ip addr add 192.168.77.1/24 dev here
 	ip addr add fd77::1/64 dev here nodad
 	ip link set here up
-	on_other_host ip link set lo up
 	on_other_host ip addr add $lan_host/24 dev there
 	on_other_host ip addr add fd77::2/64 dev there nodad
 	on_other_host ip addr add $far_host/32 dev there

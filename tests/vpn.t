@@ -11,11 +11,9 @@ lan=(nsenter --net="/proc/$other_host/ns/net")
 
 # Another way out: a host behind interface NAME that has the far addresses too.
 make_exit() { # make_exit NAME NET
-	in_background unshare --net sleep 900
-	exit_host=$!
-	wait_until grep -qx sleep "/proc/$exit_host/comm"
+	new_host
+	exit_host=$new_host
 	in_exit=(nsenter --net="/proc/$exit_host/ns/net")
-	"${in_exit[@]}" ip link set lo up
 	"${in_exit[@]}" ip addr add $far_host/32 dev lo
 	"${in_exit[@]}" ip addr add 2001:db8::7/128 dev lo nodad
 	connect_exit "$1" "$2" $exit_host

@@ -9,6 +9,9 @@
  *   attacker harass stop|LIMIT TRIES PROGRAM [ARG...]
  *       starts PROGRAM TRIES times, and at a random moment stops it for a while or
  *       sets the limit to nothing; tells what came out, and how often
+ *   attacker peek TRIES PROGRAM [ARG...]
+ *       the same, but when it has stopped the helper, tries to get at its memory and
+ *       its descriptors; tells how often it could, and how often it had stopped it
  *   attacker swap LINK A B TRIES
  *       starts LINK TRIES times while it is made a symlink to A and to B in turn;
  *       tells what came out, and how often
@@ -26,8 +29,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -310,6 +315,64 @@ static int swap(const char *link, const char *a, const char *b, int tries)
 	return 0;
 }
 
+static unsigned stopped;
+static unsigned got;
+
+static bool is_helper(pid_t pid)
+{
+	char path[64];
+	char name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "r");
+	if (f && !fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	if (f)
+		fclose(f);
+	return !strcmp(name, "netshim-helper\n");
+}
+
+static bool can_get_at(pid_t pid)
+{
+	static const char *const files[] = { "mem", "environ", "fd/3", "fd/4", "auxv", "map_files", "cwd/." };
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	bool can = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0;
+	char path[64];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+		can = open(path, O_RDONLY | O_CLOEXEC) >= 0 || can;
+	}
+	for (int fd = 3; fd < 8; fd++)
+		can = syscall(SYS_pidfd_getfd, pidfd, fd, 0) >= 0 || can;
+	close(pidfd);
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	return can;
+}
+
+static void stop_and_peek(pid_t pid)
+{
+	siginfo_t info;
+
+	usleep((useconds_t)rand() % 800);
+	kill(pid, SIGSTOP);
+	waitid(P_PID, (id_t)pid, &info, WSTOPPED | WEXITED | WNOWAIT);
+	if (info.si_code == CLD_STOPPED && is_helper(pid)) {
+		stopped++;
+		got += can_get_at(pid);
+	}
+	kill(pid, SIGCONT);
+}
+
+static int peek(int tries, char **argv)
+{
+	while (tries--)
+		try(argv[0], argv, stop_and_peek);
+	printf("%u of %u\n", got, stopped);
+	return 0;
+}
+
 /* --- the helper by itself */
 
 /* Not from the command line, where nothing may be that long. */
@@ -350,6 +413,8 @@ int main(int argc, char **argv)
 		return be(argv + 2);
 	if (argc > 4 && !strcmp(argv[1], "harass"))
 		return harass(argv[2], atoi(argv[3]), argv + 4);
+	if (argc > 3 && !strcmp(argv[1], "peek"))
+		return peek(atoi(argv[2]), argv + 3);
 	if (argc == 6 && !strcmp(argv[1], "swap"))
 		return swap(argv[2], argv[3], argv[4], atoi(argv[5]));
 	if (argc > 4 && !strcmp(argv[1], "request"))

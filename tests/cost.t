@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What the library adds to programs that no rule names, counted: system calls,
+# instructions, memory. Whoever adds one has to change a number here. (The time that
+# they take is 'make bench'.)
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+
+command -v strace >/dev/null || cannot_run "needs strace"
+command -v valgrind >/dev/null || cannot_run "needs valgrind"
+configure <<EOF
+class net { action = accept }
+app '$bin/probe' { class = net }
+EOF
+gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
+
+# The calls beyond those with an empty preload; each run of them is a line.
+calls_of() { # calls_of PRELOAD COMMAND...
+	strace -o "$scratch/trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null
+	sed 's/(.*//' "$scratch/trace"
+}
+added_calls() { # added_calls COMMAND...
+	calls_of "$scratch/empty.so" "$@" >"$scratch/without"
+	calls_of "$preload" "$@" >"$scratch/with"
+	diff "$scratch/without" "$scratch/with" | awk '
+		/^[0-9]/ && NR > 1 { print "" }
+		/^[<>]/ { printf "%s%s ", $1 == "<" ? "-" : "", $2 }
+		END { print "" }' | sed '/mprotect/d; s/ $//'
+}
+
+# The rules file, the path's parts, a place in the table.
+start="openat pread64 newfstatat newfstatat pread64 newfstatat close"
+# Is it a file? As at start; and is it a script?
+exec="newfstatat openat pread64 newfstatat newfstatat pread64 newfstatat openat pread64 close close"
+# Is the pointer good?
+search="newfstatat"
+is "$(added_calls /usr/bin/true)" "$start" "system calls when a program starts"
+is "$(added_calls /usr/bin/env /usr/bin/true)" "$start
+$search $exec
+$start" "system calls when one starts another"
+mv "$root/run/netshim/rules" "$scratch/rules"
+is "$(added_calls /usr/bin/true)" "openat" "system calls when a program starts, while netshim is down"
+mv "$scratch/rules" "$root/run/netshim/rules"
+
+# Compilers differ a little. Where it has become less, the limit is to be lowered.
+LD_PRELOAD=$preload valgrind --tool=callgrind --callgrind-out-file="$scratch/start" /usr/bin/true 2>/dev/null
+instructions=$(callgrind_annotate --threshold=100 "$scratch/start" |
+	awk '/libnetshim\.so\]/ { gsub(",", "", $1); n += $1 } END { print n + 0 }')
+echo "# $instructions instructions when a program starts"
+limit=1700
+ok "$((instructions > limit || instructions < limit / 2))" "at most $limit instructions when a program starts"
+
+# The number of rules changes nothing of this.
+{
+	echo 'class net { action = accept }'
+	for ((i = 0; i < 20000; i++)); do echo "app '/opt/many/program-$i' { class = net }"; done
+} | configure
+is "$(added_calls /usr/bin/true)" "$start" "system calls when a program starts, with 20,000 rules"
+
+# The least of a few, as the stack may start anywhere in a page.
+memory() { # memory PRELOAD: of a process of its own, in KiB
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		LD_PRELOAD=$1 awk '/^Anonymous/ { print $2 }' /proc/self/smaps_rollup
+	done | sort -n | head -n 1
+}
+added=$(($(memory "$preload") - $(memory "")))
+echo "# $added KiB"
+ok "$((added > 12 || added <= 0))" "at most 12 KiB of memory of its own in each process"
+
+finish

@@ -4,37 +4,48 @@
 /* Measures how long programs take to start and end, each way of starting them
  * ("variant") beside the others:
  *
- *     bench SECONDS IDLE_MS [NAME LAUNCHER_PRELOAD PROGRAM_PRELOAD COMMAND]...
+ *     bench SECONDS IDLE_MS [NAME USER LAUNCHER_PRELOAD PROGRAM_PRELOAD COMMAND]...
+ *
+ * USER is a user's number, or "" for who runs this.
  *
  * Every variant has a launcher of its own, a process that lives as long as the
  * measurement and has the variant's preload in it, as a shell of a session has.
  * Told to, it starts COMMAND (split at blanks), waits for it and says how long
- * that took. Every round launches each variant once, in an order that is
+ * that took. A COMMAND that starts with "@" is no program to be launched but stands
+ * in for the launcher: it gets the number of its descriptor for a last argument.
+ * Every round launches each variant once, in an order that is
  * shuffled anew, all on one CPU; what else the machine does falls on all alike.
  *
  * Prints a line per variant: name, launches, the median, the 10th and the 90th
  * percentile in nanoseconds, how many times the first variant's time it takes
  * and how many times the second's; or the name and "failed" where a launch has
  * not ended with exit status 0. The two factors are medians over the rounds: a
- * round is over before the machine has changed its pace. */
+ * round is over before the machine has changed its pace.
+ *
+ *     bench --repeat COUNT IDLE_MS COMMAND
+ *
+ * only launches, with the preload that it has itself. */
+
+#include "scripts/bench.h"
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <spawn.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LAUNCH "--launch"
-#define ARGS_PER_VARIANT 4
+#define REPEAT "--repeat"
+#define ARGS_PER_VARIANT 5
+enum { NAME, USER, LAUNCHER_PRELOAD, PROGRAM_PRELOAD, COMMAND };
 #define WORDS_MAX 32
 #define ROUNDS_MAX 100000
 #define WARM_UP_ROUNDS 5
@@ -42,26 +53,13 @@
  * takes a hundred times as long as a plain start must not be all there is. */
 #define SHARE_MAX 4
 
-struct result {
-	uint64_t ns;
-	int status;
-};
-
 struct variant {
-	char **args; /* NAME LAUNCHER_PRELOAD PROGRAM_PRELOAD COMMAND */
-	int fd;	     /* to its launcher */
+	char **args;
+	int fd; /* to its launcher */
 	bool failed;
 	uint64_t spent;
 	uint64_t *rounds; /* nanoseconds; 0 where it sat out */
 };
-
-static uint64_t now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static void *allocate(size_t count, size_t size)
 {
@@ -86,11 +84,19 @@ static void split(char *command, char *words[WORDS_MAX])
 {
 	size_t n = 0;
 
-	for (char *word = strtok(command, " "); word && n < WORDS_MAX - 1; word = strtok(NULL, " "))
+	for (char *word = strtok(command, " "); word && n < WORDS_MAX - 2; word = strtok(NULL, " "))
 		words[n++] = word;
 	words[n] = NULL;
 	if (!n)
 		errx(EXIT_FAILURE, "a variant has no command");
+}
+
+static void rest(unsigned ms)
+{
+	const struct timespec time = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	if (ms)
+		nanosleep(&time, NULL);
 }
 
 static struct result launch(char *const argv[])
@@ -125,17 +131,50 @@ static int serve(int fd, const char *program_preload, char *command)
 	return EXIT_SUCCESS;
 }
 
+static int repeat(unsigned long count, unsigned idle_ms, char *command)
+{
+	char *argv[WORDS_MAX];
+
+	split(command, argv);
+	for (unsigned long i = 0; i < count; i++) {
+		rest(idle_ms);
+		if (launch(argv).status)
+			errx(EXIT_FAILURE, "%s has failed", argv[0]);
+	}
+	return EXIT_SUCCESS;
+}
+
 /* The measuring process. */
+
+static void become_user(const char *user)
+{
+	uid_t id = (uid_t)atoi(user);
+
+	if (*user && (setgroups(0, NULL) || setgid(id) || setuid(id)))
+		err(EXIT_FAILURE, "cannot become user %s", user);
+}
 
 static void become_launcher(const char *self, const struct variant *v, int fd)
 {
+	char *command[WORDS_MAX];
 	char number[16];
+	size_t n = 0;
 
 	snprintf(number, sizeof(number), "%d", fd);
 	fcntl(fd, F_SETFD, 0);
-	set_preload(v->args[1]);
-	execl(self, self, LAUNCH, number, v->args[2], v->args[3], (char *)NULL);
-	err(EXIT_FAILURE, "%s", self);
+	become_user(v->args[USER]);
+	set_preload(v->args[LAUNCHER_PRELOAD]);
+	if (v->args[COMMAND][0] != '@') {
+		execl(self, self, LAUNCH, number, v->args[PROGRAM_PRELOAD], v->args[COMMAND], (char *)NULL);
+		err(EXIT_FAILURE, "%s", self);
+	}
+	split(v->args[COMMAND] + 1, command);
+	while (command[n])
+		n++;
+	command[n] = number;
+	command[n + 1] = NULL;
+	execv(command[0], command);
+	err(EXIT_FAILURE, "%s", command[0]);
 }
 
 static void start_launcher(const char *self, struct variant *v)
@@ -189,8 +228,6 @@ static void end_launchers(struct variant *variants, size_t count)
 /* A round of number 0 warms up: the next one overwrites it. */
 static void run_round(struct variant **order, size_t count, size_t number, unsigned idle_ms, uint64_t so_far)
 {
-	const struct timespec idle = { idle_ms / 1000, (long)(idle_ms % 1000) * 1000000 };
-
 	shuffle(order, count);
 	for (size_t i = 0; i < count; i++) {
 		struct variant *v = order[i];
@@ -198,8 +235,7 @@ static void run_round(struct variant **order, size_t count, size_t number, unsig
 		v->rounds[number] = 0;
 		if (v->failed || v->spent > so_far / SHARE_MAX)
 			continue;
-		if (idle_ms)
-			nanosleep(&idle, NULL);
+		rest(idle_ms);
 		v->rounds[number] = measure(v);
 		if (so_far)
 			v->spent += v->rounds[number];
@@ -257,10 +293,11 @@ static void report(const struct variant *variants, size_t count, size_t rounds)
 		size_t n = sorted(values, v, NULL, rounds);
 
 		if (v->failed || !n) {
-			printf("%s\tfailed\n", v->args[0]);
+			printf("%s\tfailed\n", v->args[NAME]);
 			continue;
 		}
-		printf("%s\t%zu\t%.0f\t%.0f\t%.0f", v->args[0], n, values[n / 2], values[n / 10], values[n * 9 / 10]);
+		printf("%s\t%zu\t%.0f\t%.0f\t%.0f", v->args[NAME], n, values[n / 2], values[n / 10],
+		       values[n * 9 / 10]);
 		for (size_t i = 0; i < 2 && i < count; i++) {
 			n = sorted(values, v, &variants[i], rounds);
 			printf("\t%.3f", n ? values[n / 2] : 0);
@@ -293,10 +330,12 @@ int main(int argc, char **argv)
 	struct variant *variants;
 	size_t rounds;
 
+	if (argc == 5 && !strcmp(argv[1], REPEAT))
+		return repeat(strtoul(argv[2], NULL, 10), (unsigned)atoi(argv[3]), argv[4]);
 	if (argc == 5 && !strcmp(argv[1], LAUNCH))
 		return serve(atoi(argv[2]), argv[3], argv[4]);
 	if (!count || (argc - 3) % ARGS_PER_VARIANT)
-		errx(2, "usage: bench SECONDS IDLE_MS [NAME LAUNCHER_PRELOAD PROGRAM_PRELOAD COMMAND]...");
+		errx(2, "usage: bench SECONDS IDLE_MS [NAME USER LAUNCHER_PRELOAD PROGRAM_PRELOAD COMMAND]...");
 	variants = allocate(count, sizeof(*variants));
 	pin();
 	for (size_t i = 0; i < count; i++) {

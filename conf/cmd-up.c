@@ -158,14 +158,16 @@ static void end(struct change *c)
 
 static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 {
+	bool replaced = c->table_replaced;
 	struct counters counters;
 	char *text;
 	bool ok;
 
 	policy_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
+	c->table_replaced = true; /* should the process end in there */
 	ok = policy_load(text, false);
-	c->table_replaced = c->table_replaced || ok;
+	c->table_replaced = replaced || ok;
 	free(counters.items);
 	free(text);
 	return ok;
@@ -193,16 +195,8 @@ static bool put_into_force(struct change *c)
 	       routing_clean(c->set, &c->networks) && sysctl_restore(policy_needs_setting, c->set);
 }
 
-static void go_back(struct change *c)
+static void go_back_groups(const struct change *c)
 {
-	compile_undo();
-	if (c->routing)
-		routing_restore(c->routing);
-	if (c->table_replaced)
-		policy_load(c->table, false);
-	sysctl_undo();
-	if (!c->hierarchy)
-		return;
 	cgroup_set_classids(c->hierarchy, c->set, c->live);
 	if (c->was_up)
 		cgroup_unmake(c->hierarchy, c->set, c->live);
@@ -212,21 +206,61 @@ static void go_back(struct change *c)
 		cgroup_unmount();
 }
 
+static void go_back(const struct change *c)
+{
+	compile_undo();
+	compile_done();
+	if (c->routing)
+		routing_restore(c->routing);
+	sysctl_undo();
+	if (c->hierarchy)
+		go_back_groups(c);
+	/* Last: with too little memory, the process ends here again. */
+	if (c->table_replaced)
+		policy_load(c->table, false);
+}
+
+/* The change that is under way. */
+static struct change *under_way;
+
+/* Also where the process ends half way: for want of memory alloc.h and libnftables
+ * just exit. */
+static void give_up(void)
+{
+	struct change *c = under_way;
+
+	under_way = NULL;
+	if (!c)
+		return;
+	go_back(c);
+	end(c);
+	if (!is_up())
+		remove_folder();
+}
+
+static void set_out(struct change *c)
+{
+	under_way = c;
+	if (atexit(give_up))
+		err(EXIT_FAILURE, "out of memory");
+}
+
 static int apply(const struct ruleset *set)
 {
-	struct change c;
-	bool ok = begin(&c, set) && put_into_force(&c);
+	static struct change c;
+	bool ok;
 
+	set_out(&c);
+	if (!begin(&c, set) || !put_into_force(&c)) {
+		give_up();
+		return EXIT_FAILURE;
+	}
+	under_way = NULL;
+	ok = cgroup_remove(c.hierarchy, set);
 	if (!ok)
-		go_back(&c);
-	else if (!cgroup_remove(c.hierarchy, set)) {
 		warnx("the new configuration is in force; 'netshim reload' tries again to remove what is left of the "
 		      "old one");
-		ok = false;
-	}
 	end(&c);
-	if (!ok && !is_up())
-		remove_folder();
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -261,7 +295,7 @@ static bool take_out_of_force(struct change *c)
 int cmd_down(const struct command *command)
 {
 	static const struct ruleset nothing;
-	struct change c = { .set = &nothing, .was_up = true };
+	static struct change c = { .set = &nothing, .was_up = true };
 	bool ok;
 
 	(void)command;
@@ -271,14 +305,16 @@ int cmd_down(const struct command *command)
 	c.hierarchy = cgroup_hierarchy(false, NULL);
 	c.table = policy_save();
 	c.routing = routing_read();
-	ok = c.routing && take_out_of_force(&c);
-	if (!ok)
-		go_back(&c);
-	else if (c.hierarchy && !cgroup_remove(c.hierarchy, NULL)) {
-		warnx("all else is undone; run 'netshim down' again");
-		ok = false;
+	set_out(&c);
+	if (!c.routing || !take_out_of_force(&c)) {
+		give_up();
+		return EXIT_FAILURE;
 	}
-	if (ok)
+	under_way = NULL;
+	ok = !c.hierarchy || cgroup_remove(c.hierarchy, NULL);
+	if (!ok)
+		warnx("all else is undone; run 'netshim down' again");
+	else
 		cgroup_unmount();
 	end(&c);
 	if (ok)

@@ -1,0 +1,174 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What netshim stands on may be missing, full, busy or broken. Then the command says
+# what is the matter, what was in force stays in force, and no program that has a
+# class is started outside of it. NETSHIM_ALL=1 tries more amounts of memory.
+. "$(dirname "$0")/lib.sh"
+
+ip link set lo up
+ip link add here type veth peer name there
+ip addr add 192.168.77.1/24 dev here
+ip link set here up
+ip link set there up
+sleep 2 # until the kernel has given link-local addresses, which change the routes
+mount -t tmpfs -o size=256k,nr_inodes=64,mode=755 run "$root/run"
+run=$root/run/netshim
+rules=$run/rules
+program=$scratch/program
+cp "$root/bin/probe-static" "$program"
+
+cat >"$scratch/old.conf" <<EOT
+class one { classid = '10:1'  action = reject }
+class lax { on-error = allow }
+app '$program' { class = one }
+EOT
+cat >"$scratch/new.conf" <<EOT
+class one { classid = '10:2'  action = drop  interface = 'here' }
+class two { action = reject  dns = { '127.0.0.1:5354' } }
+app '$program' { class = two }
+EOT
+
+state() {
+	find "$root/run" -mindepth 1 ! -path '*/net_cls/*' ! -name filler ! -name 'inode-*'
+	[ ! -e "$rules" ] || cksum "$rules"
+	nft -s list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'
+	ip rule
+	ip route show table all
+	ip -6 route show table all
+	[ ! -d "$run/net_cls$group" ] || find "$run/net_cls$group" -name net_cls.classid -exec grep -H . {} + | sort
+	cat /proc/sys/net/ipv4/conf/{all,here}/{route_localnet,rp_filter}
+}
+up() { "$netshim" -c "$scratch/old.conf" up; }
+reload() { "$netshim" -c "$scratch/new.conf" reload; }
+start() { shim "$program" sends 192.168.77.9 9 2>&1; }
+in_force="$group/one 1" # where it is started, and that what it sends is refused (EPERM)
+
+fails() { # fails PATTERN NAME COMMAND...: with that message, and all is as before
+	local before out
+	before=$(state)
+	out=$("${@:3}" 2>&1)
+	like "$? $out" "^1 .*netshim: .*$1" "$2: it fails, and says so"
+	is "$(state)" "$before" "$2: all is as before"
+}
+
+# --- no room
+fill() { head -c 1M /dev/zero >"$root/run/filler" 2>/dev/null; }
+fill
+fails "No space left on device" "up, $root/run is full" up
+rm "$root/run/filler"
+up
+fill
+fails "cannot write $rules.new: No space left on device" "reload, it is full" reload
+is "$(start)" "$in_force" "full: in its class"
+"$netshim" down
+is "$? $(find "$root/run" -mindepth 1 ! -name filler)" "0 " "down does without room"
+rm "$root/run/filler"
+
+up
+for ((i = 0; i < 64; i++)); do touch "$root/run/inode-$i" 2>/dev/null || break; done
+fails "cannot write $rules.new: No space left on device" "reload, out of inodes" reload
+is "$(start)" "$in_force" "out of inodes: in its class"
+rm "$root"/run/inode-*
+
+mount -o remount,ro "$root/run"
+fails "Read-only file system" "reload, read-only" reload
+fails "Read-only file system" "down, read-only" "$netshim" down
+fails "Read-only file system" "up, read-only" up
+is "$(start)" "$in_force" "read-only: in its class"
+mount -o remount,rw "$root/run"
+
+# --- no memory: with every limit that is too small
+[ -n "${NETSHIM_ALL:-}" ] && step=10 || step=100
+crashed=0 silent=0 badly=0 failed=0 undone=0
+before=$(state)
+for ((limit = 6000; ; limit += step)); do
+	out=$(ulimit -v $limit && reload 2>&1)
+	status=$?
+	[ $status -ne 0 ] || break
+	failed=$((failed + 1))
+	[ $status -lt 128 ] || crashed=$((crashed + 1))
+	[ -n "$out" ] || silent=$((silent + 1))
+	[[ $(start) =~ ^$group/(one|two)\ 1$ ]] || badly=$((badly + 1))
+	[ "$(state)" != "$before" ] || continue
+	undone=$((undone + 1))
+	diff <(echo "$before") <(state) | sed "s/^/# $limit: /" >&2
+	up
+done
+is "$crashed $silent $badly $undone" "0 0 0 0" "reload fails for want of memory, $failed times: a message, and all is as before"
+up
+
+# --- no net_cls
+with() { # with CALL ERROR COMMAND...: that system call fails
+	strace -f -qq -o "$scratch/trace" -e trace="$1" -e inject="$1:error=$2" "${@:3}"
+}
+"$netshim" down
+fails "cannot mount the net_cls hierarchy .*CONFIG_CGROUP_NET_CLASSID" "up, net_cls is not in the kernel" \
+	with mount ENODEV "$netshim" -c "$scratch/old.conf" up
+like "$(<"$scratch/trace")" '"net_cls"\) .*"net_cls,net_prio"\)' "where net_cls cannot be mounted alone, it is tried together with net_prio"
+mkdir "$scratch/elsewhere"
+mount -t cgroup -o net_cls,net_prio both "$scratch/elsewhere" 2>/dev/null ||
+	mount -t cgroup -o net_cls net_cls "$scratch/elsewhere"
+up
+is "$? $(start)" "0 $in_force" "net_cls is mounted elsewhere ($(sed -n "s,.*$scratch/elsewhere cgroup rw[^ ]*relatime\,\([^ ]*\).*,\1,p" /proc/self/mounts)): that is used"
+"$netshim" down
+is "$(ls "$root/run"; mountpoint -q "$scratch/elsewhere" && ls -d "$scratch/elsewhere$group" 2>/dev/null)" "" \
+	"and left as it was"
+umount "$scratch/elsewhere"
+
+# --- nftables
+fails "netlink|Netlink|nftables" "up, no nftables in the kernel" \
+	with socket EPROTONOSUPPORT "$netshim" -c "$scratch/old.conf" up
+up
+with_nft() { strace -f -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=$1:when=$2" "${@:3}"; }
+fails "(Object|resource) busy" "reload, the kernel is busy" \
+	with_nft EBUSY 3+ "$netshim" -c "$scratch/new.conf" reload
+is "$(start)" "$in_force" "busy: in its class"
+others() { while :; do nft 'add table ip others; add chain ip others c; delete table ip others'; done; }
+for _ in 1 2; do in_background others; done
+failed=0
+for ((i = 0; i < 10; i++)); do
+	reload || failed=$((failed + 1))
+	up || failed=$((failed + 1))
+done
+kill "${background[@]: -2}"
+is "$failed" 0 "up and reload beside others that change nftables all the time"
+"$netshim" down
+coproc nft -i
+echo 'add table inet netshim { flags owner; }' >&"${COPROC[1]}"
+wait_until eval 'nft list table inet netshim >/dev/null 2>&1'
+fails "nftables would not take the ruleset" "up, somebody else owns the table" up
+eval "exec ${COPROC[1]}>&-"
+wait "$COPROC_PID"
+up
+nft flush ruleset
+like "$("$netshim" status 2>&1)" "nothing is filtered: .*'netshim reload'" "the table has gone: status says so"
+up
+is "$(start)" "$in_force" "and up puts it back"
+
+# --- the groups
+remove_groups() { find "$run/net_cls$group" -depth -type d -exec rmdir {} +; }
+remove_groups
+like "$(start)" "not started \(class one\): its control group is missing; run 'netshim reload'" "the groups have gone: not started"
+up
+is "$? $(start)" "0 $in_force" "and up makes them again"
+rmdir "$run/net_cls$group/one/locked"
+like "$(shim "$netshim" run one true 2>&1)" "its control group is missing" "a locked group has gone: not started there"
+up
+is "$(shim "$netshim" run one "$program" class)" "$group/one/locked" "and up makes it again"
+umount "$run/net_cls"
+like "$(start)" "not started \(class one\): its control group is missing" "the hierarchy is not mounted any more: not started"
+up
+is "$? $(start)" "0 $in_force" "and up mounts it again"
+
+# --- the time
+touch -d 2100-01-01 "$rules" "$run"
+is "$(start)" "$in_force" "the clock was in 2100 when the rules were written"
+touch -d 1970-01-01 "$rules" "$run"
+is "$(start)" "$in_force" "it was in 1970"
+jump() { unshare --time --boottime 2000000000 --monotonic 2000000000 "$@"; }
+is "$(jump "$netshim" -c "$scratch/old.conf" up; echo $?) $(jump "${user[@]}" LD_PRELOAD="$preload" env "$program" sends 192.168.77.9 9)" \
+	"0 $in_force" "the machine's clock jumps by 63 years"
+
+finish

@@ -45,14 +45,14 @@ HARDENING = -fPIE -fstack-protector-strong $(FORTIFY)
 # The shim and the helper have no libc: nothing may be generated that calls into
 # one or needs its thread-local storage, whatever the builder's CFLAGS ask for.
 FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -fno-sanitize=all \
-	-fno-asynchronous-unwind-tables -fvisibility=hidden
+	-fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections
 # The hooks stand in for functions whose headers promise what callers do not keep.
 SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
 # No relro: what is written lies in one page then, and no call protects it in every
 # process. (The hooks keep pointers to functions in that page anyway.)
-SHIM_LINK = -shared -nostdlib -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
+SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
-HELPER_LINK = -static -nostdlib -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
+HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
 LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3

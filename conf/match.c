@@ -280,6 +280,28 @@ int match_elf_interpreter(const char *head, size_t size, const char **interprete
 	return 0;
 }
 
+bool match_is_static(int dirfd, const char *path)
+{
+	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD] = "";
+	const ElfW(Ehdr) *elf = (const void *)head;
+	const char *interpreter;
+	char copy[MATCH_HEAD];
+	long n = *path ? match_read_head(dirfd, path, head, sizeof(head)) : sys_pread(dirfd, head, sizeof(head) - 1, 0);
+
+	for (unsigned depth = 0; n > 0 && depth < MATCH_SCRIPTS_MAX && !str_after(head, ELFMAG); depth++) {
+		char *end = copy;
+
+		head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
+		interpreter = match_interpreter(head);
+		if (!interpreter)
+			return false;
+		str_append(&end, copy + sizeof(copy), interpreter);
+		n = match_read_head(AT_FDCWD, copy, head, sizeof(head));
+	}
+	return n >= (long)sizeof(*elf) && str_after(head, ELFMAG) && head[EI_CLASS] == ELFCLASS64 &&
+	       elf->e_phentsize == sizeof(ElfW(Phdr)) && !match_elf_interpreter(head, (size_t)n, &interpreter);
+}
+
 /* Starts the walk anew at the interpreter of the script it has come to. Returns
  * 1, 0 where the file is no script, or -errno. */
 static int go_to_interpreter(struct walk *w)

@@ -59,4 +59,8 @@ char *match_interpreter(char *head);
  * where that does not lie in the head: it is left to the kernel. */
 int match_elf_interpreter(const char *head, size_t size, const char **interpreter);
 
+/* Tells whether the program (or dirfd, where path is empty), or the interpreter of a
+ * script, surely has no dynamic loader. */
+bool match_is_static(int dirfd, const char *path);
+
 #endif

@@ -36,8 +36,6 @@
 #include "conf/start.h"
 #include "conf/sys.h"
 
-#include <elf.h>
-#include <link.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
@@ -331,40 +329,15 @@ static void start_again(struct job *job)
 	sys_execve(NETSHIM_HELPER, job->argv, job->envp - REQUEST_STRINGS);
 }
 
-/* Tells whether the program, or the interpreter of a script, surely has no dynamic
- * loader. */
-static bool is_static(const struct job *job)
-{
-	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD] = "";
-	const ElfW(Ehdr) *elf = (const void *)head;
-	const char *interpreter = job->path;
-	char path[MATCH_HEAD];
-	long n = *job->path ? match_read_head(job->request.dirfd, job->path, head, sizeof(head))
-			    : sys_pread(job->request.dirfd, head, sizeof(head) - 1, 0);
-
-	for (unsigned depth = 0; n > 0 && depth < MATCH_SCRIPTS_MAX && !str_after(head, ELFMAG); depth++) {
-		char *end = path;
-
-		head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
-		interpreter = match_interpreter(head);
-		if (!interpreter)
-			return false;
-		str_append(&end, path + sizeof(path), interpreter);
-		n = match_read_head(AT_FDCWD, path, head, sizeof(head));
-	}
-	return n >= (long)sizeof(*elf) && str_after(head, ELFMAG) && head[EI_CLASS] == ELFCLASS64 &&
-	       elf->e_phentsize == sizeof(ElfW(Phdr)) && !match_elf_interpreter(head, (size_t)n, &interpreter);
-}
-
 /* Tells whether the shim may be in the target. */
 static bool may_have_shim(const struct job *job)
 {
 	struct sys_file file;
+	bool preload = !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
 
-	for (char **var = job->envp; *var; var++)
-		if (str_after(*var, "LD_PRELOAD="))
-			return !is_static(job);
-	return !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file) && !is_static(job);
+	for (char **var = job->envp; *var && !preload; var++)
+		preload = str_after(*var, "LD_PRELOAD=");
+	return preload && !match_is_static(job->request.dirfd, job->path);
 }
 
 /* Marks the environment so that the shim in the target does not come back. */

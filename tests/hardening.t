@@ -25,6 +25,7 @@ like "$(dynamic "$command")" "FLAGS_1.*NOW PIE" "netshim: and done at start"
 like "$(readelf -sW --dyn-syms "$command")" "__stack_chk_fail" "netshim: the stack is protected"
 like "$(readelf -sW --dyn-syms "$command")" "__[a-z]*printf_chk" "netshim: the C library's functions are fortified"
 
+ok $(($(cat "$tests"/../helper/*.[ch] | wc -l) > 400)) "the helper has at most 400 lines"
 is "$(dynamic "$helper"; readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" $'\nThere is no dynamic section in this file.\n0' \
 	"the helper is static, without a loader or libraries"
 is "$(readelf -sW "$helper" | awk '$7 == "UND" && $8' | wc -l)" 0 "and takes nothing from elsewhere"

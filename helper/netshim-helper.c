@@ -357,8 +357,9 @@ __attribute__((noreturn)) static void start(const struct job *job)
 	int err = -ENOENT;
 
 	request_restore(r);
-	/* Before Linux 6.14, ps would show the descriptor's number for a name. */
-	if (job->fd >= 0 && sys_execveat(job->fd, "", job->argv, job->envp, AT_EMPTY_PATH | AT_EXECVE_CHECK) != -EINVAL)
+	/* Before Linux 6.14, which knows this flag, ps would show the descriptor's
+	 * number for a name. */
+	if (job->fd >= 0 && sys_execveat(-1, "", NULL, NULL, AT_EMPTY_PATH | AT_EXECVE_CHECK) != -EINVAL)
 		err = sys_execveat(job->fd, "", job->argv, job->envp, AT_EMPTY_PATH);
 	/* ENOENT: a script's interpreter needs a name to open. */
 	if (err == -ENOENT && r->dirfd == AT_FDCWD && !r->flags)

@@ -40,10 +40,10 @@ outcomes() { # outcomes TRIES A B: what came out, each once
 # What ran, and its class: nothing else in so many tries.
 is "$(outcomes "$tries" static-a static-b)" "static-a $group/a"$'\n'"static-b $group/b" \
 	"a static program that is swapped while it is started ($tries tries) is in the class of what ran"
-is "$(outcomes $((tries / 5)) dynamic-a dynamic-b)" "dynamic-a $group/a"$'\n'"dynamic-b $group/b" "a dynamic one too"
-is "$(outcomes $((tries / 10)) dynamic-a static-b)" "dynamic-a $group/a"$'\n'"static-b $group/b" "a dynamic and a static one"
+is "$(outcomes $((tries / 10)) dynamic-a dynamic-b)" "dynamic-a $group/a"$'\n'"dynamic-b $group/b" "a dynamic one too"
+is "$(outcomes $((tries / 20)) dynamic-a static-b)" "dynamic-a $group/a"$'\n'"static-b $group/b" "a dynamic and a static one"
 # Which of two scripts runs is its interpreter's doing, which opens the name once more.
-is "$(outcomes $((tries / 20)) script-a script-b | sed 's/^script-. //' | sort -u)" "$group/a"$'\n'"$group/b" \
+is "$(outcomes $((tries / 40)) script-a script-b | sed 's/^script-. //' | sort -u)" "$group/a"$'\n'"$group/b" \
 	"of two scripts, each start is in the class of one"
 sed 's/^/# /' "$scratch/counts"
 

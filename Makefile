@@ -52,7 +52,10 @@ SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compar
 # process. (The hooks keep pointers to functions in that page anyway.)
 SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
-HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,--build-id=none
+# Its code lies just beneath where the stack may be: the kernel makes fewer page tables.
+NEAR_STACK_x86_64 = -Wl,-Ttext-segment=0x7ff000000000
+HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie $(NEAR_STACK_$(firstword $(subst -, ,$(MACHINE)))) -Wl,-z,noseparate-code -Wl,-z,noexecstack \
+	-Wl,--build-id=none
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
 LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
@@ -93,9 +96,9 @@ $(BUILD)/shim32/%.o: shim/%.c $(BUILD)/flags
 $(BUILD)/shim32/%.o: conf/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
 $(BUILD)/helper/%.o: helper/%.c $(BUILD)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fno-pie -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fpie -MMD -c $< -o $@
 $(BUILD)/helper/%.o: conf/%.c $(BUILD)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fno-pie -MMD -c $< -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fpie -MMD -c $< -o $@
 $(BUILD)/conf/%.o: conf/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(NL_CFLAGS) $(HARDENING) -MMD -c $< -o $@
 

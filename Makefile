@@ -146,7 +146,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(BY_LIB)
 
 check:
-	scripts/install-packages build test 32bit
+	scripts/install-packages build test tools 32bit
 	tests/run $(TESTS)
 
 # Other projects' test suites, with and without the library.

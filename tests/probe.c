@@ -6,6 +6,7 @@
  *   probe class            its net_cls group
  *   probe who              the name of its file, and its net_cls group
  *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
+ *   probe nth GROUP...     the same, but 10 and up: in which of these
  *   probe stop             stops itself
  *   probe loaded           "yes" or "no": whether the library is in it
  *   probe state            all that an exec may carry over, byte for byte
@@ -82,14 +83,15 @@ static int print_class(void)
 	return !class;
 }
 
-static int is_in(char **groups)
+/* Which of the groups it is in; or -1 for none, -2 for another. */
+static int nth_group(char **groups)
 {
 	const char *class = read_class();
 
-	for (; class && *groups; groups++)
-		if (!strncmp(class, *groups, strlen(*groups)) && class[strlen(*groups)] == '\n')
-			return 0;
-	return class && !strcmp(class, "/\n") ? 1 : 2;
+	for (int n = 0; class && groups[n]; n++)
+		if (!strncmp(class, groups[n], strlen(groups[n])) && class[strlen(groups[n])] == '\n')
+			return n;
+	return class && !strcmp(class, "/\n") ? -1 : -2;
 }
 
 static int print_who(void)
@@ -203,8 +205,11 @@ int main(int argc, char **argv, char **envp)
 		return print_class();
 	if (!strcmp(verb, "who"))
 		return print_who();
-	if (!strcmp(verb, "in"))
-		return is_in(argv + 2);
+	if (!strcmp(verb, "in") || !strcmp(verb, "nth")) {
+		int n = nth_group(argv + 2);
+
+		return n < 0 ? -n : verb[0] == 'i' ? 0 : 10 + n;
+	}
 	if (!strcmp(verb, "stop"))
 		return raise(SIGSTOP);
 	if (!strcmp(verb, "loaded"))

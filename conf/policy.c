@@ -255,7 +255,7 @@ static void write_kernel_packets(FILE *out, const struct ruleset *set)
 	bool any = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		if (!has_mark(&set->classes[i]))
+		if (!has_mark(&set->classes[i]) || set->classes[i].mark_shared)
 			continue;
 		fprintf(out, "%s\t\t\t0x%08x : goto class_%s,\n",
 			any ? "" : "\t\tct direction original ct mark vmap {\n", set->classes[i].mark,

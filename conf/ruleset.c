@@ -202,14 +202,20 @@ static void check_routing(struct ruleset *set)
 					class->table);
 	}
 	qsort(list, set->class_count, sizeof(struct class *), by_mark);
-	for (size_t i = 1; i < set->class_count; i++)
-		if (list[i]->mark && list[i]->mark == list[i - 1]->mark &&
-		    (list[i]->interface || list[i - 1]->interface))
+	for (size_t i = 1; i < set->class_count; i++) {
+		struct class *one = list[i - 1];
+		struct class *other = list[i];
+
+		if (!other->mark || other->mark != one->mark)
+			continue;
+		one->mark_shared = other->mark_shared = true;
+		if (one->interface || other->interface)
 			ruleset_problem(
-				set, list[i]->at,
+				set, other->at,
 				"mark %u is already that of class '%s' at %s:%d; a class with an interface needs its "
 				"own",
-				list[i]->mark, list[i - 1]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+				other->mark, one->name, one->at.file, one->at.line);
+	}
 	free(list);
 }
 

@@ -82,6 +82,7 @@ struct class
 	uint64_t rate;	   /* bytes a second; 0 is any */
 	uint32_t priority; /* a traffic-control class (major << 16 | minor), or 0 */
 	uint32_t mark;	   /* of packets and connections, or 0 */
+	bool mark_shared;  /* with another class, so that it tells none */
 	struct statement_list nft;
 	struct resolver_list dns;
 	const char *interface; /* all of its packets go out there, or NULL */

@@ -137,6 +137,13 @@ is "$("$netshim" ruleset | unshare --net sh -c 'nft -f - && nft -s list ruleset'
 like "$("$netshim" ruleset)" "# class two, $config:2"$'\n'"[[:space:]]chain class_two " "with a line on each class and where it is from"
 configure <<<"class source { interface = 'nosuch0'  dns = { '127.0.0.1' }  nft = { 'counter' } }"
 is "$? $("$netshim" ruleset | sed -n 's/^\tchain \([^ ]*\) {$/\1/p' | sort | uniq -d)" "0 " "no class's chain has the name of another chain"
+configure <<EOF
+class one { mark = 9  action = reject }
+class two { mark = 9 }
+class three { mark = 10 }
+EOF
+is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto') $("$netshim" ruleset | grep -c '0x0000000a : goto class_three')" "0 0 1" \
+	"of two classes with one mark, no connection's mark tells which it is"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"
 

@@ -183,6 +183,31 @@ static int by_mark(const void *a, const void *b)
 	return by_name(a, b);
 }
 
+static int by_table(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	return by_name(a, b);
+}
+
+/* Where the marks are the same too, that is what is told. */
+static void check_tables(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_table);
+
+	for (size_t i = 1; i < set->class_count; i++)
+		if (list[i]->interface && list[i - 1]->interface && list[i]->table == list[i - 1]->table &&
+		    list[i]->mark != list[i - 1]->mark)
+			ruleset_problem(set, list[i]->at,
+					"table %u is already that of class '%s' at %s:%d; choose another number with "
+					"table = N",
+					list[i]->table, list[i - 1]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+}
+
 /* A class with an interface has a mark and a table, of its own: by default the
  * number that is its classid. */
 static void check_routing(struct ruleset *set)
@@ -230,6 +255,7 @@ void ruleset_check(struct ruleset *set)
 	find_classes(set);
 	assign_classids(set);
 	check_routing(set);
+	check_tables(set);
 	compile_names(set);
 	if (geteuid() == 0)
 		policy_check_statements(set);

@@ -335,10 +335,14 @@ const char *value_interface(const char *text, const char **interface)
 	*interface = copied(text);
 	return NULL;
 }
+	char name[IF_NAMESIZE];
 
 const char *value_gateway(const char *text, struct resolver_list *gateways)
 {
 	struct allowance item = { .first_port = 0 };
+	/* Another of its names (altname) is not what packets are told by. */
+	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
+		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);
 	char *copy = copied(text);
 	bool ok = !strchr(text, '/') && network(copy, &item);
 

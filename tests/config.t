@@ -48,6 +48,11 @@ complains 2 "table 9 is already that of class 'a' at $file:1; .* table = N" "a t
 class a { interface = 'x' mark = 1 table = 9 }
 class b { interface = 'y' mark = 9 }
 EOF
+ip link property add dev lo altname uplink9
+complains 2 "interface 'uplink9' is named 'lo'; write interface = 'lo'" "an interface by another of its names" <<EOF
+class a {
+  interface = 'uplink9' }
+EOF
 accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00::1]:53', 'fd00::2' } }"
 for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"

@@ -81,6 +81,10 @@ const char *value_not(const char *text, bool *value)
 	return wrong;
 }
 
+/* nftables counts the nanoseconds of a rate and its burst, which is a quarter of it,
+ * in 64 bits (the kernel's nft_limit_init). In bits: */
+#define RATE_MAX (UINT64_MAX / 1000000000 / 5 * 4 * 8)
+
 const char *value_rate(const char *text, uint64_t *rate)
 {
 	static const struct {
@@ -93,10 +97,13 @@ const char *value_rate(const char *text, uint64_t *rate)
 	while (n && *end == ' ')
 		end++;
 	for (size_t i = 0; n && n <= 1000000 && i < sizeof(units) / sizeof(units[0]); i++) {
-		if (!strcmp(end, units[i].name)) {
-			*rate = n * units[i].bits / 8;
-			return NULL;
-		}
+		if (strcmp(end, units[i].name))
+			continue;
+		if (n * units[i].bits > RATE_MAX)
+			return printed("rate '%s' is more than the kernel can count; at most '%d gbit'", text,
+				       (int)(RATE_MAX / 1000000000));
+		*rate = n * units[i].bits / 8;
+		return NULL;
 	}
 	return printed("bad rate '%s'; it is a whole number and kbit, mbit or gbit, as in '10 mbit'", text);
 }
@@ -328,21 +335,21 @@ const char *value_resolver(const char *text, struct resolver_list *list)
 const char *value_interface(const char *text, const char **interface)
 {
 	size_t size = strlen(text);
+	char name[IF_NAMESIZE];
 
 	if (!size || size >= IFNAMSIZ || strpbrk(text, "/: \t\n\"*{}\\") || text[0] == '.')
 		return printed("bad interface '%s'; it is a name of at most %d characters, as 'ip link' shows it", text,
 			       IFNAMSIZ - 1);
+	/* Another of its names (altname) is not what packets are told by. */
+	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
+		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);
 	*interface = copied(text);
 	return NULL;
 }
-	char name[IF_NAMESIZE];
 
 const char *value_gateway(const char *text, struct resolver_list *gateways)
 {
 	struct allowance item = { .first_port = 0 };
-	/* Another of its names (altname) is not what packets are told by. */
-	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
-		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);
 	char *copy = copied(text);
 	bool ok = !strchr(text, '/') && network(copy, &item);
 

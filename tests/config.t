@@ -53,6 +53,11 @@ complains 2 "interface 'uplink9' is named 'lo'; write interface = 'lo'" "an inte
 class a {
   interface = 'uplink9' }
 EOF
+accepts "the highest rate" <<<"class a { rate = '118 gbit' }"
+complains 2 "rate '119 gbit' is more than the kernel can count; at most '118 gbit'" "more than that" <<EOF
+class a {
+  rate = '119 gbit' }
+EOF
 accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00::1]:53', 'fd00::2' } }"
 for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"

@@ -125,6 +125,18 @@ static void read_verdict(cfg_t *section, struct verdict *verdict)
 				"deny has no effect where everything is refused; add allow, or action = accept");
 }
 
+static void check_resolvers(cfg_t *section, bool no_ipv6)
+{
+	for (unsigned i = 0; no_ipv6 && i < cfg_size(section, "dns"); i++) {
+		const char *resolver = cfg_getnstr(section, "dns", i);
+
+		if (strchr(resolver, ':') != strrchr(resolver, ':'))
+			ruleset_problem(reading.set, value_at("dns", i),
+					"ipv6 = false lets no query out to resolver '%s'; remove one of them",
+					resolver);
+	}
+}
+
 static void place_statements(struct statement_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -165,6 +177,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 		ruleset_problem(set, class.at,
 				"gateway and table say how to reach an interface; add interface = '...'");
 	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
+	check_resolvers(section, class.no_ipv6);
 	READ_VALUES(section, "log", value_bool, &class.log);
 	READ_VALUES(section, "rate", value_rate, &class.rate);
 	READ_VALUES(section, "priority", value_priority, &class.priority);

@@ -58,6 +58,10 @@ complains 2 "rate '119 gbit' is more than the kernel can count; at most '118 gbi
 class a {
   rate = '119 gbit' }
 EOF
+complains 2 "ipv6 = false lets no query out to resolver 'fd00::1'" "an IPv6 resolver without IPv6" <<EOF
+class a { ipv6 = false dns = { '127.0.0.1:5354', '[fe80::/1',
+  'fd00::1' } }
+EOF
 accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00::1]:53', 'fd00::2' } }"
 for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"

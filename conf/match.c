@@ -25,8 +25,9 @@ struct walk {
 	size_t done; /* length of the resolved part: "" or "/a/b" */
 	size_t rest; /* where the unresolved part starts; it ends with the buffer */
 	unsigned links;
-	uint32_t mode;	 /* of the last file that was looked at */
-	bool changeable; /* by others than root: a folder or a link on the way */
+	uint32_t mode;	   /* of the last file that was looked at */
+	bool changeable;   /* by others than root: a folder or a link on the way */
+	bool through_proc; /* a link of /proc's, which the kernel follows as it likes */
 };
 
 /* Puts size bytes in front of the unresolved part. */
@@ -119,6 +120,8 @@ static int follow_link(struct walk *w)
 
 	if (++w->links > LINKS_MAX)
 		return -ELOOP;
+	if (str_after(w->buf, "/proc/"))
+		w->through_proc = true;
 	if (gap >= w->rest)
 		return -ENAMETOOLONG;
 	n = sys_readlink(w->buf, w->buf + gap, w->rest - gap);
@@ -344,10 +347,22 @@ static void note_file(const struct walk *w, int dirfd, const char *path, struct 
 	file->inode = found.inode;
 }
 
+/* A descriptor's path, and a link of /proc's, may be those of another mount namespace,
+ * and lead to another file here. */
+static bool leads_there(const struct walk *w, int dirfd, const char *path, int flags)
+{
+	struct sys_file named;
+	struct sys_file meant;
+
+	return sys_stat(AT_FDCWD, w->buf, 0, &named) || sys_stat(dirfd, path, flags & AT_EMPTY_PATH, &meant) ||
+	       (named.device == meant.device && named.inode == meant.inode);
+}
+
 static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
 		    struct rules_slot *rule, struct match_file *file)
 {
-	int ret = !*path && (flags & AT_EMPTY_PATH) ? start_with_fd(w, dirfd) : start(w, dirfd, path);
+	bool by_fd = !*path && (flags & AT_EMPTY_PATH);
+	int ret = by_fd ? start_with_fd(w, dirfd) : start(w, dirfd, path);
 
 	for (unsigned depth = 0; !ret; depth++) {
 		bool tree = false;
@@ -355,6 +370,8 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 		ret = walk_names(rules, w, rule, &tree);
 		if (file && !depth)
 			note_file(w, dirfd, path, file);
+		if (!depth && ret >= 0 && (by_fd || w->through_proc) && !leads_there(w, dirfd, path, flags))
+			return 0;
 		/* Beneath a tree, what cannot be looked at is in the tree still. */
 		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;

@@ -177,26 +177,23 @@ static enum action problem(struct job *job, const char *why)
 static bool find_rule(struct job *job, struct rules *rules, struct rules_slot *rule)
 {
 	const struct request *r = &job->request;
-	int no_follow = r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0;
+	int flags = O_PATH | O_CLOEXEC | (r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
 	struct match_file matched;
 	struct sys_file opened;
+	int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
 
-	for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-		int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
-
-		if (no_descriptor_free(found))
-			fail_exec(job, found);
-		if (!matched.swappable)
-			return found > 0;
-		job->fd = sys_openat(r->dirfd, job->path, O_PATH | O_CLOEXEC | no_follow);
+	if (matched.swappable) {
+		job->fd = sys_openat(r->dirfd, job->path, flags);
 		if (job->fd < 0)
 			fail_exec(job, job->fd);
-		if (!sys_stat(job->fd, "", AT_EMPTY_PATH, &opened) && opened.device == matched.device &&
-		    opened.inode == matched.inode)
-			return found > 0;
-		sys_close(job->fd);
+		/* Swapped meanwhile: then by the name that it has itself. */
+		if (sys_stat(job->fd, "", AT_EMPTY_PATH, &opened) || opened.device != matched.device ||
+		    opened.inode != matched.inode)
+			found = match_program(rules, job->fd, "", AT_EMPTY_PATH, true, rule, NULL);
 	}
-	fail(EXIT_REFUSED, job->path, "", "what this path leads to keeps changing");
+	if (no_descriptor_free(found))
+		fail_exec(job, found);
+	return found > 0;
 }
 
 /* Fills in the job's class from the rule for its path. */

@@ -19,6 +19,7 @@ done </proc/self/cgroup
 EOF
 	chmod 755 "$scratch/script-$name"
 done
+cp "$bin/probe-static" "$scratch/static-free"
 configure <<EOF
 class a { }
 class b { }
@@ -29,6 +30,8 @@ app '$scratch/dynamic-b'   { class = b }
 app '$scratch/script-a'    { class = a }
 app '$scratch/script-b'    { class = b }
 app '$scratch/links/named' { class = a }
+app '$scratch/hidden/static' { class = a }
+app '$scratch/hidden/dynamic' { class = a }
 EOF
 mkdir "$scratch/links"
 chown 65534 "$scratch/links"
@@ -42,6 +45,9 @@ is "$(outcomes "$tries" static-a static-b)" "static-a $group/a"$'\n'"static-b $g
 	"a static program that is swapped while it is started ($tries tries) is in the class of what ran"
 is "$(outcomes $((tries / 10)) dynamic-a dynamic-b)" "dynamic-a $group/a"$'\n'"dynamic-b $group/b" "a dynamic one too"
 is "$(outcomes $((tries / 20)) dynamic-a static-b)" "dynamic-a $group/a"$'\n'"static-b $group/b" "a dynamic and a static one"
+# The library, which does not execute by descriptor, may see the one without a rule only.
+is "$(outcomes $((tries / 20)) static-a static-free | grep -v "^static-a /$")" "static-a $group/a"$'\n'"static-free /" \
+	"one without a rule is never in the class of one with"
 # Which of two scripts runs is its interpreter's doing, which opens the name once more.
 is "$(outcomes $((tries / 40)) script-a script-b | sed 's/^script-. //' | sort -u)" "$group/a"$'\n'"$group/b" \
 	"of two scripts, each start is in the class of one"
@@ -54,6 +60,23 @@ is "$(strace -f -u nobody -qq -o "$scratch/trace" -P "$link" -e trace=execve -e 
 	env LD_PRELOAD="$preload" env "$link")" "script-b $group/b" "a script that is swapped behind the helper's back"
 like "$(grep -c 'execve.*DELAYED' "$scratch/trace")" "[1-9]" "(it was)"
 wait $!
+
+# --- the same name in another mount namespace is another program
+
+mkdir "$scratch/hidden"
+for kind in static dynamic; do cp "$scratch/$kind-a" "$scratch/hidden/$kind"; done
+in_background "${user[@]}" unshare -Urm sh -c "mount -t tmpfs none '$scratch/hidden' && cp '$scratch/static-b' '$scratch/hidden/static' &&
+	cp '$scratch/dynamic-b' '$scratch/hidden/dynamic' && exec sleep 300"
+hiding=$!
+wait_until grep -qx sleep "/proc/$hiding/comm"
+for kind in static dynamic; do
+	there=/proc/$hiding/root$scratch/hidden/$kind
+	is "$(shim "$scratch/hidden/$kind" class)" "$group/a" "here: $kind"
+	for entry in execve fexecve-cloexec posix_spawn; do
+		is "$(shim launcher $entry "$there" class)" / "there, by $entry: $kind"
+	done
+	is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$there" class)" / "there, at start: $kind"
+done
 
 # --- what that costs a program's start
 

@@ -19,7 +19,7 @@
  * 4. It MUST write to a cgroup file system only.
  *    attack.t: fake rules and a fake tasks file
  * 5. It MUST leave who is in a locked class or in another tool's group there.
- *    safety.t: locked classes, another tool's group.  attack.t: a locked process
+ *    safety.t: locked classes; another tool's group.  attack.t: a locked process
  * 6. The target MUST get the caller's arguments, environment, descriptors, death
  *    signal, personality and stack limit as they were.  exec.t: nobody can tell
  * 7. What cannot be classified MUST NOT be started, unless its class says

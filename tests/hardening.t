@@ -26,6 +26,23 @@ like "$(readelf -sW --dyn-syms "$command")" "__stack_chk_fail" "netshim: the sta
 like "$(readelf -sW --dyn-syms "$command")" "__[a-z]*printf_chk" "netshim: the C library's functions are fortified"
 
 ok $(($(cat "$tests"/../helper/*.[ch] | wc -l) > 400)) "the helper has at most 400 lines"
+is "$(python3 - "$tests" <<'EOF'
+import re, sys
+tests = sys.argv[1]
+text = open(tests + '/../helper/netshim-helper.c').read()
+text = re.sub(r'\s+\*\s*', ' ', re.search(r'tests that see to it:(.*?)\*/', text, re.S)[1])
+musts = re.split(r' \d\. ', text)[1:]
+for number, must in enumerate(musts, 1):
+    named = re.findall(r'([a-z-]+\.t)(?:: ((?:(?![a-z-]+\.t).)*))?', must)
+    if not named:
+        print(number, 'has no test')
+    for file, names in named:
+        for name in filter(None, (n.strip(' .') for n in names.split(';'))):
+            if name not in open(tests + '/' + file).read():
+                print(number, file, 'has no test', name)
+print(len(musts) > 8)
+EOF
+)" True "every MUST of the helper names tests that are there"
 is "$(dynamic "$helper"; readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" $'\nThere is no dynamic section in this file.\n0' \
 	"the helper is static, without a loader or libraries"
 is "$(readelf -sW "$helper" | awk '$7 == "UND" && $8' | wc -l)" 0 "and takes nothing from elsewhere"

@@ -352,11 +352,18 @@ bool route_means_caller(const struct program *p)
 	return str_after(p->path, "/proc/") || str_after(p->path, "/dev/fd/");
 }
 
-bool route_resolve(struct program *p, char target[RULE_PATH_MAX])
+size_t route_resolve_size(const struct program *p)
 {
-	long n = route_means_caller(p) ? sys_readlink(p->path, target, RULE_PATH_MAX - 1) : 0;
+	char few[512];
 
-	if (n <= 0 || target[0] != '/')
+	return sys_readlink(p->path, few, sizeof(few)) < (long)sizeof(few) ? sizeof(few) : RULE_PATH_MAX;
+}
+
+bool route_resolve(struct program *p, char *target, size_t size)
+{
+	long n = route_means_caller(p) ? sys_readlink(p->path, target, size) : 0;
+
+	if (n <= 0 || (size_t)n == size || target[0] != '/')
 		return false;
 	target[n] = '\0';
 	p->path = target;
@@ -365,10 +372,11 @@ bool route_resolve(struct program *p, char target[RULE_PATH_MAX])
 
 __attribute__((noinline)) static int exec_resolved(const struct program *p, struct route *route)
 {
-	char target[RULE_PATH_MAX];
+	size_t size = route_resolve_size(p);
 	struct program direct = *p;
+	char target[size];
 
-	route_resolve(&direct, target);
+	route_resolve(&direct, target, size);
 	return route_exec(&direct, route);
 }
 

@@ -47,7 +47,10 @@ int route_program(const struct program *program, struct route *route);
 bool route_means_caller(const struct program *program);
 
 /* Replaces such a path by the file's own, in target; false where there is none. */
-bool route_resolve(struct program *program, char target[RULE_PATH_MAX]);
+bool route_resolve(struct program *program, char *target, size_t size);
+
+/* A size of target that is enough: the stack may be a signal handler's. */
+__attribute__((noinline)) size_t route_resolve_size(const struct program *program);
 
 /* Executes the helper in the calling process. Returns only where that failed: 0
  * where the program may be started unclassified, -errno where it may not. */

@@ -8,6 +8,7 @@
 #include "conf/sys.h"
 #include "shim/next.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* The caller's PATH, or the default of the libc at hand. */
@@ -20,13 +21,19 @@ static const char *search_path(void)
 	return next_is_glibc() ? "/bin:/usr/bin" : "/usr/local/bin:/bin:/usr/bin";
 }
 
+static bool has_slash(const char *file)
+{
+	while (*file && *file != '/')
+		file++;
+	return *file;
+}
+
 const char *search(int folder, const char *file, char *found, size_t size)
 {
 	struct sys_file info;
 
-	for (const char *c = file; *c; c++)
-		if (*c == '/')
-			return file;
+	if (has_slash(file))
+		return file;
 	for (const char *dir = search_path(); dir; dir = *dir ? dir + 1 : NULL) {
 		char *end = found;
 		char *limit = found + size;
@@ -52,6 +59,11 @@ size_t search_size(const char *file)
 
 	/* The kernel reads it first: it may be a bad pointer. */
 	if (sys_stat(AT_FDCWD, file, 0, &info) == -EFAULT || !*file)
+		return 0;
+	if (has_slash(file))
+		return 1;
+	/* Both libcs search for nothing longer. */
+	if (str_len(file) > NAME_MAX)
 		return 0;
 	for (const char *c = search_path(); *c; c++) {
 		size = *c == ':' ? 0 : size + 1;

@@ -41,10 +41,11 @@ static int spawn_helper(const struct spawn *s, const struct program *p, const st
 __attribute__((noinline)) static int spawn_resolved(const struct spawn *s, const struct program *p,
 						    const struct route *route)
 {
-	char target[RULE_PATH_MAX];
+	size_t size = route_resolve_size(p);
 	struct program direct = *p;
+	char target[size];
 
-	route_resolve(&direct, target);
+	route_resolve(&direct, target, size);
 	return spawn_helper(s, &direct, route);
 }
 

@@ -85,7 +85,7 @@ __attribute__((noinline)) static void classify_file(struct program *program, str
 {
 	char target[RULE_PATH_MAX];
 
-	if (route_resolve(program, target))
+	if (route_resolve(program, target, sizeof(target)))
 		classify(program, route);
 }
 

@@ -1,0 +1,128 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Every way to start a program, in every context, with every kind of target:
+# neither the caller nor the target can tell whether the library is there, for
+# programs that no rule names, that one names, and that are in their class already.
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
+gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/spoil.c" -o "$scratch/spoil.so"
+
+named=(dynamic static musl musl-static script setuid setuid-static setcap applet not-executable unreadable
+	dangling missing loop no-interpreter no-loader empty no-shebang truncated busy)
+
+make_folder() { # make_folder FOLDER
+	mkdir -p "$1/folder"
+	cp "$bin/matrix" "$1/matrix"
+	cp "$bin/target" "$1/dynamic"
+	cp "$bin/target-static" "$1/static"
+	cp "$bin/target-musl" "$1/musl"
+	cp "$bin/target-musl-static" "$1/musl-static"
+	printf '#!%s an argument\n' "$bin/target" >"$1/script"
+	printf '#!%s an argument\n' "$1/dynamic" >"$1/script-by-interpreter"
+	printf '#!/usr/bin/env dynamic\n' >"$1/env-script"
+	printf '#!/no/such/interpreter\n' >"$1/no-interpreter"
+	printf 'exit 7\n' >"$1/no-shebang"
+	sed 's|/lib64/ld-linux|/lib64/no-linux|' "$1/dynamic" >"$1/no-loader"
+	head -c 40 "$1/static" >"$1/truncated"
+	: >"$1/empty"
+	chmod 755 "$1"/*
+	for kind in setuid-static not-executable unreadable busy; do cp "$1/static" "$1/$kind"; done
+	cp "$1/dynamic" "$1/setuid"
+	cp "$1/dynamic" "$1/setcap"
+	chmod 4755 "$1/setuid" "$1/setuid-static"
+	setcap cap_net_raw+ep "$1/setcap"
+	chmod 644 "$1/not-executable"
+	chmod 711 "$1/unreadable"
+	ln -s dynamic "$1/symlink"
+	ln -s "$bin/target-static" "$1/applet"
+	ln -s . "$1/folder-symlink"
+	ln -s nowhere "$1/dangling"
+	ln -s loop "$1/loop"
+	in_background sleep 900 9>>"$1/busy"
+}
+
+# With the empty library the environment has as many variables.
+run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
+	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "${@:5}" >"$1" 2>"$1.err"
+}
+
+# The class is not for programs to notice. A program with a rule that is started by
+# a descriptor's name has its file's name as its own (README has it).
+comparable() {
+	sed -e 's/ class=[^ |]*//g' -e '/ruled/{ / \(cloexec-\)\?\(descriptor\|dev-fd\): /s/ \(execfn\|comm\)=[^ ]*//g }' "$1"
+}
+
+same() { # same WITHOUT WITH NAME
+	local differences
+	differences=$(diff <(comparable "$1") <(comparable "$2") | grep '^[<>]')
+	is "$(grep -c '^>' <<<"$differences") of $(wc -l <"$2") cells differ" "0 of $(wc -l <"$1") cells differ" "$3"
+	[ -z "$differences" ] || head -n "${MATRIX_SHOW:-6}" <<<"$differences" | cut -c 1-1500 >&2
+}
+
+read -r -a targets <<<"${MATRIX_TARGETS:-}"
+make_folder "$scratch/plain"
+make_folder "$scratch/ruled"
+run_matrix "$scratch/plain.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" "${targets[@]}" &
+run_matrix "$scratch/ruled.without" "$scratch/plain/matrix" "$scratch/ruled" "$scratch/empty.so" "${targets[@]}"
+wait $!
+{
+	echo "class net { }"
+	echo "class other { }"
+	for name in "${named[@]}"; do echo "app '$scratch/ruled/$name' { class = net }"; done
+	echo "app '$scratch/ruled/matrix' { class = net }"
+} | configure
+run_matrix "$scratch/plain.with" "$scratch/plain/matrix" "$scratch/plain" "$preload" "${targets[@]}" &
+runs=($!)
+run_matrix "$scratch/ruled.with" "$scratch/plain/matrix" "$scratch/ruled" "$preload" "${targets[@]}" &
+runs+=($!)
+run_matrix "$scratch/already.with" "$scratch/ruled/matrix" "$scratch/ruled" "$preload" "${targets[@]}"
+wait "${runs[@]}"
+
+ok "$(($(wc -l <"$scratch/plain.without") < 1500))" "there are cells enough ($(wc -l <"$scratch/plain.without"))"
+same "$scratch/plain.without" "$scratch/plain.with" "not configured"
+same "$scratch/ruled.without" "$scratch/ruled.with" "configured"
+same "$scratch/ruled.without" "$scratch/already.with" "configured and already in its class"
+
+is "$(grep -o ' class=[^ |]*' "$scratch/plain.with" | sort -u)" " class=/" "not configured: in no class"
+# A static program that is started by a raw system call is out of sight, a memfd has
+# no path, and a rule on a symlink is not for what is behind it.
+dynamic='dynamic|musl|symlink|script|script-by-interpreter|env-script'
+seen() {
+	grep ' class=' "$1" | grep -v '^\([a-z-]* syscall\|[^:]* memfd:\|.*\(fexecve\|-empty\) applet:\)'
+	grep -E "^[a-z-]* syscall ($dynamic):.* class=" "$1"
+}
+is "$(seen "$scratch/ruled.with" | grep -v " class=$group/net" | cut -d : -f 1)" "" "configured: all that start are in their class"
+is "$(grep ' class=' "$scratch/already.with" | grep -v " class=$group/net" | cut -d : -f 1)" "" "already in its class: they stay"
+
+# --- for processes that may gain nothing, or have something to lose
+
+no_new_privs() { setpriv --no-new-privs "${user[@]}" "$@"; }
+ambient() { setpriv --inh-caps +net_raw --reuid 65534 --regid 65534 --clear-groups --ambient-caps +net_raw env "$@"; }
+for as in no_new_privs ambient; do
+	for way in empty:without preload:with; do
+		[ $way = empty:without ] && library=$scratch/empty.so || library=$preload
+		run_matrix "$scratch/$as.${way#*:}" "$scratch/plain/matrix" "$scratch/plain" "$library" dynamic static setcap script missing
+	done
+	same "$scratch/$as.without" "$scratch/$as.with" "not configured, $as"
+done
+like "$(cat "$scratch/no_new_privs.with")" " nnp=1 " "they had no_new_privs"
+like "$(cat "$scratch/ambient.with")" " ambient=2000 " "they had an ambient capability"
+as=as_user
+
+# --- and this is no test that cannot fail
+
+run_matrix "$scratch/static.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" static
+run_matrix "$scratch/missing.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" missing
+for what in argv environment fds cloexec cwd umask mask disposition deathsig personality nice limits nnp memory children errno; do
+	[ $what = errno ] && target=missing || target=static
+	SPOIL=$what run_matrix "$scratch/spoilt" "$scratch/plain/matrix" "$scratch/plain" "$scratch/spoil.so" "$target"
+	! cmp -s <(comparable "$scratch/spoilt") <(comparable "$scratch/$target.without")
+	ok $? \
+		"a library that spoils this is noticed: $what"
+done
+
+finish

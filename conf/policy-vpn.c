@@ -28,7 +28,8 @@ static void write_networks(FILE *out, const struct network_list *networks, int w
 	for (size_t i = 0; networks && i < networks->count; i++) {
 		const struct network *n = &networks->items[i];
 
-		if (n->interface == without || !if_indextoname((unsigned)n->interface, name))
+		if (n->interface == without || !if_indextoname((unsigned)n->interface, name) ||
+		    !interface_name_valid(name))
 			continue;
 		inet_ntop(n->family, &n->address, text, sizeof(text));
 		fprintf(out, "\t\toifname \"%s\" %s daddr %s/%u accept\n", name, n->family == AF_INET ? "ip" : "ip6",

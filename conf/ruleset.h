@@ -154,6 +154,8 @@ const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);
 const char *value_mark(const char *text, uint32_t *mark);
 const char *value_interface(const char *text, const char **interface);
+/* Tells whether nftables can be given an interface's name as text. */
+bool interface_name_valid(const char *name);
 const char *value_gateway(const char *text, struct resolver_list *gateways);
 const char *value_resolver(const char *text, struct resolver_list *list);
 const char *value_statement(const char *text, struct statement_list *list);

@@ -332,12 +332,18 @@ const char *value_resolver(const char *text, struct resolver_list *list)
 	return NULL;
 }
 
+bool interface_name_valid(const char *name)
+{
+	size_t size = strlen(name);
+
+	return size && size < IFNAMSIZ && !strpbrk(name, "/: \t\n\"*{}\\") && name[0] != '.';
+}
+
 const char *value_interface(const char *text, const char **interface)
 {
-	size_t size = strlen(text);
 	char name[IF_NAMESIZE];
 
-	if (!size || size >= IFNAMSIZ || strpbrk(text, "/: \t\n\"*{}\\") || text[0] == '.')
+	if (!interface_name_valid(text))
 		return printed("bad interface '%s'; it is a name of at most %d characters, as 'ip link' shows it", text,
 			       IFNAMSIZ - 1);
 	/* Another of its names (altname) is not what packets are told by. */

@@ -137,6 +137,14 @@ is "$(routing | grep -v -e vpn0)" "$(grep -v -e vpn0 <<<"$before")" "down leaves
 is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$(cat /proc/sys/net/ipv4/conf/all/rp_filter >/dev/null; echo 0)" \
 	"and no setting"
 
+# --- this machine's own networks
+route_to() { ip route show table 4711 "$1" | grep -o 'dev [^ ]*' | paste -sd' '; }
+ip link add 'a"b' type veth peer name ab
+ip addr add 10.17.0.1/24 dev 'a"b'
+ip link set 'a"b' up
+configure <<<"class vpn { interface = 'vpn1'  table = 4711 }"
+is "$? $("$netshim" reload 2>&1)" "0 " "an interface whose name nftables cannot be given"
+ip link del 'a"b'
 # --- a real VPN: WireGuard, in user space
 if [ ! -c /dev/net/tun ]; then
 	cannot_run "there is no /dev/net/tun"

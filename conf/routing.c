@@ -25,6 +25,7 @@
 /* Before the main table's rule (32766), after the local table's (0). */
 #define RULE_PRIORITY 20000
 #define LAST_METRIC UINT32_MAX
+#define NETWORK_METRIC 50
 
 static const int families[] = { AF_INET, AF_INET6 };
 
@@ -65,6 +66,22 @@ static struct nl_addr *make_address(int family, const struct in6_addr *address, 
 	return made;
 }
 
+static bool is_ones_own(struct rtnl_route *route)
+{
+	uint8_t protocol = rtnl_route_get_protocol(route);
+
+	return (protocol == RTPROT_KERNEL || protocol == RTPROT_RA || protocol == RTPROT_DHCP) &&
+	       rtnl_route_get_table(route) == RT_TABLE_MAIN && rtnl_route_get_type(route) == RTN_UNICAST &&
+	       rtnl_route_get_nnexthops(route) == 1 && !rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
+}
+
+static bool is_same_network(const struct network *a, const struct network *b)
+{
+	return a->family == b->family && a->prefix == b->prefix &&
+	       !memcmp(&a->address, &b->address, sizeof(a->address));
+}
+
+/* The kernel lists the routes to one network in the order in which it takes them. */
 static void note_network(struct nl_object *object, void *with)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
@@ -72,9 +89,7 @@ static void note_network(struct nl_object *object, void *with)
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route) };
 
-	if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_protocol(route) != RTPROT_KERNEL ||
-	    rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) != 1 ||
-	    !nl_addr_get_prefixlen(to) || nl_addr_get_len(to) > sizeof(network.address))
+	if (!is_ones_own(route) || !nl_addr_get_prefixlen(to) || nl_addr_get_len(to) > sizeof(network.address))
 		return;
 	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
 	/* The kernel keeps link-local destinations on their link by itself. */
@@ -82,6 +97,8 @@ static void note_network(struct nl_object *object, void *with)
 		return;
 	network.prefix = nl_addr_get_prefixlen(to);
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+	for (size_t i = 0; i < networks->count; i++)
+		network.before += is_same_network(&networks->items[i], &network);
 	networks->items = grown(networks->items, networks->count, sizeof(*networks->items));
 	networks->items[networks->count++] = network;
 }
@@ -192,7 +209,7 @@ static bool add_networks(struct nl_sock *socket, const struct class *class, cons
 		struct rtnl_route *route = make_route(class->table, n->family, n, RTN_UNICAST);
 
 		add_nexthop(route, n->interface, NULL, n->family);
-		rtnl_route_set_priority(route, 50);
+		rtnl_route_set_priority(route, NETWORK_METRIC + n->before);
 		ok = add_route(socket, route, "copy the route of a local network") && ok;
 	}
 	return ok;
@@ -288,6 +305,7 @@ static void clean_route(struct nl_object *object, void *with)
 	int error;
 
 	if (rtnl_route_get_protocol(route) != PROTOCOL || is_wanted(c, route))
+		    rtnl_route_get_priority(route) == NETWORK_METRIC + n->before &&
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */

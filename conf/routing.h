@@ -10,13 +10,15 @@
 
 #include "conf/ruleset.h"
 
-/* The networks that this machine is itself part of, as the kernel's own routes in
- * the main table say. */
+/* The networks that this machine is itself part of, as routes without a gateway say
+ * that the kernel has made in the main table, or who configures interfaces by router
+ * advertisements or DHCP. */
 struct network {
 	int family;
 	struct in6_addr address;
 	unsigned prefix;
 	int interface;
+	unsigned before; /* how many more there are of it that go before this one */
 };
 
 struct network_list {

@@ -145,6 +145,27 @@ ip link set 'a"b' up
 configure <<<"class vpn { interface = 'vpn1'  table = 4711 }"
 is "$? $("$netshim" reload 2>&1)" "0 " "an interface whose name nftables cannot be given"
 ip link del 'a"b'
+ip addr add 172.31.0.1/24 dev here noprefixroute
+ip route add 172.31.0.0/24 dev here proto dhcp
+ip route add 172.30.0.0/24 dev here proto static
+ip route add 172.29.0.0/24 via $lan_host proto dhcp
+ip addr add 2001:db8:77::1/64 dev here nodad noprefixroute
+ip -6 route add 2001:db8:77::/64 dev here proto ra
+"${lan[@]}" ip addr add 172.31.0.2/24 dev there
+"${lan[@]}" ip addr add 2001:db8:77::2/64 dev there nodad
+"$netshim" reload
+is "$(get vpn http://172.31.0.2/) $(get vpn 'http://[2001:db8:77::2]/')" "0 0" \
+	"networks whose routes are by DHCP and router advertisements are in reach"
+is "$(route_to 172.30.0.0/24)$(route_to 172.29.0.0/24)" "" "what is behind a router, or somebody's static route, is not"
+ip link add wifi type veth peer name wifi-peer
+ip addr add 192.168.77.9/24 dev wifi metric 600
+ip link set wifi up
+"$netshim" reload
+is "$(route_to 192.168.77.0/24)" "dev here dev wifi" "two interfaces in one network: both routes, in the main table's order"
+ip addr change 192.168.77.1/24 dev here metric 700
+"$netshim" reload
+is "$(route_to 192.168.77.0/24)" "dev wifi dev here" "also when that changes"
+ip link del wifi
 # --- a real VPN: WireGuard, in user space
 if [ ! -c /dev/net/tun ]; then
 	cannot_run "there is no /dev/net/tun"

@@ -175,6 +175,20 @@ static bool add_last(struct nl_sock *socket, const struct class *class, int fami
 	return add_route(socket, route, "add the route that stops a class when its interface is gone");
 }
 
+static void tell_no_way_out(const struct class *class, int family, bool gateway, int error)
+{
+	const char *why = gateway ? "the interface is down, or the gateway is in no network of the interface"
+				  : "the interface is down";
+
+	/* What the kernel says in these cases has no words in libnl. */
+	if (error != -NLE_FAILURE)
+		why = nl_geterror(error);
+	warnx("%s:%d: class %s has no way out by %s over %s and is refused meanwhile: %s; when that has changed, run "
+	      "'netshim reload'",
+	      class->interface_at.file, class->interface_at.line, class->name, family == AF_INET ? "IPv4" : "IPv6",
+	      class->interface, why);
+}
+
 /* Where the interface is not there, or has no address of the family, the class has
  * no way out: that is what is asked for. */
 static bool add_default(struct nl_sock *socket, const struct class *class, int family)
@@ -195,8 +209,7 @@ static bool add_default(struct nl_sock *socket, const struct class *class, int f
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
 	if (error < 0 && error != -NLE_EXIST)
-		warnx("class %s has no way out by %s over %s: %s", class->name, family == AF_INET ? "IPv4" : "IPv6",
-		      class->interface, nl_geterror(error));
+		tell_no_way_out(class, family, gateway, error);
 	return true;
 }
 
@@ -292,6 +305,7 @@ static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 
 		if (n->prefix == nl_addr_get_prefixlen(to) && n->interface == interface &&
 		    n->family == rtnl_route_get_family(route) &&
+		    rtnl_route_get_priority(route) == NETWORK_METRIC + n->before &&
 		    !memcmp(&n->address, nl_addr_get_binary_addr(to), nl_addr_get_len(to)))
 			return true;
 	}
@@ -305,7 +319,6 @@ static void clean_route(struct nl_object *object, void *with)
 	int error;
 
 	if (rtnl_route_get_protocol(route) != PROTOCOL || is_wanted(c, route))
-		    rtnl_route_get_priority(route) == NETWORK_METRIC + n->before &&
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */

@@ -144,6 +144,13 @@ class three { mark = 10 }
 EOF
 is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto') $("$netshim" ruleset | grep -c '0x0000000a : goto class_three')" "0 0 1" \
 	"of two classes with one mark, no connection's mark tells which it is"
+mkdir "$scratch/bin"
+printf '#!/bin/sh\ncat >>%s/logged\n' "$scratch" >"$scratch/bin/logger"
+chmod 755 "$scratch/bin/logger"
+echo "class one { mistake = 1 }" >"$config"
+like "$(PATH=$scratch/bin:$PATH "$root/etc/network/if-up.d/netshim" 2>&1; echo $?) $(cat "$scratch/logged")" \
+	"no such option 'mistake'.*"$'\n'"0 .*no such option" "the hook for interfaces tells and logs a mistake, and does not fail for it"
+configure <<<"class one { }"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"
 

@@ -206,6 +206,7 @@ static int unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
 	set->unclassified_at = section_at();
 	read_verdict(section, &set->unclassified);
 	READ_VALUES(section, "except-users", value_user, &set->except_users);
+	READ_VALUES(section, "tunnels", value_tunnel, &set->tunnels);
 	end_section(option);
 	return 0;
 }
@@ -339,6 +340,7 @@ static cfg_opt_t unclassified_options[] = {
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("except-users", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("tunnels", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
 /* clang-format on */
@@ -547,6 +549,7 @@ static void forget_since(const struct ruleset *before)
 	set->unclassified.allow.count = before->unclassified.allow.count;
 	set->unclassified.deny.count = before->unclassified.deny.count;
 	set->except_users.count = before->except_users.count;
+	set->tunnels.count = before->tunnels.count;
 	set->unclassified_at = before->unclassified_at;
 }
 

@@ -76,7 +76,7 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	if (!any)
 		return;
 	fprintf(out, "\n\t# dns: queries to their class's resolvers\n\tchain dns {\n\t\ttype nat hook output priority "
-		     "-100; policy accept;\n");
+		     "-110; policy accept;\n");
 	policy_write_map(out, set, live, "dns_", has_dns);
 	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain resolver_source {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
@@ -90,7 +90,8 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	 * taken in. The kernel's own check is repeated here. */
 	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n"
-		     "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 drop\n\t}\n");
+		     "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 drop\n\t\tiifname != \"lo\" ip saddr 127.0.0.0/8 "
+		     "drop\n\t}\n");
 }
 
 void policy_write_dns_guard(FILE *out, const struct class *class)
@@ -105,7 +106,7 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 		write_resolver(out, r, " . ");
 		fprintf(out, " } accept\n");
 	}
-	fprintf(out, "\t\tmeta l4proto { tcp, udp } th dport 53 goto refuse\n");
+	fprintf(out, "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 goto refuse\n");
 }
 
 bool policy_needs_route_localnet(const struct ruleset *set)

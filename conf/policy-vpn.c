@@ -69,6 +69,42 @@ static void write_elements(FILE *out, const struct ruleset *set, const char *key
 	fprintf(out, "\t\t}");
 }
 
+/* Not in the output hook, whose oifname is the one before the mark had the packet
+ * routed anew. Where others have given the packet another mark, the connection's is
+ * still netshim's. */
+static void write_leaving(FILE *out, const struct ruleset *set)
+{
+	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n"
+		     "\t\ttype filter hook postrouting priority 0; policy accept;\n");
+	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
+	fprintf(out, "\n");
+	write_elements(out, set, "\t\tct mark vmap", false, " : goto stay_");
+	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	write_elements(out, set, "\t\tct mark . oifname", true, "");
+	fprintf(out, " masquerade\n\t}\n\n\t# and with no other, where conntrack knows the connection from before\n"
+		     "\tchain own_source {\n\t\ttype filter hook postrouting priority 110; policy accept;\n");
+	write_elements(out, set, "\t\tfib saddr . oif type != local ct mark . oifname", true, "");
+	fprintf(out, " drop\n");
+	/* A tunnel looks for its own way by the mark of what it wraps. */
+	if (set->tunnels.count) {
+		write_elements(out, set, "\t\tct mark . oifname", true, "");
+		fprintf(out, " meta mark set 0\n");
+	}
+	fprintf(out, "\t}\n");
+}
+
+static void write_arriving(FILE *out, const struct ruleset *set)
+{
+	fprintf(out, "\n\t# for others' reverse-path filters\n\tchain answers {\n"
+		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
+	write_elements(out, set, "\t\tct direction reply ct mark . iifname", true, "");
+	fprintf(out, " meta mark set ct mark\n\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
+		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
+	write_elements(out, set, "\t\tiifname \"lo\" " NOT_HERE " meta mark", false, "");
+	fprintf(out, " goto refuse\n\t}\n");
+}
+
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)
 {
 	bool any = false;
@@ -81,26 +117,19 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network
 	}
 	if (!any)
 		return;
-	/* Not in the output hook, whose oifname is the one before the mark had the
-	 * packet routed anew. */
-	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n\t\ttype filter hook "
-		     "postrouting priority 0; policy accept;\n");
-	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
-	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
-	write_elements(out, set, "\t\tmeta mark . oifname", true, "");
-	fprintf(out, " masquerade\n\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
-		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
-	write_elements(out, set, "\t\tiifname \"lo\" " NOT_HERE " meta mark", false, "");
-	fprintf(out, " goto refuse\n\t}\n");
+	write_leaving(out, set);
+	write_arriving(out, set);
 }
 
-/* IPv6's last route refuses, but a packet that was routed there because of its mark
+/* The kernel would open further connections (subflows) of an MPTCP socket by other
+ * interfaces, in nobody's name: without the option it is plain TCP.
+ * IPv6's last route refuses, but a packet that was routed there because of its mark
  * is dropped without a word to the program. */
 void policy_write_vpn_guard(FILE *out, const struct class *class)
 {
 	if (has_interface(class))
-		fprintf(out, "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n");
+		fprintf(out, "\t\ttcp flags syn reset tcp option mptcp\n"
+			     "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n");
 }
 
 /* Answers come in by an interface that the main table would not use for them,

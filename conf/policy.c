@@ -98,15 +98,22 @@ static void write_allowance(FILE *out, const struct allowance *a, const char *th
 	}
 }
 
+static const char *refusal(const struct verdict *verdict)
+{
+	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
+}
+
+static void write_denials(FILE *out, const struct verdict *verdict)
+{
+	for (size_t i = 0; i < verdict->deny.count; i++)
+		write_allowance(out, &verdict->deny.items[i], refusal(verdict));
+}
+
 static void write_verdict(FILE *out, const struct verdict *verdict)
 {
-	const char *refuse = verdict->action == ACTION_DROP ? "drop" : "goto refuse";
-
-	for (size_t i = 0; i < verdict->deny.count; i++)
-		write_allowance(out, &verdict->deny.items[i], refuse);
 	for (size_t i = 0; i < verdict->allow.count; i++)
 		write_allowance(out, &verdict->allow.items[i], "accept");
-	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refuse);
+	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refusal(verdict));
 }
 
 /* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
@@ -153,14 +160,14 @@ static void write_class(FILE *out, const struct class *class)
 	for (size_t i = 0; i < class->nft.count; i++)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
 	policy_write_vpn_guard(out, class);
-	policy_write_dns_guard(out, class);
 	if (class->no_ipv6)
-		fprintf(out, "\t\tmeta nfproto ipv6 %s\n",
-			class->verdict.action == ACTION_DROP ? "drop" : "goto refuse");
+		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", refusal(&class->verdict));
+	write_denials(out, &class->verdict);
 	if (class->rate)
 		write_rate(out, class->rate);
 	if (class->priority)
 		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
+	policy_write_dns_guard(out, class);
 	write_verdict(out, &class->verdict);
 	fprintf(out, "\t}\n");
 }
@@ -212,8 +219,17 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
+	write_denials(out, &set->unclassified);
 	write_verdict(out, &set->unclassified);
 	fprintf(out, "\t}\n");
+}
+
+/* A tunnel of the kernel's sends the packets that it wraps in the name of the socket
+ * of what is in them (since Linux 4.19, skb_scrub_packet). They belong to no class. */
+static void write_tunnels(FILE *out, const struct ruleset *set, const char *then)
+{
+	for (size_t i = 0; i < set->tunnels.count; i++)
+		write_allowance(out, &set->tunnels.items[i], then);
 }
 
 static bool has_mark(const struct class *class)
@@ -221,8 +237,18 @@ static bool has_mark(const struct class *class)
 	return class->mark;
 }
 
-/* In a chain of type route, so that policy routing sees the mark. The connection
- * gets it too: the kernel's own packets of it are marked by that. */
+static void write_marks_set(FILE *out, const struct ruleset *set)
+{
+	fprintf(out, " {");
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_mark(&set->classes[i]))
+			fprintf(out, " 0x%08x,", set->classes[i].mark);
+	fprintf(out, " }");
+}
+
+/* In a chain of type route, so that policy routing sees the mark; after others'
+ * at the usual priority, mangle. The connection gets it too: the kernel's own
+ * packets of it are marked by that. */
 static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
@@ -238,14 +264,18 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	}
 	if (!any)
 		return;
+	fprintf(out, "\tchain tunnel {\n\t\tmeta mark");
+	write_marks_set(out, set);
+	fprintf(out, " meta mark set 0\n\t\tct mark");
+	write_marks_set(out, set);
+	fprintf(out, " ct mark set 0\n\t}\n");
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
-		     "mangle; policy accept;\n");
+		     "-140; policy accept;\n");
+	write_tunnels(out, set, "goto tunnel");
 	policy_write_map(out, set, live, "mark_", has_mark);
-	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark {");
-	for (size_t i = 0; i < set->class_count; i++)
-		if (has_mark(&set->classes[i]))
-			fprintf(out, " 0x%08x,", set->classes[i].mark);
-	fprintf(out, " } meta mark set ct mark\n\t}\n");
+	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark");
+	write_marks_set(out, set);
+	fprintf(out, " meta mark set ct mark\n\t}\n");
 }
 
 /* The kernel's own packets of a class's connections go by the class's rules too
@@ -280,6 +310,7 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 {
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
 		     "priority filter; policy accept;\n");
+	write_tunnels(out, set, "counter name out_unclassified accept");
 	policy_write_map(out, set, live, "class_", is_class);
 	write_gone(out, gone);
 	fprintf(out, "\t\tmeta skuid >= 0 goto unclassified\n");

@@ -15,6 +15,7 @@
 #include "conf/alloc.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/route/route.h>
@@ -189,6 +190,29 @@ static void tell_no_way_out(const struct class *class, int family, bool gateway,
 	      class->interface, why);
 }
 
+/* Link-local addresses lead to nowhere beyond the link. */
+static bool is_global_of(const struct ifaddrs *a, const char *interface, int family)
+{
+	const void *address = a->ifa_addr;
+	const struct sockaddr_in6 *in6 = address;
+
+	return address && a->ifa_addr->sa_family == family && !strcmp(a->ifa_name, interface) &&
+	       (family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr));
+}
+
+static bool has_address(const char *interface, int family)
+{
+	struct ifaddrs *all = NULL;
+	bool found = false;
+
+	if (getifaddrs(&all))
+		return false;
+	for (const struct ifaddrs *a = all; a && !found; a = a->ifa_next)
+		found = is_global_of(a, interface, family);
+	freeifaddrs(all);
+	return found;
+}
+
 /* Where the interface is not there, or has no address of the family, the class has
  * no way out: that is what is asked for. */
 static bool add_default(struct nl_sock *socket, const struct class *class, int family)
@@ -201,7 +225,7 @@ static bool add_default(struct nl_sock *socket, const struct class *class, int f
 	for (size_t i = 0; i < class->gateways.count; i++)
 		if (class->gateways.items[i].family == family)
 			gateway = &class->gateways.items[i].address;
-	if (!interface)
+	if (!interface || !has_address(class->interface, family))
 		return true;
 	route = make_route(class->table, family, NULL, RTN_UNICAST);
 	add_nexthop(route, interface, gateway, family);
@@ -299,7 +323,8 @@ static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 		return false;
 	if (!nl_addr_get_prefixlen(to))
 		return rtnl_route_get_type(route) == RTN_UNREACHABLE || interface == loopback() ||
-		       interface == (int)if_nametoindex(class->interface);
+		       (interface == (int)if_nametoindex(class->interface) &&
+			has_address(class->interface, rtnl_route_get_family(route)));
 	for (size_t i = 0; i < c->networks->count; i++) {
 		const struct network *n = &c->networks->items[i];
 

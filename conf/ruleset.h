@@ -119,6 +119,7 @@ struct ruleset {
 	size_t app_count;
 	struct verdict unclassified;
 	struct user_list except_users;
+	struct allow_list tunnels;	      /* the other ends of the kernel's own tunnels; networks only */
 	struct place_in_file unclassified_at; /* file is NULL where there is none */
 	struct problem *problems;
 	size_t problem_count;
@@ -149,6 +150,7 @@ const char *value_bool(const char *text, bool *value);
 const char *value_on_error(const char *text, bool *allow);
 const char *value_user(const char *text, struct user_list *users);
 const char *value_allowance(const char *text, struct allow_list *allow);
+const char *value_tunnel(const char *text, struct allow_list *tunnels);
 const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
 const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);

@@ -311,6 +311,17 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 	return NULL;
 }
 
+const char *value_tunnel(const char *text, struct allow_list *tunnels)
+{
+	const char *wrong = value_allowance(text, tunnels);
+
+	if (!wrong && tunnels->items[tunnels->count - 1].kind == ALLOW_NETWORK)
+		return NULL;
+	return printed("bad tunnel '%s'; it is the other end's address, with its port if it has one, such as "
+		       "'192.0.2.1:51820' or '[fd00::1]:51820'",
+		       text);
+}
+
 const char *value_resolver(const char *text, struct resolver_list *list)
 {
 	struct allowance item = { .first_port = 0 };

@@ -66,6 +66,10 @@ accepts "resolvers" <<<"class a { dns = { '127.0.0.1:5354', '192.0.2.53', '[fd00
 for bad in x 10.0.0.1/8 1.2.3.4:0 '[fd00::1' 1.2.3.4:1-2 lan; do
 	complains 1 "bad resolver" "a bad resolver: $bad" <<<"class a { dns = { '$bad' } }"
 done
+accepts "tunnels" <<<"unclassified { tunnels = { '192.0.2.1:51820', '[fd00::1]:51820', '192.0.2.2' } }"
+for bad in lan udp/51820 x 192.0.2.1:0; do
+	complains 1 "bad tunnel" "a bad tunnel: $bad" <<<"unclassified { tunnels = { '$bad' } }"
+done
 for bad in "ipv6 = no" "log = 1" "rate = 10" "rate = '10 mbyte'" "rate = '0 mbit'" "rate = '1.5 mbit'" "priority = 5" \
 	"priority = '0:0'" "mark = 0" "mark = -1" "mark = 4294967296" "nft = { 'drop }' }" "nft = { '' }" \
 	"nft = { 'drop } chain x {' }" "nft = { 'counter; drop' }" "nft = { 'counter # {' }" "nft = { 'log prefix \"x' }" \

@@ -25,6 +25,7 @@ class local  { dns = { '127.0.0.1:5354' } }
 class both   { dns = { '127.0.0.1:5354', '[::1]:5354' }  action = reject  allow = { 'tcp/443' } }
 class remote { dns = { '192.168.77.3:5353', '[fd77::3]:5353' } }
 class two    { dns = { '127.0.0.1:5354', '192.168.77.3:5353' } }
+class denied { dns = { '127.0.0.1:5354' }  deny = { '127.0.0.1' } }
 class plain  { }
 EOF
 ask() { # ask CLASS OPTION...: the answer, or why there is none
@@ -59,6 +60,7 @@ for transport in "" +tcp; do
 	is "$(ask remote $transport @fd77::2)" 192.0.2.3 "a remote IPv6 resolver: asked ${transport:-udp} by IPv6"
 done
 is "$(ask both @$lan_host)" 192.0.2.2 "the resolver needs no place in the allow list"
+is "$(ask denied @$lan_host)" none "but deny has the last word"
 is "$(leaked)" 0 "not one query of these arrived where it was sent to"
 is "$(shim "$netshim" run local getent ahostsv4 name.test | awk '{ print $1; exit }')" 192.0.2.2 "getent, by /etc/resolv.conf"
 is "$(shim "$netshim" run remote getent ahostsv4 name.test | awk '{ print $1; exit }')" 192.0.2.3 \
@@ -70,6 +72,29 @@ is "$(ask plain @$lan_host) $(ask plain @127.0.0.53)" "192.0.2.1 192.0.2.4" "ano
 ok $? "which the counter on the other host sees"
 is "$(dig +short +tries=1 +time=2 @$lan_host name.test)" 192.0.2.1 "and so do unclassified ones"
 is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" 1 "while a remote resolver is asked from 127.0.0.53, route_localnet is on"
+cat >"$scratch/forge.py" <<'EOF'
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+for source in "127.0.0.53", "192.168.77.2":
+    udp = struct.pack("!HHHH", 53, 5399, 9, 0) + b"x"
+    ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), 1, 0, 9, 17, 0) + socket.inet_aton(source) + socket.inet_aton("192.168.77.1")
+    s.sendto(ip + udp, ("192.168.77.1", 0))
+EOF
+cat >"$scratch/listen.py" <<'EOF'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("192.168.77.1", 5399))
+s.settimeout(10)
+print("ready", flush=True)
+print(s.recvfrom(9)[1][0])
+EOF
+sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.here.rp_filter=0
+on_other_host sysctl -qw net.ipv4.conf.all.route_localnet=1
+python3 "$scratch/listen.py" >"$scratch/heard" &
+wait_until grep -q ready "$scratch/heard"
+on_other_host python3 "$scratch/forge.py"
+wait $!
+is "$(sed 1d "$scratch/heard")" 192.168.77.2 "but nothing comes in from outside in the name of a loopback address"
 "$netshim" down
 is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "down puts it back"
 

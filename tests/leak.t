@@ -34,22 +34,27 @@ watch_packets() { # watch_packets RUNNER...
 	"$@" nft -f - <<-END
 		table inet watch {
 			counter far { }
+			counter alien { }
 			chain in {
 				type filter hook prerouting priority -300;
 				ip daddr { $far_host, 239.1.1.1, 10.11.0.2 } counter name far
 				ip6 daddr $far6 counter name far
 				ip saddr 10.11.0.0/24 counter name far
 				ip6 saddr fd11::1 counter name far
+				ip saddr 192.168.77.0/24 counter name alien
+				ip6 saddr fd77::/64 counter name alien
 			}
 		}
 	END
 }
 watch_packets "${lan[@]}"
 watch_packets "${vpn[@]}"
-packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+counted() { "${@:2}" nft list counter inet watch "$1" | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+packets() { counted far "$@"; }
+aliens() { counted alien "${vpn[@]}"; }
 forget() {
-	"${lan[@]}" nft reset counter inet watch far >/dev/null
-	"${vpn[@]}" nft reset counter inet watch far >/dev/null
+	"${lan[@]}" nft reset counters table inet watch >/dev/null
+	"${vpn[@]}" nft reset counters table inet watch >/dev/null
 }
 run() { shim "$netshim" run vpn "$@" 2>&1; }
 send() { run python3 "$scratch/sender.py" "$@"; }
@@ -58,9 +63,8 @@ get() { # get URL [CURL OPTION...]: the status of curl
 	echo $?
 }
 
-configure <<END
-class vpn { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' } }
-END
+vpn_class="interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }"
+configure <<<"class vpn { $vpn_class }"
 is $? 0 "up"
 is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "the class reaches the far hosts"
 ask_for_another_way() { # ask_for_another_way: all the ways, each to the far addresses
@@ -94,6 +98,99 @@ before=$(packets "${vpn[@]}")
 is "$(send bind $far_host 80 192.168.77.1) $(($(packets "${vpn[@]}") > before)) $(packets "${lan[@]}")" "sent 1 0" \
 	"with another interface's source address too, by the class's interface"
 is "$(send device $lan_host 80 here) $(get http://$lan_host/) $(get 'http://[fd77::2]/')" "sent 0 0" "the local network is in reach"
+
+# --- others' marks, and one's own
+forget
+nft 'table inet qos { chain out { type route hook output priority mangle; tcp dport 80 meta mark set 0x100; }; }'
+is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "with another table that marks its packets"
+"$netshim" reload
+iptables-nft -t mangle -A OUTPUT -p tcp --dport 80 -j MARK --set-mark 0x101
+is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "and iptables, and after a reload"
+is "$(packets "${lan[@]}") $(aliens)" "0 0" "nothing goes another way"
+iptables-nft -t mangle -F
+nft delete table inet qos
+configure <<<"class vpn { $vpn_class  nft = { 'meta mark set 7' } }"
+ask_for_another_way >"$scratch/said"
+is "$(packets "${lan[@]}")" 0 "nor does it where a statement of the class's own sets another mark"
+configure <<<"class vpn { $vpn_class }"
+nft "table inet strict { chain in { type filter hook prerouting priority -140; fib saddr . mark . iif oif missing drop; }; }"
+is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "another table's strict reverse-path filter lets the answers in"
+nft delete table inet strict
+
+# --- other addresses and sockets than the class's own
+ip addr del fd11::1/64 dev vpn0
+"$netshim" reload
+forget
+start=$(date +%s)
+is "$(get "http://[$far6]/") $(packets "${lan[@]}") $(packets "${vpn[@]}") $(($(date +%s) - start < 3))" "7 0 0 1" \
+	"an interface without an IPv6 address: refused at once"
+connect
+"$netshim" reload
+serve "${lan[@]}" -- 8082
+serve "${vpn[@]}" -- 8082
+coproc HOLD { exec "${user[@]}" "$root/bin/probe" hold $far_host 8082; }
+# shellcheck disable=SC2153 # set by coproc
+holder=$HOLD_PID
+read -r -t 5 connected <&"${HOLD[0]}"
+"$netshim" move vpn "$holder"
+forget
+echo go >&"${HOLD[1]}"
+sleep 0.5
+is "$connected $(aliens) $(packets "${lan[@]}")" "connected 0 0" \
+	"a connection from before the process was moved into the class: it is not sent on with its old address"
+eval "exec ${HOLD[1]}>&-"
+wait "$holder" 2>/dev/null
+cat >"$scratch/mptcp.py" <<'END'
+import socket, sys, time
+with socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262) as s:
+    if sys.argv[1] == "listen":
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((sys.argv[2], 8090))
+        s.listen()
+        print("ready", flush=True)
+        c, _ = s.accept()
+        while data := c.recv(999):
+            c.send(data)
+    else:
+        s.settimeout(3)
+        s.connect((sys.argv[2], 8090))
+        for _ in range(4):
+            s.send(b"x")
+            s.recv(9)
+            time.sleep(0.1)
+        print("answered")
+END
+for runner in "" lan vpn; do
+	declare -n on_host=${runner:-lan}
+	${runner:+"${on_host[@]}"} ip mptcp limits set subflow 4 add_addr_accepted 4
+done
+ip addr add 192.168.77.11/24 dev here
+ip mptcp endpoint add 192.168.77.11 dev here subflow
+in_background "${vpn[@]}" python3 "$scratch/mptcp.py" listen $far_host >"$scratch/listening"
+wait_until test -s "$scratch/listening"
+forget
+is "$(run python3 "$scratch/mptcp.py" connect $far_host) $(packets "${lan[@]}")" "answered 0" "MPTCP opens no further connection by another interface"
+ip addr del 192.168.77.11/24 dev here
+
+# --- a tunnel of the kernel's own, whose packets go the ordinary way
+"${lan[@]}" ip addr add 198.51.100.9/32 dev lo
+"${lan[@]}" ip link add vx0 type vxlan id 5 local 198.51.100.9 remote 192.168.77.1 dstport 4789
+"${lan[@]}" ip addr add 10.44.0.2/24 dev vx0
+"${lan[@]}" ip link set vx0 up
+ip link add vx0 type vxlan id 5 local 192.168.77.1 remote 198.51.100.9 dstport 4789
+ip addr add 10.44.0.1/24 dev vx0
+ip link set vx0 up
+"$netshim" down
+configure <<END
+class vpn  { interface = 'vx0'  gateway = '10.44.0.2' }
+class some { action = reject  allow = { '10.44.0.0/24' } }
+unclassified { tunnels = { '198.51.100.9:4789' } }
+END
+is "$(get http://$far_host/) $(shim "$netshim" run some curl -sS -m 3 http://10.44.0.2/)" "0 hello" \
+	"a class's traffic through it, whether the class is led there or not"
+is "$(run ping -c 1 -W 2 -I here $far_host >/dev/null; echo $?)" 1 "and what is in the tunnel goes no other way"
+ip link del vx0
+configure <<<"class vpn { $vpn_class }"
 
 # --- what the kernel sends for the class's connections
 late() { # late PORT UDP|TCP: an answer that comes when the program has gone
@@ -178,9 +275,7 @@ resolver 192.0.2.2 "${vpn[@]}" -- --listen-address=10.11.0.2
 ask() { # ask SERVER: the answer
 	run dig +short +tries=1 +time=2 "@$1" name.test | grep -c '^192.0.2.2$'
 }
-configure <<END
-class vpn { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }  dns = { '10.11.0.2' } }
-END
+configure <<<"class vpn { $vpn_class  dns = { '10.11.0.2' } }"
 "${lan[@]}" nft -f - <<'END'
 table inet queries {
 	counter queries { }
@@ -191,6 +286,11 @@ wait_until sh -c 'dig +short +tries=1 +time=1 @10.11.0.2 name.test | grep -q 192
 for server in $lan_host $far_host 127.0.0.53 10.11.0.2; do
 	is "$(ask "$server")" 1 "a query for $server goes to the VPN's resolver"
 done
+nft 'table ip others { chain out { type nat hook output priority -100; udp dport 53 redirect to :5300; }; }'
+is "$(ask $lan_host)" 1 "and although another table redirects it"
+"$netshim" reload
+is "$(ask $lan_host)" 1 "and after a reload"
+nft delete table ip others
 ip link set vpn0 down
 is "$(ask $lan_host) $(ask $far_host) $(ask fd77::2)" "0 0 0" "the interface is down: no query is answered"
 is "$("${lan[@]}" nft list counter inet queries queries | sed -n 's/.*packets \([0-9]*\).*/\1/p')" 0 "not one query arrived on the local network"

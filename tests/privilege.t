@@ -14,12 +14,12 @@ rules=$root/run/netshim/rules
 # --- capabilities, at the moment it opens its first input
 
 held() { # held FILE VERB...: the capabilities with which it opens the file
-	local pid=
-	strace -qq -o "$scratch/trace" -P "$1" -e inject=openat,access:delay_enter=3000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
+	strace -qq -o "$scratch/trace" -P "$1" -e inject=openat,access:delay_enter=20000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
 	wait_until held_up $!
 	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$held_up/status" | xargs
-	kill -9 "$held_up"
-	wait $!
+	# strace would wait for the rest of the delay.
+	kill -9 "$held_up" $!
+	wait $! 2>/dev/null
 }
 held_up() { # held_up STRACE: whether what it traces waits in the call
 	held_up=$(pgrep -P "$1") && [ "$(cut -d' ' -f1 "/proc/$held_up/syscall")" != running ] &&

@@ -220,6 +220,12 @@ static void go_back(const struct change *c)
 		policy_load(c->table, false);
 }
 
+static void leave(void)
+{
+	if (!is_up())
+		remove_folder();
+}
+
 /* The change that is under way. */
 static struct change *under_way;
 
@@ -232,10 +238,10 @@ static void give_up(void)
 	under_way = NULL;
 	if (!c)
 		return;
+	/* Done last, also where the process ends in the next line. */
+	atexit(leave);
 	go_back(c);
 	end(c);
-	if (!is_up())
-		remove_folder();
 }
 
 static void set_out(struct change *c)

@@ -80,24 +80,28 @@ is "$(start)" "$in_force" "read-only: in its class"
 mount -o remount,rw "$root/run"
 
 # --- no memory: with every limit that is too small
-[ -n "${NETSHIM_ALL:-}" ] && step=10 || step=100
-crashed=0 silent=0 badly=0 failed=0 undone=0
-before=$(state)
-for ((limit = 6000; ; limit += step)); do
-	out=$(ulimit -v $limit && reload 2>&1)
-	status=$?
-	[ $status -ne 0 ] || break
-	failed=$((failed + 1))
-	[ $status -lt 128 ] || crashed=$((crashed + 1))
-	[ -n "$out" ] || silent=$((silent + 1))
-	[[ $(start) =~ ^$group/(one|two)\ 1$ ]] || badly=$((badly + 1))
-	[ "$(state)" != "$before" ] || continue
-	undone=$((undone + 1))
-	diff <(echo "$before") <(state) | sed "s/^/# $limit: /" >&2
-	up
-done
-is "$crashed $silent $badly $undone" "0 0 0 0" "reload fails for want of memory, $failed times: a message, and all is as before"
+[ -n "${NETSHIM_ALL:-}" ] && step=10 || step=150
+starve() { # starve VERB STARTED COMMAND...: the program is started so meanwhile
+	local before out limit status failed=0 crashed=0 silent=0 badly=0 changed=0
+	before=$(state)
+	for ((limit = 6000; ; limit += step)); do
+		out=$(ulimit -v $limit && "${@:3}" 2>&1)
+		status=$?
+		[ $status -ne 0 ] || break
+		failed=$((failed + 1))
+		[ $status -lt 128 ] || crashed=$((crashed + 1))
+		[ -n "$out" ] || silent=$((silent + 1))
+		[ "$(start)" = "$2" ] || badly=$((badly + 1))
+		[ "$(state)" != "$before" ] || continue
+		changed=$((changed + 1))
+		diff <(echo "$before") <(state) | sed "s/^/# $1, $limit: /" >&2
+	done
+	is "$crashed $silent $badly $changed" "0 0 0 0" "$1 fails for want of memory, $failed times: a message, and all is as before"
+}
+starve reload "$in_force" reload
 up
+starve down "$in_force" "$netshim" down
+starve up "/ 0" up
 
 # --- no net_cls
 with() { # with CALL ERROR COMMAND...: that system call fails

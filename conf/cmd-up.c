@@ -279,15 +279,26 @@ int cmd_up(const struct command *command)
 	return apply(&set);
 }
 
+static const char *config_in_force(void)
+{
+	const char *path = compile_config();
+
+	if (path)
+		return path;
+	warnx("%s is damaged, or another version's, and does not tell the configuration; taking " NETSHIM_CONFIG,
+	      RULES_PATH);
+	return NETSHIM_CONFIG;
+}
+
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
 
-	ruleset_load(&set, command->config);
 	if (is_up())
 		lock_state();
 	if (!is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	ruleset_load(&set, command->config ? command->config : config_in_force());
 	return apply(&set);
 }
 

@@ -259,6 +259,7 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	h->cgroup_namespace = process_cgroup_namespace();
 	add_string(p, ""); /* offset 0 marks a free slot */
 	h->hierarchy = add_string(p, hierarchy);
+	h->config = add_string(p, set->path);
 	h->hierarchy_hash = rules_hash(hierarchy, strlen(hierarchy));
 	h->class_count = (uint32_t)set->class_count;
 	p->classes = zalloc((set->class_count + 1) * sizeof(*p->classes));
@@ -382,6 +383,19 @@ static bool body_is_intact(const struct rules *rules)
 	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) > 0; at += (uint64_t)n)
 		hash = hash_more(hash, piece, (size_t)n);
 	return at == rules->header.file_size && hash == rules->header.body_hash;
+}
+
+char *compile_config(void)
+{
+	char path[PATH_MAX];
+	struct rules rules;
+	bool known;
+
+	if (rules_open(&rules, true))
+		return NULL;
+	known = body_is_intact(&rules) && rules_string(&rules, rules.header.config, path, sizeof(path));
+	rules_close(&rules);
+	return known ? copied(path) : NULL;
 }
 
 bool compile_open(struct rules *rules, bool trusted)

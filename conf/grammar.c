@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -578,12 +579,20 @@ static void read_input(size_t index)
 	fclose(file);
 }
 
+static char *absolute(const char *path)
+{
+	char folder[PATH_MAX];
+
+	return *path == '/' || !getcwd(folder, sizeof(folder)) ? copied(path) : printed("%s/%s", folder, path);
+}
+
 void ruleset_read(struct ruleset *set, const char *path)
 {
 	/* libconfuse puts variables of the environment into unquoted and "quoted"
 	 * values; a configuration must mean the same whoever reads it. */
 	clearenv();
 	reading.set = set;
+	set->path = absolute(path);
 	reading.input_count = 0;
 	add_input(path, (struct place_in_file){ NULL, 0 });
 	for (size_t i = 0; i < reading.input_count; i++)

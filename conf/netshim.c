@@ -105,7 +105,8 @@ static void print_usage(FILE *out)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(out, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fprintf(out,
-		"\n  -c FILE  another configuration than " NETSHIM_CONFIG "\n"
+		"\n  -c FILE  another configuration than " NETSHIM_CONFIG ", or for reload,\n"
+		"           than what is in force\n"
 		"  --help   this text, or with a verb, the verb's\n\n"
 		"exit status: 0 ok, 1 no or failed, 2 wrong usage;\n"
 		"run: the command's own, or %d refused, %d not executable, %d not found\n",
@@ -179,7 +180,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 		warnx("'%s' reads no configuration, but what is in force; leave out -c", verb->name);
 		return EXIT_USAGE;
 	}
-	if (!command->config)
+	if (!command->config && verb->run != cmd_reload)
 		command->config = NETSHIM_CONFIG;
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);

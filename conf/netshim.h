@@ -13,7 +13,8 @@ enum { EXIT_USAGE = 2 };
 #define NETSHIM_CONFIG "/etc/netshim.conf"
 #endif
 
-/* What the verbs are given: the configuration's path and the words after the
+/* What the verbs are given: the configuration's path (for reload NULL where none is
+ * named) and the words after the
  * verb, with NULL behind them. */
 struct command {
 	const char *config;

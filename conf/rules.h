@@ -39,7 +39,7 @@
 #define RULES_PATH NETSHIM_RUNDIR "/rules"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 2
+#define RULES_VERSION 3
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
@@ -66,6 +66,8 @@ struct rules_header {
 	uint64_t strings_size;
 	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
 	uint32_t rule_count;
+	uint32_t config; /* string: the configuration that this is made from */
+	uint32_t unused;
 	uint64_t hierarchy_hash;
 	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
 	uint64_t body_hash;	   /* of all that follows the header */
@@ -113,7 +115,7 @@ struct rules_class {
 };
 
 /* 32-bit and 64-bit programs read the same file. */
-_Static_assert(sizeof(struct rules_header) == 128 && sizeof(struct rules_slot) == 48 &&
+_Static_assert(sizeof(struct rules_header) == 136 && sizeof(struct rules_slot) == 48 &&
 		       sizeof(struct rules_class) == 96 && sizeof(struct rules_user) == 16,
 	       "the layout of the rules file");
 

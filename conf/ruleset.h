@@ -113,6 +113,7 @@ struct problem {
 };
 
 struct ruleset {
+	const char *path; /* absolute */
 	struct class *classes;
 	size_t class_count;
 	struct app *apps;
@@ -174,6 +175,9 @@ bool compile_commit(void);
 bool compile_withdraw(void);
 void compile_undo(void);
 void compile_done(void);
+
+/* The path of the configuration that is in force (allocated), or NULL. */
+char *compile_config(void);
 
 /* As rules_open, and reads all of the file to know that it is intact. false with
  * errno: where that is ENOENT, netshim is not up; else there is a message on

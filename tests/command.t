@@ -102,6 +102,27 @@ ok $? "with the classes in it"
 ok $? "down removes them there"
 umount "$scratch/groups"
 
+# which configuration
+in_force() { "$netshim" status | awk '$2 ~ /:/ { print $1 }' | xargs; }
+echo "class other { }" >"$scratch/other.conf"
+echo "class one { }" >"$config"
+(cd "$scratch" && "$netshim" -c other.conf up)
+"$root/etc/network/if-up.d/netshim"
+is "$? $(in_force)" "0 other" "reload, by a hook too, takes the configuration that up was given with -c"
+"$netshim" -c "$config" reload
+sed -i 's/other/{/' "$scratch/other.conf"
+"$netshim" -c "$scratch/other.conf" reload 2>/dev/null
+is "$? $("$netshim" reload; in_force)" "1 one" "or the last reload that did not fail"
+sed -i 's/{ /mine /' "$scratch/other.conf"
+"$netshim" -c "$scratch/other.conf" up
+"$netshim" up
+"$netshim" reload
+is "$? $(in_force)" "0 one" "up without it takes the usual one"
+"$netshim" -c "$scratch/other.conf" up
+truncate -s 20 "$run/rules"
+like "$("$netshim" reload 2>&1; echo $?) $(in_force)" "does not tell .*taking $config.*0 one" "so does reload where the rules are damaged, and says so"
+"$netshim" down
+
 # usage
 for verb in check up reload ruleset; do
 	like "$("$netshim" $verb --help)" "^usage: netshim \[-c FILE\] $verb" "$verb --help"

@@ -80,8 +80,8 @@ FOLDER64 = $$($$(readelf -lW $(BUILD)/netshim | sed -n 's/.*interpreter: \(.*\)]
 
 build: $(PRODUCTS) $(LIB32)
 
-# Everything is built anew when a flag or a path changes.
-FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(COMMON) $(HARDENING) $(SHIM)
+# Everything is built anew when a flag, a path or this file changes.
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(COMMON) $(shell cksum <Makefile)
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(BUILD)/conf
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@

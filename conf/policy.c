@@ -18,8 +18,12 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <nftables/libnftables.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Adding it first makes the deletion succeed where there is none. */
 #define REMOVE "table inet netshim\ndelete table inet netshim\n"
@@ -392,31 +396,108 @@ static char *nft_words(const char *error)
 	return printed("%.*s", (int)strcspn(words, "\n"), words);
 }
 
-static void check_statement(struct ruleset *set, struct nft_ctx *nft, const struct statement *s)
+/* Where nftables does not take a statement, returns what it says (allocated). */
+static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
 {
 	/* As a command and not in a block, so that it can be nothing but a rule. */
 	char *text = printed("table inet netshim-check {\nchain c {\ntype filter hook output priority 0;\n}\n}\n"
 			     "add rule inet netshim-check c %s\n",
 			     s->text);
+	char *words = nft_run_cmd_from_buffer(nft, text) ? nft_words(nft_ctx_get_error_buffer(nft)) : NULL;
 
-	if (nft_run_cmd_from_buffer(nft, text)) {
-		char *words = nft_words(nft_ctx_get_error_buffer(nft));
+	free(text);
+	return words;
+}
 
-		ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, words);
+static struct statement *next_statement(const struct ruleset *set, size_t *class, size_t *index)
+{
+	for (; *class < set->class_count; ++*class, *index = 0)
+		if (*index < set->classes[*class].nft.count)
+			return &set->classes[*class].nft.items[(*index)++];
+	return NULL;
+}
+
+/* Writes a line on each statement: what the kernel says, or nothing. */
+static void try_statements(const struct ruleset *set, FILE *out)
+{
+	struct nft_ctx *nft = new_context();
+	const struct statement *s;
+
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
+		char *words = s->refused ? NULL : refusal_words(nft, s);
+		/* What else nftables may say: that interfaces are not there. */
+		bool by_kernel = words && !strncmp(words, "Could not process rule", strlen("Could not process rule"));
+
+		fprintf(out, "%s\n", by_kernel ? words : "");
 		free(words);
 	}
-	free(text);
+	fflush(out);
+}
+
+static void read_refusals(struct ruleset *set, FILE *in)
+{
+	char *line = NULL;
+	size_t size = 0;
+	const struct statement *s;
+
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j)) && getline(&line, &size, in) > 0;) {
+		line[strcspn(line, "\n")] = '\0';
+		if (*line)
+			ruleset_problem(
+				set, s->at,
+				"nft statement '%s': %s; it is to be one for chains of type filter, hook output",
+				s->text, line);
+	}
+	free(line);
+}
+
+/* What depends on a chain's hook, the kernel looks at only when it puts a rule into
+ * force: so that is done, in a network namespace that ends with a child process. In a
+ * user namespace it takes no privilege; where neither can be had, nothing is tried. */
+static void try_in_namespace(struct ruleset *set)
+{
+	int ends[2];
+	FILE *in;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	child = fork();
+	if (!child) {
+		FILE *out = fdopen(ends[1], "w");
+
+		if (out && (!unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET)))
+			try_statements(set, out);
+		_exit(EXIT_SUCCESS);
+	}
+	close(ends[1]);
+	in = fdopen(ends[0], "r");
+	if (in) {
+		read_refusals(set, in);
+		fclose(in);
+	}
+	waitpid(child, NULL, 0);
 }
 
 void policy_check_statements(struct ruleset *set)
 {
 	struct nft_ctx *nft = new_context();
+	struct statement *s;
+	bool any = false;
 
 	nft_ctx_set_dry_run(nft, true);
-	for (size_t i = 0; i < set->class_count; i++)
-		for (size_t j = 0; j < set->classes[i].nft.count; j++)
-			check_statement(set, nft, &set->classes[i].nft.items[j]);
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
+		char *words = refusal_words(nft, s);
+
+		s->refused = words;
+		if (words)
+			ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, words);
+		free(words);
+		any = true;
+	}
 	nft_ctx_free(nft);
+	if (any)
+		try_in_namespace(set);
 }
 
 bool policy_load(const char *text, bool dry)

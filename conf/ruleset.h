@@ -51,6 +51,7 @@ struct verdict {
 struct statement {
 	const char *text;
 	struct place_in_file at;
+	bool refused;
 };
 
 struct statement_list {

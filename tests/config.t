@@ -82,6 +82,13 @@ complains 2 "nft statement 'ip dscp sat ef': syntax error" "an nft statement tha
 class a { nft = { 'ip dscp set ef',
   'ip dscp sat ef' } }
 EOF
+for bad in masquerade synproxy 'fib saddr . iif oif missing drop'; do
+	complains 2 "nft statement '$bad': Could not process rule: .*hook output" "one that has no place there: $bad" <<EOF
+class a { nft = { 'oif "lo" counter',
+  '$bad' } }
+EOF
+done
+like "$("$netshim" -c "$file" up 2>&1)" "^$file:2: nft statement[^"$'\n'"]*$" "nor does up take it"
 complains 1 "deny has no effect" "deny where everything is refused" <<<"class a { action = reject deny = { 'tcp/22' } }"
 accepts "comments and quotes within each other" <<'EOF'
 # don't { /* "

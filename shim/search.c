@@ -8,7 +8,7 @@
 #include "conf/sys.h"
 #include "shim/next.h"
 
-#include <limits.h>
+#include <linux/limits.h>
 #include <stdlib.h>
 
 /* The caller's PATH, or the default of the libc at hand. */

@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Beside other preload libraries, before them and behind them: programs are
+# classified, and the other library does what it is there for.
+. "$(dirname "$0")/lib.sh"
+
+bin=$root/bin
+library() { # library FILE: where the package has it
+	find /usr/lib /lib -name "$1" 2>/dev/null | head -n 1
+}
+cp "$(command -v id)" "$scratch/id"
+cp "$(command -v python3)" "$scratch/python"
+gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
+for way in "" -static-libasan; do
+	gcc -D_GNU_SOURCE -fsanitize=address ${way:+"$way"} "$tests/probe.c" -o "$scratch/asan$way"
+done
+configure <<EOF
+class net { }
+app '$bin/probe'        { class = net }
+app '$bin/probe-static' { class = net }
+app '$scratch/id'       { class = net }
+app '$scratch/python'   { class = net }
+app '$scratch/asan'     { class = net }
+app '$scratch/asan-static-libasan' { class = net }
+EOF
+
+# The second env is the one that has the libraries.
+with() { as_user LD_PRELOAD="$1" env "${@:2}"; }
+
+both_orders() { # both_orders NAME LIBRARY CHECK
+	local name=$1 other=$2 check=$3 order
+	for order in "$preload:$other" "$other:$preload"; do
+		[ "$order" = "$preload:$other" ] && where="behind netshim" || where="before netshim"
+		is "$(with "$order" "$bin/launcher" execve "$bin/probe-static" class 2>&1)" "$group/net" "$name $where: execve, a static program"
+		is "$(with "$order" "$bin/launcher" execvp "$bin/probe" class 2>&1)" "$group/net" "$name $where: execvp, a dynamic program"
+		is "$(with "$order" "$bin/launcher" posix_spawn "$bin/probe" class 2>&1)" "$group/net" "$name $where: posix_spawn"
+		is "$(with "$order" "$bin/launcher" system "$bin/probe-static" class 2>&1)" "$group/net" "$name $where: system"
+		is "$(with "$order" "$bin/launcher-static" execve "$bin/probe" class 2>&1)" "$group/net" "$name $where: at start"
+		is "$(with "$order" "$bin/launcher" errno execve /no/such/file 2>&1)" "No such file or directory" "$name $where: an error"
+		$check "$order" "$name $where"
+	done
+}
+
+loaded() { # loaded ORDER NAME: the other library is in the program with a rule
+	is "$(with "$1" "$scratch/python" -c "print('$other' in open('/proc/self/maps').read())" 2>&1)" True "$2: it is there"
+}
+sync_is_nothing() {
+	loaded "$@"
+	strace -qq -f -o "$scratch/calls" -e trace=fsync "${user[@]}" LD_PRELOAD="$1" env "$scratch/python" -c '
+import os, tempfile
+f = tempfile.TemporaryFile()
+print(os.fsync(f.fileno()))' >"$scratch/said" 2>&1
+	is "$(cat "$scratch/said") $(grep -c 'fsync(' "$scratch/calls")" "None 0" "$2: fsync is nothing"
+}
+is_root() {
+	local key
+	loaded "$@"
+	coproc FAKED { exec setpriv --reuid 65534 --regid 65534 --clear-groups faked-sysv --foreground; }
+	read -r -t 5 key <&"${FAKED[0]}"
+	is "$(with "$1" FAKEROOTKEY="${key%%:*}" "$scratch/id" -u 2>&1)" 0 "$2: the user seems to be root"
+	kill "$FAKED_PID"
+	wait "$FAKED_PID" 2>/dev/null
+}
+goes_by_proxy() {
+	loaded "$@"
+	is "$(with "$1" "$scratch/python" -c '
+import socket
+s = socket.socket()
+s.settimeout(5)
+s.connect(("192.0.2.1", 80))
+print("connected")' 2>&1 | tail -n 1)" connected "$2: a connection goes by the proxy"
+}
+is_logged() {
+	: >"$scratch/snoopy.log"
+	chmod 666 "$scratch/snoopy.log"
+	with "$1" "$bin/launcher" execve "$bin/probe-static" state with-a-rule >/dev/null
+	with "$1" "$bin/launcher" execve /usr/bin/true without >/dev/null
+	# Behind netshim it does not see the start of the helper.
+	[[ $1 = "$preload":* ]] && expected=0 || expected=1
+	is "$(grep -c "probe-static state with-a-rule" "$scratch/snoopy.log")" "$expected" "$2: a program with a rule is logged, or not"
+	like "$(cat "$scratch/snoopy.log")" "/usr/bin/true without" "$2: and one without"
+}
+
+both_orders fakeroot "$(library libfakeroot-sysv.so)" is_root
+both_orders eatmydata "$(library libeatmydata.so)" sync_is_nothing
+both_orders jemalloc "$(library libjemalloc.so.2)" loaded
+
+ip link set lo up
+cat >"$scratch/proxychains.conf" <<EOF
+strict_chain
+[ProxyList]
+socks5 127.0.0.1 1080
+EOF
+# A proxy that reaches everything at once.
+in_background /usr/bin/python3 -c "
+import socket, threading
+l = socket.create_server(('127.0.0.1', 1080))
+open('$scratch/ready', 'w')
+def serve(s):
+    s.recv(99); s.sendall(b'\5\0'); s.recv(99); s.sendall(b'\5\0\0\1' + bytes(6)); s.recv(99)
+while True: threading.Thread(target=serve, args=(l.accept()[0],)).start()"
+wait_until test -e "$scratch/ready"
+export PROXYCHAINS_CONF_FILE=$scratch/proxychains.conf PROXYCHAINS_QUIET_MODE=1
+both_orders proxychains "$(library libproxychains.so.4)" goes_by_proxy
+
+printf '[snoopy]\noutput = file:%s\n' "$scratch/snoopy.log" >"$scratch/snoopy.ini"
+mount --bind "$scratch/snoopy.ini" /etc/snoopy.ini
+both_orders snoopy "$(library libsnoopy.so)" is_logged
+ok "$([ -e /etc/ld.so.preload ]; echo $((!$?)))" "and its package is in no other process of this machine"
+
+# --- programs with AddressSanitizer
+
+is "$(shim "$scratch/asan-static-libasan" class 2>&1)" "$group/net" "AddressSanitizer linked statically"
+is "$(shim ASAN_OPTIONS=verify_asan_link_order=0 "$scratch/asan" class 2>&1)" "$group/net" "AddressSanitizer told not to look for preloads"
+is "$(with "$(gcc -print-file-name=libasan.so):$preload" "$scratch/asan" class 2>&1)" "$group/net" "AddressSanitizer before netshim"
+like "$(as_user LD_PRELOAD="$scratch/empty.so" "$scratch/asan" class 2>&1)" "ASan runtime does not come first" \
+	"without all that it refuses any preload library, an empty one too"
+
+finish

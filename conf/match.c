@@ -40,15 +40,22 @@ static int push_back(struct walk *w, const char *from, size_t size)
 	return 0;
 }
 
+#define FD_LINK_MAX 32
+
+static const char *fd_link(char link[FD_LINK_MAX], int fd)
+{
+	char *end = link;
+
+	str_append(&end, link + FD_LINK_MAX, "/proc/self/fd/");
+	str_append_number(&end, link + FD_LINK_MAX, (uint32_t)fd);
+	return link;
+}
+
 static int start_at_fd(struct walk *w, int fd)
 {
-	char link[32];
-	char *end = link;
-	long n;
+	char link[FD_LINK_MAX];
+	long n = sys_readlink(fd_link(link, fd), w->buf, w->rest);
 
-	str_append(&end, link + sizeof(link), "/proc/self/fd/");
-	str_append_number(&end, link + sizeof(link), (uint32_t)fd);
-	n = sys_readlink(link, w->buf, w->rest);
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n == w->rest)
@@ -231,18 +238,33 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 	}
 }
 
-long match_read_head(int dirfd, const char *path, char *head, size_t size)
+static long read_head_at(int dirfd, const char *path, char *head, size_t size)
 {
 	/* O_NONBLOCK: should it have become a FIFO since, open must not wait. */
 	int fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	long n;
 
-	head[0] = '\0';
 	if (fd < 0)
 		return fd;
 	n = sys_pread(fd, head, size - 1, 0);
-	head[n < 0 ? 0 : n] = '\0';
 	sys_close(fd);
+	return n;
+}
+
+long match_read_head(int dirfd, const char *path, char *head, size_t size)
+{
+	char link[FD_LINK_MAX];
+	long n;
+
+	if (*path) {
+		n = read_head_at(dirfd, path, head, size);
+	} else {
+		n = sys_pread(dirfd, head, size - 1, 0);
+		/* Open to be executed only: O_PATH, or O_WRONLY. */
+		if (n == -EBADF)
+			n = read_head_at(AT_FDCWD, fd_link(link, dirfd), head, size);
+	}
+	head[n < 0 ? 0 : n] = '\0';
 	return n;
 }
 
@@ -289,7 +311,7 @@ bool match_is_static(int dirfd, const char *path)
 	const ElfW(Ehdr) *elf = (const void *)head;
 	const char *interpreter;
 	char copy[MATCH_HEAD];
-	long n = *path ? match_read_head(dirfd, path, head, sizeof(head)) : sys_pread(dirfd, head, sizeof(head) - 1, 0);
+	long n = match_read_head(dirfd, path, head, sizeof(head));
 
 	for (unsigned depth = 0; n > 0 && depth < MATCH_SCRIPTS_MAX && !str_after(head, ELFMAG); depth++) {
 		char *end = copy;

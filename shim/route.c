@@ -73,15 +73,10 @@ __attribute__((noinline)) static bool format_is_known(const struct program *p)
 {
 	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
 	const char *interpreter;
-	long n;
+	long n = match_read_head(p->dirfd, p->path, head, sizeof(head));
 
-	if (*p->path)
-		n = match_read_head(p->dirfd, p->path, head, sizeof(head));
-	else
-		n = sys_pread(p->dirfd, head, sizeof(head) - 1, 0);
 	if (n < 0)
 		return true; /* unreadable, which the kernel does not mind */
-	head[n] = '\0';
 	if (n >= SELFMAG && str_after(head, ELFMAG))
 		return elf_is_known(head, (size_t)n);
 	head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';

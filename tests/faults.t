@@ -7,12 +7,7 @@
 # class is started outside of it. NETSHIM_ALL=1 tries more amounts of memory.
 . "$(dirname "$0")/lib.sh"
 
-ip link set lo up
-ip link add here type veth peer name there
-ip addr add 192.168.77.1/24 dev here
-ip link set here up
-ip link set there up
-sleep 2 # until the kernel has given link-local addresses, which change the routes
+make_settled_interface
 mount -t tmpfs -o size=256k,nr_inodes=64,mode=755 run "$root/run"
 run=$root/run/netshim
 rules=$run/rules

@@ -142,6 +142,16 @@ new_host() { # a network namespace; $new_host is a process in it
 	nsenter --net="/proc/$new_host/ns/net" ip link set lo up
 }
 
+# No other host: an interface, and routes that no longer change.
+make_settled_interface() {
+	ip link set lo up
+	ip link add here type veth peer name there
+	ip addr add 192.168.77.1/24 dev here
+	ip link set here up
+	ip link set there up
+	sleep 2 # until the kernel has given link-local addresses
+}
+
 # Two hosts: this namespace, and another with a LAN and a far address.
 make_hosts() { # make_hosts PORT...
 	new_host

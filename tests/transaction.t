@@ -8,12 +8,7 @@
 # the empty group cannot be removed, all else is done, and the command says so.
 . "$(dirname "$0")/lib.sh"
 
-ip link set lo up
-ip link add here type veth peer name there
-ip addr add 192.168.77.1/24 dev here
-ip link set here up
-ip link set there up
-sleep 2 # until the kernel has given link-local addresses, which change the routes
+make_settled_interface
 run=$root/run/netshim
 
 state() {

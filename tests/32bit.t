@@ -10,7 +10,7 @@ bin=$root/bin
 by_lib=$root/usr/lib/netshim/\$LIB/libnetshim.so
 [ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib)"
 native=
-"$bin/probe-32" class >"$scratch/native" 2>/dev/null && native=yes
+"$bin/probe-32" loaded >/dev/null 2>&1 && native=yes
 [ -n "$native" ] || command -v qemu-i386 >/dev/null || cannot_run "no 32-bit programs here, and no qemu-i386 (Debian: qemu-user)"
 
 run32() { # run32 PROGRAM ARGUMENT...

@@ -25,7 +25,7 @@ int cmd_check(const struct command *command)
 	/* nftables answers only to root. */
 	ok = geteuid() != 0 || policy_load(text, true);
 	free(text);
-	free(networks.items);
+	routing_free_networks(&networks);
 	if (ok)
 		printf("%s: ok, %zu classes, %zu rules\n", path, set.class_count, set.app_count);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
@@ -42,6 +42,6 @@ int cmd_ruleset(const struct command *command)
 	text = policy_text(&set, NULL, NULL, NULL, &networks);
 	fputs(text, stdout);
 	free(text);
-	free(networks.items);
+	routing_free_networks(&networks);
 	return EXIT_SUCCESS;
 }

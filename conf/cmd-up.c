@@ -149,7 +149,7 @@ static void end(struct change *c)
 {
 	compile_done();
 	routing_free(c->routing);
-	free(c->networks.items);
+	routing_free_networks(&c->networks);
 	free(c->table);
 	free(c->hierarchy);
 	free(c->gone);

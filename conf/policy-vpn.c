@@ -105,6 +105,48 @@ static void write_arriving(FILE *out, const struct ruleset *set)
 	fprintf(out, " goto refuse\n\t}\n");
 }
 
+/* Returns the first class that has the interface, or NULL. */
+static const struct class *class_of_interface(const struct ruleset *set, int interface)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname((unsigned)interface, name))
+		return NULL;
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_interface(&set->classes[i]) && !strcmp(set->classes[i].interface, name))
+			return &set->classes[i];
+	return NULL;
+}
+
+static void write_own(FILE *out, const struct ruleset *set, const struct network_list *networks, int family)
+{
+	char text[INET6_ADDRSTRLEN];
+	bool any = false;
+
+	for (size_t i = 0; networks && i < networks->own_count; i++) {
+		const struct network *own = &networks->own[i];
+		const struct class *class = own->family == family ? class_of_interface(set, own->interface) : NULL;
+
+		if (!class)
+			continue;
+		if (!any)
+			fprintf(out, "\t\tmeta mark set %s saddr map {\n", family == AF_INET ? "ip" : "ip6");
+		fprintf(out, "\t\t\t%s : 0x%08x,\n", inet_ntop(family, &own->address, text, sizeof(text)), class->mark);
+		any = true;
+	}
+	if (any)
+		fprintf(out, "\t\t}\n");
+}
+
+/* What comes by a class's interface for no connection that conntrack knows (any
+ * longer), the kernel answers in nobody's name: by the interface whose address it
+ * answers from. */
+void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks)
+{
+	write_own(out, set, networks, AF_INET);
+	write_own(out, set, networks, AF_INET6);
+}
+
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)
 {
 	bool any = false;

@@ -253,7 +253,7 @@ static void write_marks_set(FILE *out, const struct ruleset *set)
 /* In a chain of type route, so that policy routing sees the mark; after others'
  * at the usual priority, mangle. The connection gets it too: the kernel's own
  * packets of it are marked by that. */
-static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live)
+static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
 	bool any = false;
 
@@ -279,7 +279,9 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	policy_write_map(out, set, live, "mark_", has_mark);
 	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark");
 	write_marks_set(out, set);
-	fprintf(out, " meta mark set ct mark\n\t}\n");
+	fprintf(out, " meta mark set ct mark accept\n");
+	policy_write_own_addresses(out, set, networks);
+	fprintf(out, "\t}\n");
 }
 
 /* The kernel's own packets of a class's connections go by the class's rules too
@@ -346,7 +348,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);
-	write_marks(out, set, live);
+	write_marks(out, set, live, networks);
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, networks);
 	write_output(out, set, live, gone);

@@ -33,6 +33,7 @@ bool policy_needs_route_localnet(const struct ruleset *set);
  * interface's address, and refuse it when the interface is gone. networks are the
  * machine's own. */
 void policy_write_vpn_guard(FILE *out, const struct class *class);
+void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks);
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks);
 
 /* Lets answers come in by the classes' interfaces; and tells whether one is any

@@ -18,6 +18,7 @@
 #include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/route/addr.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
@@ -104,18 +105,48 @@ static void note_network(struct nl_object *object, void *with)
 	networks->items[networks->count++] = network;
 }
 
+static void note_address(struct nl_object *object, void *with)
+{
+	struct rtnl_addr *address = (struct rtnl_addr *)object;
+	struct network_list *networks = with;
+	const struct nl_addr *local = rtnl_addr_get_local(address);
+	struct network own = { .family = rtnl_addr_get_family(address), .interface = rtnl_addr_get_ifindex(address) };
+
+	if (!local || nl_addr_get_len(local) > sizeof(own.address))
+		return;
+	memcpy(&own.address, nl_addr_get_binary_addr(local), nl_addr_get_len(local));
+	if (own.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&own.address))
+		return;
+	for (size_t i = 0; i < networks->own_count; i++)
+		if (is_same_network(&networks->own[i], &own))
+			return;
+	networks->own = grown(networks->own, networks->own_count, sizeof(*networks->own));
+	networks->own[networks->own_count++] = own;
+}
+
 bool routing_read_networks(struct network_list *networks)
 {
 	struct nl_sock *socket = open_socket();
-	struct nl_cache *cache = NULL;
-	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &cache), "read the routes");
+	struct nl_cache *routes = NULL;
+	struct nl_cache *addresses = NULL;
+	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes") &&
+		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
 
 	*networks = (struct network_list){ .items = NULL };
-	if (ok)
-		nl_cache_foreach(cache, note_network, networks);
-	nl_cache_free(cache);
+	if (ok) {
+		nl_cache_foreach(routes, note_network, networks);
+		nl_cache_foreach(addresses, note_address, networks);
+	}
+	nl_cache_free(addresses);
+	nl_cache_free(routes);
 	nl_socket_free(socket);
 	return ok;
+}
+
+void routing_free_networks(struct network_list *networks)
+{
+	free(networks->items);
+	free(networks->own);
 }
 
 static struct rtnl_route *make_route(uint32_t table, int family, const struct network *to, uint8_t type)

@@ -24,9 +24,12 @@ struct network {
 struct network_list {
 	struct network *items;
 	size_t count;
+	struct network *own; /* this machine's addresses in there, each once */
+	size_t own_count;
 };
 
 bool routing_read_networks(struct network_list *networks);
+void routing_free_networks(struct network_list *networks);
 
 /* All routing rules and routes as they are at one moment (allocated; NULL where they
  * cannot be read). */

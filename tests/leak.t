@@ -193,25 +193,25 @@ ip link del vx0
 configure <<<"class vpn { $vpn_class }"
 
 # --- what the kernel sends for the class's connections
+"${vpn[@]}" sh -c 'echo 0 >/proc/sys/net/ipv4/tcp_synack_retries' # nothing of this later
 late() { # late PORT UDP|TCP: an answer that comes when the program has gone
-	local source=10.11.0.1 far=$far_host
 	"${vpn[@]}" nft -f - <<-END
 		table inet late { chain out { type filter hook output priority 0; $2 sport 80 drop; }; }
 	END
 	if [ "$2" = udp ]; then
-		send wait $far 80 "$1" >/dev/null
+		send wait $far_host 80 "$1" >/dev/null
 	else
-		run timeout 0.3 curl -sS --local-port "$1" "http://$far/" >/dev/null
+		run timeout 0.3 curl -sS --local-port "$1" "http://$far_host/" >/dev/null
 	fi
 	"${vpn[@]}" nft delete table inet late
 	forget
-	"${vpn[@]}" python3 - "$2" "$far" "$source" "$1" <<-END
+	answer "$1" "$2"
+}
+answer() { # answer PORT UDP|TCP: from the far host, as the kernel there would not send it
+	"${vpn[@]}" python3 - "$2" $far_host 10.11.0.1 "$1" <<-END
 		import socket, struct, sys
 		_, protocol, far, source, port = sys.argv
 		if protocol == "udp":
-		    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-		    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-		    s.bind((far, 8099))
 		    r = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)
 		    r.bind((far, 0))
 		    r.sendto(struct.pack("!HHHH", 80, int(port), 9, 0) + b"x", (source, 0))
@@ -232,7 +232,13 @@ for protocol in udp tcp; do
 	[ "$(packets "${vpn[@]}")" -ge 1 ]
 	ok $? "$protocol: an answer that comes too late is answered by the kernel, by the class's interface"
 	is "$(packets "${lan[@]}")" 0 "$protocol: and by no other"
+	forget
+	answer 5555 $protocol
+	is "$(($(packets "${vpn[@]}") >= 1)) $(packets "${lan[@]}")" "1 0" "$protocol: one to no connection that is known too"
 done
+forget
+"${vpn[@]}" ping -c 1 -W 1 -I $far6 fd11::1 >/dev/null
+is "$? $(packets "${lan[@]}")" "0 0" "a ping from there is answered, by the class's interface"
 
 # --- the interface goes down
 ip link set vpn0 down

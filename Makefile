@@ -48,8 +48,7 @@ FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -f
 	-fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections
 # The hooks stand in for functions whose headers promise what callers do not keep.
 SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
-# No relro: what is written lies in one page then, and no call protects it in every
-# process. (The hooks keep pointers to functions in that page anyway.)
+# No relro: shim/next.c makes read-only what is written, and more of it, at less cost.
 SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 # Its code lies just beneath where the stack may be: the kernel makes fewer page tables.

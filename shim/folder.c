@@ -122,20 +122,18 @@ static bool is_as_written(const posix_spawn_file_actions_t *list)
 /* Tells whether this libc keeps actions in the way that is known here. */
 static bool is_readable(void)
 {
-	static int answer; /* 1 yes, -1 no */
 	posix_spawn_file_actions_t list;
+	bool answer;
 
-	if (answer || !posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np)
-		return answer > 0;
-	if (posix_spawn_file_actions_init(&list))
+	if (!posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np ||
+	    posix_spawn_file_actions_init(&list))
 		return false;
-	/* Short of memory it may well be readable: the next time will tell. */
-	if (!posix_spawn_file_actions_addopen(&list, 11, "a", O_NOFOLLOW, 0) &&
-	    !posix_spawn_file_actions_adddup2(&list, 12, 13) && !posix_spawn_file_actions_addchdir_np(&list, "b") &&
-	    !posix_spawn_file_actions_addfchdir_np(&list, 14))
-		answer = is_as_written(&list) ? 1 : -1;
+	answer = !posix_spawn_file_actions_addopen(&list, 11, "a", O_NOFOLLOW, 0) &&
+		 !posix_spawn_file_actions_adddup2(&list, 12, 13) &&
+		 !posix_spawn_file_actions_addchdir_np(&list, "b") &&
+		 !posix_spawn_file_actions_addfchdir_np(&list, 14) && is_as_written(&list);
 	posix_spawn_file_actions_destroy(&list);
-	return answer > 0;
+	return answer;
 }
 
 static void close_folder(int folder)

@@ -5,15 +5,21 @@
 
 #include "shim/next.h"
 
+#include "conf/sys.h"
+
+#include <sys/auxv.h>
+
 static struct next found;
-static bool looked;
+static bool ready;
 
-#define FIND(name) (*(void **)&found.name = dlsym(RTLD_NEXT, #name))
+#define FIND(name) (*(void **)&n.name = dlsym(RTLD_NEXT, #name))
 
-const struct next *next(void)
+static struct next find(void)
 {
-	if (__atomic_load_n(&looked, __ATOMIC_ACQUIRE) || !dlsym)
-		return &found;
+	struct next n = { .execve = NULL };
+
+	if (!dlsym)
+		return n;
 	FIND(execve);
 	FIND(execvp);
 	FIND(execvpe);
@@ -23,6 +29,29 @@ const struct next *next(void)
 	/* musl has none: the search would leave a message for dlerror. */
 	if (next_is_glibc())
 		FIND(execveat);
-	__atomic_store_n(&looked, true, __ATOMIC_RELEASE);
-	return &found;
+	return n;
+}
+
+void next_keep(void)
+{
+	found = find();
+	__atomic_store_n(&ready, true, __ATOMIC_RELEASE);
+}
+
+struct next next(void)
+{
+	return __atomic_load_n(&ready, __ATOMIC_ACQUIRE) ? found : find();
+}
+
+/* The linker's names for the first and the last of it. */
+extern char _DYNAMIC[] __attribute__((visibility("hidden")));
+extern char _end[] __attribute__((visibility("hidden")));
+
+void next_protect(int protection)
+{
+	uintptr_t from = (uintptr_t)_DYNAMIC & -(uintptr_t)getauxval(AT_PAGESZ);
+
+	/* musl gives what is left of the first and the last page to malloc. */
+	if (next_is_glibc())
+		SYS(SYS_mprotect, from, (uintptr_t)_end - from, protection, 0, 0);
 }

@@ -6,7 +6,9 @@
 #include "shim/spare.h"
 
 #include "conf/sys.h"
+#include "shim/next.h"
 
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 /* The map that is kept. `user` is the thread that uses it: the kernel clears the
@@ -24,6 +26,9 @@ static bool take_kept(void **tid_address)
 	uint64_t address = 0;
 	int nobody = 0;
 
+	/* Written from here on, in this process and its parent, for good: another
+	 * thread may be at it when this one is done. */
+	next_protect(PROT_READ | PROT_WRITE);
 	if (SYS(SYS_prctl, PR_GET_TID_ADDRESS, &address, 0, 0, 0) ||
 	    !__atomic_compare_exchange_n(&kept.user, &nobody, (int)SYS(SYS_gettid, 0, 0, 0, 0, 0), false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))

@@ -12,6 +12,7 @@
 #include "shim/route.h"
 
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ARGS_MAX (1L << 24)
@@ -99,7 +100,8 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 
 	(void)argc;
 	(void)envp;
-	next();
+	next_keep();
+	next_protect(PROT_READ);
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
 	if (take_mark() || getauxval(AT_SECURE) || !execfn || !own)

@@ -5,12 +5,11 @@
 # Eight users start programs all the time while the rules are replaced again and
 # again: each program is in a class that was in force while it was started, and
 # nothing is left over. And as many classes and rules as anybody will have.
-# NETSHIM_ALL=1 starts 20,000 during 200 reloads, else a quarter of both.
 . "$(dirname "$0")/lib.sh"
 
 gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/load.c" -o "$scratch/load"
 ok $? "the driver builds"
-[ -n "${NETSHIM_ALL:-}" ] && launches=20000 reloads=200 || launches=5000 reloads=50
+launches=20000 reloads=200
 run=$root/run/netshim
 ip link set lo up
 programs=("$root/bin/probe-musl-static" "$root/bin/probe-static" "$root/bin/probe")

@@ -5,10 +5,7 @@
  * prints a line for each: what the caller got, and what the target says that it
  * got (target.c). Whoever compares two runs sees what makes a difference.
  *
- *   matrix FOLDER [TARGET...]
- *
- * With MATRIX_ALL set, by every call in every context.
- */
+ *   matrix FOLDER [TARGET...] */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -189,20 +186,19 @@ static int by_syscall(const struct cell *c)
 static const struct call {
 	const char *name;
 	int (*function)(const struct cell *cell);
-	bool everywhere; /* in all contexts even when not all of the matrix is asked for */
 } calls[] = {
-	{ "execve", by_execve, true },
-	{ "execv", by_execv, false },
-	{ "execvp", by_execvp, true },
-	{ "execvpe", by_execvpe, false },
-	{ "execl", by_execl, false },
-	{ "execlp", by_execlp, false },
-	{ "execle", by_execle, true },
-	{ "execveat", by_execveat, true },
-	{ "execveat-in", by_execveat_in, false },
-	{ "execveat-empty", by_execveat_empty, false },
-	{ "fexecve", by_fexecve, false },
-	{ "syscall", by_syscall, false },
+	{ "execve", by_execve },
+	{ "execv", by_execv },
+	{ "execvp", by_execvp },
+	{ "execvpe", by_execvpe },
+	{ "execl", by_execl },
+	{ "execlp", by_execlp },
+	{ "execle", by_execle },
+	{ "execveat", by_execveat },
+	{ "execveat-in", by_execveat_in },
+	{ "execveat-empty", by_execveat_empty },
+	{ "fexecve", by_fexecve },
+	{ "syscall", by_syscall },
 };
 
 /* --- contexts: each returns a wait status, or -1 with errno where the call failed
@@ -521,8 +517,6 @@ static bool is_asked_for(const struct context *context, const struct call *call,
 {
 	bool by_shell = context->function == with_system || context->function == with_popen;
 
-	if (context->function != in_process && !context->alone && !call->everywhere && !getenv("MATRIX_ALL"))
-		return false;
 	/* No path, or arguments that cannot be written down. */
 	if (by_shell && (!c->path || c->path == BAD))
 		return false;

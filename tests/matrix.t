@@ -82,7 +82,7 @@ runs+=($!)
 run_matrix "$scratch/already.with" "$scratch/ruled/matrix" "$scratch/ruled" "$preload" "${targets[@]}"
 wait "${runs[@]}"
 
-ok "$(($(wc -l <"$scratch/plain.without") < 1500))" "there are cells enough ($(wc -l <"$scratch/plain.without"))"
+ok "$(($(wc -l <"$scratch/plain.without") < 3300))" "there are cells enough ($(wc -l <"$scratch/plain.without"))"
 same "$scratch/plain.without" "$scratch/plain.with" "not configured"
 same "$scratch/ruled.without" "$scratch/ruled.with" "configured"
 same "$scratch/ruled.without" "$scratch/already.with" "configured and already in its class"
@@ -102,15 +102,25 @@ is "$(grep ' class=' "$scratch/already.with" | grep -v " class=$group/net" | cut
 
 no_new_privs() { setpriv --no-new-privs "${user[@]}" "$@"; }
 ambient() { setpriv --inh-caps +net_raw --reuid 65534 --regid 65534 --clear-groups --ambient-caps +net_raw env "$@"; }
+# Those with a rule cannot be moved: on-error decides. (README has what is left in a
+# set-capability program's environment.)
+sed -i 's/^class net { }/class net { on-error = allow }/' "$config"
+"$netshim" reload
 for as in no_new_privs ambient; do
-	for way in empty:without preload:with; do
-		[ $way = empty:without ] && library=$scratch/empty.so || library=$preload
-		run_matrix "$scratch/$as.${way#*:}" "$scratch/plain/matrix" "$scratch/plain" "$library" dynamic static setcap script missing
+	for folder in plain ruled; do
+		some=(dynamic static script missing)
+		[ $folder = ruled ] || some+=(setcap)
+		for way in empty:without preload:with; do
+			[ $way = empty:without ] && library=$scratch/empty.so || library=$preload
+			run_matrix "$scratch/$as.$folder.${way#*:}" "$scratch/plain/matrix" "$scratch/$folder" "$library" "${some[@]}"
+		done
 	done
-	same "$scratch/$as.without" "$scratch/$as.with" "not configured, $as"
+	same "$scratch/$as.plain.without" "$scratch/$as.plain.with" "not configured, $as"
+	same "$scratch/$as.ruled.without" "$scratch/$as.ruled.with" "configured, on-error = allow, $as"
+	is "$(grep -o ' class=[^ |]*' "$scratch/$as.ruled.with" | sort -u)" " class=/" "in no class"
 done
-like "$(cat "$scratch/no_new_privs.with")" " nnp=1 " "they had no_new_privs"
-like "$(cat "$scratch/ambient.with")" " ambient=2000 " "they had an ambient capability"
+like "$(cat "$scratch/no_new_privs.plain.with")" " nnp=1 " "they had no_new_privs"
+like "$(cat "$scratch/ambient.plain.with")" " ambient=2000 " "they had an ambient capability"
 as=as_user
 
 # --- and this is no test that cannot fail

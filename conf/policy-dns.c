@@ -77,7 +77,7 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		return;
 	fprintf(out, "\n\t# dns: queries to their class's resolvers\n\tchain dns {\n\t\ttype nat hook output priority "
 		     "-110; policy accept;\n");
-	policy_write_map(out, set, live, "dns_", has_dns);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto dns_", has_dns);
 	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain resolver_source {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
 		     "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 ct status dnat oifname != \"lo\" meta "

@@ -32,7 +32,7 @@
 #define LAN_IPV4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255"
 #define LAN_IPV6 "fc00::/7, fe80::/10, ff00::/8"
 
-void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
+void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *))
 {
 	bool any = false;
@@ -42,10 +42,11 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 
 		if (!wants(class))
 			continue;
-		fprintf(out, "%s\t\t\t0x%08x : goto %s%s,\n", any ? "" : "\t\tmeta cgroup vmap {\n", class->classid,
-			prefix, class->name);
+		if (!any)
+			fprintf(out, "\t\t%s {\n", map);
+		fprintf(out, "\t\t\t0x%08x : %s%s,\n", class->classid, then, class->name);
 		if (live && live[i] && live[i] != class->classid)
-			fprintf(out, "\t\t\t0x%08x : goto %s%s,\n", live[i], prefix, class->name);
+			fprintf(out, "\t\t\t0x%08x : %s%s,\n", live[i], then, class->name);
 		any = true;
 	}
 	if (any)
@@ -187,12 +188,9 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	if (!set->class_count)
 		return;
-	for (size_t i = 0; i < set->class_count; i++)
-		fprintf(out, "\tchain in_%s {\n\t\tcounter name in_%s\n\t}\n", set->classes[i].name,
-			set->classes[i].name);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
 		     "priority filter; policy accept;\n");
-	policy_write_map(out, set, live, "in_", is_class);
+	policy_write_map(out, set, live, "counter name meta cgroup map", "in_", is_class);
 	fprintf(out, "\t}\n");
 }
 
@@ -276,7 +274,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
 		     "-140; policy accept;\n");
 	write_tunnels(out, set, "goto tunnel");
-	policy_write_map(out, set, live, "mark_", has_mark);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_mark);
 	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark");
 	write_marks_set(out, set);
 	fprintf(out, " meta mark set ct mark accept\n");
@@ -284,8 +282,10 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, "\t}\n");
 }
 
-/* The kernel's own packets of a class's connections go by the class's rules too
- * where the connection's mark tells it. */
+#define NO_SOCKETS "\t\tmeta skuid >= 0 goto unclassified\n"
+
+/* The kernel's own packets, which no socket of a process sends: those of a class's
+ * connections go by the class's rules too where the connection's mark tells it. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
 	bool any = false;
@@ -294,12 +294,14 @@ static void write_kernel_packets(FILE *out, const struct ruleset *set)
 		if (!has_mark(&set->classes[i]) || set->classes[i].mark_shared)
 			continue;
 		fprintf(out, "%s\t\t\t0x%08x : goto class_%s,\n",
-			any ? "" : "\t\tct direction original ct mark vmap {\n", set->classes[i].mark,
+			any ? "" : NO_SOCKETS "\t\tct direction original ct mark vmap {\n", set->classes[i].mark,
 			set->classes[i].name);
 		any = true;
 	}
 	if (any)
 		fprintf(out, "\t\t}\n");
+	if (refuses_unclassified(set))
+		fprintf(out, "%s\t\tct state established,related accept\n", any ? "" : NO_SOCKETS);
 }
 
 static void write_gone(FILE *out, const uint32_t *gone)
@@ -317,12 +319,9 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
 		     "priority filter; policy accept;\n");
 	write_tunnels(out, set, "counter name out_unclassified accept");
-	policy_write_map(out, set, live, "class_", is_class);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto class_", is_class);
 	write_gone(out, gone);
-	fprintf(out, "\t\tmeta skuid >= 0 goto unclassified\n");
 	write_kernel_packets(out, set);
-	if (refuses_unclassified(set))
-		fprintf(out, "\t\tct state established,related accept\n");
 	fprintf(out, "\t\tgoto unclassified\n\t}\n");
 }
 

@@ -12,12 +12,13 @@
 
 #include <stdio.h>
 
-/* A class's own chains are class_NAME, in_NAME, mark_NAME, dns_NAME and stay_NAME: no
- * other chain's name begins so. */
+/* A class's own chains are class_NAME, mark_NAME, dns_NAME and stay_NAME: no other
+ * chain's name begins so. */
 
-/* Writes the map from classids to what is done with the packets of the classes
- * that want it: "goto PREFIXname". live as in policy_text. */
-void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *prefix,
+/* Writes the rule with that map from classids to what is done with the packets of the
+ * classes that want it, such as "goto CHAIN": "thenNAME" for each. live as in
+ * policy_text. */
+void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
 
 /* policy-dns.c: the chains that redirect name queries; and the rules of a class's

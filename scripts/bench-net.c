@@ -124,8 +124,11 @@ int main(int argc, char **argv)
 	char go;
 
 	if (argc == 3 && !strcmp(argv[1], "serve")) {
-		pid_t child = fork();
+		pid_t child;
 
+		/* Where those are that it answers: who else waits for whom is chance. */
+		pin();
+		child = fork();
 		if (child)
 			take_in(argv[2]);
 		/* Not longer than the other half. */

@@ -32,7 +32,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <sched.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -305,23 +304,6 @@ static void report(const struct variant *variants, size_t count, size_t rounds)
 		printf("\n");
 	}
 	free(values);
-}
-
-/* On the last CPU there is: the first usually has the most interrupts. What is
- * started inherits it. */
-static void pin(void)
-{
-	cpu_set_t set;
-	int last = CPU_SETSIZE - 1;
-
-	if (sched_getaffinity(0, sizeof(set), &set))
-		err(EXIT_FAILURE, "sched_getaffinity");
-	while (!CPU_ISSET(last, &set))
-		last--;
-	CPU_ZERO(&set);
-	CPU_SET(last, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		err(EXIT_FAILURE, "sched_setaffinity");
 }
 
 int main(int argc, char **argv)

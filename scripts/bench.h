@@ -45,4 +45,3 @@ static inline void pin(void)
 }
 
 #endif
-

@@ -14,11 +14,11 @@ gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/spoil.c" -o "$scratch/spoil.so"
 named=(dynamic static musl musl-static script setuid setuid-static setcap applet not-executable unreadable
 	dangling missing loop no-interpreter no-loader empty no-shebang truncated busy)
 
-make_folder() { # make_folder FOLDER
+make_folder() { # make_folder FOLDER [-32]
 	mkdir -p "$1/folder"
-	cp "$bin/matrix" "$1/matrix"
-	cp "$bin/target" "$1/dynamic"
-	cp "$bin/target-static" "$1/static"
+	cp "$bin/matrix${2-}" "$1/matrix"
+	cp "$bin/target${2-}" "$1/dynamic"
+	cp "$bin/target-static${2-}" "$1/static"
 	cp "$bin/target-musl" "$1/musl"
 	cp "$bin/target-musl-static" "$1/musl-static"
 	printf '#!%s an argument\n' "$bin/target" >"$1/script"
@@ -122,6 +122,28 @@ done
 like "$(cat "$scratch/no_new_privs.plain.with")" " nnp=1 " "they had no_new_privs"
 like "$(cat "$scratch/ambient.plain.with")" " ambient=2000 " "they had an ambient capability"
 as=as_user
+
+# --- from 32-bit programs, and of some, where the kernel has any
+
+if "$bin/probe-32" loaded >/dev/null 2>&1; then
+	lib=$root/usr/lib/netshim/\$LIB/libnetshim.so
+	find "$root/usr/lib/netshim" -name libnetshim.so -printf '%P\n' | while read -r library; do
+		mkdir -p "$scratch/empty/${library%/*}"
+		kind=$(readelf -h "$root/usr/lib/netshim/$library" | sed -n 's/.*Class: *ELF//p')
+		gcc -m"$kind" -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty/$library"
+	done
+	make_folder "$scratch/plain-32" -32
+	make_folder "$scratch/ruled-32" -32
+	run_matrix "$scratch/plain-32.without" "$scratch/plain-32/matrix" "$scratch/plain-32" "$scratch/empty/\$LIB/libnetshim.so"
+	run_matrix "$scratch/ruled-32.without" "$scratch/plain-32/matrix" "$scratch/ruled-32" "$scratch/empty/\$LIB/libnetshim.so"
+	sed -i "s|$scratch/ruled/|$scratch/ruled-32/|" "$config"
+	"$netshim" reload
+	run_matrix "$scratch/plain-32.with" "$scratch/plain-32/matrix" "$scratch/plain-32" "$lib"
+	run_matrix "$scratch/ruled-32.with" "$scratch/plain-32/matrix" "$scratch/ruled-32" "$lib"
+	same "$scratch/plain-32.without" "$scratch/plain-32.with" "32-bit, not configured"
+	same "$scratch/ruled-32.without" "$scratch/ruled-32.with" "32-bit, configured"
+	is "$(seen "$scratch/ruled-32.with" | grep -v " class=$group/net" | cut -d : -f 1)" "" "32-bit, configured: all are in their class"
+fi
 
 # --- and this is no test that cannot fail
 

@@ -118,33 +118,70 @@ static const struct class *class_of_interface(const struct ruleset *set, int int
 	return NULL;
 }
 
-static void write_own(FILE *out, const struct ruleset *set, const struct network_list *networks, int family)
+/* The class whose interface has the address, the first one's where several do; or
+ * NULL. */
+static const struct class *class_of_address(const struct ruleset *set, const struct network_list *networks,
+					    const struct network *own)
+{
+	const struct class *class = NULL;
+
+	for (size_t i = 0; !class && i < networks->own_count; i++)
+		if (networks->own[i].family == own->family &&
+		    !memcmp(&networks->own[i].address, &own->address, sizeof(own->address)))
+			class = class_of_interface(set, networks->own[i].interface);
+	return class;
+}
+
+/* Writes the elements of the addresses that some class's interface has: each with
+ * the interfaces that have it, or once and with the class's mark. */
+static void write_own(FILE *out, const struct ruleset *set, const struct network_list *networks, int family,
+		      bool interfaces)
 {
 	char text[INET6_ADDRSTRLEN];
+	char name[IF_NAMESIZE];
+
+	for (size_t i = 0; i < networks->own_count; i++) {
+		const struct network *own = &networks->own[i];
+		const struct class *class = own->family == family ? class_of_address(set, networks, own) : NULL;
+
+		if (!class || !if_indextoname((unsigned)own->interface, name) || !interface_name_valid(name))
+			continue;
+		inet_ntop(family, &own->address, text, sizeof(text));
+		if (interfaces)
+			fprintf(out, "\t\t\t%s . \"%s\",\n", text, name);
+		else if (class_of_interface(set, own->interface) == class)
+			fprintf(out, "\t\t\t%s : 0x%08x,\n", text, class->mark);
+	}
+}
+
+static bool any_own(const struct ruleset *set, const struct network_list *networks, int family)
+{
 	bool any = false;
 
-	for (size_t i = 0; networks && i < networks->own_count; i++) {
-		const struct network *own = &networks->own[i];
-		const struct class *class = own->family == family ? class_of_interface(set, own->interface) : NULL;
-
-		if (!class)
-			continue;
-		if (!any)
-			fprintf(out, "\t\tmeta mark set %s saddr map {\n", family == AF_INET ? "ip" : "ip6");
-		fprintf(out, "\t\t\t%s : 0x%08x,\n", inet_ntop(family, &own->address, text, sizeof(text)), class->mark);
-		any = true;
-	}
-	if (any)
-		fprintf(out, "\t\t}\n");
+	for (size_t i = 0; !any && i < networks->own_count; i++)
+		any = networks->own[i].family == family && class_of_interface(set, networks->own[i].interface);
+	return any;
 }
 
 /* What comes by a class's interface for no connection that conntrack knows (any
  * longer), the kernel answers in nobody's name: by the interface whose address it
- * answers from. */
+ * answers from. What leaves by such a one anyway goes on as if there were no class:
+ * the class's router need not be the machine's. */
 void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks)
 {
-	write_own(out, set, networks, AF_INET);
-	write_own(out, set, networks, AF_INET6);
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (size_t i = 0; networks && i < 2; i++) {
+		const char *name = families[i] == AF_INET ? "ip" : "ip6";
+
+		if (!any_own(set, networks, families[i]))
+			continue;
+		fprintf(out, "\t\t%s saddr . oifname {\n", name);
+		write_own(out, set, networks, families[i], true);
+		fprintf(out, "\t\t} accept\n\t\tmeta mark set %s saddr map {\n", name);
+		write_own(out, set, networks, families[i], false);
+		fprintf(out, "\t\t}\n");
+	}
 }
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)

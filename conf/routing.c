@@ -118,7 +118,7 @@ static void note_address(struct nl_object *object, void *with)
 	if (own.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&own.address))
 		return;
 	for (size_t i = 0; i < networks->own_count; i++)
-		if (is_same_network(&networks->own[i], &own))
+		if (is_same_network(&networks->own[i], &own) && networks->own[i].interface == own.interface)
 			return;
 	networks->own = grown(networks->own, networks->own_count, sizeof(*networks->own));
 	networks->own[networks->own_count++] = own;

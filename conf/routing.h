@@ -24,7 +24,7 @@ struct network {
 struct network_list {
 	struct network *items;
 	size_t count;
-	struct network *own; /* this machine's addresses in there, each once */
+	struct network *own; /* this machine's addresses, each once for an interface */
 	size_t own_count;
 };
 

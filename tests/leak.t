@@ -240,6 +240,30 @@ forget
 "${vpn[@]}" ping -c 1 -W 1 -I $far6 fd11::1 >/dev/null
 is "$? $(packets "${lan[@]}")" "0 0" "a ping from there is answered, by the class's interface"
 
+# --- and what it sends for everybody else
+pinged() { # pinged RUNNER... IPV4 IPV6: from the far addresses that this host has
+	"${@:1:$#-2}" ping -c 1 -W 1 -I $far_host "${@: -2:1}" >/dev/null
+	echo -n "$? "
+	"${@:1:$#-2}" ping -c 1 -W 1 -I $far6 "${@: -1}" >/dev/null
+	echo $?
+}
+configure <<<"class up { interface = 'here'  gateway = { '192.168.77.99', 'fd77::99' } }"
+is "$(pinged "${lan[@]}" 192.168.77.1 fd77::1)" "0 0" \
+	"an ordinary interface that a class has too, with a router of its own: the kernel answers as ever"
+ip addr add 192.168.77.1/32 dev vpn0
+ip addr add fd77::1/128 dev vpn0 nodad
+ip route add $far_host via 10.11.0.2
+ip -6 route add $far6 via fd11::2
+"${vpn[@]}" ip route add 192.168.77.1 dev peer
+"${vpn[@]}" ip route add fd77::1 dev peer
+"$netshim" reload
+is "$(pinged "${vpn[@]}" 192.168.77.1 fd77::1)" "0 0" "and by another one that has the same address"
+ip addr del 192.168.77.1/32 dev vpn0
+ip addr del fd77::1/128 dev vpn0
+ip route del $far_host
+ip -6 route del $far6
+configure <<<"class vpn { $vpn_class }"
+
 # --- the interface goes down
 ip link set vpn0 down
 forget

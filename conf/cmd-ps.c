@@ -11,7 +11,10 @@
 #include "conf/sys.h"
 
 #include <pwd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define MOVE_TRIES 500
 
 /* Opens the rules file; NULL with a message where netshim is not up. Allocated. */
 static struct rules *open_rules(void)
@@ -88,6 +91,38 @@ int cmd_ps(const struct command *command)
 	return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static bool is_helper(const char *id)
+{
+	char *path = printed("/proc/%s/exe", id);
+	struct stat program;
+	struct stat helper;
+	bool is = !stat(path, &program) && !stat(NETSHIM_HELPER, &helper) && program.st_dev == helper.st_dev &&
+		  program.st_ino == helper.st_ino;
+
+	free(path);
+	return is;
+}
+
+/* A helper that has looked at its group before would still go on into another one,
+ * from a locked one too. It is no helper for long, unless a user stops it. */
+static bool move_for_good(const char *hierarchy, const char *class, bool locked, const char *id)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	unsigned tries = locked ? MOVE_TRIES : 0;
+
+	do {
+		for (; tries && is_helper(id); tries--)
+			nanosleep(&pause, NULL);
+		if (!cgroup_move_process(hierarchy, class, locked, id))
+			return false;
+	} while (tries && is_helper(id));
+	if (locked && !tries)
+		warnx("process '%s' is still being started by " NETSHIM_HELPER
+		      " and may yet enter another class; end it, or try again",
+		      id);
+	return tries || !locked;
+}
+
 int cmd_move(const struct command *command)
 {
 	struct rules *rules = open_rules();
@@ -104,8 +139,8 @@ int cmd_move(const struct command *command)
 		return EXIT_FAILURE;
 	}
 	for (int i = 1; i < command->argc; i++)
-		ok = cgroup_move_process(hierarchy, strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK,
-					 command->argv[i]) &&
+		ok = move_for_good(hierarchy, strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK,
+				   command->argv[i]) &&
 		     ok;
 	free(hierarchy);
 	free(rules);

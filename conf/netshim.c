@@ -66,7 +66,7 @@ static const struct verb {
 	  false,
 	  2,
 	  -1,
-	  { 0 } },
+	  { CAP_SYS_PTRACE } },
 	{ "which",
 	  "PROGRAM...",
 	  "tell a program's class, and which rule says so",

@@ -32,6 +32,7 @@ caps() { # caps NUMBER...: as /proc writes them
 }
 dac_override=1
 net_admin=12
+sys_ptrace=19
 sys_admin=21
 setfcap=31
 waits_for="^257 "
@@ -41,7 +42,8 @@ for verb in up reload; do
 done
 is "$(held "$root/run/netshim/lock" down)" "$(caps $net_admin $sys_admin $dac_override)" "down: the same"
 is "$(held "$rules" status)" "$(caps $net_admin)" "status opens the rules with CAP_NET_ADMIN alone"
-for verb in ps "move a 1" "which sh"; do
+is "$(held "$rules" move a 1)" "$(caps $sys_ptrace)" "move: with what it needs to know other users' programs"
+for verb in ps "which sh"; do
 	# shellcheck disable=SC2086 # words
 	is "$(held "$rules" $verb)" "$(caps)" "${verb%% *} opens them with no capability"
 done

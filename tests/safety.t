@@ -62,6 +62,18 @@ is "$(shim "$netshim" run b sh -c "NETSHIM_REQUEST=x $helper" 2>&1 | head -c 24)
 as_root() { LD_PRELOAD=$preload env "$@"; }
 is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root's neither"
 
+# The helper waits behind its look at its own group, as a user can have it wait (SIGSTOP).
+strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/strict/tasks" -e trace=openat \
+	-e inject=openat:delay_enter=1000000 env LD_PRELOAD="$preload" env "$scratch/denied" stop &
+waiting() { helping=$(pgrep -P "$1" -x netshim-helper) && grep -q ^257 "/proc/$helping/syscall" && grep -q '^State:.t' "/proc/$helping/status"; }
+wait_until waiting $!
+"$netshim" move jail "$helping"
+moved=$?
+wait_until grep -qx denied "/proc/$helping/comm"
+is "$moved $(sed -n 's/.*:net_cls://p' "/proc/$helping/cgroup")" "0 $group/jail/locked" "moved into a locked class while it is started: it stays there"
+kill -9 "$helping"
+wait $! 2>/dev/null
+
 is "$(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw --ambient-caps +net_raw "$netshim" run b true 2>&1)" \
 	"netshim: true: not started (class b): the helper would take its ambient capabilities away" "run with ambient capabilities"
 is "$(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw "$netshim" run b grep CapInh /proc/self/status)" \

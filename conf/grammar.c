@@ -463,6 +463,7 @@ static FILE *open_input(struct input *input)
 struct scan {
 	int line;
 	int last;	  /* the character before, or 0 where it means nothing */
+	size_t word;	  /* how many characters of an unquoted value came before it */
 	int quote;	  /* the quotation mark, within one */
 	bool to_line_end; /* in a comment of one line */
 	bool in_comment;
@@ -477,24 +478,35 @@ static void open_at(struct scan *s)
 	s->depth++;
 }
 
-static void scan_outside(struct scan *s, int c)
+/* Within an unquoted value, a slash begins no comment. */
+static void scan_outside(struct scan *s, char *c)
 {
-	s->to_line_end = c == '#' || (c == '/' && s->last == '/');
-	s->in_comment = c == '*' && s->last == '/';
-	s->quote = c == '"' || c == '\'' ? c : 0;
-	s->last = s->in_comment ? 0 : c;
-	if (s->in_comment || s->quote || c == '{')
+	bool after_slash = s->word == 1 && c[-1] == '/';
+
+	s->to_line_end = *c == '#' || (after_slash && *c == '/');
+	s->in_comment = after_slash && *c == '*';
+	s->quote = *c == '"' || *c == '\'' ? *c : 0;
+	s->word = s->to_line_end || strchr(" \t\n\r#\"'={}()+,*", *c) ? 0 : s->word + 1;
+	s->last = 0;
+	if (s->in_comment || s->quote || *c == '{')
 		open_at(s);
-	else if (c == '}' && s->depth)
+	else if (*c == '}' && s->depth)
 		s->depth--;
+	if (s->in_comment || s->to_line_end) {
+		*c = ' ';
+		if (after_slash)
+			c[-1] = ' ';
+	}
 }
 
-static void scan_inside(struct scan *s, int c)
+static void scan_inside(struct scan *s, char *c)
 {
-	bool ended = s->in_comment ? c == '/' && s->last == '*' : c == s->quote && s->last != '\\';
+	bool ended = s->in_comment ? *c == '/' && s->last == '*' : *c == s->quote && s->last != '\\';
 
 	/* Of two backslashes, the second is no escape. */
-	s->last = c == '\\' && s->last == '\\' ? 0 : c;
+	s->last = *c == '\\' && s->last == '\\' ? 0 : *c;
+	if (s->in_comment && *c != '\n')
+		*c = ' ';
 	if (!ended)
 		return;
 	s->in_comment = false;
@@ -503,21 +515,28 @@ static void scan_inside(struct scan *s, int c)
 	s->depth--;
 }
 
+static void scan(struct scan *s, char *c)
+{
+	if (!*c)
+		ruleset_problem(reading.set, here(s->line), "there is a NUL byte in this line; take it out");
+	if (s->in_comment || s->quote)
+		scan_inside(s, c);
+	else if (!s->to_line_end || *c == '\n')
+		scan_outside(s, c);
+	else
+		*c = ' ';
+	s->line += *c == '\n';
+}
+
 /* libconfuse takes a file that ends within a comment or a section for a whole one,
- * and so may drop all the rules that follow a slip. */
-static void check_ends(FILE *file)
+ * and so may drop all the rules that follow a slip. And it counts some lines of
+ * comments more than once: they are made blank. */
+static void check_ends(char *text, size_t size)
 {
 	struct scan s = { .line = 1 };
 
-	for (int c; (c = getc(file)) != EOF; s.line += c == '\n') {
-		if (s.to_line_end)
-			s.to_line_end = c != '\n';
-		else if (s.in_comment || s.quote)
-			scan_inside(&s, c);
-		else
-			scan_outside(&s, c);
-	}
-	rewind(file);
+	for (size_t i = 0; i < size; i++)
+		scan(&s, &text[i]);
 	if (s.depth > 0 && s.depth <= 64)
 		ruleset_problem(reading.set, here(s.opened[s.depth - 1]),
 				"a %s that begins here has no end; close it with %s",
@@ -528,6 +547,26 @@ static void check_ends(FILE *file)
 				: s.quote == '"'  ? "\""
 				: s.quote == '\'' ? "'"
 						  : "}");
+}
+
+/* Reads all of the file, without its comments. Allocated. */
+static char *read_text(FILE *file, size_t *size)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, size);
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	for (int c; (c = getc(file)) != EOF;)
+		putc(c, out);
+	if (ferror(file))
+		ruleset_problem(reading.set, here(0), "the file cannot be read to its end");
+	/* There are no files of no bytes in memory. */
+	putc(' ', out);
+	if (fclose(out))
+		err(EXIT_FAILURE, "out of memory");
+	check_ends(text, *size);
+	return text;
 }
 
 static bool read_before(const struct input *input)
@@ -559,6 +598,8 @@ static void read_input(size_t index)
 	struct input input = reading.inputs[index];
 	struct ruleset before = *reading.set;
 	FILE *file;
+	char *text;
+	size_t size;
 
 	reading.file = input.path;
 	file = open_input(&input);
@@ -569,7 +610,11 @@ static void read_input(size_t index)
 		fclose(file);
 		return;
 	}
-	check_ends(file);
+	text = read_text(file, &size);
+	fclose(file);
+	file = fmemopen(text, size, "r");
+	if (!file)
+		err(EXIT_FAILURE, "out of memory");
 	parse(file, CFGF_NONE);
 	if (reading.unknown_option) {
 		rewind(file);
@@ -577,6 +622,7 @@ static void read_input(size_t index)
 		parse(file, CFGF_IGNORE_UNKNOWN);
 	}
 	fclose(file);
+	free(text);
 }
 
 static char *absolute(const char *path)

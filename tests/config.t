@@ -185,6 +185,16 @@ class a { }
 /* no end
 app '/usr/bin/ssh' { class = nosuch }
 EOF
+complains 6 "unknown class 'nosuch'" "the line of a mistake that stands behind comments" <<EOF
+# one
+//// two /* # */
+/* three // *
+   four ***/ class a { } # five '
+class b { nft = { 'counter' } /* six */ ipv6 = /**/ true }// seven {
+app /usr//bin/true /**/ { /*/ eight */ class = nosuch }
+EOF
+printf "class a { }\napp '/bin/\0sh' { class = a }\n" >"$file"
+like "$("$netshim" check "$file" 2>&1)" "^$file:2: there is a NUL byte in this line; take it out$" "a NUL byte, where a value would end"
 complains 1 "quoted value that begins here has no end" "an open quote" <<<"class 'a { }"
 complains 2 "section or list that begins here has no end" "an open section" <<<$'\nclass a { action = drop\n\n'
 complains 1 "cannot open '$scratch/nosuch.conf'" "an include that is not there" <<<"include('$scratch/nosuch.conf')"

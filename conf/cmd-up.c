@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,7 +127,30 @@ struct change {
 	char *table;
 	bool table_replaced;
 	struct network_list networks;
+	void *reserve; /* memory that going back may take */
+	size_t reserve_size;
 };
+
+/* What libnftables takes to load the old table again, by measurement: 3 MiB for a
+ * start, and about 90 times a large table's text. */
+#define RESERVE_LEAST ((size_t)8 << 20)
+#define RESERVE_PER_BYTE 128
+
+static void take_reserve(struct change *c)
+{
+	c->reserve_size = RESERVE_LEAST + strlen(c->table) * RESERVE_PER_BYTE;
+	c->reserve =
+		mmap(NULL, c->reserve_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->reserve == MAP_FAILED)
+		err(EXIT_FAILURE, "out of memory");
+}
+
+static void give_up_reserve(struct change *c)
+{
+	if (c->reserve)
+		munmap(c->reserve, c->reserve_size);
+	c->reserve = NULL;
+}
 
 /* false where what there is cannot be read. */
 static bool begin(struct change *c, const struct ruleset *set)
@@ -137,6 +161,7 @@ static bool begin(struct change *c, const struct ruleset *set)
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
 		.table = policy_save(),
 	};
+	take_reserve(c);
 	/* Until cgroup_make has looked, no group is taken for new. */
 	for (size_t i = 0; i < set->class_count; i++)
 		c->live[i] = CLASSID_UNKNOWN;
@@ -240,6 +265,7 @@ static void give_up(void)
 		return;
 	/* Done last, also where the process ends in the next line. */
 	atexit(leave);
+	give_up_reserve(c);
 	go_back(c);
 	end(c);
 }
@@ -321,6 +347,7 @@ int cmd_down(const struct command *command)
 	lock_state();
 	c.hierarchy = cgroup_hierarchy(false, NULL);
 	c.table = policy_save();
+	take_reserve(&c);
 	c.routing = routing_read();
 	set_out(&c);
 	if (!c.routing || !take_out_of_force(&c)) {

@@ -171,7 +171,7 @@ EOF
 chmod 755 "$scratch/ssh/proxy"
 is "$(shim "${ssh[@]}" -o ProxyCommand="$scratch/ssh/proxy %h %p" host "$probe class" 2>&1)" "$group/net" "ssh with a ProxyCommand"
 like "$(cat "$scratch/own/proxy")" "$group/tunnel" "which is in ssh's class"
-is "$(shim git -c core.sshCommand="${ssh[*]}" ls-remote tester@host:"$scratch/ssh/none" 2>&1 | grep -c 'not appear to be a git')" 1 \
+is "$(shim git -C "$scratch" -c core.sshCommand="${ssh[*]}" ls-remote tester@host:"$scratch/ssh/none" 2>&1 | grep -c 'not appear to be a git')" 1 \
 	"git over ssh gets the other side's answer"
 [ $failed_count -eq 0 ] || tail "$scratch/ssh/log" >&2
 

@@ -69,31 +69,6 @@ static void write_elements(FILE *out, const struct ruleset *set, const char *key
 	fprintf(out, "\t\t}");
 }
 
-/* Not in the output hook, whose oifname is the one before the mark had the packet
- * routed anew. Where others have given the packet another mark, the connection's is
- * still netshim's. */
-static void write_leaving(FILE *out, const struct ruleset *set)
-{
-	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n"
-		     "\t\ttype filter hook postrouting priority 0; policy accept;\n");
-	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
-	fprintf(out, "\n");
-	write_elements(out, set, "\t\tct mark vmap", false, " : goto stay_");
-	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
-	write_elements(out, set, "\t\tct mark . oifname", true, "");
-	fprintf(out, " masquerade\n\t}\n\n\t# and with no other, where conntrack knows the connection from before\n"
-		     "\tchain own_source {\n\t\ttype filter hook postrouting priority 110; policy accept;\n");
-	write_elements(out, set, "\t\tfib saddr . oif type != local ct mark . oifname", true, "");
-	fprintf(out, " drop\n");
-	/* A tunnel looks for its own way by the mark of what it wraps. */
-	if (set->tunnels.count) {
-		write_elements(out, set, "\t\tct mark . oifname", true, "");
-		fprintf(out, " meta mark set 0\n");
-	}
-	fprintf(out, "\t}\n");
-}
-
 static void write_arriving(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# for others' reverse-path filters\n\tchain answers {\n"
@@ -163,6 +138,16 @@ static bool any_own(const struct ruleset *set, const struct network_list *networ
 	return any;
 }
 
+/* What leaves by an interface that has its address is let through. */
+static void write_owners(FILE *out, const struct ruleset *set, const struct network_list *networks, int family)
+{
+	if (!networks || !any_own(set, networks, family))
+		return;
+	fprintf(out, "\t\t%s saddr . oifname {\n", family == AF_INET ? "ip" : "ip6");
+	write_own(out, set, networks, family, true);
+	fprintf(out, "\t\t} accept\n");
+}
+
 /* What comes by a class's interface for no connection that conntrack knows (any
  * longer), the kernel answers in nobody's name: by the interface whose address it
  * answers from. What leaves by such a one anyway goes on as if there were no class:
@@ -172,16 +157,39 @@ void policy_write_own_addresses(FILE *out, const struct ruleset *set, const stru
 	static const int families[] = { AF_INET, AF_INET6 };
 
 	for (size_t i = 0; networks && i < 2; i++) {
-		const char *name = families[i] == AF_INET ? "ip" : "ip6";
-
 		if (!any_own(set, networks, families[i]))
 			continue;
-		fprintf(out, "\t\t%s saddr . oifname {\n", name);
-		write_own(out, set, networks, families[i], true);
-		fprintf(out, "\t\t} accept\n\t\tmeta mark set %s saddr map {\n", name);
+		write_owners(out, set, networks, families[i]);
+		fprintf(out, "\t\tmeta mark set %s saddr map {\n", families[i] == AF_INET ? "ip" : "ip6");
 		write_own(out, set, networks, families[i], false);
 		fprintf(out, "\t\t}\n");
 	}
+}
+
+/* Not in the output hook, whose oifname is the one before the mark had the packet
+ * routed anew. Where others have given the packet another mark, the connection's is
+ * still netshim's. */
+static void write_leaving(FILE *out, const struct ruleset *set, const struct network_list *networks)
+{
+	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n"
+		     "\t\ttype filter hook postrouting priority 0; policy accept;\n");
+	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
+	fprintf(out, "\n");
+	write_elements(out, set, "\t\tct mark vmap", false, " : goto stay_");
+	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	write_elements(out, set, "\t\tct mark . oifname", true, "");
+	fprintf(out, " masquerade\n\t}\n\n\t# and with no other, where conntrack knows the connection from before\n"
+		     "\tchain own_source {\n\t\ttype filter hook postrouting priority 110; policy accept;\n");
+	/* A tunnel looks for its own way by the mark of what it wraps. */
+	if (set->tunnels.count) {
+		write_elements(out, set, "\t\tct mark . oifname", true, "");
+		fprintf(out, " meta mark set 0\n");
+	}
+	/* Of interfaces with one IPv4 address, fib knows but the first. */
+	write_owners(out, set, networks, AF_INET);
+	write_elements(out, set, "\t\tfib saddr . oif type != local ct mark . oifname", true, "");
+	fprintf(out, " drop\n\t}\n");
 }
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)
@@ -196,7 +204,7 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network
 	}
 	if (!any)
 		return;
-	write_leaving(out, set);
+	write_leaving(out, set, networks);
 	write_arriving(out, set);
 }
 

@@ -258,10 +258,15 @@ ip -6 route add $far6 via fd11::2
 "${vpn[@]}" ip route add fd77::1 dev peer
 "$netshim" reload
 is "$(pinged "${vpn[@]}" 192.168.77.1 fd77::1)" "0 0" "and by another one that has the same address"
-ip addr del 192.168.77.1/32 dev vpn0
-ip addr del fd77::1/128 dev vpn0
 ip route del $far_host
 ip -6 route del $far6
+ip addr del 10.11.0.1/24 dev vpn0
+configure <<<"class vpn { interface = 'vpn0' }"
+forget
+is "$(get http://$far_host/) $(packets "${lan[@]}")" "0 0" "a class whose interface has no other address than an ordinary one has"
+ip addr del 192.168.77.1/32 dev vpn0
+ip addr del fd77::1/128 dev vpn0
+connect
 configure <<<"class vpn { $vpn_class }"
 
 # --- the interface goes down

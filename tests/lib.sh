@@ -149,7 +149,9 @@ make_settled_interface() {
 	ip addr add 192.168.77.1/24 dev here
 	ip link set here up
 	ip link set there up
-	sleep 2 # until the kernel has given link-local addresses
+	# The kernel gives link-local addresses after a second or two.
+	# shellcheck disable=SC2016 # expanded each time
+	wait_until eval '[ "$(ip -6 route show table local | grep -c "^local fe80:")" -eq 2 ]'
 }
 
 # Two hosts: this namespace, and another with a LAN and a far address.

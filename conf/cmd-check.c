@@ -27,7 +27,8 @@ int cmd_check(const struct command *command)
 	free(text);
 	routing_free_networks(&networks);
 	if (ok)
-		printf("%s: ok, %zu classes, %zu rules\n", path, set.class_count, set.app_count);
+		printf("%s: ok, %zu class%s, %zu rule%s\n", path, set.class_count, set.class_count == 1 ? "" : "es",
+		       set.app_count, set.app_count == 1 ? "" : "s");
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -90,17 +90,17 @@ mkdir "$scratch/etc" "$scratch/theirs"
 chown 65534 "$scratch/theirs"
 cp "$config" "$scratch/etc"
 says() { "$netshim" check "$1" 2>&1; }
-is "$(says "$conf")" "$conf: ok, 1 classes, 1 rules" "a configuration where only root changes anything"
+is "$(says "$conf")" "$conf: ok, 1 class, 1 rule" "a configuration where only root changes anything"
 chmod 775 "$scratch/etc"
 like "$(says "$conf")" "$conf: on the way to '$conf', others than root can change '$scratch/etc'; keep" "in a folder of others' too: refused"
 chmod 1777 "$scratch/etc"
-is "$(says "$conf")" "$conf: ok, 1 classes, 1 rules" "in a sticky folder, root's is root's"
-(cd "$scratch/etc" && is "$(says netshim.conf)" "netshim.conf: ok, 1 classes, 1 rules" "by a relative path" && exit $failed_count)
+is "$(says "$conf")" "$conf: ok, 1 class, 1 rule" "in a sticky folder, root's is root's"
+(cd "$scratch/etc" && is "$(says netshim.conf)" "netshim.conf: ok, 1 class, 1 rule" "by a relative path" && exit $failed_count)
 test_count=$((test_count + 1)) failed_count=$((failed_count + $?))
 ln -s "$conf" "$scratch/theirs/link"
 like "$(says "$scratch/theirs/link")" "others than root can change '$scratch/theirs'" "by a link in a user's folder: refused"
 ln -s "$conf" "$scratch/etc/link"
-is "$(says "$scratch/etc/link")" "$scratch/etc/link: ok, 1 classes, 1 rules" "by root's link"
+is "$(says "$scratch/etc/link")" "$scratch/etc/link: ok, 1 class, 1 rule" "by root's link"
 ln -s "theirs/../etc" "$scratch/round"
 like "$(says "$scratch/round/netshim.conf")" "others than root can change '$scratch/theirs'" "by root's link through a user's folder: refused"
 chown -h 65534 "$scratch/etc/link"

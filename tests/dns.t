@@ -91,7 +91,7 @@ EOF
 sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.here.rp_filter=0
 on_other_host sysctl -qw net.ipv4.conf.all.route_localnet=1
 python3 "$scratch/listen.py" >"$scratch/heard" &
-wait_until grep -q ready "$scratch/heard"
+wait_until grep -qs ready "$scratch/heard"
 on_other_host python3 "$scratch/forge.py"
 wait $!
 is "$(sed 1d "$scratch/heard")" 192.168.77.2 "but nothing comes in from outside in the name of a loopback address"

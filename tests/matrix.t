@@ -5,6 +5,7 @@
 # Every way to start a program, in every context, with every kind of target:
 # neither the caller nor the target can tell whether the library is there, for
 # programs that no rule names, that one names, and that are in their class already.
+# MATRIX_TARGETS takes only these targets, MATRIX_SHOW=N shows N cells that differ.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# A name that leads elsewhere between netshim's look-up and the kernel's.
+# A name that leads elsewhere between netshim's look-up and the kernel's. SWAP_TRIES
+# says how often each is tried.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

@@ -14,30 +14,19 @@
  *       or are not
  */
 
+#include "tests/driver.h"
+
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define DESCRIPTORS 24
 
 extern char **environ;
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) < 0)
-		return 99;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 static int vforked(char **argv, char **envp)
 {
@@ -70,17 +59,6 @@ static int loading(char **argv)
 		return 96;
 	ret = vforked(argv + 1, environ);
 	_exit(ret);
-}
-
-static long count_pages(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long pages = -1;
-
-	if (!f || fscanf(f, "%ld", &pages) != 1)
-		exit(93);
-	fclose(f);
-	return pages;
 }
 
 static int environment(int variables, int rounds, char **argv)

@@ -13,13 +13,12 @@
  *       inherited the connection close-on-exec, and sends a byte over it after
  */
 
-#include <arpa/inet.h>
+#include "tests/driver.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -27,19 +26,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 extern char **environ;
-
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) < 0)
-		return 99;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
 
 typedef int spawner(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
 		    char *const[]);
@@ -176,11 +164,10 @@ static void be_odd(void)
 
 static int keep(char **argv)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(argv[1])) };
+	struct sockaddr_in to = address_of(argv[0], argv[1]);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	char line[16];
 
-	inet_pton(AF_INET, argv[0], &to.sin_addr);
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
 		return 1;
 	while (fgets(line, sizeof(line), stdin)) {

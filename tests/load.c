@@ -10,6 +10,8 @@
  * each way that the shim knows of. Prints what became of them, and what the launchers
  * have more of after than before. Built and run by load.t. */
 
+#include "tests/driver.h"
+
 #include <dirent.h>
 #include <err.h>
 #include <errno.h>
@@ -18,12 +20,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define FIRST_USER 61001
 #define WARM_UP 20
@@ -59,15 +58,6 @@ static void set(unsigned *counter, unsigned n)
 	__atomic_store_n(counter, n, __ATOMIC_SEQ_CST);
 }
 
-static int wait_for(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, 0) != pid)
-		return -1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* The last program, which is a dynamic one, puts itself right at its start. */
 static int start(unsigned n, char **argv)
 {
@@ -78,7 +68,7 @@ static int start(unsigned n, char **argv)
 		return posix_spawn(&pid, argv[0], NULL, NULL, argv, environ) ? -1 : wait_for(pid);
 	pid = vfork();
 	if (pid)
-		return pid < 0 ? -1 : wait_for(pid);
+		return wait_for(pid);
 	if (argv[0] == programs[program_count - 1])
 		syscall(SYS_execve, argv[0], argv, environ);
 	else
@@ -116,17 +106,6 @@ static long descriptors(void)
 	return count;
 }
 
-static long pages(void)
-{
-	FILE *file = fopen("/proc/self/statm", "r");
-	long size = 0;
-
-	if (!file || fscanf(file, "%ld", &size) != 1)
-		err(1, "/proc/self/statm");
-	fclose(file);
-	return size;
-}
-
 static void launch_all(unsigned user, unsigned count)
 {
 	char *argv[WORDS_MAX + 3] = { NULL, (char *)"nth" };
@@ -138,11 +117,11 @@ static void launch_all(unsigned user, unsigned count)
 		err(1, "cannot become user %u", user);
 	for (unsigned n = 0; n < count; n++) {
 		if (n == WARM_UP)
-			pages_before = pages();
+			pages_before = count_pages();
 		launch(n, argv);
 	}
 	if (count > WARM_UP)
-		__atomic_add_fetch(&shared->pages, pages() - pages_before, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&shared->pages, count_pages() - pages_before, __ATOMIC_SEQ_CST);
 	__atomic_add_fetch(&shared->descriptors, descriptors() - descriptors_before, __ATOMIC_SEQ_CST);
 }
 

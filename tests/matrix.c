@@ -7,8 +7,9 @@
  *
  *   matrix FOLDER [TARGET...] */
 
+#include "tests/driver.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -16,7 +17,6 @@
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/personality.h>
@@ -25,8 +25,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define REPORT 9
 #define STACK 8192
@@ -404,16 +402,6 @@ static void be_odd(void)
 	setitimer(ITIMER_VIRTUAL, &timer, NULL);
 	limit(RLIMIT_STACK, 64 << 20);
 	limit(RLIMIT_CORE, 0);
-}
-
-static long count_pages(void)
-{
-	char text[64] = "";
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	return n > 0 ? atol(text) : -1;
 }
 
 static int count_descriptors(void)

@@ -14,7 +14,7 @@ cp "$(command -v id)" "$scratch/id"
 cp "$(command -v python3)" "$scratch/python"
 gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
 for way in "" -static-libasan; do
-	gcc -D_GNU_SOURCE -fsanitize=address ${way:+"$way"} "$tests/probe.c" -o "$scratch/asan$way"
+	gcc -D_GNU_SOURCE -I"$tests/.." -fsanitize=address ${way:+"$way"} "$tests/probe.c" -o "$scratch/asan$way"
 done
 configure <<EOF
 class net { }

@@ -15,12 +15,11 @@
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
  */
 
-#include <arpa/inet.h>
-#include <dirent.h>
+#include "tests/driver.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/personality.h>
@@ -28,24 +27,21 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static int send_first(const char *address, const char *port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port)) };
+	struct sockaddr_in to = address_of(address, port);
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
-	inet_pton(AF_INET, address, &to.sin_addr);
 	return sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1 ? 0 : errno;
 }
 
 static int hold(const char *address, const char *port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port)) };
+	struct sockaddr_in to = address_of(address, port);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	char line[16];
 
-	inet_pton(AF_INET, address, &to.sin_addr);
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
 		return 1;
 	puts("connected");

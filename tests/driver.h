@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the programs that drive the tests share. */
+
+#ifndef NETSHIM_DRIVER_H
+#define NETSHIM_DRIVER_H
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Waits for a child, and says how it ended as a shell does; -1 where there is none. */
+static inline int wait_for(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* How many pages are mapped in this process; counting them maps none. */
+static inline long count_pages(void)
+{
+	char text[64] = "";
+	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 ? atol(text) : -1;
+}
+
+static inline struct sockaddr_in address_of(const char *host, const char *port)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((unsigned short)atoi(port)) };
+
+	inet_pton(AF_INET, host, &to.sin_addr);
+	return to;
+}
+
+#endif

@@ -6,6 +6,8 @@
 #include "conf/alloc.h"
 #include "conf/process.h"
 #include "conf/ruleset.h"
+#include "conf/sys.h"
+#include "conf/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,27 +44,68 @@ static char *canonical_directory(const char *path)
 	return joined;
 }
 
+/* A user's link may lead a rule to what is that user's, not to others' programs. */
+static bool leads_astray(const char *changeable, const char *real)
+{
+	struct sys_file link;
+	struct sys_file there;
+
+	return sys_stat(AT_FDCWD, changeable, AT_SYMLINK_NOFOLLOW, &link) || !link.uid ||
+	       sys_stat(AT_FDCWD, *real ? real : "/", 0, &there) || there.uid != link.uid;
+}
+
+/* The folder of some rules. */
+struct folder {
+	char *written; /* with its slash */
+	char *canonical;
+	bool by_others;
+};
+
+static void find_folder(struct folder *f, char *written, const struct app *app)
+{
+	char *plain = copied(written);
+	char *changeable = NULL;
+	char *said;
+
+	plain[strlen(plain) - 1] = '\0';
+	*f = (struct folder){ .written = written, .canonical = canonical_directory(written) };
+	if (strcmp(plain, f->canonical))
+		changeable = trust_changeable(written);
+	f->by_others = changeable;
+	if (changeable && leads_astray(changeable, f->canonical)) {
+		said = printed(
+			"%s:%d: '%s' leads to '%s', and others than root can change '%s': the rule is for nothing",
+			app->at.file, app->at.line, written, f->canonical, changeable);
+		str_printable(said);
+		warnx("%s", said);
+		free(said);
+		free(f->canonical);
+		f->canonical = copied(plain);
+	}
+	free(changeable);
+	free(plain);
+}
+
 /* What a program is looked up by: its directory without symlinks, and its name;
  * for a tree, the directory and a slash. Many rules share a directory, so the
  * last one is remembered. */
-static char *canonical_name(const char *path)
+static void find_canonical(struct app *app)
 {
-	static char *last_directory;
-	static char *last_canonical;
-	const char *slash = strrchr(path, '/');
-	char *directory = strndup(path, (size_t)(slash - path) + 1);
+	static struct folder last;
+	const char *slash = strrchr(app->path, '/');
+	char *written = strndup(app->path, (size_t)(slash - app->path) + 1);
 
-	if (!directory)
+	if (!written)
 		err(EXIT_FAILURE, "out of memory");
-	if (!last_directory || strcmp(directory, last_directory)) {
-		free(last_directory);
-		free(last_canonical);
-		last_directory = directory;
-		last_canonical = canonical_directory(directory);
+	if (!last.written || strcmp(written, last.written)) {
+		free(last.written);
+		free(last.canonical);
+		find_folder(&last, written, app);
 	} else {
-		free(directory);
+		free(written);
 	}
-	return printed("%s/%s", last_canonical, slash + 1);
+	app->by_others = last.by_others;
+	app->canonical = printed("%s/%s", last.canonical, slash + 1);
 }
 
 static int by_canonical(const void *a, const void *b)
@@ -90,7 +133,7 @@ void compile_names(struct ruleset *set)
 	const struct app *first = NULL;
 
 	for (size_t i = 0; i < set->app_count; i++) {
-		set->apps[i].canonical = canonical_name(set->apps[i].path);
+		find_canonical(&set->apps[i]);
 		if (strlen(set->apps[i].canonical) >= RULE_PATH_MAX)
 			ruleset_problem(set, set->apps[i].at, "path '%s' is too long", set->apps[i].path);
 		list[i] = &set->apps[i];
@@ -104,6 +147,8 @@ void compile_names(struct ruleset *set)
 			continue;
 		}
 		app->repeated = true;
+		if (first->by_others || app->by_others)
+			continue;
 		if (first->class_index != app->class_index)
 			ruleset_problem(
 				set, app->at,

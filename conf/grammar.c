@@ -236,12 +236,18 @@ static void add_matching_apps(const struct app *app)
 	globfree(&found);
 }
 
+/* What others may make a folder, or none, is no mistake in the configuration. */
 static bool is_folder(const char *path)
 {
 	size_t size = strlen(path);
 	struct stat st;
+	char *changeable;
 
-	return path[size - 1] != '/' && !stat(path, &st) && S_ISDIR(st.st_mode);
+	if (path[size - 1] == '/' || stat(path, &st) || !S_ISDIR(st.st_mode))
+		return false;
+	changeable = trust_changeable(path);
+	free(changeable);
+	return !changeable;
 }
 
 static int app_ended(cfg_t *cfg, cfg_opt_t *option)

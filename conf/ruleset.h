@@ -105,6 +105,7 @@ struct app {
 	struct user_list users;
 	uint32_t class_index;
 	const char *canonical; /* what a program is looked up by; compile.c */
+	bool by_others;	       /* its folder is reached by a link that others than root can change */
 	bool repeated;	       /* another app says the same */
 };
 

@@ -111,6 +111,33 @@ like "$(says "$conf")" "$conf:1: on the way to '$scratch/theirs/one.conf'" "an i
 (cd "$scratch/theirs" && says one.conf) >"$scratch/said" 2>&1
 like "$(cat "$scratch/said")" "others than root can change '$scratch/theirs'" "a relative path in a user's folder"
 
+# --- rules for what is a user's
+
+mkdir "$scratch/theirs/bin" "$scratch/theirs/own"
+chown 65534 "$scratch/theirs/bin" "$scratch/theirs/own"
+cat >"$conf" <<EOF
+class a { }
+class b { }
+app '$scratch/theirs/prog'     { class = a }
+app '$scratch/theirs/bin/'     { class = a }
+app '$scratch/theirs/bin/true' { class = a }
+app '$scratch/theirs/own/true' { class = b }
+app '/usr/bin/true'            { class = b }
+EOF
+as_user mkdir "$scratch/theirs/prog"
+"$netshim" -c "$conf" reload
+is $? 0 "a folder in a program's place does not keep a reload from going on"
+as_user rmdir "$scratch/theirs/bin"
+as_user ln -s /usr/bin "$scratch/theirs/bin"
+like "$("$netshim" -c "$conf" reload 2>&1; "$netshim" which true false)" \
+	"^netshim: $conf:4: '$scratch/theirs/bin/' leads to '/usr/bin', .*"$'\n'"/usr/bin/true: class b, [^"$'\n'"]*"$'\n'"/usr/bin/false: no class" \
+	"nor does a link to others' programs, which it does not put into a class"
+as_user ln -sfn own "$scratch/theirs/bin"
+cp /bin/true "$scratch/theirs/own/other"
+is "$("$netshim" -c "$conf" reload 2>&1) $? $("$netshim" which "$scratch/theirs/own/other" | grep -c "class a")" " 0 1" \
+	"a link to the user's own is followed, and makes no conflict"
+"$netshim" -c "$config" reload
+
 touch "$scratch/victim"
 ln -s "$scratch/victim" "$rules.new"
 "$netshim" reload

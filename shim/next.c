@@ -47,11 +47,10 @@ struct next next(void)
 extern char _DYNAMIC[] __attribute__((visibility("hidden")));
 extern char _end[] __attribute__((visibility("hidden")));
 
-void next_protect(int protection)
+bool next_protect(int protection)
 {
 	uintptr_t from = (uintptr_t)_DYNAMIC & -(uintptr_t)getauxval(AT_PAGESZ);
 
 	/* musl gives what is left of the first and the last page to malloc. */
-	if (next_is_glibc())
-		SYS(SYS_mprotect, from, (uintptr_t)_end - from, protection, 0, 0);
+	return !next_is_glibc() || !SYS(SYS_mprotect, from, (uintptr_t)_end - from, protection, 0, 0);
 }

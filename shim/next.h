@@ -42,8 +42,9 @@ struct next next(void);
 /* With glibc, what the library writes to, pointers to functions among it, is read-only
  * once it is loaded, and what needs to write says so. (The linker's own way, RELRO,
  * comes before next_keep, and costs each start of a program a page and a region of
- * memory: 2.3 % of /bin/true's, where this is 0.3 %.) Async-signal-safe. */
-void next_protect(int protection);
+ * memory: 2.3 % of /bin/true's, where this is 0.3 %.) false where that cannot be: the
+ * process may have no more data. Async-signal-safe. */
+bool next_protect(int protection);
 
 /* For what no program calls there: a function that not every libc has, by
  * dlsym at each use. Asking for it in vain at start would leave a message for

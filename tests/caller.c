@@ -12,6 +12,18 @@
  *   caller full cloexec|kept FREE execve|posix_spawn PROGRAM [ARG...]
  *       with FREE descriptors left below the limit; those in use are close-on-exec,
  *       or are not
+ *   caller few SOFT HARD PROGRAM [ARG...]
+ *       with these limits of descriptors
+ *   caller limited VARIABLES PROGRAM [ARG...]
+ *       with so many variables, and no right to any more data (RLIMIT_DATA)
+ *   caller path SIZE execvpe|posix_spawnp NAME [ARG...]
+ *       from a thread with a small stack; a folder's name of that size stands before
+ *       the others on PATH
+ *   caller outlived PROGRAM [ARG...]
+ *       by its descriptor, from a thread that has outlived the first one
+ *   caller table FOLDER OTHER NAME [ARG...]
+ *       in FOLDER by a descriptor, from a thread with descriptors of its own; the
+ *       others have OTHER there
  */
 
 #include "tests/driver.h"
@@ -19,6 +31,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,14 +74,21 @@ static int loading(char **argv)
 	_exit(ret);
 }
 
-static int environment(int variables, int rounds, char **argv)
+static char **variables(int count)
 {
-	char **envp = calloc((size_t)variables + 1, sizeof(char *));
+	char **envp = calloc((size_t)count + 1, sizeof(char *));
+
+	for (int i = 0; i < count; i++)
+		if (asprintf(&envp[i], "V%d=x", i) < 0)
+			exit(95);
+	return envp;
+}
+
+static int environment(int count, int rounds, char **argv)
+{
+	char **envp = variables(count);
 	long before = 0;
 
-	for (int i = 0; i < variables; i++)
-		if (asprintf(&envp[i], "V%d=x", i) < 0)
-			return 95;
 	for (int i = 0; i <= rounds; i++) {
 		int ret = vforked(argv, envp);
 
@@ -105,6 +125,84 @@ static int full(int flags, int left, const char *entry, char **argv)
 	return 98;
 }
 
+static int few(rlim_t soft, rlim_t hard, char **argv)
+{
+	struct rlimit limit = { soft, hard };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		return 94;
+	execve(argv[0], argv, environ);
+	puts(strerror(errno));
+	return 98;
+}
+
+static int limited(int count, char **argv)
+{
+	struct rlimit limit = { 1 << 20, 1 << 20 };
+	char **envp = variables(count);
+
+	/* More than the limit allows, which is enough for what is started. */
+	if (!memset(malloc(8 << 20), 1, 8 << 20) || setrlimit(RLIMIT_DATA, &limit))
+		return 94;
+	execve(argv[0], argv, envp);
+	puts(strerror(errno));
+	return 98;
+}
+
+static void *search_long(void *arguments)
+{
+	char **argv = arguments;
+	size_t size = strtoul(argv[0], NULL, 10);
+	char *path = malloc(size + 4096);
+	pid_t pid;
+
+	memset(path, 'x', size);
+	snprintf(path + size, 4096, ":%s", getenv("PATH"));
+	setenv("PATH", path, 1);
+	if (!strcmp(argv[1], "execvpe"))
+		execvpe(argv[2], argv + 2, (char *[]){ NULL });
+	else if (!(errno = posix_spawnp(&pid, argv[2], NULL, NULL, argv + 2, (char *[]){ NULL })))
+		exit(wait_for(pid));
+	puts(strerror(errno));
+	exit(98);
+}
+
+static void *execute_descriptor(void *arguments)
+{
+	char **argv = arguments;
+	int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
+
+	/* /proc tells the first one's end from its state. */
+	while (!access("/proc/self/fd/0", F_OK))
+		usleep(1000);
+	fexecve(fd, argv, environ);
+	puts(strerror(errno));
+	exit(98);
+}
+
+static void *execute_in_folder(void *arguments)
+{
+	char **argv = arguments;
+
+	if (unshare(CLONE_FILES) || dup2(open(argv[0], O_PATH | O_CLOEXEC), 50) != 50)
+		exit(96);
+	execveat(50, argv[2], argv + 2, environ, 0);
+	puts(strerror(errno));
+	exit(98);
+}
+
+static int in_thread(void *(*function)(void *), char **argv, size_t stack)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, stack);
+	if (pthread_create(&thread, &attr, function, argv))
+		return 96;
+	pthread_exit(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	alarm(20);
@@ -114,5 +212,18 @@ int main(int argc, char **argv)
 		return environment(atoi(argv[2]), atoi(argv[3]), argv + 4);
 	if (argc > 5 && !strcmp(argv[1], "full"))
 		return full(strcmp(argv[2], "kept") ? FD_CLOEXEC : 0, atoi(argv[3]), argv[4], argv + 5);
+	if (argc > 4 && !strcmp(argv[1], "few"))
+		return few(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), argv + 4);
+	if (argc > 3 && !strcmp(argv[1], "limited"))
+		return limited(atoi(argv[2]), argv + 3);
+	if (argc > 4 && !strcmp(argv[1], "path"))
+		return in_thread(search_long, argv + 2, 1 << 16);
+	if (argc > 2 && !strcmp(argv[1], "outlived"))
+		return in_thread(execute_descriptor, argv + 2, 1 << 20);
+	if (argc > 4 && !strcmp(argv[1], "table")) {
+		if (dup2(open(argv[3], O_PATH | O_CLOEXEC), 50) != 50)
+			return 96;
+		return in_thread(execute_in_folder, argv + 2, 1 << 20);
+	}
 	return 64;
 }

@@ -37,6 +37,9 @@ is "$(shim caller environment 1000 20 "$bin/probe-static" class | tail -n 1)" "g
 	"the parent of vfork children with 1,000 variables does not grow"
 is "$(shim caller environment 5000 20 "$bin/probe-static" class | tail -n 1)" "grown by 0" "5,000 variables: but once"
 
+is "$(shim caller limited 5000 "$scratch/plain" class)" / "no right to more data: a program without a rule starts"
+is "$(shim caller limited 5000 "$bin/probe-static" class)" "Cannot allocate memory" "one with a rule cannot, and its caller is told"
+
 # --- descriptors
 
 for entry in execve posix_spawn; do

@@ -28,6 +28,13 @@ static bool has_slash(const char *file)
 	return *file;
 }
 
+/* Behind another error, libc tries no further folder. */
+static bool goes_on(long err)
+{
+	return err == -EACCES || err == -ENOENT || err == -ENOTDIR ||
+	       (next_is_glibc() && (err == -ESTALE || err == -ENODEV || err == -ETIMEDOUT));
+}
+
 const char *search(int folder, const char *file, char *found, size_t size)
 {
 	struct sys_file info;
@@ -37,6 +44,7 @@ const char *search(int folder, const char *file, char *found, size_t size)
 	for (const char *dir = search_path(); dir; dir = *dir ? dir + 1 : NULL) {
 		char *end = found;
 		char *limit = found + size;
+		long err;
 
 		for (; *dir && *dir != ':'; dir++)
 			if (end + 1 < limit)
@@ -44,9 +52,13 @@ const char *search(int folder, const char *file, char *found, size_t size)
 		if (end > found && end + 1 < limit)
 			*end++ = '/';
 		str_append(&end, limit, file);
-		if (end + 1 < limit && !SYS(SYS_faccessat, folder, found, X_OK, 0, 0) &&
-		    !sys_stat(folder, found, 0, &info) && S_ISREG(info.mode))
+		if (end + 1 == limit)
+			continue;
+		err = SYS(SYS_faccessat, folder, found, X_OK, 0, 0);
+		if (!err && !sys_stat(folder, found, 0, &info) && S_ISREG(info.mode))
 			return found;
+		if (err && !goes_on(err))
+			return NULL;
 	}
 	return NULL;
 }
@@ -69,6 +81,9 @@ size_t search_size(const char *file)
 		size = *c == ':' ? 0 : size + 1;
 		longest = size > longest ? size : longest;
 	}
+	/* Both pass over what is longer. */
+	if (longest >= PATH_MAX)
+		longest = PATH_MAX - 1;
 	/* A slash, the terminator, and a byte that shows that nothing was cut. */
 	return longest + 1 + str_len(file) + 1 + 1;
 }

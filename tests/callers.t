@@ -40,6 +40,19 @@ is "$(shim caller environment 5000 20 "$bin/probe-static" class | tail -n 1)" "g
 is "$(shim caller limited 5000 "$scratch/plain" class)" / "no right to more data: a program without a rule starts"
 is "$(shim caller limited 5000 "$bin/probe-static" class)" "Cannot allocate memory" "one with a rule cannot, and its caller is told"
 
+# --- the stack
+
+for entry in execvpe posix_spawnp; do
+	for size in 70000 10000000; do
+		of="$entry, a small stack and $size bytes of PATH"
+		is "$(PATH=$PATH:$scratch shim caller path $size $entry plain class)" / "$of: a program without a rule"
+		is "$(shim caller path $size $entry probe-static class)" "$group/net" "$of: one with a rule"
+		is "$(shim caller path $size $entry missing)" "No such file or directory" "$of: an error"
+	done
+	is "$(shim caller path 3000 $entry probe-static class)" "$(as_user caller path 3000 $entry probe-static class)" \
+		"$entry: a folder on PATH whose error ends libc's search"
+done
+
 # --- descriptors
 
 for entry in execve posix_spawn; do

@@ -40,13 +40,14 @@ static int push_back(struct walk *w, const char *from, size_t size)
 	return 0;
 }
 
-#define FD_LINK_MAX 32
+#define FD_LINK_MAX 40
 
+/* A thread may have descriptors of its own, and the first one may be gone. */
 static const char *fd_link(char link[FD_LINK_MAX], int fd)
 {
 	char *end = link;
 
-	str_append(&end, link + FD_LINK_MAX, "/proc/self/fd/");
+	str_append(&end, link + FD_LINK_MAX, sys_is_first_thread() ? "/proc/self/fd/" : "/proc/thread-self/fd/");
 	str_append_number(&end, link + FD_LINK_MAX, (uint32_t)fd);
 	return link;
 }

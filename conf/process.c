@@ -70,9 +70,7 @@ static size_t split_lines(char *text, size_t size)
  * /proc is made when it is first gone. */
 static const char *own_cgroup(void)
 {
-	bool first = SYS(SYS_gettid, 0, 0, 0, 0, 0) == SYS(SYS_getpid, 0, 0, 0, 0, 0);
-
-	return first ? "/proc/self/cgroup" : "/proc/thread-self/cgroup";
+	return sys_is_first_thread() ? "/proc/self/cgroup" : "/proc/thread-self/cgroup";
 }
 
 void process_membership(struct membership *m)

@@ -93,6 +93,11 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 #define SYS(nr, a, b, c, d, e) sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
+static inline bool sys_is_first_thread(void)
+{
+	return SYS(SYS_gettid, 0, 0, 0, 0, 0) == SYS(SYS_getpid, 0, 0, 0, 0, 0);
+}
+
 /* Nothing is wrong with a file that cannot be opened for this. */
 static inline bool no_descriptor_free(long err)
 {

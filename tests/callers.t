@@ -53,6 +53,14 @@ for entry in execvpe posix_spawnp; do
 		"$entry: a folder on PATH whose error ends libc's search"
 done
 
+# --- threads
+
+is "$(shim caller outlived "$bin/probe-static" class)" "$group/net" "by a descriptor, when the first thread is gone"
+mkdir "$scratch/other"
+cp "$bin/probe-static" "$scratch/other/denied"
+is "$(shim caller table "$scratch" "$scratch/other" denied class)" "$group/strict" "a thread with descriptors of its own: its folder counts"
+is "$(shim caller table "$scratch/other" "$scratch" denied class)" / "and not the others'"
+
 # --- descriptors
 
 for entry in execve posix_spawn; do

@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* How many descriptors the work may need at once. */
@@ -22,6 +23,13 @@ struct work {
 
 __attribute__((used)) static void in_child(const struct work *work)
 {
+	uint64_t limit[2];
+
+	/* Its limits are its own. */
+	if (!SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, limit, 0)) {
+		limit[0] = limit[1];
+		SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL, 0);
+	}
 	for (int fd = 0, closed = 0; closed < NEEDED && fd <= NEEDED; fd++) {
 		if (fd == work->keep)
 			continue;

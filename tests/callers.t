@@ -76,6 +76,14 @@ for entry in execve posix_spawn; do
 	is "$(shim caller full kept 0 $entry "$scratch/allowed" class)" / "$of: on-error = allow"
 	is "$(shim caller full kept 0 $entry "$scratch/plain" class)" / "$of: without a rule"
 done
+for limits in "0 100" "1 100" "2 2"; do
+	# shellcheck disable=SC2086 # words
+	{
+		shim caller few $limits "$scratch/plain" nonsense
+		is $? 64 "limits of $limits descriptors: a program without a rule starts"
+		is "$(shim caller few $limits "$scratch/denied" class)" "Operation not permitted" "one with a rule does not"
+	}
+done
 "$netshim" down
 is "$(shim caller full cloexec 0 execve "$scratch/denied" class)" / "netshim is not up: a program as ever"
 

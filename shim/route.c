@@ -88,8 +88,10 @@ __attribute__((noinline)) static bool format_is_known(const struct program *p)
 
 /* Tells whether one pointer of the caller's array can be read, wherever it lies:
  * the kernel reads a signal set before it sees that there is nothing to do. */
-static bool readable(const void *from)
+static bool readable(uintptr_t from)
 {
+	/* It is twice as large as a 32-bit program's pointer, behind which the page may end. */
+	from &= ~(sizeof(uint64_t) - sizeof(void *));
 	return SYS(SYS_rt_sigprocmask, -1, from, 0, sizeof(uint64_t), 0) != -EFAULT;
 }
 
@@ -99,9 +101,11 @@ static int check_env_array(char *const *envp)
 		return 0;
 	/* In no page yet. */
 	for (uintptr_t page = UINTPTR_MAX;; envp++) {
-		if (page != (uintptr_t)envp >> 12 && !readable(envp))
+		uintptr_t last = (uintptr_t)envp + sizeof(*envp) - 1;
+
+		if (page != last >> 12 && !readable((uintptr_t)envp))
 			return -EFAULT;
-		page = (uintptr_t)envp >> 12;
+		page = last >> 12;
 		if (!*envp)
 			return 0;
 	}

@@ -43,7 +43,7 @@ is "$(run32 "$scratch/unnamed-32" loaded)" yes "a 32-bit program has the library
 is "$(run32 "$bin/launcher-32" execve "$scratch/unnamed" loaded)" yes "so has the 64-bit one that it starts"
 is "$(run32 "$bin/launcher-32" execve "$scratch/unnamed" class)" / "what no rule names is in no class"
 for entry in execve execv execvp execvpe execl execlp execle execveat fexecve fexecve-cloexec posix_spawn posix_spawnp \
-	vfork; do
+	vfork page-end; do
 	is "$(run32 "$bin/launcher-32" $entry "$bin/probe-static" class)" "$group/net" "32-bit $entry: a 64-bit target"
 done
 is "$(run32 "$bin/launcher-32" execve "$scratch/script")" "$group/net" "a script by its interpreter's rule"

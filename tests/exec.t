@@ -141,9 +141,11 @@ chown 65534 "$scratch/own"
 	rules
 	echo "app '$scratch/own' { class = net }"
 } | configure
-for odd in bad-env bad-env-string bad-argument too-much busy; do
+for odd in bad-env bad-env-string bad-argument too-much busy page-end-unaligned; do
 	is "$(shim launcher errno $odd "$scratch/own")" "$(as_user launcher errno $odd "$scratch/own")" "the error for $odd"
 done
+
+is "$(shim launcher page-end "$bin/probe-static" class)" "$group/net" "an environment at the end of a page"
 
 # --- the caller
 

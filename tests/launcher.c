@@ -7,7 +7,8 @@
  *   launcher ENTRY PROGRAM [ARG...]     (execl and its kin pass at most 3)
  *   launcher odd PROGRAM [ARG...]       everything an exec carries over is unusual
  *   launcher errno ENTRY PROGRAM        prints the error of a failing exec; there
- *       are entries for that: bad-env, bad-env-string, bad-argument, too-much, busy
+ *       are entries for that: bad-env, bad-env-string, bad-argument, too-much, busy,
+ *       page-end, page-end-unaligned
  *   launcher keep ADDRESS PORT PROGRAM [ARG...]
  *       connects, then for each line on stdin starts PROGRAM in a child that has
  *       inherited the connection close-on-exec, and sends a byte over it after
@@ -20,6 +21,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -80,6 +82,15 @@ static int too_much(const char *program, char **argv)
 	return execve(program, argv, (char *[]){ memset(string, 'x', sizeof(string) - 1), NULL });
 }
 
+/* Its environment is one pointer at the end of the last page; or part of one. */
+static int at_page_end(const char *program, char **argv, size_t before_end)
+{
+	char *pages = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(pages + 0x1000, 0x1000);
+	return execve(program, argv, (void *)(pages + 0x1000 - before_end));
+}
+
 /* Returns the exit status of the program, or -1 with errno. */
 static int start(const char *entry, const char *program, char **argv)
 {
@@ -126,6 +137,10 @@ static int start(const char *entry, const char *program, char **argv)
 		return too_much(program, argv);
 	if (!strcmp(entry, "busy"))
 		return open(program, O_WRONLY) < 0 ? -1 : execve(program, argv, environ);
+	if (!strcmp(entry, "page-end"))
+		return at_page_end(program, argv, sizeof(char *));
+	if (!strcmp(entry, "page-end-unaligned"))
+		return at_page_end(program, argv, sizeof(char *) / 2);
 	if (!strcmp(entry, "vfork"))
 		return vforked(program, argv);
 	if (!strcmp(entry, "system"))

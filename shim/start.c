@@ -11,9 +11,14 @@
 #include "shim/next.h"
 #include "shim/route.h"
 
+#include <linux/binfmts.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#ifndef AT_FLAGS_PRESERVE_ARGV0
+#define AT_FLAGS_PRESERVE_ARGV0 1 /* Linux 5.12 */
+#endif
 
 #define ARGS_MAX (1L << 24)
 
@@ -36,21 +41,55 @@ static char **arguments(char **argv)
 	return NULL;
 }
 
-/* For a script, the kernel has put interpreters, each with at most one argument,
- * before the script's path. Returns where the script's own arguments start, or
- * argv. The file is looked at only where its path is among the arguments. */
-static char **script_arguments(char **argv, const char *execfn)
+static bool is_script(const char *path)
 {
 	char head[MATCH_HEAD];
 
+	return match_read_head(AT_FDCWD, path, head, sizeof(head)) > 0 && match_interpreter(head);
+}
+
+static bool runs_itself(const char *path)
+{
+	struct sys_file running;
+	struct sys_file named;
+
+	return sys_stat(AT_FDCWD, "/proc/self/exe", 0, &running) || sys_stat(AT_FDCWD, path, 0, &named) ||
+	       (running.device == named.device && running.inode == named.inode);
+}
+
+/* For a script, the kernel has put interpreters, each with at most one argument,
+ * before the script's path, and for what binfmt_misc knows that one's interpreter
+ * before the path, and behind it what was argv[0] if that is wanted. Returns where
+ * the program's own arguments start, or argv. The file is looked at only where its
+ * path is among the arguments. */
+static char **own_arguments(char **argv, const char *execfn)
+{
 	if (!argv || !argv[0])
 		return argv;
-	for (char **arg = argv + 1; *arg && arg <= argv + 10; arg++)
-		if (str_equal(*arg, execfn))
-			return match_read_head(AT_FDCWD, execfn, head, sizeof(head)) > 0 && match_interpreter(head)
-				       ? arg
-				       : argv;
+	for (char **arg = argv + 1; *arg && arg <= argv + 10; arg++) {
+		if (!str_equal(*arg, execfn))
+			continue;
+		if (is_script(execfn))
+			return arg;
+		if (runs_itself(execfn))
+			return argv;
+		return arg + (getauxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
+	}
 	return argv;
+}
+
+/* binfmt_misc may have opened the program's file for its interpreter, and does so
+ * again when the helper executes the program. */
+static void drop_opened(void)
+{
+	int before = errno;
+	unsigned long fd;
+
+	errno = 0;
+	fd = getauxval(AT_EXECFD);
+	if (!errno)
+		SYS(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0);
+	errno = before;
 }
 
 /* Takes the helper's mark for this process out of the environment, where the
@@ -70,10 +109,13 @@ static bool take_mark(void)
 /* Becomes the helper. Returns where the program may run on as it is. */
 static void classify(const struct program *program, struct route *route)
 {
+	int err;
+
+	drop_opened();
 	/* What on-error says about a process that cannot be classified is the
 	 * helper's to carry out, which can say why; but not where becoming the
 	 * helper would itself take something from the program. */
-	int err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
+	err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
 
 	if (!err)
 		return;
@@ -106,7 +148,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	 * path that the caller can change meanwhile. */
 	if (take_mark() || getauxval(AT_SECURE) || !execfn || !own)
 		return;
-	program.argv = script_arguments(own, execfn);
+	program.argv = own_arguments(own, execfn);
 	/* Started by a descriptor that is closed by now. */
 	if (str_after(execfn, "/dev/fd/"))
 		program.path = "/proc/self/exe";

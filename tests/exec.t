@@ -94,6 +94,45 @@ is "$(shim "$scratch/in-other" execve "$scratch/exempt" class)" / "at start: cla
 is "$(shim "$scratch/in-other" execve "$scratch/own-interpreter" class)" "$group/other" \
 	"without a rule of its own: in its launcher's class"
 
+# binfmt_misc, whose entries are a user namespace's own: its flags say what more the
+# interpreter gets, argv[0] (P) or the open file (O).
+cat >"$scratch/document" <<'EOF'
+#netshim-test
+opendir my $fds, '/proc/self/fd'; open my $in, '/proc/self/cgroup';
+print "[$_]" for $0, @ARGV, sort grep /\d/ && -f "/proc/self/fd/$_", readdir $fds;
+print map { /net_cls.*:(.*)/ ? " class=$1" : () } <$in>;
+EOF
+printf '#!%s\n' "$scratch/document" >"$scratch/script-by-document"
+chmod 755 "$scratch/document" "$scratch/script-by-document"
+cat >"$scratch/start-documents" <<EOF
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc || exit
+for flags in - P O PO; do
+	echo ":document:M::#netshim-test::/usr/bin/perl:\${flags#-}" >/proc/sys/fs/binfmt_misc/register || exit
+	for by in launcher launcher-static; do
+		for document in document script-by-document; do
+			LD_PRELOAD=\$1 \$by odd "$scratch/\$document" a ""
+			echo " \$by \$flags"
+		done
+	done
+	echo -1 >/proc/sys/fs/binfmt_misc/document
+done
+EOF
+gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
+documents=(unshare --user --map-root-user --mount bash "$scratch/start-documents")
+{
+	rules
+	for document in document script-by-document; do echo "app '$scratch/$document' { class = net }"; done
+} | configure
+plain=$("${documents[@]}" "$scratch/empty.so" 2>/dev/null)
+if [ "$(wc -l <<<"$plain")" = 16 ]; then
+	with=$("${documents[@]}" "$preload")
+	is "${with//"$group/net"//}" "$plain" "binfmt_misc: the interpreter's arguments and descriptors"
+	is "$(grep -c "class=$group/net " <<<"$with")" 16 "binfmt_misc: all in their class"
+else
+	skip "no binfmt_misc in a user namespace (before Linux 6.7)" "binfmt_misc"
+fi
+rules | configure
+
 # --- nobody can tell
 
 mv "$root/run/netshim/rules" "$root/run/netshim/aside"

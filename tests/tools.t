@@ -64,6 +64,28 @@ out=$(shim "$netshim" run net valgrind --error-exitcode=9 "$scratch/strict" clas
 is "$?" 0 "netshim run CLASS valgrind: no errors"
 like "$out" "$group/net/locked.*ERROR SUMMARY: 0 errors" "in its class"
 
+# --- perf
+
+page_faults() { # page_faults RUNNER... PROGRAM: how many perf sees there
+	"${@:1:$#-1}" perf stat -x , -e page-faults:u "${!#}" class 2>&1 >/dev/null | cut -d , -f 1
+}
+record=(perf record -q -e cpu-clock:u -o "$scratch/own/samples")
+cp "$scratch/strict" "$scratch/unnamed"
+printf '#!/bin/sh\nsleep 0.3\nexec "%s" class\n' "$scratch/unnamed" >"$scratch/slow"
+chmod 755 "$scratch/slow"
+echo "app '$scratch/slow' { class = net }" >>"$config"
+"$netshim" reload
+if [[ $(page_faults as_user "$scratch/strict") =~ ^[1-9] ]]; then
+	like "$(page_faults shim "$scratch/unnamed")" "^[1-9]" "perf stat counts in a program without a rule"
+	is "$(page_faults shim "$scratch/strict")" 0 "nothing in one with a rule"
+	like "$(page_faults shim "$netshim" run net "$scratch/strict")" "^[1-9]" "netshim run CLASS perf stat counts"
+	is "$(shim "${record[@]}" "$scratch/slow" 2>&1)" "" "perf record ends a program with a rule"
+	rm -f "$scratch/own/samples"
+	is "$(shim "$netshim" run net "${record[@]}" "$scratch/slow" 2>&1)" "$group/net/locked" "netshim run CLASS perf record does not"
+else
+	skip "perf counts no page faults for users" "perf"
+fi
+
 # --- what starts a program in other circumstances
 
 # Its class, or how often which.

@@ -288,6 +288,8 @@ __attribute__((noreturn)) static void swap_forever(const char *link, const char 
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	snprintf(next, sizeof(next), "%s.next", link);
+	/* Left by one that was killed in between. */
+	unlink(next);
 	/* At odd moments, and not so fast that the kernel does nothing else. */
 	for (unsigned n = 0;; n++) {
 		if (symlink(n % 2 ? a : b, next) || rename(next, link))

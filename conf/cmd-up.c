@@ -40,7 +40,9 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-void lock_state(void)
+/* Holds off every other up, reload and down until this process ends. Makes
+ * NETSHIM_RUNDIR. Ends the command where it cannot. */
+static void lock_state(void)
 {
 	struct stat locked;
 	struct stat there;

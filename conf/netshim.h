@@ -34,8 +34,4 @@ int cmd_up(const struct command *command);
 int cmd_reload(const struct command *command);
 int cmd_which(const struct command *command);
 
-/* Holds off every other up, reload and down until this process ends. Makes
- * NETSHIM_RUNDIR. Ends the command where it cannot. */
-void lock_state(void);
-
 #endif

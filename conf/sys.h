@@ -179,11 +179,6 @@ static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
 #endif
 }
 
-static inline long sys_read(int fd, void *buf, size_t size)
-{
-	return SYS(SYS_read, fd, buf, size, 0, 0);
-}
-
 static inline long sys_write(int fd, const void *buf, size_t size)
 {
 	return SYS(SYS_write, fd, buf, size, 0, 0);

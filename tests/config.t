@@ -126,7 +126,7 @@ complains 2 "class 'a' is already defined at $file:1" "a class twice" <<EOF
 class a { }
 class a { }
 EOF
-complains 3 "classid 10:43 is already that of class 'a'" "S4: a classid twice" <<EOF
+complains 3 "classid 10:43 is already that of class 'a'" "a classid twice" <<EOF
 class a { classid = '10:43' }
 class b {
   classid = '0x100043'

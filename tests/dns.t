@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# The name queries of a class go to its own resolvers and to no other: scenario S5,
+# The name queries of a class go to its own resolvers and to no other,
 # with real resolvers and real clients.
 . "$(dirname "$0")/lib.sh"
 

@@ -189,13 +189,3 @@ shim() { as_user LD_PRELOAD="$preload" env "$@"; }
 classid() { # classid CLASS: as nft writes it
 	printf '0x%08x' "$(cat "$root/run/netshim/net_cls$group/$1/net_cls.classid")"
 }
-
-# Whether a class's packets reach a host: "yes", or the program's error.
-fetch() { # fetch RUNNER... URL
-	local out
-	if out=$("${@:1:$#-1}" curl -sS -g -m 5 "${!#}" 2>&1); then
-		echo yes
-	else
-		echo "${out:-silence}"
-	fi
-}

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # What a class can say beyond allow and refuse, and looking at and moving what
-# runs: scenarios S8 and S9.
+# runs.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80 8080

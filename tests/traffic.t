@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What classes do to packets: scenarios S1, S2, S3, S7.
+# What classes do to packets: none, some, those of what is started inside, default deny.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80 443 8080
@@ -23,51 +23,61 @@ app '$scratch/curl-exact'    { class = exact }
 app '$scratch/curl-drop'     { class = quiet }
 EOF
 
+# Whether a class's packets reach a host: "yes", or the program's error.
+fetch() { # fetch RUNNER... URL
+	local out
+	if out=$("${@:1:$#-1}" curl -sS -g -m 5 "${!#}" 2>&1); then
+		echo yes
+	else
+		echo "${out:-silence}"
+	fi
+}
+
 refused="Couldn't connect to server|Could not connect"
 plain_get() { # plain_get RUNNER... HOST: a program that no rule names
 	"${@:1:$#-1}" python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=5).status)' \
 		"http://${!#}/" 2>&1 | tail -n 1
 }
 
-# S1
-like "$(fetch shim http://$lan_host/)" "$refused" "S1: a blocked program reaches nobody, IPv4"
-like "$(fetch shim 'http://[fd77::2]/')" "$refused" "S1: nor IPv6"
+# --- cut off
+like "$(fetch shim http://$lan_host/)" "$refused" "a blocked program reaches nobody, IPv4"
+like "$(fetch shim 'http://[fd77::2]/')" "$refused" "nor IPv6"
 is "$(fetch as_user http://$lan_host/)" yes "the same program without the shim does"
-like "$(shim sh -c "env curl -sS -m 5 http://$lan_host/" 2>&1)" "$refused" "S1: started from a shell and env"
+like "$(shim sh -c "env curl -sS -m 5 http://$lan_host/" 2>&1)" "$refused" "started from a shell and env"
 like "$(shim "$netshim" run blocked ping -c 1 -W 2 $lan_host 2>&1)" "Operation not permitted" \
-	"S1: ping says: Operation not permitted"
+	"ping says: Operation not permitted"
 is "$(shim "$netshim" run blocked python3 -c "
 import subprocess, sys
 r = subprocess.run(['sh', '-c', 'probe class; probe send $lan_host 80'], capture_output=True)
 print(r.stdout.decode().strip(), r.returncode)")" "$group/blocked/locked 1" \
-	"S1: children and their children are in the class too, and cut off (EPERM)"
+	"children and their children are in the class too, and cut off (EPERM)"
 is "$(plain_get shim $far_host)" 200 "an unconfigured program is untouched"
 
-# S2
-like "$(shim ping -c 1 -W 2 $lan_host)" " 0% packet loss" "S2: a LAN program reaches the LAN"
-like "$(shim ping -c 1 -W 2 $far_host 2>&1)" "Operation not permitted" "S2: and nothing beyond"
-like "$(shim ping -c 1 -W 2 127.0.0.1 2>&1)" " 0% packet loss" "S2: and loopback, as listed"
-like "$(shim ping -c 1 -W 2 2001:db8::7 2>&1)" "Operation not permitted" "S2: nothing beyond by IPv6"
-is "$(shim "$scratch"/curl-web -sS -m 5 http://$far_host:80/)" hello "S2: a listed port is reached"
+# --- only some networks and ports
+like "$(shim ping -c 1 -W 2 $lan_host)" " 0% packet loss" "a LAN program reaches the LAN"
+like "$(shim ping -c 1 -W 2 $far_host 2>&1)" "Operation not permitted" "and nothing beyond"
+like "$(shim ping -c 1 -W 2 127.0.0.1 2>&1)" " 0% packet loss" "and loopback, as listed"
+like "$(shim ping -c 1 -W 2 2001:db8::7 2>&1)" "Operation not permitted" "nothing beyond by IPv6"
+is "$(shim "$scratch"/curl-web -sS -m 5 http://$far_host:80/)" hello "a listed port is reached"
 shim "$scratch"/curl-web -sS -m 5 http://$far_host:8080/ >/dev/null 2>&1
-is $? 7 "S2: another port is refused at once"
-is "$(shim "$scratch"/curl-exact -sS -m 5 http://$far_host:8080/)" hello "S2: a listed address with its port"
+is $? 7 "another port is refused at once"
+is "$(shim "$scratch"/curl-exact -sS -m 5 http://$far_host:8080/)" hello "a listed address with its port"
 shim "$scratch"/curl-exact -sS -m 5 http://$far_host:80/ >/dev/null 2>&1
-is $? 7 "S2: another port there is refused"
-is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[fd77::2]:8080/')" hello "S2: a listed IPv6 network"
-is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[2001:db8::7]/')" hello "S2: a listed IPv6 address with its port"
+is $? 7 "another port there is refused"
+is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[fd77::2]:8080/')" hello "a listed IPv6 network"
+is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[2001:db8::7]/')" hello "a listed IPv6 address with its port"
 shim "$scratch"/curl-drop -sS -m 1 http://$lan_host/ >/dev/null 2>&1
 is $? 28 "drop: silence until the time-out"
 
-# S3
+# --- netshim run
 is "$(shim "$netshim" run open sh -c 'exec env probe class')" "$group/open/locked" \
-	"S3: run puts any command into a class"
-like "$(shim "$netshim" run lan "$netshim" run open true 2>&1)" "already assigned" "S3: inside, run is refused"
+	"run puts any command into a class"
+like "$(shim "$netshim" run lan "$netshim" run open true 2>&1)" "already assigned" "inside, run is refused"
 shim "$netshim" run lan "$netshim" run open true 2>/dev/null
-is $? 125 "S3: with exit code 125"
+is $? 125 "with exit code 125"
 is "$(shim "$netshim" run lan sh -c "curl -sS -m 5 http://$lan_host/")" hello \
-	"S3: nor does starting a program with a class of its own (blocked) change it"
-is "$(shim "$netshim" run lan sh -c 'exec env probe class')" "$group/lan/locked" "S3: the lock is inherited"
+	"nor does starting a program with a class of its own (blocked) change it"
+is "$(shim "$netshim" run lan sh -c 'exec env probe class')" "$group/lan/locked" "the lock is inherited"
 shim "$netshim" run nosuch true 2>/dev/null
 is $? 125 "run: an unknown class is refused"
 shim "$netshim" run open no-such-command 2>/dev/null
@@ -77,20 +87,20 @@ is $? 126 "run: a file that is not executable is 126"
 shim "$netshim" run open sh -c 'exit 9'
 is $? 9 "run: the command's own exit code"
 
-# S7
+# --- default deny
 configure <<EOF
 class trusted { action = accept }
 unclassified  { action = reject  allow = { 'loopback' }  except-users = { 'daemon' } }
 app '/usr/bin/curl' { class = trusted }
 EOF
-is "$(fetch shim http://$far_host/)" yes "S7: under default deny, a classified program talks"
-is "$(fetch shim 'http://[2001:db8::7]/')" yes "S7: by IPv6 too, so neighbours are found"
-like "$(plain_get shim $far_host)" "refused|not permitted" "S7: everything else is refused, IPv4"
-like "$(plain_get shim '[fd77::2]')" "refused|not permitted" "S7: and IPv6"
-like "$(fetch as_user http://$far_host/)" "$refused" "S7: the same program unclassified too"
-is "$(plain_get setpriv --reuid daemon --regid daemon --clear-groups env $far_host)" 200 "S7: but for the users listed"
+is "$(fetch shim http://$far_host/)" yes "under default deny, a classified program talks"
+is "$(fetch shim 'http://[2001:db8::7]/')" yes "by IPv6 too, so neighbours are found"
+like "$(plain_get shim $far_host)" "refused|not permitted" "everything else is refused, IPv4"
+like "$(plain_get shim '[fd77::2]')" "refused|not permitted" "and IPv6"
+like "$(fetch as_user http://$far_host/)" "$refused" "the same program unclassified too"
+is "$(plain_get setpriv --reuid daemon --regid daemon --clear-groups env $far_host)" 200 "but for the users listed"
 serve "${user[@]}" -- 8081
-is "$(on_other_host curl -sS -m 5 http://192.168.77.1:8081/)" hello "S7: answers to accepted connections go out"
-is "$(plain_get as_user 127.0.0.1:8081)" 200 "S7: what is allowed for all works"
+is "$(on_other_host curl -sS -m 5 http://192.168.77.1:8081/)" hello "answers to accepted connections go out"
+is "$(plain_get as_user 127.0.0.1:8081)" 200 "what is allowed for all works"
 
 finish

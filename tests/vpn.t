@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# A class whose traffic leaves by one interface and by no other: scenario S6, with
+# A class whose traffic leaves by one interface and by no other, with
 # what else there is on the way counted on the other hosts.
 . "$(dirname "$0")/lib.sh"
 

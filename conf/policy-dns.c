@@ -60,6 +60,11 @@ static void write_redirect(FILE *out, const struct class *class, int family)
 	fprintf(out, count > 1 ? " }\n" : "\n");
 }
 
+/* A query before it was redirected. Of several protocols at once nft would list it as
+ * what it does not read again, and a failed reload could not put the table back. */
+#define WAS_QUERY "\t\tmeta l4proto %s ct original proto-dst 53"
+static const char *const protocols[] = { "udp", "tcp" };
+
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
@@ -79,13 +84,15 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		     "-110; policy accept;\n");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto dns_", has_dns);
 	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain resolver_source {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
-		     "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 ct status dnat oifname != \"lo\" meta "
-		     "cgroup {");
-	for (size_t i = 0; i < set->class_count; i++)
-		if (has_dns(&set->classes[i]))
-			fprintf(out, " 0x%08x,", set->classes[i].classid);
-	fprintf(out, " } masquerade\n\t}\n");
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	for (size_t p = 0; p < 2; p++) {
+		fprintf(out, WAS_QUERY " ct status dnat oifname != \"lo\" meta cgroup {", protocols[p]);
+		for (size_t i = 0; i < set->class_count; i++)
+			if (has_dns(&set->classes[i]))
+				fprintf(out, " 0x%08x,", set->classes[i].classid);
+		fprintf(out, " } masquerade\n");
+	}
+	fprintf(out, "\t}\n");
 	/* With route_localnet (cmd-up.c), what comes from outside for 127/8 would be
 	 * taken in. The kernel's own check is repeated here. */
 	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"
@@ -106,7 +113,8 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 		write_resolver(out, r, " . ");
 		fprintf(out, " } accept\n");
 	}
-	fprintf(out, "\t\tmeta l4proto { tcp, udp } ct original proto-dst 53 goto refuse\n");
+	for (size_t p = 0; p < 2; p++)
+		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
 }
 
 bool policy_needs_route_localnet(const struct ruleset *set)

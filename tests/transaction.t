@@ -21,9 +21,15 @@ state() {
 	[ ! -d "$run/net_cls$group" ] || find "$run/net_cls$group" -name net_cls.classid -exec grep -H . {} + | sort
 	cat /proc/sys/net/ipv4/conf/{all,here}/{route_localnet,rp_filter}
 }
+# All that there is, as the table is put back from what nft lists.
 cat >"$scratch/old.conf" <<EOF
-class one { classid = '10:1' }
-class two { interface = 'here' }
+class one  { classid = '10:1'  action = reject  log = true
+	allow = { 'loopback', 'lan', '192.0.2.0/24', 'tcp/80', 'udp/53', '192.0.2.1:443', '[2001:db8::1]:443', '2001:db8::/32' }
+	deny  = { '192.168.0.1', 'tcp/25' } }
+class two  { interface = 'here'  dns = { '192.0.2.53', '2001:db8::53' } }
+class five { rate = '10 mbit'  mark = 20  priority = '1:20'  ipv6 = false  nft = { 'ip dscp set cs1' }  log = true }
+class six  { dns = { '127.0.0.1:5354' }  action = drop }
+unclassified { action = reject  allow = { 'loopback', 'udp/123' }  except-users = { 'root', '@root' }  tunnels = { '192.0.2.1:51820' } }
 EOF
 cat >"$scratch/new.conf" <<EOF
 class one   { classid = '10:2'  action = reject }

@@ -410,6 +410,22 @@ static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
 	return words;
 }
 
+/* A failed reload puts back what nft has listed, and nft does not read all that it
+ * lists: writes what is wrong with a statement that has been loaded, or nothing. */
+static void try_listing(FILE *out)
+{
+	struct nft_ctx *nft = new_context();
+	char *text = NULL;
+
+	if (!nft_run_cmd_from_buffer(nft, "list table inet netshim-check"))
+		text = printed("delete table inet netshim-check\n%s", nft_ctx_get_output_buffer(nft));
+	if (text && nft_run_cmd_from_buffer(nft, text))
+		fprintf(out, "nft lists it in a way that it does not read again, so that a failed reload could not "
+			     "put it back; say it in another way");
+	free(text);
+	nft_ctx_free(nft);
+}
+
 static struct statement *next_statement(const struct ruleset *set, size_t *class, size_t *index)
 {
 	for (; *class < set->class_count; ++*class, *index = 0)
@@ -418,19 +434,30 @@ static struct statement *next_statement(const struct ruleset *set, size_t *class
 	return NULL;
 }
 
-/* Writes a line on each statement: what the kernel says, or nothing. */
+/* Writes what is wrong with the statement, or nothing. */
+static void try_statement(struct nft_ctx *nft, const struct statement *s, FILE *out)
+{
+	char *words = refusal_words(nft, s);
+
+	if (!words)
+		try_listing(out);
+	/* What else nftables may say: that interfaces are not there. */
+	else if (!strncmp(words, "Could not process rule", strlen("Could not process rule")))
+		fprintf(out, "%s; it is to be one for chains of type filter, hook output", words);
+	nft_run_cmd_from_buffer(nft, "delete table inet netshim-check");
+	free(words);
+}
+
+/* Writes a line on each statement. */
 static void try_statements(const struct ruleset *set, FILE *out)
 {
 	struct nft_ctx *nft = new_context();
 	const struct statement *s;
 
 	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
-		char *words = s->refused ? NULL : refusal_words(nft, s);
-		/* What else nftables may say: that interfaces are not there. */
-		bool by_kernel = words && !strncmp(words, "Could not process rule", strlen("Could not process rule"));
-
-		fprintf(out, "%s\n", by_kernel ? words : "");
-		free(words);
+		if (!s->refused)
+			try_statement(nft, s, out);
+		putc('\n', out);
 	}
 	fflush(out);
 }
@@ -444,10 +471,7 @@ static void read_refusals(struct ruleset *set, FILE *in)
 	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j)) && getline(&line, &size, in) > 0;) {
 		line[strcspn(line, "\n")] = '\0';
 		if (*line)
-			ruleset_problem(
-				set, s->at,
-				"nft statement '%s': %s; it is to be one for chains of type filter, hook output",
-				s->text, line);
+			ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, line);
 	}
 	free(line);
 }

@@ -347,7 +347,7 @@ int cmd_down(const struct command *command)
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	lock_state();
-	c.hierarchy = cgroup_hierarchy(false, NULL);
+	c.hierarchy = cgroup_hierarchy(is_up(), &c.mounted);
 	c.table = policy_save();
 	take_reserve(&c);
 	c.routing = routing_read();

@@ -107,14 +107,31 @@ fails "cannot mount the net_cls hierarchy .*CONFIG_CGROUP_NET_CLASSID" "up, net_
 	with mount ENODEV "$netshim" -c "$scratch/old.conf" up
 like "$(<"$scratch/trace")" '"net_cls"\) .*"net_cls,net_prio"\)' "where net_cls cannot be mounted alone, it is tried together with net_prio"
 mkdir "$scratch/elsewhere"
-mount -t cgroup -o net_cls,net_prio both "$scratch/elsewhere" 2>/dev/null ||
-	mount -t cgroup -o net_cls net_cls "$scratch/elsewhere"
+mount_as() { mount -t cgroup -o "$1" "$1" "$scratch/elsewhere" 2>/dev/null; }
+# In which combination, the first who mounts it says. When others on this machine use
+# it, that is not this; and that they do no more, an unmount without groups tells the
+# kernel.
+mount_elsewhere() { # mount_elsewhere COMBINATION OTHER
+	for _ in {1..50}; do
+		mount_as "$1" && return
+		mount_as "$2" && umount "$scratch/elsewhere"
+		sleep 0.1
+	done
+	mount_as "$2"
+}
+mount_elsewhere net_cls,net_prio net_cls
 up
 is "$? $(start)" "0 $in_force" "net_cls is mounted elsewhere ($(sed -n "s,.*$scratch/elsewhere cgroup rw[^ ]*relatime\,\([^ ]*\).*,\1,p" /proc/self/mounts)): that is used"
 "$netshim" down
 is "$(ls "$root/run"; mountpoint -q "$scratch/elsewhere" && ls -d "$scratch/elsewhere$group" 2>/dev/null)" "" \
 	"and left as it was"
+up
 umount "$scratch/elsewhere"
+"$netshim" down
+is "$? $(mount_as net_cls,net_prio || mount_as net_cls; ls -d "$scratch/elsewhere/tasks" "$scratch/elsewhere$group" 2>/dev/null)" \
+	"0 $scratch/elsewhere/tasks" "it is mounted no longer when netshim goes down: no group is left in it"
+umount "$scratch/elsewhere"
+mount_elsewhere net_cls net_cls,net_prio && umount "$scratch/elsewhere"
 
 # --- nftables
 fails "netlink|Netlink|nftables" "up, no nftables in the kernel" \

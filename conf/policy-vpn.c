@@ -101,51 +101,42 @@ static const struct class *class_of_address(const struct ruleset *set, const str
 	const struct class *class = NULL;
 
 	for (size_t i = 0; !class && i < networks->own_count; i++)
-		if (networks->own[i].family == own->family &&
-		    !memcmp(&networks->own[i].address, &own->address, sizeof(own->address)))
+		if (network_is_same(&networks->own[i], own))
 			class = class_of_interface(set, networks->own[i].interface);
 	return class;
 }
 
-/* Writes the elements of the addresses that some class's interface has: each with
- * the interfaces that have it, or once and with the class's mark. */
+/* Of the addresses that some class's interface has: what leaves by an interface that
+ * has its address is let through (interfaces), or all of it gets the class's mark. */
 static void write_own(FILE *out, const struct ruleset *set, const struct network_list *networks, int family,
 		      bool interfaces)
 {
+	const char *ip = family == AF_INET ? "ip" : "ip6";
 	char text[INET6_ADDRSTRLEN];
 	char name[IF_NAMESIZE];
+	bool any = false;
 
-	for (size_t i = 0; i < networks->own_count; i++) {
+	for (size_t i = 0; networks && i < networks->own_count; i++) {
 		const struct network *own = &networks->own[i];
 		const struct class *class = own->family == family ? class_of_address(set, networks, own) : NULL;
 
 		if (!class || !if_indextoname((unsigned)own->interface, name) || !interface_name_valid(name))
 			continue;
+		/* The mark but once. */
+		if (!interfaces && class_of_interface(set, own->interface) != class)
+			continue;
+		if (!any)
+			fprintf(out, interfaces ? "\t\t%s saddr . oifname {\n" : "\t\tmeta mark set %s saddr map {\n",
+				ip);
 		inet_ntop(family, &own->address, text, sizeof(text));
 		if (interfaces)
 			fprintf(out, "\t\t\t%s . \"%s\",\n", text, name);
-		else if (class_of_interface(set, own->interface) == class)
+		else
 			fprintf(out, "\t\t\t%s : 0x%08x,\n", text, class->mark);
+		any = true;
 	}
-}
-
-static bool any_own(const struct ruleset *set, const struct network_list *networks, int family)
-{
-	bool any = false;
-
-	for (size_t i = 0; !any && i < networks->own_count; i++)
-		any = networks->own[i].family == family && class_of_interface(set, networks->own[i].interface);
-	return any;
-}
-
-/* What leaves by an interface that has its address is let through. */
-static void write_owners(FILE *out, const struct ruleset *set, const struct network_list *networks, int family)
-{
-	if (!networks || !any_own(set, networks, family))
-		return;
-	fprintf(out, "\t\t%s saddr . oifname {\n", family == AF_INET ? "ip" : "ip6");
-	write_own(out, set, networks, family, true);
-	fprintf(out, "\t\t} accept\n");
+	if (any)
+		fprintf(out, interfaces ? "\t\t} accept\n" : "\t\t}\n");
 }
 
 /* What comes by a class's interface for no connection that conntrack knows (any
@@ -156,13 +147,9 @@ void policy_write_own_addresses(FILE *out, const struct ruleset *set, const stru
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 
-	for (size_t i = 0; networks && i < 2; i++) {
-		if (!any_own(set, networks, families[i]))
-			continue;
-		write_owners(out, set, networks, families[i]);
-		fprintf(out, "\t\tmeta mark set %s saddr map {\n", families[i] == AF_INET ? "ip" : "ip6");
+	for (size_t i = 0; i < 2; i++) {
+		write_own(out, set, networks, families[i], true);
 		write_own(out, set, networks, families[i], false);
-		fprintf(out, "\t\t}\n");
 	}
 }
 
@@ -187,7 +174,7 @@ static void write_leaving(FILE *out, const struct ruleset *set, const struct net
 		fprintf(out, " meta mark set 0\n");
 	}
 	/* Of interfaces with one IPv4 address, fib knows but the first. */
-	write_owners(out, set, networks, AF_INET);
+	write_own(out, set, networks, AF_INET, true);
 	write_elements(out, set, "\t\tfib saddr . oif type != local ct mark . oifname", true, "");
 	fprintf(out, " drop\n\t}\n");
 }

@@ -77,10 +77,14 @@ static bool is_ones_own(struct rtnl_route *route)
 	       rtnl_route_get_nnexthops(route) == 1 && !rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
 }
 
-static bool is_same_network(const struct network *a, const struct network *b)
+/* false where there is none, or one of a link: the kernel keeps link-local
+ * destinations on their link by itself. */
+static bool take_address(struct network *network, const struct nl_addr *from)
 {
-	return a->family == b->family && a->prefix == b->prefix &&
-	       !memcmp(&a->address, &b->address, sizeof(a->address));
+	if (!from || nl_addr_get_len(from) > sizeof(network->address))
+		return false;
+	memcpy(&network->address, nl_addr_get_binary_addr(from), nl_addr_get_len(from));
+	return network->family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&network->address);
 }
 
 /* The kernel lists the routes to one network in the order in which it takes them. */
@@ -91,16 +95,12 @@ static void note_network(struct nl_object *object, void *with)
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route) };
 
-	if (!is_ones_own(route) || !nl_addr_get_prefixlen(to) || nl_addr_get_len(to) > sizeof(network.address))
-		return;
-	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
-	/* The kernel keeps link-local destinations on their link by itself. */
-	if (network.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&network.address))
+	if (!is_ones_own(route) || !nl_addr_get_prefixlen(to) || !take_address(&network, to))
 		return;
 	network.prefix = nl_addr_get_prefixlen(to);
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
 	for (size_t i = 0; i < networks->count; i++)
-		network.before += is_same_network(&networks->items[i], &network);
+		network.before += network_is_same(&networks->items[i], &network);
 	networks->items = grown(networks->items, networks->count, sizeof(*networks->items));
 	networks->items[networks->count++] = network;
 }
@@ -109,16 +109,12 @@ static void note_address(struct nl_object *object, void *with)
 {
 	struct rtnl_addr *address = (struct rtnl_addr *)object;
 	struct network_list *networks = with;
-	const struct nl_addr *local = rtnl_addr_get_local(address);
 	struct network own = { .family = rtnl_addr_get_family(address), .interface = rtnl_addr_get_ifindex(address) };
 
-	if (!local || nl_addr_get_len(local) > sizeof(own.address))
-		return;
-	memcpy(&own.address, nl_addr_get_binary_addr(local), nl_addr_get_len(local));
-	if (own.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&own.address))
+	if (!take_address(&own, rtnl_addr_get_local(address)))
 		return;
 	for (size_t i = 0; i < networks->own_count; i++)
-		if (is_same_network(&networks->own[i], &own) && networks->own[i].interface == own.interface)
+		if (network_is_same(&networks->own[i], &own) && networks->own[i].interface == own.interface)
 			return;
 	networks->own = grown(networks->own, networks->own_count, sizeof(*networks->own));
 	networks->own[networks->own_count++] = own;

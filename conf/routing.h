@@ -10,6 +10,8 @@
 
 #include "conf/ruleset.h"
 
+#include <string.h>
+
 /* The networks that this machine is itself part of, as routes without a gateway say
  * that the kernel has made in the main table, or who configures interfaces by router
  * advertisements or DHCP. */
@@ -20,6 +22,12 @@ struct network {
 	int interface;
 	unsigned before; /* how many more there are of it that go before this one */
 };
+
+static inline bool network_is_same(const struct network *a, const struct network *b)
+{
+	return a->family == b->family && a->prefix == b->prefix &&
+	       !memcmp(&a->address, &b->address, sizeof(a->address));
+}
 
 struct network_list {
 	struct network *items;

@@ -537,7 +537,7 @@ static void scan(struct scan *s, char *c)
 /* libconfuse takes a file that ends within a comment or a section for a whole one,
  * and so may drop all the rules that follow a slip. And it counts some lines of
  * comments more than once: they are made blank. */
-static void check_ends(char *text, size_t size)
+static void scan_text(char *text, size_t size)
 {
 	struct scan s = { .line = 1 };
 
@@ -571,7 +571,7 @@ static char *read_text(FILE *file, size_t *size)
 	putc(' ', out);
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
-	check_ends(text, *size);
+	scan_text(text, *size);
 	return text;
 }
 

@@ -410,16 +410,29 @@ static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
 	return words;
 }
 
+/* Returns what puts a table back as it is now, or away where there is none (allocated).
+ * Adding it first makes the deletion succeed then. */
+static char *save_table(const char *name)
+{
+	struct nft_ctx *nft = new_context();
+	char *list = printed("list table inet %s", name);
+	bool loaded = !nft_run_cmd_from_buffer(nft, list);
+	char *text = printed("table inet %s\ndelete table inet %s\n%s", name, name,
+			     loaded ? nft_ctx_get_output_buffer(nft) : "");
+
+	free(list);
+	nft_ctx_free(nft);
+	return text;
+}
+
 /* A failed reload puts back what nft has listed, and nft does not read all that it
  * lists: writes what is wrong with a statement that has been loaded, or nothing. */
 static void try_listing(FILE *out)
 {
 	struct nft_ctx *nft = new_context();
-	char *text = NULL;
+	char *text = save_table("netshim-check");
 
-	if (!nft_run_cmd_from_buffer(nft, "list table inet netshim-check"))
-		text = printed("delete table inet netshim-check\n%s", nft_ctx_get_output_buffer(nft));
-	if (text && nft_run_cmd_from_buffer(nft, text))
+	if (nft_run_cmd_from_buffer(nft, text))
 		fprintf(out, "nft lists it in a way that it does not read again, so that a failed reload could not "
 			     "put it back; say it in another way");
 	free(text);
@@ -538,12 +551,7 @@ bool policy_load(const char *text, bool dry)
 
 char *policy_save(void)
 {
-	struct nft_ctx *nft = new_context();
-	bool loaded = !nft_run_cmd_from_buffer(nft, "list table inet netshim");
-	char *text = printed(REMOVE "%s", loaded ? nft_ctx_get_output_buffer(nft) : "");
-
-	nft_ctx_free(nft);
-	return text;
+	return save_table("netshim");
 }
 
 bool policy_unload(void)

@@ -9,13 +9,12 @@
  * Prints how many of the children ended well. A child that hangs is killed by its
  * own alarm. */
 
+#include "tests/driver.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define HANGS 20 /* seconds */
 
@@ -70,7 +69,6 @@ static int start(unsigned round, char **argv)
 {
 	char *envp[] = { "A=1", preload, NULL };
 	pid_t pid;
-	int status = -1;
 
 	if (round % 4 == 3) {
 		if (posix_spawn(&pid, argv[0], NULL, NULL, argv, envp))
@@ -86,7 +84,7 @@ static int start(unsigned round, char **argv)
 			_exit(99);
 		}
 	}
-	return waitpid(pid, &status, 0) == pid ? status : -1;
+	return wait_for(pid);
 }
 
 int main(int argc, char **argv)

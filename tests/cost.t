@@ -13,7 +13,6 @@ configure <<EOF
 class net { action = accept }
 app '/opt/probe' { class = net }
 EOF
-gcc -shared -fPIC -nostdlib -Wl,-z,norelro -x c /dev/null -o "$scratch/empty.so"
 
 # The calls beyond those with an empty preload; each run of them is a line.
 calls_of() { # calls_of PRELOAD COMMAND...
@@ -21,7 +20,7 @@ calls_of() { # calls_of PRELOAD COMMAND...
 	sed 's/(.*//' "$scratch/trace"
 }
 added_calls() { # added_calls COMMAND...
-	calls_of "$scratch/empty.so" "$@" >"$scratch/without"
+	calls_of "$empty" "$@" >"$scratch/without"
 	calls_of "$preload" "$@" >"$scratch/with"
 	diff "$scratch/without" "$scratch/with" | awk '
 		/^[0-9]/ && NR > 1 { print "" }

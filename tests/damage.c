@@ -16,19 +16,16 @@
  * run by damage.t. */
 
 #include "conf/rules.h"
+#include "tests/driver.h"
 
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define NOBODY 65534
 
@@ -58,10 +55,10 @@ static int run(const char *path, char *const argv[], char *const env[])
 	posix_spawn_file_actions_adddup2(&actions, errors, 1);
 	posix_spawn_file_actions_adddup2(&actions, errors, 2);
 	if (ftruncate(errors, 0) || lseek(errors, 0, SEEK_SET) || posix_spawn(&pid, path, &actions, NULL, argv, env) ||
-	    waitpid(pid, &status, 0) != pid)
+	    (status = wait_for(pid)) < 0)
 		err(EXIT_FAILURE, "%s", path);
 	posix_spawn_file_actions_destroy(&actions);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return status;
 }
 
 static bool says(const char *what)

@@ -117,13 +117,12 @@ for flags in - P O PO; do
 	echo -1 >/proc/sys/fs/binfmt_misc/document
 done
 EOF
-gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
 documents=(unshare --user --map-root-user --mount bash "$scratch/start-documents")
 {
 	rules
 	for document in document script-by-document; do echo "app '$scratch/$document' { class = net }"; done
 } | configure
-plain=$("${documents[@]}" "$scratch/empty.so" 2>/dev/null)
+plain=$("${documents[@]}" "$empty" 2>/dev/null)
 if [ "$(wc -l <<<"$plain")" = 16 ]; then
 	with=$("${documents[@]}" "$preload")
 	is "${with//"$group/net"//}" "$plain" "binfmt_misc: the interpreter's arguments and descriptors"

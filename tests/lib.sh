@@ -19,6 +19,7 @@ group=/$NETSHIM_TEST_GROUP
 netshim=${NETSHIM_TEST_COMMAND:-$root/usr/bin/netshim}
 helper=$root/usr/libexec/netshim-helper
 preload=$root/usr/lib/libnetshim.so
+empty=$root/bin/empty.so # a preload that does nothing
 config=$root/etc/netshim.conf
 scratch=$root/${NETSHIM_TEST_SCRATCH:-scratch}
 lan_host=192.168.77.2

@@ -9,7 +9,6 @@
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
-gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
 gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/spoil.c" -o "$scratch/spoil.so"
 
 named=(dynamic static musl musl-static script setuid setuid-static setcap applet not-executable unreadable
@@ -67,8 +66,8 @@ same() { # same WITHOUT WITH NAME
 read -r -a targets <<<"${MATRIX_TARGETS:-}"
 make_folder "$scratch/plain"
 make_folder "$scratch/ruled"
-run_matrix "$scratch/plain.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" "${targets[@]}" &
-run_matrix "$scratch/ruled.without" "$scratch/plain/matrix" "$scratch/ruled" "$scratch/empty.so" "${targets[@]}"
+run_matrix "$scratch/plain.without" "$scratch/plain/matrix" "$scratch/plain" "$empty" "${targets[@]}" &
+run_matrix "$scratch/ruled.without" "$scratch/plain/matrix" "$scratch/ruled" "$empty" "${targets[@]}"
 wait $!
 {
 	echo "class net { }"
@@ -112,7 +111,7 @@ for as in no_new_privs ambient; do
 		some=(dynamic static script missing)
 		[ $folder = ruled ] || some+=(setcap)
 		for way in empty:without preload:with; do
-			[ $way = empty:without ] && library=$scratch/empty.so || library=$preload
+			[ $way = empty:without ] && library=$empty || library=$preload
 			run_matrix "$scratch/$as.$folder.${way#*:}" "$scratch/plain/matrix" "$scratch/$folder" "$library" "${some[@]}"
 		done
 	done
@@ -148,8 +147,8 @@ fi
 
 # --- and this is no test that cannot fail
 
-run_matrix "$scratch/static.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" static
-run_matrix "$scratch/missing.without" "$scratch/plain/matrix" "$scratch/plain" "$scratch/empty.so" missing
+run_matrix "$scratch/static.without" "$scratch/plain/matrix" "$scratch/plain" "$empty" static
+run_matrix "$scratch/missing.without" "$scratch/plain/matrix" "$scratch/plain" "$empty" missing
 for what in argv environment fds cloexec cwd umask mask disposition deathsig personality nice limits nnp memory children errno; do
 	[ $what = errno ] && target=missing || target=static
 	SPOIL=$what run_matrix "$scratch/spoilt" "$scratch/plain/matrix" "$scratch/plain" "$scratch/spoil.so" "$target"

@@ -12,7 +12,6 @@ library() { # library FILE: where the package has it
 }
 cp "$(command -v id)" "$scratch/id"
 cp "$(command -v python3)" "$scratch/python"
-gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
 for way in "" -static-libasan; do
 	gcc -D_GNU_SOURCE -I"$tests/.." -fsanitize=address ${way:+"$way"} "$tests/probe.c" -o "$scratch/asan$way"
 done
@@ -115,7 +114,7 @@ ok "$([ -e /etc/ld.so.preload ]; echo $((!$?)))" "and its package is in no other
 is "$(shim "$scratch/asan-static-libasan" class 2>&1)" "$group/net" "AddressSanitizer linked statically"
 is "$(shim ASAN_OPTIONS=verify_asan_link_order=0 "$scratch/asan" class 2>&1)" "$group/net" "AddressSanitizer told not to look for preloads"
 is "$(with "$(gcc -print-file-name=libasan.so):$preload" "$scratch/asan" class 2>&1)" "$group/net" "AddressSanitizer before netshim"
-like "$(as_user LD_PRELOAD="$scratch/empty.so" "$scratch/asan" class 2>&1)" "ASan runtime does not come first" \
+like "$(as_user LD_PRELOAD="$empty" "$scratch/asan" class 2>&1)" "ASan runtime does not come first" \
 	"without all that it refuses any preload library, an empty one too"
 
 finish

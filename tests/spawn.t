@@ -8,7 +8,6 @@
 
 bin=$root/bin
 folder=$scratch/folder
-gcc -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty.so"
 mkdir -p "$folder/inner"
 chmod 777 "$folder" "$folder/inner"
 for file in absolute here there; do cp "$bin/target-static" "$folder/$file"; done
@@ -28,7 +27,7 @@ spawn_all() { # spawn_all PRELOAD
 }
 # The class, and what is another one each time.
 comparable() { sed 's/ class=.*//; s/ pid=[0-9]* parent=[0-9]*//' <<<"$1"; }
-without=$(spawn_all "$scratch/empty.so")
+without=$(spawn_all "$empty")
 {
 	echo "class net { }"
 	echo "class other { }"

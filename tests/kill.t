@@ -13,13 +13,8 @@ gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/kill.c" -o "$scra
 ok $? "the driver builds"
 [ -n "${NETSHIM_ALL:-}" ] && every=every: step=1 || every='' step=5
 
-ip link set lo up
-ip link add here type veth peer name there
-ip addr add 192.168.77.1/24 dev here
+make_settled_interface
 echo 1 >/proc/sys/net/ipv4/conf/here/rp_filter
-ip link set here up
-ip link set there up
-sleep 2 # until the kernel has given link-local addresses, which change the routes
 run=$root/run/netshim
 programs=("$scratch/stays" "$scratch/moves")
 for program in "${programs[@]}"; do cp "$root/bin/probe-static" "$program"; done

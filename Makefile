@@ -63,7 +63,7 @@ LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 SHARED = rules match process
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o folder.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
-COMMAND_OBJS = $(patsubst conf/%.c, $(BUILD)/conf/%.o, $(filter-out conf/memory.c, $(wildcard conf/*.c)))
+COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*.c conf/*/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim
 
 # 32-bit programs load a library of their own, where the compiler can build it
@@ -82,21 +82,21 @@ build: $(PRODUCTS) $(LIB32)
 # Everything is built anew when a flag, a path or this file changes.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(COMMON) $(shell cksum <Makefile)
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(BUILD)/conf
+	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(addprefix $(BUILD)/, $(wildcard conf conf/*/))
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 FORCE:
 
 $(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) -MMD -c $< -o $@
-$(BUILD)/shim/%.o: conf/%.c $(BUILD)/flags
+$(BUILD)/shim/%.o: conf/contract/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) -MMD -c $< -o $@
 $(BUILD)/shim32/%.o: shim/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
-$(BUILD)/shim32/%.o: conf/%.c $(BUILD)/flags
+$(BUILD)/shim32/%.o: conf/contract/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
 $(BUILD)/helper/%.o: helper/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fpie -MMD -c $< -o $@
-$(BUILD)/helper/%.o: conf/%.c $(BUILD)/flags
+$(BUILD)/helper/%.o: conf/contract/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fpie -MMD -c $< -o $@
 $(BUILD)/conf/%.o: conf/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(NL_CFLAGS) $(HARDENING) -MMD -c $< -o $@
@@ -110,7 +110,7 @@ $(BUILD)/netshim-helper: $(HELPER_OBJS)
 $(BUILD)/netshim: $(COMMAND_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(COMMAND_LINK) $(COMMAND_OBJS) $(LIBS) -o $@
 
--include $(wildcard $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/conf/*/*.d)
 
 # A process may have the old one mapped: it is replaced, not written to.
 install_library = $(INSTALL) -d "$(DESTDIR)$(2)" && $(INSTALL) -m 644 $(1) "$(DESTDIR)$(2)/libnetshim.so.new" && \

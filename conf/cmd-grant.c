@@ -5,7 +5,7 @@
 
 #include "conf/alloc.h"
 #include "conf/netshim.h"
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 #include "conf/trust.h"
 
 #include <cap-ng.h>

@@ -8,7 +8,7 @@
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
 #include "conf/ruleset.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <pwd.h>
 #include <time.h>

@@ -6,8 +6,8 @@
 
 #include "conf/alloc.h"
 #include "conf/netshim.h"
-#include "conf/process.h"
-#include "conf/rules.h"
+#include "conf/contract/process.h"
+#include "conf/contract/rules.h"
 #include "conf/search.h"
 
 #include <fcntl.h>

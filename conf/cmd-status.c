@@ -7,7 +7,7 @@
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
 #include "conf/ruleset.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <inttypes.h>
 #include <unistd.h>

@@ -5,11 +5,11 @@
  * why. It asks the same code as the shim and the helper do. */
 
 #include "conf/alloc.h"
-#include "conf/match.h"
+#include "conf/contract/match.h"
 #include "conf/netshim.h"
 #include "conf/ruleset.h"
 #include "conf/search.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 /* Prints one program's line. Returns whether it has a class. */
 static bool explain(struct rules *rules, const char *program)

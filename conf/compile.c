@@ -4,9 +4,9 @@
 /* From a ruleset to the rules file that the shim and the helper read. */
 
 #include "conf/alloc.h"
-#include "conf/process.h"
+#include "conf/contract/process.h"
 #include "conf/ruleset.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 #include "conf/trust.h"
 
 #include <errno.h>

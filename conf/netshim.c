@@ -6,7 +6,7 @@
 
 #include "conf/netshim.h"
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
 #include <cap-ng.h>
 #include <err.h>

@@ -7,7 +7,7 @@
 #ifndef NETSHIM_RULESET_H
 #define NETSHIM_RULESET_H
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
 #include <netinet/in.h>
 

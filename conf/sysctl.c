@@ -6,7 +6,7 @@
 #include "conf/sysctl.h"
 
 #include "conf/alloc.h"
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
 #include <errno.h>
 #include <glob.h>

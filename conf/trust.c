@@ -6,7 +6,7 @@
 #include "conf/trust.h"
 
 #include "conf/alloc.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <limits.h>
 #include <unistd.h>

@@ -30,11 +30,11 @@
  *    attack.t: whether a file is in a closed folder
  */
 
-#include "conf/match.h"
-#include "conf/process.h"
-#include "conf/rules.h"
-#include "conf/start.h"
-#include "conf/sys.h"
+#include "conf/contract/match.h"
+#include "conf/contract/process.h"
+#include "conf/contract/rules.h"
+#include "conf/contract/start.h"
+#include "conf/contract/sys.h"
 
 #include <linux/capability.h>
 #include <linux/magic.h>

@@ -5,8 +5,8 @@
  * PROGRAM... writes "0" to the tasks file and becomes the program. It is what is
  * left of the helper without rules, checks and capabilities. */
 
-#include "conf/sys.h"
-#include "conf/start.h"
+#include "conf/contract/sys.h"
+#include "conf/contract/start.h"
 
 __attribute__((noreturn)) static void quit(int code)
 {

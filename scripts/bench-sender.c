@@ -4,8 +4,8 @@
 /* Sends a datagram before anything else: bench-sender to port 9 of 192.0.2.2, its
  * first system calls. Who classifies it later than before its start is late. */
 
-#include "conf/start.h"
-#include "conf/sys.h"
+#include "conf/contract/start.h"
+#include "conf/contract/sys.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -5,7 +5,7 @@
 
 #include "shim/aside.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <sched.h>
 #include <signal.h>

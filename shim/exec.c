@@ -8,7 +8,7 @@
  * Each asks route.c about the program; what no rule names goes to the next
  * definition of the same function with the caller's own arguments. */
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 #include "shim/next.h"
 #include "shim/route.h"
 #include "shim/search.h"

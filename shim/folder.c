@@ -8,7 +8,7 @@
 
 #include "shim/folder.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 #include "shim/next.h"
 
 /* Weak, so that a libc without one of them can still load the library. */

@@ -5,7 +5,7 @@
 
 #include "shim/next.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <sys/auxv.h>
 

@@ -6,9 +6,9 @@
 
 #include "shim/route.h"
 
-#include "conf/match.h"
-#include "conf/process.h"
-#include "conf/sys.h"
+#include "conf/contract/match.h"
+#include "conf/contract/process.h"
+#include "conf/contract/sys.h"
 #include "shim/aside.h"
 #include "shim/spare.h"
 

@@ -6,8 +6,8 @@
 #ifndef NETSHIM_ROUTE_H
 #define NETSHIM_ROUTE_H
 
-#include "conf/process.h"
-#include "conf/rules.h"
+#include "conf/contract/process.h"
+#include "conf/contract/rules.h"
 
 /* A program as execveat names it. */
 struct program {

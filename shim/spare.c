@@ -5,7 +5,7 @@
 
 #include "shim/spare.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 #include "shim/next.h"
 
 #include <sys/mman.h>

@@ -4,7 +4,7 @@
 /* The hooks of what starts a program in a child: posix_spawn and its kin. Here the
  * caller itself is asked about the program, and its child executes the helper. */
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 #include "shim/aside.h"
 #include "shim/folder.h"
 #include "shim/next.h"

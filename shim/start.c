@@ -5,9 +5,9 @@
  * exported LD_PRELOAD, a static or Go program, a raw system call) comes up
  * unclassified; before its own code runs, it puts itself right. */
 
-#include "conf/match.h"
-#include "conf/process.h"
-#include "conf/sys.h"
+#include "conf/contract/match.h"
+#include "conf/contract/process.h"
+#include "conf/contract/sys.h"
 #include "shim/next.h"
 #include "shim/route.h"
 

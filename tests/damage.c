@@ -15,7 +15,7 @@
  * PROGRAM tells by its exit status where it is: 0 in its class, 1 in none. Built and
  * run by damage.t. */
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 #include "tests/driver.h"
 
 #include <err.h>

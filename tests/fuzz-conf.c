@@ -6,7 +6,7 @@
  * to be found in that again. Built and run by fuzz.t. */
 
 #include "conf/ruleset.h"
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <err.h>
 #include <glob.h>

@@ -6,9 +6,9 @@
  * request too. Where there is one, the file's magic, checksums and hashes are put
  * right, which mutation alone would never get past. Built and run by fuzz.t. */
 
-#include "conf/match.h"
-#include "conf/rules.h"
-#include "conf/sys.h"
+#include "conf/contract/match.h"
+#include "conf/contract/rules.h"
+#include "conf/contract/sys.h"
 
 #include <err.h>
 #include <stdio.h>

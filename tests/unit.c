@@ -5,9 +5,9 @@
  * rules would write. Built with sanitizers and run by sanitizers.t, which puts a
  * good rules file at RULES_PATH first. Prints TAP. */
 
-#include "conf/match.h"
-#include "conf/rules.h"
-#include "conf/sys.h"
+#include "conf/contract/match.h"
+#include "conf/contract/rules.h"
+#include "conf/contract/sys.h"
 
 #include <limits.h>
 #include <stdio.h>

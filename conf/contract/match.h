@@ -17,7 +17,7 @@
 #ifndef NETSHIM_MATCH_H
 #define NETSHIM_MATCH_H
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
 /* The file that a match was made for. */
 struct match_file {

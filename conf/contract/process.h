@@ -6,7 +6,7 @@
 #ifndef NETSHIM_PROCESS_H
 #define NETSHIM_PROCESS_H
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
 enum place {
 	PLACE_UNKNOWN, /* no /proc, or one that cannot be made sense of */

@@ -3,9 +3,9 @@
 
 /* The walk along a program's names: see match.h. */
 
-#include "conf/match.h"
+#include "conf/contract/match.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <elf.h>
 #include <link.h>

@@ -84,7 +84,7 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #define SYS_mmap SYS_mmap2
 
 #else
-#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in conf/start.h"
+#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in conf/contract/start.h"
 #endif
 
 #ifndef AT_EXECVE_CHECK

@@ -3,9 +3,9 @@
 
 /* The bounded reader of the rules file and the request: see rules.h. */
 
-#include "conf/rules.h"
+#include "conf/contract/rules.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <linux/personality.h>
 #include <sys/prctl.h>

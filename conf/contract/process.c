@@ -3,9 +3,9 @@
 
 /* What the calling process is to netshim: see process.h. */
 
-#include "conf/process.h"
+#include "conf/contract/process.h"
 
-#include "conf/sys.h"
+#include "conf/contract/sys.h"
 
 #include <linux/capability.h>
 #include <sys/prctl.h>

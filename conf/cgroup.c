@@ -5,7 +5,7 @@
 
 #include "conf/cgroup.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 #ifndef NETSHIM_CGROUP_H
 #define NETSHIM_CGROUP_H
 
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 
 /* Returns where the hierarchy is mounted (allocated), or NULL. Where it is not
  * mounted and mount_it is set, mounts it at NETSHIM_RUNDIR/net_cls and sets

@@ -4,10 +4,10 @@
 /* netshim check: every mistake in a configuration; netshim ruleset: what it would
  * load. Neither changes anything. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/netshim.h"
 #include "conf/routing.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 
 #include <unistd.h>
 

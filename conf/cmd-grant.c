@@ -3,10 +3,10 @@
 
 /* netshim grant: gives the installed helper cap_dac_override=p, and nothing else. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/netshim.h"
 #include "conf/contract/rules.h"
-#include "conf/trust.h"
+#include "conf/language/trust.h"
 
 #include <cap-ng.h>
 #include <endian.h>

@@ -4,10 +4,10 @@
 /* netshim ps: which processes are in which class; netshim move: puts processes
  * that run already into one. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
 
 #include <pwd.h>

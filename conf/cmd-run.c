@@ -4,7 +4,7 @@
 /* netshim run: becomes the helper, which enters the class and becomes the
  * command. No privilege is used here. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/netshim.h"
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"

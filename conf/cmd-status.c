@@ -3,10 +3,10 @@
 
 /* netshim status: the classes in force, who is in them, what they sent. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
 
 #include <inttypes.h>

@@ -8,13 +8,13 @@
  * a vanished class's group goes last. Whatever fails before that, all is put back
  * as it was: so each step that changes something has one that undoes it. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/cgroup.h"
 #include "conf/netshim.h"
 #include "conf/routing.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/sysctl.h"
-#include "conf/trust.h"
+#include "conf/language/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,10 +4,10 @@
 /* netshim which: the class that a program started by this user would get, and
  * why. It asks the same code as the shim and the helper do. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/contract/match.h"
 #include "conf/netshim.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/search.h"
 #include "conf/contract/sys.h"
 

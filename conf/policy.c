@@ -13,7 +13,7 @@
 
 #include "conf/policy.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/sysctl.h"
 
 #include <arpa/inet.h>

@@ -8,7 +8,7 @@
 #define NETSHIM_POLICY_H
 
 #include "conf/routing.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 
 #include <stdio.h>
 

@@ -12,7 +12,7 @@
 
 #include "conf/routing.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 
 #include <errno.h>
 #include <ifaddrs.h>

@@ -8,7 +8,7 @@
 #ifndef NETSHIM_ROUTING_H
 #define NETSHIM_ROUTING_H
 
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 
 #include <string.h>
 

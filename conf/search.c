@@ -5,7 +5,7 @@
 
 #include "conf/search.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 
 #include <sys/stat.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 
 #include "conf/sysctl.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/contract/rules.h"
 
 #include <errno.h>

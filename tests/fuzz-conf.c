@@ -5,7 +5,7 @@
  * nothing is wrong with it, the rules file is compiled from it and every rule has
  * to be found in that again. Built and run by fuzz.t. */
 
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
 
 #include <err.h>

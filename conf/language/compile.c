@@ -3,11 +3,11 @@
 
 /* From a ruleset to the rules file that the shim and the helper read. */
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/contract/process.h"
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
-#include "conf/trust.h"
+#include "conf/language/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,9 +10,9 @@
  * that it does not know. For these the file is read once more, leaving out what
  * is not known, so that all other mistakes are reported too. */
 
-#include "conf/alloc.h"
-#include "conf/ruleset.h"
-#include "conf/trust.h"
+#include "conf/language/alloc.h"
+#include "conf/language/ruleset.h"
+#include "conf/language/trust.h"
 
 #include <confuse.h>
 #include <errno.h>

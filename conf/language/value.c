@@ -3,8 +3,8 @@
 
 /* The values of the configuration, one function each: see ruleset.h. */
 
-#include "conf/alloc.h"
-#include "conf/ruleset.h"
+#include "conf/language/alloc.h"
+#include "conf/language/ruleset.h"
 
 #include <arpa/inet.h>
 #include <grp.h>

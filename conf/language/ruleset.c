@@ -3,9 +3,9 @@
 
 /* The checks that need the whole configuration, and its mistakes. */
 
-#include "conf/ruleset.h"
+#include "conf/language/ruleset.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 
 #include <unistd.h>
 

@@ -3,9 +3,9 @@
 
 /* Who decides what a path leads to: see trust.h. */
 
-#include "conf/trust.h"
+#include "conf/language/trust.h"
 
-#include "conf/alloc.h"
+#include "conf/language/alloc.h"
 #include "conf/contract/sys.h"
 
 #include <limits.h>

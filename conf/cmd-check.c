@@ -6,7 +6,7 @@
 
 #include "conf/language/alloc.h"
 #include "conf/netshim.h"
-#include "conf/routing.h"
+#include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
 #include <unistd.h>

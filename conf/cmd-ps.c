@@ -5,7 +5,7 @@
  * that run already into one. */
 
 #include "conf/language/alloc.h"
-#include "conf/cgroup.h"
+#include "conf/kernel/cgroup.h"
 #include "conf/netshim.h"
 #include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"

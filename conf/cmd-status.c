@@ -4,7 +4,7 @@
 /* netshim status: the classes in force, who is in them, what they sent. */
 
 #include "conf/language/alloc.h"
-#include "conf/cgroup.h"
+#include "conf/kernel/cgroup.h"
 #include "conf/netshim.h"
 #include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"

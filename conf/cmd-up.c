@@ -9,11 +9,11 @@
  * as it was: so each step that changes something has one that undoes it. */
 
 #include "conf/language/alloc.h"
-#include "conf/cgroup.h"
+#include "conf/kernel/cgroup.h"
 #include "conf/netshim.h"
-#include "conf/routing.h"
+#include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
-#include "conf/sysctl.h"
+#include "conf/kernel/sysctl.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 
 /* The net_cls hierarchy: see cgroup.h. */
 
-#include "conf/cgroup.h"
+#include "conf/kernel/cgroup.h"
 
 #include "conf/language/alloc.h"
 

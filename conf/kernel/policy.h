@@ -7,7 +7,7 @@
 #ifndef NETSHIM_POLICY_H
 #define NETSHIM_POLICY_H
 
-#include "conf/routing.h"
+#include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * the rest of the flow and the answers. Queries of a family that has no resolver
  * are refused, not let out. */
 
-#include "conf/policy.h"
+#include "conf/kernel/policy.h"
 
 #include <arpa/inet.h>
 

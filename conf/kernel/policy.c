@@ -11,10 +11,10 @@
  * is 0; they are told from those by `meta skuid`, which matches only a socket that
  * a process has open. */
 
-#include "conf/policy.h"
+#include "conf/kernel/policy.h"
 
 #include "conf/language/alloc.h"
-#include "conf/sysctl.h"
+#include "conf/kernel/sysctl.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>

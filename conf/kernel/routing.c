@@ -10,7 +10,7 @@
  * understand (an `unreachable` route would only make TCP try again for minutes); and
  * where the filter has gone too, such packets end there as martians. */
 
-#include "conf/routing.h"
+#include "conf/kernel/routing.h"
 
 #include "conf/language/alloc.h"
 

@@ -3,7 +3,7 @@
 
 /* Kernel settings that a policy needs: see sysctl.h. */
 
-#include "conf/sysctl.h"
+#include "conf/kernel/sysctl.h"
 
 #include "conf/language/alloc.h"
 #include "conf/contract/rules.h"

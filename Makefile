@@ -63,7 +63,7 @@ LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 SHARED = rules match process
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o folder.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
-COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*.c conf/*/*.c)))
+COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim
 
 # 32-bit programs load a library of their own, where the compiler can build it
@@ -82,7 +82,7 @@ build: $(PRODUCTS) $(LIB32)
 # Everything is built anew when a flag, a path or this file changes.
 FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(COMMON) $(shell cksum <Makefile)
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(addprefix $(BUILD)/, $(wildcard conf conf/*/))
+	@mkdir -p $(BUILD)/shim $(BUILD)/shim32 $(BUILD)/helper $(addprefix $(BUILD)/, $(wildcard conf/*/))
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || printf '%s\n' '$(subst ','\'',$(FLAGS))' > $@
 FORCE:
 

@@ -6,7 +6,7 @@
 
 #include "conf/language/alloc.h"
 #include "conf/kernel/cgroup.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
 

@@ -5,7 +5,7 @@
  * load. Neither changes anything. */
 
 #include "conf/language/alloc.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 

@@ -10,7 +10,7 @@
 
 #include "conf/language/alloc.h"
 #include "conf/kernel/cgroup.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 #include "conf/kernel/sysctl.h"

@@ -6,9 +6,9 @@
 
 #include "conf/language/alloc.h"
 #include "conf/contract/match.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/language/ruleset.h"
-#include "conf/search.h"
+#include "conf/command/search.h"
 #include "conf/contract/sys.h"
 
 /* Prints one program's line. Returns whether it has a class. */

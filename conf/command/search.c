@@ -3,7 +3,7 @@
 
 /* Finding a command on PATH: see search.h. */
 
-#include "conf/search.h"
+#include "conf/command/search.h"
 
 #include "conf/language/alloc.h"
 

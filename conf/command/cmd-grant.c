@@ -4,7 +4,7 @@
 /* netshim grant: gives the installed helper cap_dac_override=p, and nothing else. */
 
 #include "conf/language/alloc.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/contract/rules.h"
 #include "conf/language/trust.h"
 

@@ -5,10 +5,10 @@
  * command. No privilege is used here. */
 
 #include "conf/language/alloc.h"
-#include "conf/netshim.h"
+#include "conf/command/netshim.h"
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"
-#include "conf/search.h"
+#include "conf/command/search.h"
 
 #include <fcntl.h>
 #include <unistd.h>

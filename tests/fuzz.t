@@ -16,8 +16,8 @@ flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror 
 for function in open glob globfree getpwnam getgrnam policy_check_statements; do
 	replaced+=("-Wl,--wrap=$function")
 done
-clang "${flags[@]}" tests/fuzz-rules.c conf/contract/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
-	clang "${flags[@]}" tests/fuzz-conf.c conf/language/{grammar,trust,value,ruleset,compile}.c conf/kernel/{policy,policy-dns,policy-vpn,sysctl}.c conf/contract/{rules,process}.c \
+clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
+	clang "${flags[@]}" tests/programs/fuzz-conf.c conf/language/{grammar,trust,value,ruleset,compile}.c conf/kernel/{policy,policy-dns,policy-vpn,sysctl}.c conf/contract/{rules,process}.c \
 		"${replaced[@]}" -lconfuse -lnftables -o "$scratch/fuzz-conf"
 ok $? "the fuzzers build"
 

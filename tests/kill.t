@@ -9,7 +9,7 @@
 # NETSHIM_ALL=1 kills at each system call that there is.
 . "$(dirname "$0")/lib.sh"
 
-gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/kill.c" -o "$scratch/kill"
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/kill.c" -o "$scratch/kill"
 ok $? "the driver builds"
 [ -n "${NETSHIM_ALL:-}" ] && every=every: step=1 || every='' step=5
 

@@ -7,7 +7,7 @@
 # the far hosts leaves by another interface. Counted on the other hosts.
 . "$(dirname "$0")/lib.sh"
 
-install -m 644 "$tests/sender.py" "$scratch"
+install -m 644 "$tests/programs/sender.py" "$scratch"
 make_hosts 80
 lan=(nsenter --net="/proc/$other_host/ns/net")
 "${lan[@]}" ip addr add 10.11.0.2/32 dev lo # answers for the VPN's router, if asked

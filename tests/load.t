@@ -7,7 +7,7 @@
 # nothing is left over. And as many classes and rules as anybody will have.
 . "$(dirname "$0")/lib.sh"
 
-gcc -std=gnu11 -D_GNU_SOURCE -I"$tests/.." -Wall -Wextra -Werror -O1 "$tests/load.c" -o "$scratch/load"
+gcc -std=gnu11 -D_GNU_SOURCE -I"$tests/.." -Wall -Wextra -Werror -O1 "$tests/programs/load.c" -o "$scratch/load"
 ok $? "the driver builds"
 launches=20000 reloads=200
 run=$root/run/netshim

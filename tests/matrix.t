@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
-gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/spoil.c" -o "$scratch/spoil.so"
+gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/programs/spoil.c" -o "$scratch/spoil.so"
 
 named=(dynamic static musl musl-static script setuid setuid-static setcap applet not-executable unreadable
 	dangling missing loop no-interpreter no-loader empty no-shebang truncated busy)

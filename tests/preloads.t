@@ -13,7 +13,7 @@ library() { # library FILE: where the package has it
 cp "$(command -v id)" "$scratch/id"
 cp "$(command -v python3)" "$scratch/python"
 for way in "" -static-libasan; do
-	gcc -D_GNU_SOURCE -I"$tests/.." -fsanitize=address ${way:+"$way"} "$tests/probe.c" -o "$scratch/asan$way"
+	gcc -D_GNU_SOURCE -I"$tests/.." -fsanitize=address ${way:+"$way"} "$tests/programs/probe.c" -o "$scratch/asan$way"
 done
 configure <<EOF
 class net { }

@@ -13,7 +13,7 @@ sshd=$(command -v sshd || echo "$tests/../build/unpacked/openssh-server/usr/sbin
 
 mkdir "$scratch/own"
 chown 65534 "$scratch/own"
-gcc -g -O0 -w -D_GNU_SOURCE -I"$tests/.." "$tests/probe.c" -o "$scratch/strict"
+gcc -g -O0 -w -D_GNU_SOURCE -I"$tests/.." "$tests/programs/probe.c" -o "$scratch/strict"
 cp "$scratch/strict" "$scratch/lenient"
 configure <<EOF
 class net     { }

@@ -83,7 +83,7 @@ confirm() { # confirm RESULTS
 
 # What the suite starts, in both ways, and how often the helper is among it.
 watch_starts() { # watch_starts RESULTS
-	in_background python3 "$tests/starts.py" / /usr "$root" >"$1.starts" 2>"$1.watch"
+	in_background python3 "$tests/programs/starts.py" / /usr "$root" >"$1.starts" 2>"$1.watch"
 	wait_until grep -q ready "$1.watch"
 }
 

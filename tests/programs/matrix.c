@@ -7,7 +7,7 @@
  *
  *   matrix FOLDER [TARGET...] */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <errno.h>
 #include <limits.h>

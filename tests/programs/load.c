@@ -10,7 +10,7 @@
  * each way that the shim knows of. Prints what became of them, and what the launchers
  * have more of after than before. Built and run by load.t. */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <dirent.h>
 #include <err.h>

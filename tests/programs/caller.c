@@ -26,7 +26,7 @@
  *       others have OTHER there
  */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <dlfcn.h>
 #include <errno.h>

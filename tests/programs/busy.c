@@ -9,7 +9,7 @@
  * Prints how many of the children ended well. A child that hangs is killed by its
  * own alarm. */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -16,7 +16,7 @@
  * run by damage.t. */
 
 #include "conf/contract/rules.h"
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <err.h>
 #include <errno.h>

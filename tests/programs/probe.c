@@ -15,7 +15,7 @@
  *   probe hold ADDRESS PORT  keeps a connection open; writes a byte for each line
  */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -14,7 +14,7 @@
  *       inherited the connection close-on-exec, and sends a byte over it after
  */
 
-#include "tests/driver.h"
+#include "tests/programs/driver.h"
 
 #include <errno.h>
 #include <signal.h>

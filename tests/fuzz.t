@@ -13,12 +13,13 @@ cd "$tests/.." || exit 1
 mount -t tmpfs none /mnt
 flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror -O1 -g
 	-fsanitize=fuzzer -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DNETSHIM_RUNDIR='"/mnt"' -DNETSHIM_GROUP='"netshim"')
-for function in open glob globfree getpwnam getgrnam policy_check_statements; do
+for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
-	clang "${flags[@]}" tests/programs/fuzz-conf.c conf/language/{grammar,trust,value,ruleset,compile}.c conf/kernel/{policy,policy-dns,policy-vpn,sysctl}.c conf/contract/{rules,process}.c \
-		"${replaced[@]}" -lconfuse -lnftables -o "$scratch/fuzz-conf"
+	clang "${flags[@]}" tests/programs/fuzz-conf.c conf/language/{grammar,trust,value,ruleset,check,compile}.c \
+		conf/kernel/{policy,policy-map,policy-dns,policy-vpn,sysctl}.c conf/contract/{rules,process}.c \
+		"${replaced[@]}" -lconfuse -o "$scratch/fuzz-conf"
 ok $? "the fuzzers build"
 
 # In turns of a few minutes, as the command gives back no memory on purpose.

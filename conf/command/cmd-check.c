@@ -4,9 +4,12 @@
 /* netshim check: every mistake in a configuration; netshim ruleset: what it would
  * load. Neither changes anything. */
 
-#include "conf/language/alloc.h"
-#include "conf/command/netshim.h"
+#include "conf/command/load.h"
+#include "conf/command/verbs.h"
+#include "conf/kernel/nft.h"
+#include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
+#include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
 
 #include <unistd.h>

@@ -3,9 +3,9 @@
 
 /* netshim grant: gives the installed helper cap_dac_override=p, and nothing else. */
 
-#include "conf/language/alloc.h"
-#include "conf/command/netshim.h"
+#include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
+#include "conf/language/alloc.h"
 #include "conf/language/trust.h"
 
 #include <cap-ng.h>

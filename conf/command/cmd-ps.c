@@ -4,11 +4,12 @@
 /* netshim ps: which processes are in which class; netshim move: puts processes
  * that run already into one. */
 
-#include "conf/language/alloc.h"
-#include "conf/kernel/cgroup.h"
-#include "conf/command/netshim.h"
-#include "conf/language/ruleset.h"
+#include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
+#include "conf/kernel/cgroup.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/ruleset.h"
 
 #include <pwd.h>
 #include <time.h>

@@ -4,11 +4,11 @@
 /* netshim run: becomes the helper, which enters the class and becomes the
  * command. No privilege is used here. */
 
-#include "conf/language/alloc.h"
-#include "conf/command/netshim.h"
+#include "conf/command/verbs.h"
+#include "conf/command/search.h"
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"
-#include "conf/command/search.h"
+#include "conf/language/alloc.h"
 
 #include <fcntl.h>
 #include <unistd.h>

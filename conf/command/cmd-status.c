@@ -3,11 +3,13 @@
 
 /* netshim status: the classes in force, who is in them, what they sent. */
 
-#include "conf/language/alloc.h"
-#include "conf/kernel/cgroup.h"
-#include "conf/command/netshim.h"
-#include "conf/language/ruleset.h"
+#include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
+#include "conf/kernel/cgroup.h"
+#include "conf/kernel/nft.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/ruleset.h"
 
 #include <inttypes.h>
 #include <unistd.h>

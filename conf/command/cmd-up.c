@@ -8,12 +8,16 @@
  * a vanished class's group goes last. Whatever fails before that, all is put back
  * as it was: so each step that changes something has one that undoes it. */
 
-#include "conf/language/alloc.h"
+#include "conf/command/load.h"
+#include "conf/command/verbs.h"
 #include "conf/kernel/cgroup.h"
-#include "conf/command/netshim.h"
+#include "conf/kernel/nft.h"
+#include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
-#include "conf/language/ruleset.h"
 #include "conf/kernel/sysctl.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/ruleset.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>

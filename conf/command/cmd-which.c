@@ -4,12 +4,13 @@
 /* netshim which: the class that a program started by this user would get, and
  * why. It asks the same code as the shim and the helper do. */
 
-#include "conf/language/alloc.h"
-#include "conf/contract/match.h"
-#include "conf/command/netshim.h"
-#include "conf/language/ruleset.h"
+#include "conf/command/verbs.h"
 #include "conf/command/search.h"
+#include "conf/contract/match.h"
 #include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/ruleset.h"
 
 /* Prints one program's line. Returns whether it has a class. */
 static bool explain(struct rules *rules, const char *program)

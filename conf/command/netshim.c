@@ -4,7 +4,7 @@
 /* netshim: the command. Finds the verb, gives up every capability that the verb
  * does not need before any input is read, and runs it. */
 
-#include "conf/command/netshim.h"
+#include "conf/command/verbs.h"
 
 #include "conf/contract/rules.h"
 

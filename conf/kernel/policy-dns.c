@@ -6,7 +6,9 @@
  * the rest of the flow and the answers. Queries of a family that has no resolver
  * are refused, not let out. */
 
-#include "conf/kernel/policy.h"
+#include "conf/kernel/policy-dns.h"
+
+#include "conf/kernel/policy-map.h"
 
 #include <arpa/inet.h>
 

@@ -5,9 +5,10 @@
  * they get that interface's address, and what would leave by another one all the
  * same is dropped: the routes say where to go, this says where not to. */
 
-#include "conf/kernel/policy.h"
+#include "conf/kernel/policy-vpn.h"
 
 #include "conf/kernel/sysctl.h"
+#include "conf/language/value.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>

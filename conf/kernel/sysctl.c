@@ -5,8 +5,8 @@
 
 #include "conf/kernel/sysctl.h"
 
-#include "conf/language/alloc.h"
 #include "conf/contract/rules.h"
+#include "conf/language/alloc.h"
 
 #include <errno.h>
 #include <glob.h>

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* From a ruleset to the rules file that the shim and the helper read. */
+/* From a ruleset to the rules file that the library and the helper read: see compile.h. */
 
-#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+
 #include "conf/contract/process.h"
-#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+#include "conf/language/ruleset.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>

@@ -10,9 +10,11 @@
  * that it does not know. For these the file is read once more, leaving out what
  * is not known, so that all other mistakes are reported too. */
 
+#include "conf/language/grammar.h"
+
 #include "conf/language/alloc.h"
-#include "conf/language/ruleset.h"
 #include "conf/language/trust.h"
+#include "conf/language/value.h"
 
 #include <confuse.h>
 #include <errno.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* A configuration in memory: what grammar.c reads, compile.c writes for the shim
- * and the helper, and policy.c writes for nftables. */
+/* A configuration in memory, and the mistakes in it. grammar.c reads it; compile.c
+ * writes it for the library and the helper, and what is in conf/kernel for the kernel. */
 
 #ifndef NETSHIM_RULESET_H
 #define NETSHIM_RULESET_H
@@ -132,98 +132,8 @@ struct ruleset {
 __attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, struct place_in_file at,
 							   const char *format, ...);
 
-/* Reads a configuration file and what it includes (grammar.c), and checks the
- * whole (ruleset.c). Mistakes are in set->problems afterwards; with any, the rest
- * of set is of no use but to report. */
-void ruleset_read(struct ruleset *set, const char *path);
-void ruleset_check(struct ruleset *set);
-
-/* Both, and ends the command after printing every mistake, if there is any. */
-void ruleset_load(struct ruleset *set, const char *path);
-
 /* Prints the mistakes to stderr, one a line, in the order of files and lines.
  * Returns how many. */
 size_t ruleset_report(struct ruleset *set);
-
-/* value.c: each reads one value; returns NULL, or what is wrong and would be
- * right (allocated). */
-const char *value_classid(const char *text, uint32_t *classid);
-const char *value_action(const char *text, enum action *action);
-const char *value_bool(const char *text, bool *value);
-const char *value_on_error(const char *text, bool *allow);
-const char *value_user(const char *text, struct user_list *users);
-const char *value_allowance(const char *text, struct allow_list *allow);
-const char *value_tunnel(const char *text, struct allow_list *tunnels);
-const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
-const char *value_rate(const char *text, uint64_t *rate);
-const char *value_priority(const char *text, uint32_t *priority);
-const char *value_mark(const char *text, uint32_t *mark);
-const char *value_interface(const char *text, const char **interface);
-/* Tells whether nftables can be given an interface's name as text. */
-bool interface_name_valid(const char *name);
-const char *value_gateway(const char *text, struct resolver_list *gateways);
-const char *value_resolver(const char *text, struct resolver_list *list);
-const char *value_statement(const char *text, struct statement_list *list);
-
-/* compile.c: finds what each app is looked up by, notes conflicts; then the
- * compiled file. */
-void compile_names(struct ruleset *set);
-
-/* Writes a new rules file (hierarchy is where net_cls is mounted); puts it in the
- * place of the old one; or just takes the old one away. All return false with a
- * message on stderr. Then either back to the old one, or done: no copy is left. */
-bool compile_write(const struct ruleset *set, const char *hierarchy);
-bool compile_commit(void);
-bool compile_withdraw(void);
-void compile_undo(void);
-void compile_done(void);
-
-/* The path of the configuration that is in force (allocated), or NULL. */
-char *compile_config(void);
-
-/* As rules_open, and reads all of the file to know that it is intact. false with
- * errno: where that is ENOENT, netshim is not up; else there is a message on
- * stderr. */
-bool compile_open(struct rules *rules, bool trusted);
-
-/* policy.c: the ruleset as nft would be given it, in one transaction that
- * replaces the table. Allocated. counters, where not NULL, has what the counters
- * go on from; live, where not NULL, the classids that the classes have until they
- * are given their own (0: none other), which lead to the same rules; gone, where not
- * NULL, more classids up to a 0, whose packets are dropped; networks, the
- * machine's own, which a class with an interface still reaches. */
-struct network_list;
-struct counter {
-	char name[CLASS_NAME_MAX + 8];
-	uint64_t packets;
-	uint64_t bytes;
-};
-struct counters {
-	struct counter *items;
-	size_t count;
-};
-char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
-		  const uint32_t *gone, const struct network_list *networks);
-
-/* Makes the kernel settings (sysctl.h) that the policy needs; tells of one whether
- * the policy (with: a ruleset) needs it, for sysctl_restore. */
-bool policy_make_settings(const struct ruleset *set);
-bool policy_needs_setting(const char *interface, const char *name, const void *with);
-
-/* Asks nftables about every nft statement, by itself, and notes what it says with
- * the statement's own place. Takes root: nftables answers to nobody else. */
-void policy_check_statements(struct ruleset *set);
-
-/* Loads a policy (only tries it where dry is set), or deletes the table. Returns
- * false with a message on stderr. */
-bool policy_load(const char *text, bool dry);
-bool policy_unload(void);
-
-/* The loaded table as text that policy_load takes, to go back to; where none is
- * loaded, text that removes it. Allocated. */
-char *policy_save(void);
-
-/* Reads the counters of the loaded table. Returns false where none is loaded. */
-bool policy_counters(struct counters *counters);
 
 #endif

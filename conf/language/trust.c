@@ -5,8 +5,8 @@
 
 #include "conf/language/trust.h"
 
-#include "conf/language/alloc.h"
 #include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
 
 #include <limits.h>
 #include <unistd.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The values of the configuration, one function each: see ruleset.h. */
+/* The values of the configuration, one function each: see value.h. */
+
+#include "conf/language/value.h"
 
 #include "conf/language/alloc.h"
-#include "conf/language/ruleset.h"
 
 #include <arpa/inet.h>
 #include <grp.h>

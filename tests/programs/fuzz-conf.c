@@ -5,8 +5,11 @@
  * nothing is wrong with it, the rules file is compiled from it and every rule has
  * to be found in that again. Built and run by fuzz.t. */
 
-#include "conf/language/ruleset.h"
 #include "conf/contract/sys.h"
+#include "conf/kernel/policy.h"
+#include "conf/language/check.h"
+#include "conf/language/compile.h"
+#include "conf/language/grammar.h"
 
 #include <err.h>
 #include <glob.h>
@@ -27,13 +30,12 @@ static int config;
 
 /* The linker puts these in the place of what they are named after: inputs name
  * files, folders to list and users, and those of this machine are not theirs to
- * try out. Nor is nftables asked about each statement. */
+ * try out. */
 int __wrap_open(const char *path, int flags, ...);
 int __real_open(const char *path, int flags, ...);
 int __wrap_glob(const char *pattern, int flags, int (*error)(const char *, int), glob_t *found);
 struct passwd *__wrap_getpwnam(const char *name);
 struct group *__wrap_getgrnam(const char *name);
-void __wrap_policy_check_statements(struct ruleset *set);
 
 int __wrap_open(const char *path, int flags, ...)
 {
@@ -80,11 +82,6 @@ struct group *__wrap_getgrnam(const char *name)
 	static struct group root = { .gr_gid = 0 };
 
 	return strcmp(name, "root") ? NULL : &root;
-}
-
-void __wrap_policy_check_statements(struct ruleset *set)
-{
-	(void)set;
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -146,6 +143,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err(EXIT_FAILURE, CONFIG_PATH);
 	ruleset_read(&set, CONFIG_PATH);
 	ruleset_check(&set);
+	compile_names(&set);
 	if (ruleset_report(&set))
 		return 0;
 	free(policy_text(&set, NULL, NULL, NULL, NULL));

@@ -4,8 +4,8 @@
 /* The command's verbs. Each has a file of its own, cmd-VERB.c, and returns the
  * exit code: 0 ok, 1 no or failed, 2 wrong usage. */
 
-#ifndef NETSHIM_NETSHIM_H
-#define NETSHIM_NETSHIM_H
+#ifndef NETSHIM_VERBS_H
+#define NETSHIM_VERBS_H
 
 enum { EXIT_USAGE = 2 };
 
@@ -14,8 +14,7 @@ enum { EXIT_USAGE = 2 };
 #endif
 
 /* What the verbs are given: the configuration's path (for reload NULL where none is
- * named) and the words after the
- * verb, with NULL behind them. */
+ * named) and the words after the verb, with NULL behind them. */
 struct command {
 	const char *config;
 	int argc;

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* A configuration, for the verbs that take one. */
+
+#ifndef NETSHIM_LOAD_H
+#define NETSHIM_LOAD_H
+
+#include "conf/language/ruleset.h"
+
+/* Reads and checks a configuration; with any mistake in it, prints all of them and ends
+ * the command. */
+void ruleset_load(struct ruleset *set, const char *path);
+
+#endif

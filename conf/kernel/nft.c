@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* nftables, through libnftables: see nft.h. */
+
+#include "conf/kernel/nft.h"
+
+#include "conf/language/alloc.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <nftables/libnftables.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct nft_ctx *new_context(void)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+
+	if (!nft || nft_ctx_buffer_error(nft) || nft_ctx_buffer_output(nft))
+		err(EXIT_FAILURE, "cannot start libnftables");
+	return nft;
+}
+
+static bool run(struct nft_ctx *nft, const char *text)
+{
+	if (!nft_run_cmd_from_buffer(nft, text))
+		return true;
+	warnx("nftables would not take the ruleset; nothing was changed there:\n%s", nft_ctx_get_error_buffer(nft));
+	return false;
+}
+
+/* nftables' own words: the first line without the place in a text that nobody has
+ * written ("<cmdline>:3:5-9: Error: ..."). */
+static char *nft_words(const char *error)
+{
+	const char *words = strstr(error, "Error: ");
+
+	words = words ? words + strlen("Error: ") : error;
+	return printed("%.*s", (int)strcspn(words, "\n"), words);
+}
+
+/* Where nftables does not take a statement, returns what it says (allocated). */
+static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
+{
+	/* As a command and not in a block, so that it can be nothing but a rule. */
+	char *text = printed("table inet netshim-check {\nchain c {\ntype filter hook output priority 0;\n}\n}\n"
+			     "add rule inet netshim-check c %s\n",
+			     s->text);
+	char *words = nft_run_cmd_from_buffer(nft, text) ? nft_words(nft_ctx_get_error_buffer(nft)) : NULL;
+
+	free(text);
+	return words;
+}
+
+/* Returns what puts a table back as it is now, or away where there is none (allocated).
+ * Adding it first makes the deletion succeed then. */
+static char *save_table(const char *name)
+{
+	struct nft_ctx *nft = new_context();
+	char *list = printed("list table inet %s", name);
+	bool loaded = !nft_run_cmd_from_buffer(nft, list);
+	char *text = printed("table inet %s\ndelete table inet %s\n%s", name, name,
+			     loaded ? nft_ctx_get_output_buffer(nft) : "");
+
+	free(list);
+	nft_ctx_free(nft);
+	return text;
+}
+
+/* A failed reload puts back what nft has listed, and nft does not read all that it
+ * lists: writes what is wrong with a statement that has been loaded, or nothing. */
+static void try_listing(FILE *out)
+{
+	struct nft_ctx *nft = new_context();
+	char *text = save_table("netshim-check");
+
+	if (nft_run_cmd_from_buffer(nft, text))
+		fprintf(out, "nft lists it in a way that it does not read again, so that a failed reload could not "
+			     "put it back; say it in another way");
+	free(text);
+	nft_ctx_free(nft);
+}
+
+static struct statement *next_statement(const struct ruleset *set, size_t *class, size_t *index)
+{
+	for (; *class < set->class_count; ++*class, *index = 0)
+		if (*index < set->classes[*class].nft.count)
+			return &set->classes[*class].nft.items[(*index)++];
+	return NULL;
+}
+
+/* Writes what is wrong with the statement, or nothing. */
+static void try_statement(struct nft_ctx *nft, const struct statement *s, FILE *out)
+{
+	char *words = refusal_words(nft, s);
+
+	if (!words)
+		try_listing(out);
+	/* What else nftables may say: that interfaces are not there. */
+	else if (!strncmp(words, "Could not process rule", strlen("Could not process rule")))
+		fprintf(out, "%s; it is to be one for chains of type filter, hook output", words);
+	nft_run_cmd_from_buffer(nft, "delete table inet netshim-check");
+	free(words);
+}
+
+/* Writes a line on each statement. */
+static void try_statements(const struct ruleset *set, FILE *out)
+{
+	struct nft_ctx *nft = new_context();
+	const struct statement *s;
+
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
+		if (!s->refused)
+			try_statement(nft, s, out);
+		putc('\n', out);
+	}
+	fflush(out);
+}
+
+static void read_refusals(struct ruleset *set, FILE *in)
+{
+	char *line = NULL;
+	size_t size = 0;
+	const struct statement *s;
+
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j)) && getline(&line, &size, in) > 0;) {
+		line[strcspn(line, "\n")] = '\0';
+		if (*line)
+			ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, line);
+	}
+	free(line);
+}
+
+/* What depends on a chain's hook, the kernel looks at only when it puts a rule into
+ * force: so that is done, in a network namespace that ends with a child process. In a
+ * user namespace it takes no privilege; where neither can be had, nothing is tried. */
+static void try_in_namespace(struct ruleset *set)
+{
+	int ends[2];
+	FILE *in;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	child = fork();
+	if (!child) {
+		FILE *out = fdopen(ends[1], "w");
+
+		if (out && (!unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET)))
+			try_statements(set, out);
+		_exit(EXIT_SUCCESS);
+	}
+	close(ends[1]);
+	in = fdopen(ends[0], "r");
+	if (in) {
+		read_refusals(set, in);
+		fclose(in);
+	}
+	waitpid(child, NULL, 0);
+}
+
+void policy_check_statements(struct ruleset *set)
+{
+	struct nft_ctx *nft = new_context();
+	struct statement *s;
+	bool any = false;
+
+	nft_ctx_set_dry_run(nft, true);
+	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
+		char *words = refusal_words(nft, s);
+
+		s->refused = words;
+		if (words)
+			ruleset_problem(set, s->at, "nft statement '%s': %s", s->text, words);
+		free(words);
+		any = true;
+	}
+	nft_ctx_free(nft);
+	if (any)
+		try_in_namespace(set);
+}
+
+bool policy_load(const char *text, bool dry)
+{
+	struct nft_ctx *nft = new_context();
+	bool ok;
+
+	nft_ctx_set_dry_run(nft, dry);
+	ok = run(nft, text);
+	nft_ctx_free(nft);
+	return ok;
+}
+
+char *policy_save(void)
+{
+	return save_table("netshim");
+}
+
+bool policy_unload(void)
+{
+	struct nft_ctx *nft = new_context();
+	bool ok = run(nft, NFT_REMOVE);
+
+	nft_ctx_free(nft);
+	return ok;
+}
+
+/* The listing's lines are "counter NAME {" and "packets N bytes N". */
+static void read_counters(const char *listing, struct counters *counters)
+{
+	struct counter now = { .name = "" };
+
+	for (const char *line = listing; line && *line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (sscanf(line, " counter %71[^ {]", now.name) == 1)
+			continue;
+		if (!now.name[0] || sscanf(line, " packets %" SCNu64 " bytes %" SCNu64, &now.packets, &now.bytes) != 2)
+			continue;
+		counters->items = grown(counters->items, counters->count, sizeof(*counters->items));
+		counters->items[counters->count++] = now;
+		now.name[0] = '\0';
+	}
+}
+
+bool policy_counters(struct counters *counters)
+{
+	struct nft_ctx *nft = new_context();
+	bool loaded = !nft_run_cmd_from_buffer(nft, "list counters table inet netshim");
+
+	*counters = (struct counters){ .items = NULL };
+	if (loaded)
+		read_counters(nft_ctx_get_output_buffer(nft), counters);
+	nft_ctx_free(nft);
+	return loaded;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* nftables: asks it about statements, loads a text into it, lists what is loaded, and
+ * reads the counters. */
+
+#ifndef NETSHIM_NFT_H
+#define NETSHIM_NFT_H
+
+#include "conf/language/ruleset.h"
+
+/* Takes netshim's table away. Adding it first makes the deletion succeed where there is
+ * none. */
+#define NFT_REMOVE "table inet netshim\ndelete table inet netshim\n"
+
+struct counter {
+	char name[CLASS_NAME_MAX + 8];
+	uint64_t packets;
+	uint64_t bytes;
+};
+struct counters {
+	struct counter *items;
+	size_t count;
+};
+
+/* Asks nftables about every nft statement, by itself, and notes what it says with
+ * the statement's own place. Takes root: nftables answers to nobody else. */
+void policy_check_statements(struct ruleset *set);
+
+/* Loads a text (only tries it where dry is set), or deletes the table. Returns
+ * false with a message on stderr. */
+bool policy_load(const char *text, bool dry);
+bool policy_unload(void);
+
+/* The loaded table as text that policy_load takes, to go back to; where none is
+ * loaded, text that removes it. Allocated. */
+char *policy_save(void);
+
+/* Reads the counters of the loaded table. Returns false where none is loaded. */
+bool policy_counters(struct counters *counters);
+
+#endif

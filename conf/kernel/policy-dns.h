@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The part of the policy that is about name queries. */
+
+#ifndef NETSHIM_POLICY_DNS_H
+#define NETSHIM_POLICY_DNS_H
+
+#include "conf/language/ruleset.h"
+
+#include <stdio.h>
+
+/* The chains that redirect name queries; and the rules of a class's own
+ * chain that let the redirected ones through and no other. */
+void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
+void policy_write_dns_guard(FILE *out, const struct class *class);
+
+/* Tells whether queries that a program sends to 127.0.0.53 or another loopback
+ * resolver have to go out to a remote one. */
+bool policy_needs_route_localnet(const struct ruleset *set);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The checks that need the whole configuration: see check.h. */
+
+#include "conf/language/check.h"
+
+#include "conf/language/alloc.h"
+
+/* Classes sorted by a key, for finding doubles among many. */
+static int by_name(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+	int order = strcmp(x->name, y->name);
+
+	return order ? order : (x > y) - (x < y);
+}
+
+static int by_classid(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->classid != y->classid)
+		return x->classid < y->classid ? -1 : 1;
+	return by_name(a, b);
+}
+
+static struct class **sorted(struct ruleset *set, int (*order)(const void *, const void *))
+{
+	struct class **list = zalloc((set->class_count + 1) * sizeof(struct class *));
+
+	for (size_t i = 0; i < set->class_count; i++)
+		list[i] = &set->classes[i];
+	qsort(list, set->class_count, sizeof(struct class *), order);
+	return list;
+}
+
+static void check_doubles(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+
+	for (size_t i = 1; i < set->class_count; i++)
+		if (!strcmp(list[i - 1]->name, list[i]->name))
+			ruleset_problem(set, list[i]->at,
+					"class '%s' is already defined at %s:%d; give one of them another name",
+					list[i]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+	list = sorted(set, by_classid);
+	for (size_t i = 1; i < set->class_count; i++)
+		if (list[i]->classid && list[i - 1]->classid == list[i]->classid)
+			ruleset_problem(set, list[i]->classid_at,
+					"classid %x:%x is already that of class '%s' at %s:%d; every class needs its "
+					"own (leave it out to be given one)",
+					list[i]->classid >> 16, list[i]->classid & 0xffff, list[i - 1]->name,
+					list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+}
+
+static int is_classid(const void *key, const void *element)
+{
+	uint32_t x = *(const uint32_t *)key;
+	uint32_t y = *(const uint32_t *)element;
+
+	return (x > y) - (x < y);
+}
+
+static int compare_classids(const void *a, const void *b)
+{
+	return is_classid(a, b);
+}
+
+/* Gives a classid to the classes that state none: from the name, so that adding
+ * or removing a class leaves the others' alone. 4e53 is "NS". */
+static void assign_classids(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+	uint32_t *taken = zalloc((set->class_count + 1) * sizeof(*taken));
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		if (list[i]->classid)
+			taken[count++] = list[i]->classid;
+	qsort(taken, count, sizeof(*taken), compare_classids);
+	for (size_t i = 0; i < set->class_count; i++) {
+		uint32_t minor = (uint32_t)rules_hash(list[i]->name, strlen(list[i]->name));
+		uint32_t id;
+
+		if (list[i]->classid)
+			continue;
+		do
+			id = 0x4e530000 | (minor++ & 0xffff);
+		while (!(id & 0xffff) || bsearch(&id, taken, count, sizeof(*taken), is_classid));
+		list[i]->classid = id;
+		taken[count++] = id;
+		qsort(taken, count, sizeof(*taken), compare_classids);
+	}
+	free(taken);
+	free(list);
+}
+
+static int has_name(const void *key, const void *element)
+{
+	return strcmp(key, (*(const struct class *const *)element)->name);
+}
+
+static void find_classes(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_name);
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		struct app *app = &set->apps[i];
+		struct class **found;
+
+		if (!app->class_name)
+			continue;
+		if (!strcmp(app->class_name, "none")) {
+			app->class_index = CLASS_INDEX_NONE;
+			continue;
+		}
+		found = bsearch(app->class_name, list, set->class_count, sizeof(struct class *), has_name);
+		if (found)
+			app->class_index = (uint32_t)(*found - set->classes);
+		else
+			ruleset_problem(set, app->class_at,
+					"unknown class '%s'; define it with: class %s { ... }, or write class = none",
+					app->class_name, app->class_name);
+	}
+	free(list);
+}
+
+static int by_mark(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->mark != y->mark)
+		return x->mark < y->mark ? -1 : 1;
+	return by_name(a, b);
+}
+
+static int by_table(const void *a, const void *b)
+{
+	const struct class *x = *(const struct class *const *)a;
+	const struct class *y = *(const struct class *const *)b;
+
+	if (x->table != y->table)
+		return x->table < y->table ? -1 : 1;
+	return by_name(a, b);
+}
+
+/* Where the marks are the same too, that is what is told. */
+static void check_tables(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_table);
+
+	for (size_t i = 1; i < set->class_count; i++)
+		if (list[i]->interface && list[i - 1]->interface && list[i]->table == list[i - 1]->table &&
+		    list[i]->mark != list[i - 1]->mark)
+			ruleset_problem(set, list[i]->at,
+					"table %u is already that of class '%s' at %s:%d; choose another number with "
+					"table = N",
+					list[i]->table, list[i - 1]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+	free(list);
+}
+
+/* A class with an interface has a mark and a table, of its own: by default the
+ * number that is its classid. */
+static void check_routing(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_mark);
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct class *class = &set->classes[i];
+
+		if (!class->interface)
+			continue;
+		class->mark = class->mark ? class->mark : class->classid;
+		class->table = class->table ? class->table : class->mark;
+		if (class->table >= 253 && class->table <= 255)
+			ruleset_problem(set, class->interface_at,
+					"table %u is the kernel's own (default, main or local); use another number",
+					class->table);
+	}
+	qsort(list, set->class_count, sizeof(struct class *), by_mark);
+	for (size_t i = 1; i < set->class_count; i++) {
+		struct class *one = list[i - 1];
+		struct class *other = list[i];
+
+		if (!other->mark || other->mark != one->mark)
+			continue;
+		one->mark_shared = other->mark_shared = true;
+		if (one->interface || other->interface)
+			ruleset_problem(
+				set, other->at,
+				"mark %u is already that of class '%s' at %s:%d; a class with an interface needs its "
+				"own",
+				other->mark, one->name, one->at.file, one->at.line);
+	}
+	free(list);
+}
+
+void ruleset_check(struct ruleset *set)
+{
+	/* More would leave no classid for a class that states none. */
+	if (set->class_count > 0x8000) {
+		ruleset_problem(set, set->classes[0x8000].at, "too many classes; at most 32768 are possible");
+		return;
+	}
+	check_doubles(set);
+	find_classes(set);
+	assign_classids(set);
+	check_routing(set);
+	check_tables(set);
+}

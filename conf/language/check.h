@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The checks that need the whole configuration. */
+
+#ifndef NETSHIM_CHECK_H
+#define NETSHIM_CHECK_H
+
+#include "conf/language/ruleset.h"
+
+/* Finds doubles and what has no class; gives classids, marks and tables to the classes
+ * that state none. Notes mistakes. */
+void ruleset_check(struct ruleset *set);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The rules file: writes it from a ruleset, puts it into place, and opens it for the
+ * command. */
+
+#ifndef NETSHIM_COMPILE_H
+#define NETSHIM_COMPILE_H
+
+#include "conf/language/ruleset.h"
+
+/* Finds what each app is looked up by, and notes conflicts. */
+void compile_names(struct ruleset *set);
+
+/* Writes a new rules file (hierarchy is where net_cls is mounted); puts it in the
+ * place of the old one; or just takes the old one away. All return false with a
+ * message on stderr. Then either back to the old one, or done: no copy is left. */
+bool compile_write(const struct ruleset *set, const char *hierarchy);
+bool compile_commit(void);
+bool compile_withdraw(void);
+void compile_undo(void);
+void compile_done(void);
+
+/* The path of the configuration that is in force (allocated), or NULL. */
+char *compile_config(void);
+
+/* As rules_open, and reads all of the file to know that it is intact. false with
+ * errno: where that is ENOENT, netshim is not up; else there is a message on
+ * stderr. */
+bool compile_open(struct rules *rules, bool trusted);
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The text of a configuration. */
+
+#ifndef NETSHIM_GRAMMAR_H
+#define NETSHIM_GRAMMAR_H
+
+#include "conf/language/ruleset.h"
+
+/* Reads a configuration file and what it includes. Mistakes are in set->problems
+ * afterwards; with any, the rest of set is of no use but to report. */
+void ruleset_read(struct ruleset *set, const char *path);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The values of the configuration: each function reads one, and returns NULL, or what
+ * is wrong and would be right (allocated). */
+
+#ifndef NETSHIM_VALUE_H
+#define NETSHIM_VALUE_H
+
+#include "conf/language/ruleset.h"
+
+const char *value_classid(const char *text, uint32_t *classid);
+const char *value_action(const char *text, enum action *action);
+const char *value_bool(const char *text, bool *value);
+const char *value_on_error(const char *text, bool *allow);
+const char *value_user(const char *text, struct user_list *users);
+const char *value_allowance(const char *text, struct allow_list *allow);
+const char *value_tunnel(const char *text, struct allow_list *tunnels);
+const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
+const char *value_rate(const char *text, uint64_t *rate);
+const char *value_priority(const char *text, uint32_t *priority);
+const char *value_mark(const char *text, uint32_t *mark);
+const char *value_interface(const char *text, const char **interface);
+/* Tells whether nftables can be given an interface's name as text. */
+bool interface_name_valid(const char *name);
+const char *value_gateway(const char *text, struct resolver_list *gateways);
+const char *value_resolver(const char *text, struct resolver_list *list);
+const char *value_statement(const char *text, struct statement_list *list);
+
+#endif

@@ -22,11 +22,11 @@ int cmd_check(const struct command *command)
 	char *text;
 	bool ok;
 
-	ruleset_load(&set, path);
+	load_ruleset(&set, path);
 	routing_read_networks(&networks);
 	text = policy_text(&set, NULL, NULL, NULL, &networks);
 	/* nftables answers only to root. */
-	ok = geteuid() != 0 || policy_load(text, true);
+	ok = geteuid() != 0 || nft_load(text, true);
 	free(text);
 	routing_free_networks(&networks);
 	if (ok)
@@ -41,7 +41,7 @@ int cmd_ruleset(const struct command *command)
 	struct network_list networks;
 	char *text;
 
-	ruleset_load(&set, command->config);
+	load_ruleset(&set, command->config);
 	routing_read_networks(&networks);
 	text = policy_text(&set, NULL, NULL, NULL, &networks);
 	fputs(text, stdout);

@@ -159,7 +159,7 @@ int cmd_status(const struct command *command)
 	if (geteuid() != 0)
 		warnx("packets and bytes are not shown: that takes root");
 	else
-		loaded = policy_counters(&counters);
+		loaded = nft_counters(&counters);
 	if (!loaded)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");

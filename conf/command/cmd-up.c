@@ -165,7 +165,7 @@ static bool begin(struct change *c, const struct ruleset *set)
 		.set = set,
 		.was_up = is_up(),
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
-		.table = policy_save(),
+		.table = nft_save(),
 	};
 	take_reserve(c);
 	/* Until cgroup_make has looked, no group is taken for new. */
@@ -194,10 +194,10 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	char *text;
 	bool ok;
 
-	policy_counters(&counters);
+	nft_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* should the process end in there */
-	ok = policy_load(text, false);
+	ok = nft_load(text, false);
 	c->table_replaced = replaced || ok;
 	free(counters.items);
 	free(text);
@@ -248,7 +248,7 @@ static void go_back(const struct change *c)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
 	if (c->table_replaced)
-		policy_load(c->table, false);
+		nft_load(c->table, false);
 }
 
 static void leave(void)
@@ -306,7 +306,7 @@ int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
 
-	ruleset_load(&set, command->config);
+	load_ruleset(&set, command->config);
 	lock_state();
 	return apply(&set);
 }
@@ -330,14 +330,14 @@ int cmd_reload(const struct command *command)
 		lock_state();
 	if (!is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	ruleset_load(&set, command->config ? command->config : config_in_force());
+	load_ruleset(&set, command->config ? command->config : config_in_force());
 	return apply(&set);
 }
 
 /* The rules file first, so that no further program is sent into a class. */
 static bool take_out_of_force(struct change *c)
 {
-	return compile_withdraw() && (c->table_replaced = policy_unload()) && routing_clean(NULL, NULL) &&
+	return compile_withdraw() && (c->table_replaced = nft_unload()) && routing_clean(NULL, NULL) &&
 	       sysctl_restore(NULL, NULL);
 }
 
@@ -352,7 +352,7 @@ int cmd_down(const struct command *command)
 		return EXIT_SUCCESS;
 	lock_state();
 	c.hierarchy = cgroup_hierarchy(is_up(), &c.mounted);
-	c.table = policy_save();
+	c.table = nft_save();
 	take_reserve(&c);
 	c.routing = routing_read();
 	set_out(&c);

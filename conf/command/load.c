@@ -13,14 +13,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void ruleset_load(struct ruleset *set, const char *path)
+void load_ruleset(struct ruleset *set, const char *path)
 {
-	ruleset_read(set, path);
-	ruleset_check(set);
+	grammar_read(set, path);
+	check_whole(set);
 	compile_names(set);
 	/* nftables answers to nobody else. */
 	if (geteuid() == 0)
-		policy_check_statements(set);
+		nft_check_statements(set);
 	if (ruleset_report(set))
 		exit(EXIT_FAILURE);
 }

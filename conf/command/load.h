@@ -10,6 +10,6 @@
 
 /* Reads and checks a configuration; with any mistake in it, prints all of them and ends
  * the command. */
-void ruleset_load(struct ruleset *set, const char *path);
+void load_ruleset(struct ruleset *set, const char *path);
 
 #endif

@@ -161,7 +161,7 @@ static void try_in_namespace(struct ruleset *set)
 	waitpid(child, NULL, 0);
 }
 
-void policy_check_statements(struct ruleset *set)
+void nft_check_statements(struct ruleset *set)
 {
 	struct nft_ctx *nft = new_context();
 	struct statement *s;
@@ -182,7 +182,7 @@ void policy_check_statements(struct ruleset *set)
 		try_in_namespace(set);
 }
 
-bool policy_load(const char *text, bool dry)
+bool nft_load(const char *text, bool dry)
 {
 	struct nft_ctx *nft = new_context();
 	bool ok;
@@ -193,12 +193,12 @@ bool policy_load(const char *text, bool dry)
 	return ok;
 }
 
-char *policy_save(void)
+char *nft_save(void)
 {
 	return save_table("netshim");
 }
 
-bool policy_unload(void)
+bool nft_unload(void)
 {
 	struct nft_ctx *nft = new_context();
 	bool ok = run(nft, NFT_REMOVE);
@@ -224,7 +224,7 @@ static void read_counters(const char *listing, struct counters *counters)
 	}
 }
 
-bool policy_counters(struct counters *counters)
+bool nft_counters(struct counters *counters)
 {
 	struct nft_ctx *nft = new_context();
 	bool loaded = !nft_run_cmd_from_buffer(nft, "list counters table inet netshim");

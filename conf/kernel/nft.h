@@ -25,18 +25,18 @@ struct counters {
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */
-void policy_check_statements(struct ruleset *set);
+void nft_check_statements(struct ruleset *set);
 
 /* Loads a text (only tries it where dry is set), or deletes the table. Returns
  * false with a message on stderr. */
-bool policy_load(const char *text, bool dry);
-bool policy_unload(void);
+bool nft_load(const char *text, bool dry);
+bool nft_unload(void);
 
-/* The loaded table as text that policy_load takes, to go back to; where none is
+/* The loaded table as text that nft_load takes, to go back to; where none is
  * loaded, text that removes it. Allocated. */
-char *policy_save(void);
+char *nft_save(void);
 
 /* Reads the counters of the loaded table. Returns false where none is loaded. */
-bool policy_counters(struct counters *counters);
+bool nft_counters(struct counters *counters);
 
 #endif

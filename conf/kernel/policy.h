@@ -14,10 +14,10 @@
  * chain's name begins so. */
 
 /* The ruleset as nft would be given it, in one transaction that replaces the table.
- * Allocated. counters, where not NULL, has what the counters go on from; live, where not NULL, the classids that the classes have until they
- * are given their own (0: none other), which lead to the same rules; gone, where not
- * NULL, more classids up to a 0, whose packets are dropped; networks, the
- * machine's own, which a class with an interface still reaches. */
+ * Allocated. counters, where not NULL, has what the counters go on from; live, where not NULL, the classids that the
+ * classes have until they are given their own (0: none other), which lead to the same rules; gone, where not NULL, more
+ * classids up to a 0, whose packets are dropped; networks, the machine's own, which a class with an interface still
+ * reaches. */
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
 		  const uint32_t *gone, const struct network_list *networks);
 

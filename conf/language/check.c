@@ -201,7 +201,7 @@ static void check_routing(struct ruleset *set)
 	free(list);
 }
 
-void ruleset_check(struct ruleset *set)
+void check_whole(struct ruleset *set)
 {
 	/* More would leave no classid for a class that states none. */
 	if (set->class_count > 0x8000) {

@@ -10,6 +10,6 @@
 
 /* Finds doubles and what has no class; gives classids, marks and tables to the classes
  * that state none. Notes mistakes. */
-void ruleset_check(struct ruleset *set);
+void check_whole(struct ruleset *set);
 
 #endif

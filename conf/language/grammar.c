@@ -640,7 +640,7 @@ static char *absolute(const char *path)
 	return *path == '/' || !getcwd(folder, sizeof(folder)) ? copied(path) : printed("%s/%s", folder, path);
 }
 
-void ruleset_read(struct ruleset *set, const char *path)
+void grammar_read(struct ruleset *set, const char *path)
 {
 	/* libconfuse puts variables of the environment into unquoted and "quoted"
 	 * values; a configuration must mean the same whoever reads it. */

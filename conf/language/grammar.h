@@ -10,6 +10,6 @@
 
 /* Reads a configuration file and what it includes. Mistakes are in set->problems
  * afterwards; with any, the rest of set is of no use but to report. */
-void ruleset_read(struct ruleset *set, const char *path);
+void grammar_read(struct ruleset *set, const char *path);
 
 #endif

@@ -141,8 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (pwrite(config, data, size, 0) != (ssize_t)size || ftruncate(config, (off_t)size))
 		err(EXIT_FAILURE, CONFIG_PATH);
-	ruleset_read(&set, CONFIG_PATH);
-	ruleset_check(&set);
+	grammar_read(&set, CONFIG_PATH);
+	check_whole(&set);
 	compile_names(&set);
 	if (ruleset_report(&set))
 		return 0;

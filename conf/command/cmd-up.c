@@ -221,9 +221,9 @@ static bool put_into_force(struct change *c)
 {
 	return routing_check(c->routing, c->set) && compile_write(c->set, c->hierarchy) &&
 	       cgroup_make(c->hierarchy, c->set, c->live) && classids_are_free(c->set, c->live) &&
-	       routing_add(c->set, &c->networks) && load_for_both(c) && policy_make_settings(c->set) &&
-	       compile_commit() && cgroup_set_classids(c->hierarchy, c->set, NULL) && load_for_new(c) &&
-	       routing_clean(c->set, &c->networks) && sysctl_restore(policy_needs_setting, c->set);
+	       routing_add(c->set, &c->networks) && load_for_both(c) && sysctl_make(c->set) && compile_commit() &&
+	       cgroup_set_classids(c->hierarchy, c->set, NULL) && load_for_new(c) &&
+	       routing_clean(c->set, &c->networks) && sysctl_restore(c->set);
 }
 
 static void go_back_groups(const struct change *c)
@@ -338,7 +338,7 @@ int cmd_reload(const struct command *command)
 static bool take_out_of_force(struct change *c)
 {
 	return compile_withdraw() && (c->table_replaced = nft_unload()) && routing_clean(NULL, NULL) &&
-	       sysctl_restore(NULL, NULL);
+	       sysctl_restore(NULL);
 }
 
 int cmd_down(const struct command *command)

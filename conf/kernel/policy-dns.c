@@ -95,7 +95,7 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		fprintf(out, " } masquerade\n");
 	}
 	fprintf(out, "\t}\n");
-	/* With route_localnet (cmd-up.c), what comes from outside for 127/8 would be
+	/* With route_localnet (sysctl.c), what comes from outside for 127/8 would be
 	 * taken in. The kernel's own check is repeated here. */
 	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n"
@@ -117,16 +117,4 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 	}
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
-}
-
-bool policy_needs_route_localnet(const struct ruleset *set)
-{
-	for (size_t i = 0; i < set->class_count; i++)
-		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
-			const struct resolver *r = &set->classes[i].dns.items[j];
-
-			if (r->family == AF_INET && r->address.s6_addr[0] != 127)
-				return true;
-		}
-	return false;
 }

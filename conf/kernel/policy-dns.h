@@ -15,8 +15,4 @@
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 
-/* Tells whether queries that a program sends to 127.0.0.53 or another loopback
- * resolver have to go out to a remote one. */
-bool policy_needs_route_localnet(const struct ruleset *set);
-
 #endif

@@ -7,7 +7,6 @@
 
 #include "conf/kernel/policy-vpn.h"
 
-#include "conf/kernel/sysctl.h"
 #include "conf/language/value.h"
 
 #include <arpa/inet.h>
@@ -205,29 +204,4 @@ void policy_write_vpn_guard(FILE *out, const struct class *class)
 	if (has_interface(class))
 		fprintf(out, "\t\ttcp flags syn reset tcp option mptcp\n"
 			     "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n");
-}
-
-/* Answers come in by an interface that the main table would not use for them,
- * which a strict reverse-path filter takes for forged. Loose is enough. */
-bool policy_loosen_rp_filter(const struct ruleset *set)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < set->class_count; i++) {
-		const char *interface = set->classes[i].interface;
-		char own = (char)(interface ? sysctl_get(interface, "rp_filter") : 0);
-
-		/* The higher of the two is in force. */
-		if (own && own < '2' && (own == '1' || sysctl_get("all", "rp_filter") == '1'))
-			ok = sysctl_set(interface, "rp_filter", '2') && ok;
-	}
-	return ok;
-}
-
-bool policy_needs_rp_filter(const struct ruleset *set, const char *interface)
-{
-	for (size_t i = 0; i < set->class_count; i++)
-		if (has_interface(&set->classes[i]) && !strcmp(set->classes[i].interface, interface))
-			return true;
-	return false;
 }

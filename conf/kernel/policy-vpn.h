@@ -17,9 +17,4 @@ void policy_write_vpn_guard(FILE *out, const struct class *class);
 void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks);
 void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks);
 
-/* Lets answers come in by the classes' interfaces; and tells whether one is any
- * class's. */
-bool policy_loosen_rp_filter(const struct ruleset *set);
-bool policy_needs_rp_filter(const struct ruleset *set, const char *interface);
-
 #endif

@@ -17,7 +17,6 @@
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-vpn.h"
-#include "conf/kernel/sysctl.h"
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
@@ -331,16 +330,4 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
 	return text;
-}
-
-bool policy_make_settings(const struct ruleset *set)
-{
-	return (!policy_needs_route_localnet(set) || sysctl_set("all", "route_localnet", '1')) &&
-	       policy_loosen_rp_filter(set);
-}
-
-bool policy_needs_setting(const char *interface, const char *name, const void *with)
-{
-	return strcmp(name, "route_localnet") ? policy_needs_rp_filter(with, interface)
-					      : policy_needs_route_localnet(with);
 }

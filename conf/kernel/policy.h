@@ -21,9 +21,4 @@
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
 		  const uint32_t *gone, const struct network_list *networks);
 
-/* Makes the kernel settings (sysctl.h) that the policy needs; tells of one whether
- * the policy (with: a ruleset) needs it, for sysctl_restore. */
-bool policy_make_settings(const struct ruleset *set);
-bool policy_needs_setting(const char *interface, const char *name, const void *with);
-
 #endif

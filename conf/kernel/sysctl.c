@@ -82,7 +82,7 @@ void sysctl_undo(void)
 	}
 }
 
-char sysctl_get(const char *interface, const char *name)
+static char setting(const char *interface, const char *name)
 {
 	char *path = setting_path(interface, name);
 	char value = read_digit(path);
@@ -91,7 +91,7 @@ char sysctl_get(const char *interface, const char *name)
 	return value;
 }
 
-bool sysctl_set(const char *interface, const char *name, char value)
+static bool set_digit(const char *interface, const char *name, char value)
 {
 	char *path = setting_path(interface, name);
 	char *before = before_path(interface, name);
@@ -125,7 +125,56 @@ static bool restore(const char *interface, const char *name, const char *before)
 	return ok;
 }
 
-bool sysctl_restore(bool (*keep)(const char *interface, const char *name, const void *with), const void *with)
+/* Tells whether queries that a program sends to 127.0.0.53 or another loopback
+ * resolver have to go out to a remote one. */
+static bool needs_route_localnet(const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
+			const struct resolver *r = &set->classes[i].dns.items[j];
+
+			if (r->family == AF_INET && r->address.s6_addr[0] != 127)
+				return true;
+		}
+	return false;
+}
+
+/* Answers come in by an interface that the main table would not use for them,
+ * which a strict reverse-path filter takes for forged. Loose is enough. */
+static bool loosen_rp_filter(const struct ruleset *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const char *interface = set->classes[i].interface;
+		char own = (char)(interface ? setting(interface, "rp_filter") : 0);
+
+		/* The higher of the two is in force. */
+		if (own && own < '2' && (own == '1' || setting("all", "rp_filter") == '1'))
+			ok = set_digit(interface, "rp_filter", '2') && ok;
+	}
+	return ok;
+}
+
+static bool needs_rp_filter(const struct ruleset *set, const char *interface)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (set->classes[i].interface && !strcmp(set->classes[i].interface, interface))
+			return true;
+	return false;
+}
+
+bool sysctl_make(const struct ruleset *set)
+{
+	return (!needs_route_localnet(set) || set_digit("all", "route_localnet", '1')) && loosen_rp_filter(set);
+}
+
+static bool is_needed(const struct ruleset *set, const char *interface, const char *name)
+{
+	return strcmp(name, "route_localnet") ? needs_rp_filter(set, interface) : needs_route_localnet(set);
+}
+
+bool sysctl_restore(const struct ruleset *set)
 {
 	glob_t found;
 	bool ok = true;
@@ -138,7 +187,7 @@ bool sysctl_restore(bool (*keep)(const char *interface, const char *name, const 
 
 		if (name)
 			*name++ = '\0';
-		if (name && !(keep && keep(interface, name, with)))
+		if (name && !(set && is_needed(set, interface, name)))
 			ok = restore(interface, name, found.gl_pathv[i]) && ok;
 		free(interface);
 	}

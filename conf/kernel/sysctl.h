@@ -7,19 +7,15 @@
 #ifndef NETSHIM_SYSCTL_H
 #define NETSHIM_SYSCTL_H
 
-#include <stdbool.h>
+#include "conf/language/ruleset.h"
 
-/* Sets "ipv4/conf/INTERFACE/NAME" (beneath /proc/sys/net) to a digit. */
-bool sysctl_set(const char *interface, const char *name, char value);
+/* Makes the settings that set needs. */
+bool sysctl_make(const struct ruleset *set);
 
-/* Puts back every one that was set, but for those that keep (which may be NULL)
- * wants to stay. */
-bool sysctl_restore(bool (*keep)(const char *interface, const char *name, const void *with), const void *with);
+/* Puts back every one that was made, but for those that set needs (with set NULL, all). */
+bool sysctl_restore(const struct ruleset *set);
 
-/* Returns what a setting is now, or 0 where there is none. */
-char sysctl_get(const char *interface, const char *name);
-
-/* Takes back what this process has set or restored. */
+/* Takes back what this process has made or put back. */
 void sysctl_undo(void);
 
 #endif

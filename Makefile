@@ -34,10 +34,14 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
-# Indirect calls and returns go where they may only, where the machine can see to that.
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
-BRANCHES = $(if $(filter x86_64%,$(MACHINE)),-fcf-protection)$(if $(filter aarch64%,$(MACHINE)),-mbranch-protection=standard)
-COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS) $(BRANCHES) -fstack-clash-protection
+# The compiler knows best which options it has for a machine. -fcf-protection and
+# -mbranch-protection: indirect calls and returns go where they may only.
+# -mno-outline-atomics: gcc calls functions of libgcc.a for atomics, and those look for
+# what glibc's start has found out.
+KNOWN := $(foreach option, -fstack-clash-protection -fcf-protection -mbranch-protection=standard -mno-outline-atomics, \
+	$(shell $(CC) -Werror $(option) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(option)))
+COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS) $(KNOWN)
 # A distribution's own level of _FORTIFY_SOURCE stays.
 FORTIFY = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDENING = -fPIE -fstack-protector-strong $(FORTIFY)

@@ -63,6 +63,16 @@ COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
 LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 
+# All that the library takes from libc. With one name more that its process does not
+# have, the loader would end every program, a login of root's as well; so a product
+# that needs one is not made.
+FROM_LIBC = __errno_location environ getauxval getenv dlsym dlvsym \
+	$(addprefix posix_spawn_file_actions_, addchdir_np adddup2 addfchdir_np addopen destroy init)
+needs_only = symbols=$$(readelf -sW $@) || exit 1; \
+	more=$$(printf '%s\n' "$$symbols" | sed -n 's/.* UND \([^ @][^ @]*\).*/\1/p' | sort -u | grep -vx $(addprefix -e ,'' $(1))); \
+	test -z "$$more" || { echo "$@: no program could start with it: it needs" $$more >&2; exit 1; }
+.DELETE_ON_ERROR:
+
 # rules.c, match.c and process.c are what all three share.
 SHARED = rules match process
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o folder.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
@@ -107,10 +117,13 @@ $(BUILD)/conf/%.o: conf/%.c $(BUILD)/flags
 
 $(BUILD)/libnetshim.so: $(SHIM_OBJS) shim/libnetshim.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM_OBJS) -o $@
+	@$(call needs_only,$(FROM_LIBC))
 $(BUILD)/libnetshim32.so: $(SHIM32_OBJS) shim/libnetshim.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -m32 -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM32_OBJS) -lgcc -o $@
+	@$(call needs_only,$(FROM_LIBC))
 $(BUILD)/netshim-helper: $(HELPER_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(HELPER_OBJS) -o $@
+	@$(call needs_only)
 $(BUILD)/netshim: $(COMMAND_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(COMMAND_LINK) $(COMMAND_OBJS) $(LIBS) -o $@
 
@@ -121,6 +134,7 @@ install_library = $(INSTALL) -d "$(DESTDIR)$(2)" && $(INSTALL) -m 644 $(1) "$(DE
 	mv -f "$(DESTDIR)$(2)/libnetshim.so.new" "$(DESTDIR)$(2)/libnetshim.so"
 
 install: build
+	scripts/try-start "$(CC)" $(BUILD)/libnetshim.so $(LIB32)
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -m 755 $(BUILD)/netshim $(DESTDIR)$(BINDIR)/netshim
 	$(INSTALL) -m 755 $(BUILD)/netshim-helper $(DESTDIR)$(HELPER)

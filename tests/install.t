@@ -32,6 +32,23 @@ chmod g+w "$helper"
 like "$("$netshim" grant 2>&1)" "can be changed by others than root" "not to a helper that others may write"
 chmod g-w "$helper"
 
+# nothing that would end every program of a session
+like "$(make -s BUILD="$scratch/profiled" CFLAGS=-pg "$scratch/profiled/libnetshim.so" 2>&1)" "libnetshim.so: no program could start with it: it needs _*mcount" \
+	"a library that needs what programs do not have is not made"
+ok $(($(find "$scratch/profiled" -name 'libnetshim.so' | wc -l))) "and no half of it is left"
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+before=$(cd "$dest" && find . -type f -exec cksum {} + | sort)
+for harm in 'void end(void) { _exit(0); }' 'void end(void) { __builtin_trap(); }' 'void missing(void); void end(void) { missing(); }'; do
+	printf '#include <unistd.h>\n__attribute__((constructor)) %s\n' "$harm" |
+		gcc -shared -fPIC -Wno-implicit-function-declaration -x c - -o "$scratch/build/libnetshim.so"
+	like "$(make -s install DESTDIR="$dest" "${args[@]}" 2>&1)" \
+		"nothing has been installed: the compiler's programs do not start with $scratch/build/libnetshim.so" \
+		"a library that ends programs stops the installation: $harm"
+	is "$(cd "$dest" && find . -type f -exec cksum {} + | sort)" "$before" "and all stays as it was"
+done
+like "$(scripts/try-start "gcc -Wl,--dynamic-linker=/none" "$preload" 2>&1 && echo goes on)" \
+	"untried with the compiler's programs: none runs here.*goes on" "what is built for another machine cannot be tried: that is said"
+
 # the shape of what is installed
 is "$(readelf -d "$preload" | grep -c NEEDED)" 0 "the shim needs no library"
 is "$(readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" 0 "the helper is static"

@@ -7,6 +7,7 @@ PREFIX = /usr/local
 BINDIR = $(PREFIX)/bin
 LIBDIR = $(PREFIX)/lib
 LIBEXECDIR = $(PREFIX)/libexec
+MANDIR = $(PREFIX)/share/man
 SYSCONFDIR = /etc
 RUNDIR = /run
 DESTDIR =
@@ -30,6 +31,11 @@ FOLDERS32 = lib/i386-linux-gnu lib32 lib
 # NetworkManager and networkd-dispatcher.
 HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispatcher.d/50-netshim \
 	networkd-dispatcher/routable.d/50-netshim)
+
+# They name the folders above, too.
+PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
+NAME_FOLDERS = s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
+	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
@@ -151,6 +157,10 @@ endif
 		sed 's|@RUNDIR@|$(RUNDIR)|; s|@BINDIR@|$(BINDIR)|' scripts/interface-hook > $(DESTDIR)$$hook && \
 		chmod 755 $(DESTDIR)$$hook || exit 1; \
 	done
+	for page in $(PAGES); do \
+		folder=$(DESTDIR)$(MANDIR)/man$${page##*.}; name=$${page##*/}; \
+		$(INSTALL) -d $$folder && sed '$(NAME_FOLDERS)' $$page > $$folder/$$name && chmod 644 $$folder/$$name || exit 1; \
+	done
 ifeq ($(DESTDIR),)
 	$(BINDIR)/netshim grant
 endif
@@ -159,6 +169,7 @@ endif
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
 	rm -f $(addprefix $(DESTDIR), $(HOOKS))
+	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so
 	rm -rf $(DESTDIR)$(BY_LIB)
 

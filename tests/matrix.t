@@ -51,7 +51,7 @@ run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
 }
 
 # The class is not for programs to notice. A program with a rule that is started by
-# a descriptor's name has its file's name as its own (README has it).
+# a descriptor's name has its file's name as its own (netshim-helper(8) has it).
 comparable() {
 	sed -e 's/ class=[^ |]*//g' -e '/ruled/{ / \(cloexec-\)\?\(descriptor\|dev-fd\): /s/ \(execfn\|comm\)=[^ ]*//g }' "$1"
 }
@@ -102,8 +102,8 @@ is "$(grep ' class=' "$scratch/already.with" | grep -v " class=$group/net" | cut
 
 no_new_privs() { setpriv --no-new-privs "${user[@]}" "$@"; }
 ambient() { setpriv --inh-caps +net_raw --reuid 65534 --regid 65534 --clear-groups --ambient-caps +net_raw env "$@"; }
-# Those with a rule cannot be moved: on-error decides. (README has what is left in a
-# set-capability program's environment.)
+# Those with a rule cannot be moved: on-error decides. (netshim-helper(8) has what is
+# left in a set-capability program's environment.)
 sed -i 's/^class net { }/class net { on-error = allow }/' "$config"
 "$netshim" reload
 for as in no_new_privs ambient; do

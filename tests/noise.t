@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# Which form of LD_PRELOAD is silent where: every cell of README's table, and the
-# lines of session files as README has them.
+# Which form of LD_PRELOAD is silent where: every cell of libnetshim(7)'s table, and
+# the lines of session files as that page has them.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
-readme=$tests/../README.md
+page=$tests/../shim/libnetshim.7
 lib=/usr/local/lib
 [ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib)"
 
-# The places that README names, seen by this test alone.
+# The places that the page names, seen by this test alone.
 mount --bind "$root/usr/lib" $lib
 cp /etc/ld.so.cache "$scratch/cache"
 mount --bind "$scratch/cache" /etc/ld.so.cache
@@ -42,21 +42,21 @@ run32() { # run32 LD_PRELOAD
 	fi
 }
 
-start() { # start KIND LD_PRELOAD: a program of a kind, as README's table names it
+start() { # start KIND LD_PRELOAD: a program of a kind, as the table names it
 	case $1 in
-	"64-bit program") as_user LD_PRELOAD="$2" "$bin/probe" loaded ;;
-	"32-bit program") run32 "$2" ;;
-	"32-bit program, where its library is not built")
+	64-bit) as_user LD_PRELOAD="$2" "$bin/probe" loaded ;;
+	32-bit) run32 "$2" ;;
+	"32-bit, its library not built")
 		mkdir -p "$scratch/none"
 		mount --bind "$scratch/none" $lib/netshim/lib32
 		run32 "$2"
 		umount $lib/netshim/lib32
 		;;
-	"program of musl") as_user LD_PRELOAD="$2" "$bin/probe-musl" loaded ;;
-	"static program") as_user LD_PRELOAD="$2" "$bin/probe-static" loaded ;;
-	"setuid program") as_user LD_PRELOAD="$2" "$scratch/setuid" loaded ;;
-	"set-capability program") as_user LD_PRELOAD="$2" "$scratch/setcap" loaded ;;
-	"in a chroot or container that has no library") in_bare env LD_PRELOAD="$2" chroot "$bare" /probe loaded ;;
+	"of musl") as_user LD_PRELOAD="$2" "$bin/probe-musl" loaded ;;
+	static) as_user LD_PRELOAD="$2" "$bin/probe-static" loaded ;;
+	setuid) as_user LD_PRELOAD="$2" "$scratch/setuid" loaded ;;
+	set-capability) as_user LD_PRELOAD="$2" "$scratch/setcap" loaded ;;
+	"in a chroot or container without it") in_bare env LD_PRELOAD="$2" chroot "$bare" /probe loaded ;;
 	"there, of musl or static")
 		in_bare env LD_PRELOAD="$2" chroot "$bare" /probe-musl loaded
 		in_bare env LD_PRELOAD="$2" chroot "$bare" /probe-static loaded
@@ -65,7 +65,7 @@ start() { # start KIND LD_PRELOAD: a program of a kind, as README's table names 
 	esac
 }
 
-effect() { # effect KIND LD_PRELOAD: as README's table names it
+effect() { # effect KIND LD_PRELOAD: as the table names it
 	local loaded
 	loaded=$(start "$@" 2>"$scratch/noise" | sort -u)
 	case $loaded:$(cat "$scratch/noise") in
@@ -76,40 +76,39 @@ effect() { # effect KIND LD_PRELOAD: as README's table names it
 	esac
 }
 
+# The table's columns are the list items before it, with a line LD_PRELOAD= each.
+mapfile -t columns < <(sed -n 's/^\.It Em Program Ta //p' "$page" | sed 's/Em //g; s/ Ta /\n/g')
 forms=()
+for column in "${columns[@]}"; do
+	forms+=("$(grep -xF -A 1 ".It Sy $column" "$page" | sed -n 's/^\.Dl LD_PRELOAD=//p')")
+done
 rows=0
-while IFS='|' read -r _ kind cells; do
-	kind=$(xargs <<<"$kind")
-	mapfile -t words < <(tr '|' '\n' <<<"$cells" | sed 's/^ *//; s/ *$//; /^$/d; s/`//g')
-	if [ ${#forms[@]} -eq 0 ]; then
-		forms=("${words[@]}")
-		continue
-	fi
-	[ "$kind" != --- ] || continue
+while IFS='|' read -r kind cells; do
+	IFS='|' read -ra words <<<"$cells"
 	rows=$((rows + 1))
 	for i in "${!forms[@]}"; do
-		is "$(effect "$kind" "${forms[i]}")" "${words[i]}" "README: ${forms[i]}, $kind: ${words[i]}"
+		is "$(effect "$kind" "${forms[i]}")" "${words[i]}" "libnetshim(7): ${forms[i]}, $kind: ${words[i]}"
 	done
-done < <(sed -n '/^| LD_PRELOAD= /,/^$/p' "$readme" | grep '^|')
+done < <(sed -n '/^\.It Em Program Ta /,/^\.El/s/^\.It \([^E].*\)/\1/p' "$page" | sed 's/ Ta /|/g')
 is "$rows ${#forms[@]}" "9 3" "the table was read"
 is "$(in_bare env LD_PRELOAD="$preload" env -u LD_PRELOAD chroot "$bare" /probe loaded 2>&1)" no "env -u LD_PRELOAD chroot: silent"
 
 # --- the lines of session files
 
 by_lib=$lib/netshim/\$LIB/libnetshim.so
-in_readme() { grep -qF -e "$1" "$readme"; }
+in_page() { grep -qF -e "$1" "$page"; }
 
 echo "LD_PRELOAD=$by_lib" >"$scratch/environment"
 is "$(su -s /bin/sh nobody -c 'printenv LD_PRELOAD' 2>&1)" "$by_lib" "/etc/environment takes \$LIB as it is"
-in_readme "LD_PRELOAD=$by_lib"
-is $? 0 "README has that line"
+in_page "LD_PRELOAD=$by_lib"
+is $? 0 "the page has that line"
 
 mkdir -p "$scratch/home/environment.d"
 line="LD_PRELOAD=${by_lib/\$/\$\$}"
 echo "$line" >"$scratch/home/environment.d/netshim.conf"
 like "$(XDG_CONFIG_HOME=$scratch/home /usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator)" \
 	"LD_PRELOAD=\"${by_lib/\$/\\\\\\$}\"" "environment.d takes \$\$LIB"
-in_readme "\$\$LIB"
-is $? 0 "README says so"
+in_page "\$\$LIB"
+is $? 0 "the page says so"
 
 finish

@@ -3,7 +3,8 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # The tools that people start programs with: what a program with a rule gets there.
-# README's limits say the same of those where it is in no class, or not started.
+# The LIMITS in the manual pages say the same of those where it is in no class, or not
+# started.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

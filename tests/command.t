@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# up, reload, down and status: idempotent, transactional, and leaving nothing.
+# up, reload and down can be repeated, do all or nothing, and leave nothing behind.
+# status tells what is in force. A wrong command line gets a message and exit code 2.
 . "$(dirname "$0")/lib.sh"
 
 ip link set lo up

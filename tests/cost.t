@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What the library adds to programs that no rule names, counted: system calls,
-# instructions, memory. Whoever adds one has to change a number here. (The time that
-# they take is 'make bench'.)
+# The library adds no more system calls, instructions and memory to programs that no
+# rule names than are counted here: whoever adds one has to change a number. (The time
+# that they take is 'make bench'.)
 . "$(dirname "$0")/lib.sh"
 
 command -v strace >/dev/null || cannot_run "needs strace"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# make install and uninstall, and what the builder asks for.
+# make install puts each file where the builder wants it, make uninstall takes away all
+# but the configuration, and what is installed needs nothing that it could do without.
 . "$(dirname "$0")/lib.sh"
 
 cd "$tests/.." || exit 1

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What the library shows of itself, before main too; processes with many threads, for
-# BUSY_ROUNDS rounds.
+# The library shows its hooks and nothing else, asks little of libc, and works before
+# main and in processes with many threads, for BUSY_ROUNDS rounds.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

@@ -4,7 +4,7 @@
 
 # Each verb, each option and each exit code has an entry in its manual page, and no
 # entry is for what is not there. Pages are well-formed and fit into 80 columns. The
-# configurations that they and README show have no mistake.
+# configurations that they and README show have no mistake. tests/README.md has each test.
 . "$(dirname "$0")/lib.sh"
 
 command -v mandoc >/dev/null || cannot_run "needs mandoc"
@@ -75,9 +75,13 @@ is "$(cat "${pages[@]}" | sed -n 's/^\.Xr \([a-z.-]*netshim[a-z.-]*\) \([0-9]\).
 
 part $configuration EXAMPLES | awk -v to="$scratch/example" '/^\.Ed/ { on = 0 } on { print > (to n ".conf") } /^\.Bd/ { on = 1; n++ }'
 sed -n '/^    class /,/^$/p; /^    app /p' README.md >"$scratch/example-of-README.conf"
-sed -n 's/^| [^|`]* | `\(.*[{].*\)` |$/\1/p' README.md >"$scratch/example-classes-of-README.conf"
+sed -n 's/^| [^|]* | .\(.* {.*}\). |$/\1/p' README.md >"$scratch/example-classes-of-README.conf"
 for example in "$scratch"/example*.conf; do
 	like "$("$netshim" check "$example" 2>&1)" ": ok, [0-9]+ classes, [1-9]|: ok, [1-9][0-9]* class" "$(basename "$example" .conf): no mistake"
 done
 
+# --- the tests
+
+is "$(sed -n 's/^| .\([^ ]*\.t\). | .*/\1/p' tests/README.md | words)" "$(cd tests && printf '%s\n' *.t suites/*.t | words)" \
+	"tests/README.md: each test has its line"
 finish

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What a class can say beyond allow and refuse, and looking at and moving what
-# runs.
+# deny, ipv6, nft, mark, priority, log and rate do to a class's packets what they say;
+# ps shows what runs in a class, and move moves it.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80 8080

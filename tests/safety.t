@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What the helper may and may not do; locked classes; what on-error says.
+# The helper enters a class for those who may be in it, leaves no locked class and no
+# other tool's group, and does what on-error says where it cannot enter.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

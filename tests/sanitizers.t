@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# The command and the shared readers under AddressSanitizer and
-# UndefinedBehaviorSanitizer: the unit tests, and the other tests of the command
-# once more.
+# AddressSanitizer and UndefinedBehaviorSanitizer find nothing wrong in the command and
+# in the readers that all share: in the unit tests, and in the other tests of the
+# command once more.
 . "$(dirname "$0")/lib.sh"
 
 cd "$tests/.." || exit 1

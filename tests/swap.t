@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# A name that leads elsewhere between netshim's look-up and the kernel's. SWAP_TRIES
-# says how often each is tried.
+# Where a name is made to lead elsewhere between netshim's look at it and the kernel's,
+# the rule that counts is the one for the file that runs. SWAP_TRIES says how often each
+# case is tried.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

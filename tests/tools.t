@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# The tools that people start programs with: what a program with a rule gets there.
-# The LIMITS in the manual pages say the same of those where it is in no class, or not
-# started.
+# Under the tools that people start programs with, such as gdb, make, sudo, ssh and tmux,
+# a program with a rule is in its class, or is not started, or the LIMITS in the manual
+# pages name the tool.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin

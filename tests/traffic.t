@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# What classes do to packets: none, some, those of what is started inside, default deny.
+# A class that is cut off sends nothing, and one with a list what is listed and nothing
+# else, together with all that it starts. netshim run puts any command into a class.
+# Under a default deny, only what is in a class may send.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80 443 8080

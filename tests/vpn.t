@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# A class whose traffic leaves by one interface and by no other, with
-# what else there is on the way counted on the other hosts.
+# The traffic of a class with an interface leaves by that one and by no other, whatever
+# becomes of the interface and of others' routes: counted on the other hosts.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80

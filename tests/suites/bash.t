@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# bash's own tests. bash, sh and the tools are in three classes; each starts the
-# others by way of the helper.
+# bash's own tests have the same results with the library as without it. bash, sh and
+# the tools are in three classes; each starts the others by way of the helper.
 suite_source=bash
 . "$(dirname "$0")/lib.sh"
 

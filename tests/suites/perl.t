@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# Perl's own tests of exec, system, fork, pipes, open and its command line. Perl, the
-# shell and the tools are in three classes; each starts the others by way of the helper.
+# Perl's own tests of exec, system, fork, pipes, open and its command line have the same
+# results with the library as without it. Perl, the shell and the tools are in three
+# classes; each starts the others by way of the helper.
 suite_source=perl
 . "$(dirname "$0")/lib.sh"
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# CPython's own tests of all that starts programs. Python, the shell and the
-# tools are in three classes: each starts the others by way of the helper.
+# CPython's own tests of all that starts programs have the same results with the library
+# as without it. Python, the shell and the tools are in three classes; each starts the
+# others by way of the helper.
 . "$(dirname "$0")/lib.sh"
 
 python=$(readlink -f /usr/bin/python3)

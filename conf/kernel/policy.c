@@ -14,18 +14,14 @@
 #include "conf/kernel/policy.h"
 
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-vpn.h"
 #include "conf/language/alloc.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <inttypes.h>
-
-/* What "lan" means: the private, link-local, multicast and broadcast networks. */
-#define LAN_IPV4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255"
-#define LAN_IPV6 "fc00::/7, fe80::/10, ff00::/8"
 
 static void write_counter(FILE *out, const struct counters *from, const char *name)
 {
@@ -38,45 +34,6 @@ static void write_counter(FILE *out, const struct counters *from, const char *na
 	fprintf(out, "\tcounter %s { }\n", name);
 }
 
-static void write_ports(FILE *out, const char *protocol, const struct allowance *a)
-{
-	fprintf(out, "%s dport %u", protocol, a->first_port);
-	if (a->last_port != a->first_port)
-		fprintf(out, "-%u", a->last_port);
-}
-
-static void write_network(FILE *out, const struct allowance *a, const char *then)
-{
-	char text[INET6_ADDRSTRLEN];
-
-	inet_ntop(a->family, &a->address, text, sizeof(text));
-	fprintf(out, "\t\t%s daddr %s/%u", a->family == AF_INET ? "ip" : "ip6", text, a->prefix);
-	if (a->first_port)
-		write_ports(out, " th", a);
-	fprintf(out, " %s\n", then);
-}
-
-static void write_allowance(FILE *out, const struct allowance *a, const char *then)
-{
-	switch (a->kind) {
-	case ALLOW_LOOPBACK:
-		fprintf(out, "\t\toifname \"lo\" %s\n", then);
-		break;
-	case ALLOW_LAN:
-		fprintf(out, "\t\tip daddr { " LAN_IPV4 " } %s\n", then);
-		fprintf(out, "\t\tip6 daddr { " LAN_IPV6 " } %s\n", then);
-		break;
-	case ALLOW_NETWORK:
-		write_network(out, a, then);
-		break;
-	case ALLOW_PORTS:
-		fprintf(out, "\t\t");
-		write_ports(out, a->protocol == IPPROTO_TCP ? "tcp" : "udp", a);
-		fprintf(out, " %s\n", then);
-		break;
-	}
-}
-
 static const char *refusal(const struct verdict *verdict)
 {
 	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
@@ -85,13 +42,13 @@ static const char *refusal(const struct verdict *verdict)
 static void write_denials(FILE *out, const struct verdict *verdict)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
-		write_allowance(out, &verdict->deny.items[i], refusal(verdict));
+		policy_write_allowance(out, &verdict->deny.items[i], refusal(verdict));
 }
 
 static void write_verdict(FILE *out, const struct verdict *verdict)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
-		write_allowance(out, &verdict->allow.items[i], "accept");
+		policy_write_allowance(out, &verdict->allow.items[i], "accept");
 	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refusal(verdict));
 }
 
@@ -200,14 +157,6 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
-/* A tunnel of the kernel's sends the packets that it wraps in the name of the socket
- * of what is in them (since Linux 4.19, skb_scrub_packet). They belong to no class. */
-static void write_tunnels(FILE *out, const struct ruleset *set, const char *then)
-{
-	for (size_t i = 0; i < set->tunnels.count; i++)
-		write_allowance(out, &set->tunnels.items[i], then);
-}
-
 static bool has_mark(const struct class *class)
 {
 	return class->mark;
@@ -247,7 +196,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, " ct mark set 0\n\t}\n");
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
 		     "-140; policy accept;\n");
-	write_tunnels(out, set, "goto tunnel");
+	policy_write_tunnels(out, set, "goto tunnel");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_mark);
 	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark");
 	write_marks_set(out, set);
@@ -292,7 +241,7 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 {
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
 		     "priority filter; policy accept;\n");
-	write_tunnels(out, set, "counter name out_unclassified accept");
+	policy_write_tunnels(out, set, "counter name out_unclassified accept");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto class_", is_class);
 	write_gone(out, gone);
 	write_kernel_packets(out, set);

@@ -117,6 +117,86 @@ nft "table inet strict { chain in { type filter hook prerouting priority -140; f
 is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "another table's strict reverse-path filter lets the answers in"
 nft delete table inet strict
 
+# --- tables of others, at every hook and at many priorities, that set, clear, save and restore marks
+meddle() { # meddle TYPE HOOK PRIORITY STATEMENT [HOOK PRIORITY STATEMENT]
+	nft "table inet others { chain one { type $1 hook $2 priority $3; $4; }; ${5:+chain two { type filter hook $5 priority $6; $7; \};} }"
+}
+stop_meddling() { nft delete table inet others; }
+# Both families, connections and datagrams: what the connections said.
+try_all() { # try_all [SECONDS]
+	run curl -sS -g -m "${1:-3}" -o /dev/null http://$far_host/ -o /dev/null "http://[$far6]/" >/dev/null
+	echo -n "$?"
+	run probe send $far_host 80 >/dev/null
+	run probe send $far6 80 >/dev/null
+}
+marks=('meta mark set 5 ct mark set 5' 'meta mark set 0 ct mark set meta mark' 'ct mark set 6 meta mark set ct mark')
+hooks=(filter\ output\ {-300,-139,300} route\ output\ {-150,-139,0,300} filter\ postrouting\ {-150,109,300})
+meddle_with_all() { # what got out, as "HOOK: STATEMENT"
+	local header marking
+	for header in "${hooks[@]}"; do
+		for marking in "${marks[@]}"; do
+			# shellcheck disable=SC2086 # three words
+			meddle $header "$marking"
+			said=$(try_all)
+			stop_meddling
+			[ "$said $(packets "${lan[@]}") $(aliens)" != "$1 0 0" ] || continue
+			echo "$header: $marking: $said"
+			forget
+		done
+	done
+}
+forget
+is "$(meddle_with_all 0)" "" "whatever others do with marks, and when: the class goes by its interface, with its address"
+ip link set vpn0 down
+is "$(meddle_with_all 7)" "" "and when that is down, nowhere"
+connect
+"$netshim" reload
+
+# --- that translate
+"${lan[@]}" nft 'table inet reached { counter web { }; chain in { type filter hook prerouting priority -300; tcp dport 80 counter name web; udp dport 80 counter name web; }; }'
+reached() { "${lan[@]}" nft list counter inet reached web | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+for translation in "nat output -120 ip daddr $far_host dnat ip to $lan_host" "nat output -100 ip daddr $far_host dnat ip to $lan_host" \
+	"route output -139 ip daddr $far_host ip daddr set $lan_host" "route output 300 ip daddr $far_host ip daddr set $lan_host" \
+	"nat output -120 ip6 daddr $far6 dnat ip6 to fd77::2" "route output 300 ip6 daddr $far6 ip6 daddr set fd77::2"; do
+	read -r type hook priority statement <<<"$translation"
+	meddle "$type" "$hook" "$priority" "$statement"
+	try_all 0.5 >/dev/null
+	is "$(reached) $(packets "${lan[@]}") $(aliens)" "0 0 0" "sent to the local network by others ($translation): it does not arrive"
+	stop_meddling
+done
+for translation in "nat postrouting 50 meta nfproto ipv4 snat ip to 192.168.77.1" "nat postrouting 50 meta nfproto ipv6 snat ip6 to fd77::1" \
+	"filter postrouting 105 ip saddr set 192.168.77.1" "filter output 10 meta nfproto ipv6 ip6 saddr set fd77::1"; do
+	read -r type hook priority statement <<<"$translation"
+	meddle "$type" "$hook" "$priority" "$statement"
+	try_all 0.5 >/dev/null
+	is "$(packets "${lan[@]}") $(aliens)" "0 0" "given another address ($translation): no packet leaves with it"
+	stop_meddling
+done
+meddle nat output -100 "ip daddr 192.168.77.1 tcp dport 8088 dnat ip to $lan_host:80"
+is "$(get http://192.168.77.1:8088/)" 0 "but what is sent to this machine, and by that to a local network, arrives (as a container's port)"
+stop_meddling
+
+# --- that keep conntrack away
+meddle filter output -300 "notrack" prerouting -300 "notrack"
+start=$(date +%s)
+is "$(try_all) $(get "http://[$far6]/") $(packets "${lan[@]}") $(aliens) $(($(date +%s) - start < 3))" "7 7 0 0 1" \
+	"not followed by conntrack (notrack): refused at once"
+is "$(send plain $far_host 80) $(get http://$lan_host/) $(get 'http://[fd77::2]/')" "EPERM 0 0" "a datagram is told; the local network is in reach"
+is "$(send bind $far_host 80 10.11.0.1) $(packets "${lan[@]}") $(aliens)" "sent 0 0" "what has the interface's address anyway is sent"
+stop_meddling
+forget
+for zone in "ct zone set 7" "ct original zone set 7"; do
+	meddle filter output -300 "$zone" prerouting -300 "$zone"
+	try_all 0.5 >/dev/null
+	is "$(packets "${lan[@]}") $(aliens)" "0 0" "in another zone of conntrack's ($zone)"
+	stop_meddling
+done
+iptables-nft -t mangle -A POSTROUTING -p tcp -j MARK --set-mark 5
+iptables-nft -t mangle -A POSTROUTING -p tcp -j CONNMARK --save-mark
+iptables-nft -t mangle -A PREROUTING -j CONNMARK --restore-mark
+is "$(get http://$far_host/) $(packets "${lan[@]}") $(aliens)" "0 0 0" "the usual script for traffic control (CONNMARK --save-mark, --restore-mark)"
+iptables-nft -t mangle -F
+
 # --- other addresses and sockets than the class's own
 ip addr del fd11::1/64 dev vpn0
 "$netshim" reload
@@ -236,6 +316,12 @@ for protocol in udp tcp; do
 	answer 5555 $protocol
 	is "$(($(packets "${vpn[@]}") >= 1)) $(packets "${lan[@]}")" "1 0" "$protocol: one to no connection that is known too"
 done
+meddle route output -139 "meta mark set 5 ct mark set 5" postrouting 0 "meta mark set 5 ct mark set 5"
+for protocol in udp tcp; do
+	late 4446 $protocol
+	is "$(packets "${lan[@]}")" 0 "$protocol: nor where others have taken the marks away"
+done
+stop_meddling
 forget
 "${vpn[@]}" ping -c 1 -W 1 -I $far6 fd11::1 >/dev/null
 is "$? $(packets "${lan[@]}")" "0 0" "a ping from there is answered, by the class's interface"

@@ -6,6 +6,7 @@
 
 #include "conf/command/load.h"
 #include "conf/command/verbs.h"
+#include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
@@ -14,21 +15,33 @@
 
 #include <unistd.h>
 
+/* What would be loaded, as the machine is now. Allocated. */
+static char *text_of(struct ruleset *set)
+{
+	struct network_list networks;
+	struct routing *routing = routing_read();
+	char *text;
+
+	marks_allot(set, routing);
+	routing_read_networks(&networks);
+	text = policy_text(set, NULL, NULL, NULL, &networks);
+	routing_free_networks(&networks);
+	routing_free(routing);
+	return text;
+}
+
 int cmd_check(const struct command *command)
 {
 	static struct ruleset set;
 	const char *path = command->argc ? command->argv[0] : command->config;
-	struct network_list networks;
 	char *text;
 	bool ok;
 
 	load_ruleset(&set, path);
-	routing_read_networks(&networks);
-	text = policy_text(&set, NULL, NULL, NULL, &networks);
+	text = text_of(&set);
 	/* nftables answers only to root. */
 	ok = geteuid() != 0 || nft_load(text, true);
 	free(text);
-	routing_free_networks(&networks);
 	if (ok)
 		printf("%s: ok, %zu class%s, %zu rule%s\n", path, set.class_count, set.class_count == 1 ? "" : "es",
 		       set.app_count, set.app_count == 1 ? "" : "s");
@@ -38,14 +51,11 @@ int cmd_check(const struct command *command)
 int cmd_ruleset(const struct command *command)
 {
 	static struct ruleset set;
-	struct network_list networks;
 	char *text;
 
 	load_ruleset(&set, command->config);
-	routing_read_networks(&networks);
-	text = policy_text(&set, NULL, NULL, NULL, &networks);
+	text = text_of(&set);
 	fputs(text, stdout);
 	free(text);
-	routing_free_networks(&networks);
 	return EXIT_SUCCESS;
 }

@@ -11,6 +11,7 @@
 #include "conf/command/load.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
@@ -159,7 +160,7 @@ static void give_up_reserve(struct change *c)
 }
 
 /* false where what there is cannot be read. */
-static bool begin(struct change *c, const struct ruleset *set)
+static bool begin(struct change *c, struct ruleset *set)
 {
 	*c = (struct change){
 		.set = set,
@@ -173,7 +174,10 @@ static bool begin(struct change *c, const struct ruleset *set)
 		c->live[i] = CLASSID_UNKNOWN;
 	c->hierarchy = cgroup_hierarchy(true, &c->mounted);
 	c->routing = c->hierarchy ? routing_read() : NULL;
-	return c->routing && routing_read_networks(&c->networks);
+	if (!c->routing)
+		return false;
+	marks_allot(set, c->routing);
+	return routing_read_networks(&c->networks);
 }
 
 static void end(struct change *c)
@@ -283,7 +287,7 @@ static void set_out(struct change *c)
 		err(EXIT_FAILURE, "out of memory");
 }
 
-static int apply(const struct ruleset *set)
+static int apply(struct ruleset *set)
 {
 	static struct change c;
 	bool ok;

@@ -25,3 +25,94 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 	if (any)
 		fprintf(out, "\t\t}\n");
 }
+
+void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t *live,
+			   bool (*wants)(const struct class *))
+{
+	fprintf(out, "meta cgroup {");
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!wants(&set->classes[i]))
+			continue;
+		fprintf(out, " 0x%08x,", set->classes[i].classid);
+		if (live && live[i] && live[i] != set->classes[i].classid)
+			fprintf(out, " 0x%08x,", live[i]);
+	}
+	fprintf(out, " }");
+}
+
+static bool mask_is_first(const struct ruleset *set, size_t index, bool (*wants)(const struct class *))
+{
+	for (size_t i = 0; i < index; i++)
+		if (wants(&set->classes[i]) && set->classes[i].mark.mask == set->classes[index].mark.mask)
+			return false;
+	return true;
+}
+
+/* The class from index on with which a mask is met first, or class_count. */
+static size_t next_mask(const struct ruleset *set, size_t index, bool (*wants)(const struct class *))
+{
+	while (index < set->class_count && (!wants(&set->classes[index]) || !mask_is_first(set, index, wants)))
+		index++;
+	return index;
+}
+
+/* "MARK [& MASK] vmap {" or without then "{", the marks of the classes that have the mask, each with where
+ * it leads, and "}". */
+static void write_masked(FILE *out, const struct ruleset *set, uint32_t mask, const char *mark, const char *then,
+			 bool (*wants)(const struct class *))
+{
+	fprintf(out, "\t\t%s", mark);
+	if (mask != UINT32_MAX)
+		fprintf(out, " & 0x%08x", mask);
+	fprintf(out, then ? " vmap {\n" : " {\n");
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!wants(&set->classes[i]) || set->classes[i].mark.mask != mask)
+			continue;
+		fprintf(out, "\t\t\t0x%08x", set->classes[i].mark.value);
+		if (then)
+			fprintf(out, " : %s%s", then, set->classes[i].name);
+		fprintf(out, ",\n");
+	}
+	fprintf(out, "\t\t}");
+}
+
+void policy_write_mark_map(FILE *out, const struct ruleset *set, const char *mark, const char *then,
+			   bool (*wants)(const struct class *))
+{
+	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
+		write_masked(out, set, set->classes[i].mark.mask, mark, then, wants);
+		fprintf(out, "\n");
+	}
+}
+
+void policy_write_marked(FILE *out, const struct ruleset *set, const char *mark, const char *then,
+			 bool (*wants)(const struct class *))
+{
+	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
+		write_masked(out, set, set->classes[i].mark.mask, mark, NULL, wants);
+		fprintf(out, " %s\n", then);
+	}
+}
+
+void policy_write_unmark(FILE *out, const struct ruleset *set, const char *mark, bool (*wants)(const struct class *))
+{
+	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
+		uint32_t mask = set->classes[i].mark.mask;
+
+		write_masked(out, set, mask, mark, NULL, wants);
+		fprintf(out, " ");
+		policy_write_mark(out, mark, (struct packet_mark){ 0, mask });
+		fprintf(out, "\n");
+	}
+}
+
+void policy_write_mark(FILE *out, const char *mark, struct packet_mark to)
+{
+	fprintf(out, "%s set ", mark);
+	if (to.mask != UINT32_MAX)
+		fprintf(out, "%s & 0x%08x", mark, ~to.mask);
+	if (to.mask != UINT32_MAX && to.value)
+		fprintf(out, " | ");
+	if (to.mask == UINT32_MAX || to.value)
+		fprintf(out, "0x%08x", to.value);
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* What the parts of the policy share: one look-up for all classes. */
+/* What the parts of the policy share: one look-up for all classes, and marks. */
 
 #ifndef NETSHIM_POLICY_MAP_H
 #define NETSHIM_POLICY_MAP_H
@@ -15,5 +15,23 @@
  * policy_text (policy.h). */
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
+
+/* "meta cgroup { ... }" with the classids of the classes that want it. */
+void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t *live,
+			   bool (*wants)(const struct class *));
+
+/* The same map as the first, from marks: mark is "meta mark" or "ct mark", after what
+ * else has to match. Or one statement for all that have one of the marks. Each is a
+ * rule for every mask that the marks have. */
+void policy_write_mark_map(FILE *out, const struct ruleset *set, const char *mark, const char *then,
+			   bool (*wants)(const struct class *));
+void policy_write_marked(FILE *out, const struct ruleset *set, const char *mark, const char *then,
+			 bool (*wants)(const struct class *));
+
+/* Rules that take the marks of the classes that want it off again. */
+void policy_write_unmark(FILE *out, const struct ruleset *set, const char *mark, bool (*wants)(const struct class *));
+
+/* The statement that sets a mark. */
+void policy_write_mark(FILE *out, const char *mark, struct packet_mark to);
 
 #endif

@@ -3,10 +3,18 @@
 
 /* A class with an interface: routing.c leads its packets there by their mark. Here
  * they get that interface's address, and what would leave by another one all the
- * same is dropped: the routes say where to go, this says where not to. */
+ * same is dropped: the routes say where to go, this says where not to.
+ *
+ * Others may give packets and connections other marks at any moment, or addresses. So
+ * what is dropped is told by what they cannot change: the class of the sending socket,
+ * when all else has been done to the packet; and of the packets that the kernel sends
+ * for a connection, the source, which is the interface's own by then. */
 
 #include "conf/kernel/policy-vpn.h"
 
+#include "conf/kernel/policy-allow.h"
+#include "conf/kernel/policy-map.h"
+#include "conf/language/alloc.h"
 #include "conf/language/value.h"
 
 #include <arpa/inet.h>
@@ -18,9 +26,31 @@ static bool has_interface(const struct class *class)
 	return class->interface;
 }
 
-/* The machine's other networks are in reach, each by its own interface only: a
- * program can ask for another one (SO_BINDTODEVICE, IP_PKTINFO). */
-static void write_networks(FILE *out, const struct network_list *networks, int without)
+static const int families[] = { AF_INET, AF_INET6 };
+
+static const char *family_name(int family)
+{
+	return family == AF_INET ? "ip" : "ip6";
+}
+
+/* Rules that let through what is for the machine's other networks. */
+static void write_networks(FILE *out, const struct network_list *networks, int without, const char *before)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; networks && i < networks->count; i++) {
+		const struct network *n = &networks->items[i];
+
+		if (n->interface == without)
+			continue;
+		inet_ntop(n->family, &n->address, text, sizeof(text));
+		fprintf(out, "\t\t%s%s daddr %s/%u return\n", before, family_name(n->family), text, n->prefix);
+	}
+}
+
+/* Each is in reach by its own interface only: a program can ask for another one
+ * (SO_BINDTODEVICE, IP_PKTINFO). */
+static void write_reach(FILE *out, const struct network_list *networks, int without)
 {
 	char text[INET6_ADDRSTRLEN];
 	char name[IF_NAMESIZE];
@@ -32,52 +62,116 @@ static void write_networks(FILE *out, const struct network_list *networks, int w
 		    !interface_name_valid(name))
 			continue;
 		inet_ntop(n->family, &n->address, text, sizeof(text));
-		fprintf(out, "\t\toifname \"%s\" %s daddr %s/%u accept\n", name, n->family == AF_INET ? "ip" : "ip6",
-			text, n->prefix);
+		fprintf(out, "\t\toifname \"%s\" %s daddr %s/%u accept\n", name, family_name(n->family), text,
+			n->prefix);
 	}
+}
+
+/* Writes "before { ... } then" with the addresses of the family that the interface has
+ * (0: this machine has), or nothing where there are none. */
+static void write_addresses(FILE *out, const struct network_list *networks, int interface, int family,
+			    const char *before, const char *then)
+{
+	char text[INET6_ADDRSTRLEN];
+	bool any = false;
+
+	for (size_t i = 0; networks && i < networks->own_count; i++) {
+		const struct network *own = &networks->own[i];
+
+		if (own->family != family || (interface && own->interface != interface))
+			continue;
+		inet_ntop(family, &own->address, text, sizeof(text));
+		fprintf(out, "%s %s", any ? "," : before, text);
+		any = true;
+	}
+	if (any)
+		fprintf(out, " } %s\n", then);
 }
 
 #define NOT_HERE "fib daddr type != { local, broadcast, multicast }"
+#define TO_INTERFACE "\t\toifname \"%s\" "
 
-/* Broadcasts and neighbour discovery are part of the local networks. What is on
- * routing.c's last route is dropped here, which the sender is told (EPERM), but for
- * TCP, which takes no notice of that: it gets a reset in dead_end. */
-static void write_guard(FILE *out, const struct class *class, const struct network_list *networks)
+/* What is on routing.c's last route is dropped here, which the sender is told (EPERM),
+ * but for TCP, which takes no notice of that: it gets a reset in dead_end. */
+static void write_dead_end(FILE *out, const struct class *class)
 {
-	fprintf(out, "\tchain stay_%s {\n\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n", class->name);
-	fprintf(out, "\t\toifname { \"%s\", \"lo\" } accept\n", class->interface);
+	fprintf(out, "\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n"
+		     "\t\toifname \"lo\" " NOT_HERE " ");
+	policy_write_mark(out, "meta mark", class->mark);
+	fprintf(out, "\n\t\toifname \"lo\" accept\n");
+}
+
+/* By the interface, with one of its addresses. Of interfaces with one IPv4 address,
+ * fib knows but the first. */
+static void write_way(FILE *out, const struct ruleset *set, const struct class *class,
+		      const struct network_list *networks)
+{
+	char *before = printed(TO_INTERFACE "ip saddr {", class->interface);
+
+	/* A tunnel looks for its own way by the mark of what it wraps. */
+	if (set->tunnels.count) {
+		fprintf(out, TO_INTERFACE, class->interface);
+		policy_write_mark(out, "meta mark", (struct packet_mark){ 0, class->mark.mask });
+		fprintf(out, "\n");
+	}
+	write_addresses(out, networks, (int)if_nametoindex(class->interface), AF_INET, before, "accept");
+	fprintf(out, TO_INTERFACE "fib saddr . oif type local accept\n" TO_INTERFACE "drop\n", class->interface,
+		class->interface);
+	free(before);
+}
+
+/* Broadcasts and neighbour discovery are part of the local networks. */
+static void write_guard(FILE *out, const struct ruleset *set, const struct class *class,
+			const struct network_list *networks)
+{
+	fprintf(out, "\tchain stay_%s {\n", class->name);
+	write_dead_end(out, class);
+	write_way(out, set, class, networks);
+	fprintf(out, "\t\tct direction original jump sent_%s\n", class->name);
 	fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
 		     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
-	write_networks(out, networks, (int)if_nametoindex(class->interface));
+	write_reach(out, networks, (int)if_nametoindex(class->interface));
 	fprintf(out, "\t\tdrop\n\t}\n");
 }
 
-/* Writes "KEY { ... }" with one element for each class with an interface. */
-static void write_elements(FILE *out, const struct ruleset *set, const char *key, bool interfaces, const char *then)
+/* What others have sent to a local network, the program has not: where it was sent to
+ * is what conntrack has seen first. */
+static void write_sent(FILE *out, const struct class *class, const struct network_list *networks)
 {
-	fprintf(out, "%s {\n", key);
-	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
+	fprintf(out, "\tchain sent_%s {\n", class->name);
+	if (class->dns.count)
+		fprintf(out, "\t\tmeta l4proto udp ct original proto-dst 53 return\n"
+			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
+	fprintf(out, "\t\tct original ip daddr { 127.0.0.0/8, 224.0.0.0/24, 255.255.255.255 } return\n"
+		     "\t\tct original ip6 daddr { ::1, fe80::/10, ff02::/16 } return\n");
+	write_networks(out, networks, (int)if_nametoindex(class->interface), "ct original ");
+	write_addresses(out, networks, 0, AF_INET, "\t\tct original ip daddr {", "return");
+	write_addresses(out, networks, 0, AF_INET6, "\t\tct original ip6 daddr {", "return");
+	fprintf(out, "\t\tdrop\n\t}\n");
+}
 
-		if (!has_interface(class))
-			continue;
-		fprintf(out, "\t\t\t0x%08x", class->mark);
-		if (interfaces)
-			fprintf(out, " . \"%s\"", class->interface);
-		fprintf(out, "%s%s,\n", then, *then ? class->name : "");
-	}
-	fprintf(out, "\t\t}");
+/* What conntrack is not to follow cannot be given the interface's address. */
+static void write_untracked(FILE *out, const struct class *class, const struct network_list *networks)
+{
+	int interface = (int)if_nametoindex(class->interface);
+
+	fprintf(out, "\tchain untracked_%s {\n\t\tfib daddr type { local, broadcast, multicast } return\n",
+		class->name);
+	write_addresses(out, networks, interface, AF_INET, "\t\tip saddr {", "return");
+	write_addresses(out, networks, interface, AF_INET6, "\t\tip6 saddr {", "return");
+	write_networks(out, networks, interface, "");
+	fprintf(out, "\t\tgoto refuse\n\t}\n");
 }
 
 static void write_arriving(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# for others' reverse-path filters\n\tchain answers {\n"
 		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
-	write_elements(out, set, "\t\tct direction reply ct mark . iifname", true, "");
-	fprintf(out, " meta mark set ct mark\n\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
+	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto mark_", has_interface);
+	fprintf(out, "\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
-	write_elements(out, set, "\t\tiifname \"lo\" " NOT_HERE " meta mark", false, "");
-	fprintf(out, " goto refuse\n\t}\n");
+	policy_write_marked(out, set, "iifname \"lo\" " NOT_HERE " meta mark", "goto refuse", has_interface);
+	fprintf(out, "\t}\n");
 }
 
 /* Returns the first class that has the interface, or NULL. */
@@ -107,11 +201,10 @@ static const struct class *class_of_address(const struct ruleset *set, const str
 }
 
 /* Of the addresses that some class's interface has: what leaves by an interface that
- * has its address is let through (interfaces), or all of it gets the class's mark. */
+ * has its address is let through (interfaces), or all of it goes to the class's chain. */
 static void write_own(FILE *out, const struct ruleset *set, const struct network_list *networks, int family,
-		      bool interfaces)
+		      const char *then)
 {
-	const char *ip = family == AF_INET ? "ip" : "ip6";
 	char text[INET6_ADDRSTRLEN];
 	char name[IF_NAMESIZE];
 	bool any = false;
@@ -122,76 +215,95 @@ static void write_own(FILE *out, const struct ruleset *set, const struct network
 
 		if (!class || !if_indextoname((unsigned)own->interface, name) || !interface_name_valid(name))
 			continue;
-		/* The mark but once. */
-		if (!interfaces && class_of_interface(set, own->interface) != class)
+		/* To the chain but once. */
+		if (then && class_of_interface(set, own->interface) != class)
 			continue;
 		if (!any)
-			fprintf(out, interfaces ? "\t\t%s saddr . oifname {\n" : "\t\tmeta mark set %s saddr map {\n",
-				ip);
+			fprintf(out, then ? "\t\t%s saddr vmap {\n" : "\t\t%s saddr . oifname {\n",
+				family_name(family));
 		inet_ntop(family, &own->address, text, sizeof(text));
-		if (interfaces)
-			fprintf(out, "\t\t\t%s . \"%s\",\n", text, name);
+		if (then)
+			fprintf(out, "\t\t\t%s : %s%s,\n", text, then, class->name);
 		else
-			fprintf(out, "\t\t\t%s : 0x%08x,\n", text, class->mark);
+			fprintf(out, "\t\t\t%s . \"%s\",\n", text, name);
 		any = true;
 	}
 	if (any)
-		fprintf(out, interfaces ? "\t\t} accept\n" : "\t\t}\n");
+		fprintf(out, then ? "\t\t}\n" : "\t\t} accept\n");
 }
 
 /* What comes by a class's interface for no connection that conntrack knows (any
  * longer), the kernel answers in nobody's name: by the interface whose address it
  * answers from. What leaves by such a one anyway goes on as if there were no class:
  * the class's router need not be the machine's. */
-void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks)
+void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks,
+				const char *then)
 {
-	static const int families[] = { AF_INET, AF_INET6 };
-
 	for (size_t i = 0; i < 2; i++) {
-		write_own(out, set, networks, families[i], true);
-		write_own(out, set, networks, families[i], false);
+		write_own(out, set, networks, families[i], NULL);
+		write_own(out, set, networks, families[i], then);
 	}
 }
 
-/* Not in the output hook, whose oifname is the one before the mark had the packet
- * routed anew. Where others have given the packet another mark, the connection's is
- * still netshim's. */
-static void write_leaving(FILE *out, const struct ruleset *set, const struct network_list *networks)
+/* When all has been done to the packet that can be, and not in the output hook, whose
+ * oifname is the one before the mark had the packet routed anew. The kernel's own
+ * packets are told by the connection's mark too, while nobody changes that. */
+static void write_stay(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	fprintf(out, "\n\t# interface: what would leave by another one\n\tchain stay {\n"
-		     "\t\ttype filter hook postrouting priority 0; policy accept;\n");
-	write_elements(out, set, "\t\tmeta mark vmap", false, " : goto stay_");
-	fprintf(out, "\n");
-	write_elements(out, set, "\t\tct mark vmap", false, " : goto stay_");
-	fprintf(out, "\n\t}\n\n\t# with the interface's address\n\tchain vpn_source {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
-	write_elements(out, set, "\t\tct mark . oifname", true, "");
-	fprintf(out, " masquerade\n\t}\n\n\t# and with no other, where conntrack knows the connection from before\n"
-		     "\tchain own_source {\n\t\ttype filter hook postrouting priority 110; policy accept;\n");
-	/* A tunnel looks for its own way by the mark of what it wraps. */
-	if (set->tunnels.count) {
-		write_elements(out, set, "\t\tct mark . oifname", true, "");
-		fprintf(out, " meta mark set 0\n");
-	}
-	/* Of interfaces with one IPv4 address, fib knows but the first. */
-	write_own(out, set, networks, AF_INET, true);
-	write_elements(out, set, "\t\tfib saddr . oif type != local ct mark . oifname", true, "");
-	fprintf(out, " drop\n\t}\n");
+	fprintf(out, "\n\t# interface: what would leave by another one, or with another's address\n\tchain stay {\n"
+		     "\t\ttype filter hook postrouting priority 110; policy accept;\n");
+	policy_write_tunnels(out, set, "accept");
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto stay_", has_interface);
+	fprintf(out, "\t\tmeta skuid >= 0 accept\n");
+	policy_write_mark_map(out, set, "ct mark", "goto stay_", has_interface);
+	policy_write_own_addresses(out, set, networks, "goto stay_");
+	fprintf(out, "\t}\n");
 }
 
-void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network_list *networks)
+static void write_interfaces(FILE *out, const struct ruleset *set)
+{
+	fprintf(out, "oifname {");
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_interface(&set->classes[i]))
+			fprintf(out, " \"%s\",", set->classes[i].interface);
+	fprintf(out, " }");
+}
+
+/* After others' at the usual priorities: marks that they set there would lead the class
+ * to where it is dropped. */
+static void write_marks_again(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	fprintf(out, "\n\t# interface: the mark, whatever others have set\n\tchain marks_again {\n"
+		     "\t\ttype route hook output priority 1000; policy accept;\n");
+	policy_write_tunnels(out, set, "accept");
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_interface);
+	fprintf(out, "\t}\n");
+}
+
+void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		if (!has_interface(&set->classes[i]))
+		const struct class *class = &set->classes[i];
+
+		if (!has_interface(class))
 			continue;
-		write_guard(out, &set->classes[i], networks);
+		write_sent(out, class, networks);
+		write_guard(out, set, class, networks);
+		write_untracked(out, class, networks);
 		any = true;
 	}
 	if (!any)
 		return;
-	write_leaving(out, set, networks);
+	write_marks_again(out, set, live);
+	fprintf(out, "\n\t# with the interface's address\n\tchain vpn_source {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t\t");
+	write_interfaces(out, set);
+	fprintf(out, " fib saddr . oif type != local ");
+	policy_write_classids(out, set, live, has_interface);
+	fprintf(out, " masquerade\n\t}\n");
+	write_stay(out, set, live, networks);
 	write_arriving(out, set);
 }
 
@@ -202,6 +314,9 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const struct network
 void policy_write_vpn_guard(FILE *out, const struct class *class)
 {
 	if (has_interface(class))
-		fprintf(out, "\t\ttcp flags syn reset tcp option mptcp\n"
-			     "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n");
+		fprintf(out,
+			"\t\ttcp flags syn reset tcp option mptcp\n"
+			"\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
+			"\t\tct state untracked jump untracked_%s\n",
+			class->name);
 }

@@ -159,16 +159,41 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 
 static bool has_mark(const struct class *class)
 {
-	return class->mark;
+	return class->mark.value;
 }
 
-static void write_marks_set(FILE *out, const struct ruleset *set)
+/* Of several classes with one mark, the first. */
+static bool tells_mark(const struct class *class)
 {
-	fprintf(out, " {");
+	return class->mark.value && !class->mark_repeated;
+}
+
+static void write_mark_chains(FILE *out, const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!has_mark(class))
+			continue;
+		fprintf(out, "\tchain mark_%s {\n\t\t", class->name);
+		policy_write_mark(out, "meta mark", class->mark);
+		fprintf(out, " ");
+		policy_write_mark(out, "ct mark", class->mark);
+		fprintf(out, "\n\t}\n");
+	}
+	/* What is in a tunnel has left its mark on the tunnel's packet. */
+	fprintf(out, "\tchain tunnel {\n");
+	policy_write_unmark(out, set, "meta mark", tells_mark);
+	policy_write_unmark(out, set, "ct mark", tells_mark);
+	fprintf(out, "\t}\n");
+}
+
+static bool any_class(const struct ruleset *set, bool (*wants)(const struct class *))
+{
 	for (size_t i = 0; i < set->class_count; i++)
-		if (has_mark(&set->classes[i]))
-			fprintf(out, " 0x%08x,", set->classes[i].mark);
-	fprintf(out, " }");
+		if (wants(&set->classes[i]))
+			return true;
+	return false;
 }
 
 /* In a chain of type route, so that policy routing sees the mark; after others'
@@ -176,55 +201,35 @@ static void write_marks_set(FILE *out, const struct ruleset *set)
  * packets of it are marked by that. */
 static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
-
-		if (!has_mark(class))
-			continue;
-		fprintf(out, "\tchain mark_%s {\n\t\tmeta mark set 0x%08x ct mark set 0x%08x\n\t}\n", class->name,
-			class->mark, class->mark);
-		any = true;
-	}
-	if (!any)
+	if (!any_class(set, has_mark))
 		return;
-	fprintf(out, "\tchain tunnel {\n\t\tmeta mark");
-	write_marks_set(out, set);
-	fprintf(out, " meta mark set 0\n\t\tct mark");
-	write_marks_set(out, set);
-	fprintf(out, " ct mark set 0\n\t}\n");
+	write_mark_chains(out, set);
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
 		     "-140; policy accept;\n");
 	policy_write_tunnels(out, set, "goto tunnel");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_mark);
-	fprintf(out, "\t\tmeta skuid >= 0 accept\n\t\tct mark");
-	write_marks_set(out, set);
-	fprintf(out, " meta mark set ct mark accept\n");
-	policy_write_own_addresses(out, set, networks);
+	fprintf(out, "\t\tmeta skuid >= 0 accept\n");
+	policy_write_mark_map(out, set, "ct mark", "goto mark_", tells_mark);
+	policy_write_own_addresses(out, set, networks, "goto mark_");
 	fprintf(out, "\t}\n");
 }
 
 #define NO_SOCKETS "\t\tmeta skuid >= 0 goto unclassified\n"
 
+static bool is_told_by_mark(const struct class *class)
+{
+	return class->mark.value && !class->mark_shared;
+}
+
 /* The kernel's own packets, which no socket of a process sends: those of a class's
  * connections go by the class's rules too where the connection's mark tells it. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < set->class_count; i++) {
-		if (!has_mark(&set->classes[i]) || set->classes[i].mark_shared)
-			continue;
-		fprintf(out, "%s\t\t\t0x%08x : goto class_%s,\n",
-			any ? "" : NO_SOCKETS "\t\tct direction original ct mark vmap {\n", set->classes[i].mark,
-			set->classes[i].name);
-		any = true;
-	}
-	if (any)
-		fprintf(out, "\t\t}\n");
+	if (any_class(set, is_told_by_mark) || refuses_unclassified(set))
+		fprintf(out, NO_SOCKETS);
+	policy_write_mark_map(out, set, "ct direction original ct mark", "goto class_", is_told_by_mark);
 	if (refuses_unclassified(set))
-		fprintf(out, "%s\t\tct state established,related accept\n", any ? "" : NO_SOCKETS);
+		fprintf(out, "\t\tct state established,related accept\n");
 }
 
 static void write_gone(FILE *out, const uint32_t *gone)
@@ -272,7 +277,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	write_unclassified(out, set);
 	write_marks(out, set, live, networks);
 	policy_write_dns(out, set, live);
-	policy_write_vpn(out, set, networks);
+	policy_write_vpn(out, set, live, networks);
 	write_output(out, set, live, gone);
 	write_input(out, set, live);
 	fprintf(out, "}\n");

@@ -288,8 +288,8 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 		err(EXIT_FAILURE, "out of memory");
 	rtnl_rule_set_family(rule, family);
 	rtnl_rule_set_prio(rule, RULE_PRIORITY);
-	rtnl_rule_set_mark(rule, class->mark);
-	rtnl_rule_set_mask(rule, UINT32_MAX);
+	rtnl_rule_set_mark(rule, class->mark.value);
+	rtnl_rule_set_mask(rule, class->mark.mask);
 	rtnl_rule_set_table(rule, class->table);
 	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
 	rtnl_rule_set_protocol(rule, PROTOCOL);
@@ -335,7 +335,7 @@ static void clean_rule(struct nl_object *object, void *with)
 	uint8_t protocol = 0;
 
 	if (rtnl_rule_get_protocol(rule, &protocol) || protocol != PROTOCOL ||
-	    (class && class->mark == rtnl_rule_get_mark(rule)))
+	    (class && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule)))
 		return;
 	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
@@ -448,6 +448,45 @@ void routing_free(struct routing *routing)
 	free(routing);
 }
 
+static bool rule_is_ours(struct nl_object *object)
+{
+	uint8_t protocol = 0;
+
+	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
+}
+
+static bool route_is_ours(struct nl_object *object)
+{
+	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
+}
+
+struct listing {
+	struct routing_rule *rules;
+	size_t count;
+};
+
+static void list_rule(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	struct listing *l = with;
+
+	l->rules = grown(l->rules, l->count, sizeof(*l->rules));
+	l->rules[l->count++] = (struct routing_rule){
+		.mark = { rtnl_rule_get_mark(rule), rtnl_rule_get_mask(rule) },
+		.table = rtnl_rule_get_table(rule),
+		.own = rule_is_ours(object),
+	};
+}
+
+size_t routing_rules(const struct routing *now, struct routing_rule **rules)
+{
+	struct listing l = { NULL, 0 };
+
+	nl_cache_foreach(now->rules, list_rule, &l);
+	*rules = l.rules;
+	return l.count;
+}
+
 struct checking {
 	const struct ruleset *set;
 	bool ok;
@@ -480,18 +519,6 @@ struct restoring {
 	struct nl_sock *socket;
 	const struct routing *before;
 };
-
-static bool rule_is_ours(struct nl_object *object)
-{
-	uint8_t protocol = 0;
-
-	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
-}
-
-static bool route_is_ours(struct nl_object *object)
-{
-	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
-}
 
 static bool was_there(struct nl_cache *before, struct nl_object *object)
 {

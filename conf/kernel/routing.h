@@ -45,6 +45,15 @@ struct routing;
 struct routing *routing_read(void);
 void routing_free(struct routing *routing);
 
+/* A routing rule, of netshim's own or not. */
+struct routing_rule {
+	struct packet_mark mark; /* its value is 0 where the rule is for any */
+	uint32_t table;
+	bool own;
+};
+/* Returns how many there are; the list is allocated. */
+size_t routing_rules(const struct routing *now, struct routing_rule **rules);
+
 /* Before anything is changed: false, with a message, where a class wants a table
  * that others use. */
 bool routing_check(const struct routing *now, const struct ruleset *set);

@@ -135,8 +135,10 @@ static int by_mark(const void *a, const void *b)
 	const struct class *x = *(const struct class *const *)a;
 	const struct class *y = *(const struct class *const *)b;
 
-	if (x->mark != y->mark)
-		return x->mark < y->mark ? -1 : 1;
+	if (x->mark.value != y->mark.value)
+		return x->mark.value < y->mark.value ? -1 : 1;
+	if (x->mark.mask != y->mark.mask)
+		return x->mark.mask < y->mark.mask ? -1 : 1;
 	return by_name(a, b);
 }
 
@@ -157,7 +159,7 @@ static void check_tables(struct ruleset *set)
 
 	for (size_t i = 1; i < set->class_count; i++)
 		if (list[i]->interface && list[i - 1]->interface && list[i]->table == list[i - 1]->table &&
-		    list[i]->mark != list[i - 1]->mark)
+		    (!list[i]->mark.value || list[i]->mark.value != list[i - 1]->mark.value))
 			ruleset_problem(set, list[i]->at,
 					"table %u is already that of class '%s' at %s:%d; choose another number with "
 					"table = N",
@@ -165,39 +167,59 @@ static void check_tables(struct ruleset *set)
 	free(list);
 }
 
-/* A class with an interface has a mark and a table, of its own: by default the
- * number that is its classid. */
-static void check_routing(struct ruleset *set)
+/* By default the number that is the class's mark, or its classid where the mark is
+ * allotted (marks.c). */
+static void assign_tables(struct ruleset *set)
 {
-	struct class **list = sorted(set, by_mark);
-
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
 
 		if (!class->interface)
 			continue;
-		class->mark = class->mark ? class->mark : class->classid;
-		class->table = class->table ? class->table : class->mark;
+		if (!class->table)
+			class->table = class->mark.value ? class->mark.value : class->classid;
 		if (class->table >= 253 && class->table <= 255)
 			ruleset_problem(set, class->interface_at,
 					"table %u is the kernel's own (default, main or local); use another number",
 					class->table);
 	}
-	qsort(list, set->class_count, sizeof(struct class *), by_mark);
-	for (size_t i = 1; i < set->class_count; i++) {
-		struct class *one = list[i - 1];
-		struct class *other = list[i];
+}
 
-		if (!other->mark || other->mark != one->mark)
-			continue;
-		one->mark_shared = other->mark_shared = true;
-		if (one->interface || other->interface)
-			ruleset_problem(
-				set, other->at,
-				"mark %u is already that of class '%s' at %s:%d; a class with an interface needs its "
-				"own",
-				other->mark, one->name, one->at.file, one->at.line);
+static void note_shared_mark(struct ruleset *set, struct class *one, struct class *other, const char *how)
+{
+	one->mark_shared = other->mark_shared = true;
+	if (one->interface || other->interface)
+		ruleset_problem(set, other->at,
+				"mark %u %s that of class '%s' at %s:%d; a class with an interface needs its own",
+				other->mark.value, how, one->name, one->at.file, one->at.line);
+}
+
+/* One packet can have two marks that differ in no bit of both masks. Each pair once. */
+static void check_masked(struct ruleset *set, struct class *masked)
+{
+	for (struct class *other = set->classes; other < set->classes + set->class_count; other++) {
+		bool told = other->mark.mask != UINT32_MAX && other >= masked;
+		bool same = other->mark.value == masked->mark.value && other->mark.mask == masked->mark.mask;
+
+		if (other->mark.value && !told && !same && packet_marks_meet(masked->mark, other->mark))
+			note_shared_mark(set, other, masked, "cannot be told from");
 	}
+}
+
+static void check_marks(struct ruleset *set)
+{
+	struct class **list = sorted(set, by_mark);
+
+	for (size_t i = 1; i < set->class_count; i++) {
+		if (!list[i]->mark.value || list[i]->mark.value != list[i - 1]->mark.value ||
+		    list[i]->mark.mask != list[i - 1]->mark.mask)
+			continue;
+		list[i]->mark_repeated = true;
+		note_shared_mark(set, list[i - 1], list[i], "is already");
+	}
+	for (size_t i = 0; i < set->class_count; i++)
+		if (list[i]->mark.value && list[i]->mark.mask != UINT32_MAX)
+			check_masked(set, list[i]);
 	free(list);
 }
 
@@ -211,6 +233,7 @@ void check_whole(struct ruleset *set)
 	check_doubles(set);
 	find_classes(set);
 	assign_classids(set);
-	check_routing(set);
+	check_marks(set);
+	assign_tables(set);
 	check_tables(set);
 }

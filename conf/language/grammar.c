@@ -174,7 +174,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "dns", value_resolver, &class.dns);
 	READ_VALUES(section, "interface", value_interface, &class.interface);
 	READ_VALUES(section, "gateway", value_gateway, &class.gateways);
-	READ_VALUES(section, "table", value_mark, &class.table);
+	READ_VALUES(section, "table", value_table, &class.table);
 	class.interface_at = value_at("interface", 0);
 	if (!class.interface && (cfg_size(section, "gateway") || cfg_size(section, "table")))
 		ruleset_problem(set, class.at,
@@ -185,6 +185,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "rate", value_rate, &class.rate);
 	READ_VALUES(section, "priority", value_priority, &class.priority);
 	READ_VALUES(section, "mark", value_mark, &class.mark);
+	class.mark_given = class.mark.value;
 	READ_VALUES(section, "nft", value_statement, &class.nft);
 	place_statements(&class.nft);
 	READ_VALUES(section, "lock", value_bool, &class.lock);

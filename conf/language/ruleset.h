@@ -71,6 +71,18 @@ struct resolver_list {
 	size_t count;
 };
 
+/* The bits of mask are the value's; others are left alone. */
+struct packet_mark {
+	uint32_t value; /* 0 is no mark */
+	uint32_t mask;
+};
+
+/* Tells whether one packet can have both. */
+static inline bool packet_marks_meet(struct packet_mark a, struct packet_mark b)
+{
+	return !((a.value ^ b.value) & a.mask & b.mask);
+}
+
 struct class
 {
 	const char *name;
@@ -80,10 +92,12 @@ struct class
 	struct verdict verdict;
 	bool no_ipv6;
 	bool log;
-	uint64_t rate;	   /* bytes a second; 0 is any */
-	uint32_t priority; /* a traffic-control class (major << 16 | minor), or 0 */
-	uint32_t mark;	   /* of packets and connections, or 0 */
-	bool mark_shared;  /* with another class, so that it tells none */
+	uint64_t rate;		 /* bytes a second; 0 is any */
+	uint32_t priority;	 /* a traffic-control class (major << 16 | minor), or 0 */
+	struct packet_mark mark; /* of packets and connections */
+	bool mark_given;	 /* in the configuration */
+	bool mark_shared;	 /* with another class, so that it tells none */
+	bool mark_repeated;	 /* with one before it */
 	struct statement_list nft;
 	struct resolver_list dns;
 	const char *interface; /* all of its packets go out there, or NULL */

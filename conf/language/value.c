@@ -116,14 +116,35 @@ const char *value_priority(const char *text, uint32_t *priority)
 	return printed("bad priority '%s'; it is the MAJOR:MINOR of a traffic-control class, as in '1:10'", text);
 }
 
-const char *value_mark(const char *text, uint32_t *mark)
+/* As iptables' --set-mark takes them: what is set and not in the mask is set as well. */
+const char *value_mark(const char *text, struct packet_mark *mark)
+{
+	char *copy = copied(text);
+	char *slash = strchr(copy, '/');
+	unsigned long value;
+	unsigned long mask = UINT32_MAX;
+	bool ok;
+
+	if (slash)
+		*slash = '\0';
+	ok = number(copy, 0, UINT32_MAX, &value) && value && (!slash || number(slash + 1, 0, UINT32_MAX, &mask));
+	free(copy);
+	if (!ok)
+		return printed("bad mark '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits, and "
+			       "may have a mask after it, as in '0x10000/0xff0000'",
+			       text);
+	*mark = (struct packet_mark){ (uint32_t)value, (uint32_t)(value | mask) };
+	return NULL;
+}
+
+const char *value_table(const char *text, uint32_t *table)
 {
 	unsigned long n;
 
 	if (!number(text, 0, UINT32_MAX, &n) || !n)
-		return printed("bad mark '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits",
+		return printed("bad table '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits",
 			       text);
-	*mark = (uint32_t)n;
+	*table = (uint32_t)n;
 	return NULL;
 }
 

@@ -19,7 +19,8 @@ const char *value_tunnel(const char *text, struct allow_list *tunnels);
 const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
 const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);
-const char *value_mark(const char *text, uint32_t *mark);
+const char *value_mark(const char *text, struct packet_mark *mark);
+const char *value_table(const char *text, uint32_t *table);
 const char *value_interface(const char *text, const char **interface);
 /* Tells whether nftables can be given an interface's name as text. */
 bool interface_name_valid(const char *name);

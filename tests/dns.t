@@ -59,6 +59,14 @@ for transport in "" +tcp; do
 	is "$(ask both $transport @fd77::2)" 192.0.2.2 "an IPv6 resolver: asked ${transport:-udp} by IPv6"
 	is "$(ask remote $transport @fd77::2)" 192.0.2.3 "a remote IPv6 resolver: asked ${transport:-udp} by IPv6"
 done
+nft 'table inet fast { chain out { type filter hook output priority raw; meta l4proto { tcp, udp } th dport 53 notrack; }
+	chain in { type filter hook prerouting priority raw; meta l4proto { tcp, udp } th sport 53 notrack; }; }'
+for class in local remote both; do
+	is "$(for server in $lan_host $far_host 127.0.0.53 fd77::2; do ask $class "@$server"; ask $class +tcp "@$server"; done | sort -u)" none \
+		"with another table that keeps conntrack from queries (notrack), they are refused: class $class"
+done
+is "$(ask local -p 5354 @127.0.0.1)" 192.0.2.2 "what goes to the resolver by itself goes there"
+nft delete table inet fast
 is "$(ask both @$lan_host)" 192.0.2.2 "the resolver needs no place in the allow list"
 is "$(ask denied @$lan_host)" none "but deny has the last word"
 is "$(leaked)" 0 "not one query of these arrived where it was sent to"

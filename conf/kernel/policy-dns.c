@@ -4,7 +4,7 @@
 /* A class's name queries go to its own resolvers, whatever server they were meant
  * for: the first packet of each is given another destination, and conntrack does
  * the rest of the flow and the answers. Queries of a family that has no resolver
- * are refused, not let out. */
+ * are refused, not let out; so are those that conntrack is kept from. */
 
 #include "conf/kernel/policy-dns.h"
 
@@ -88,11 +88,9 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain resolver_source {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
 	for (size_t p = 0; p < 2; p++) {
-		fprintf(out, WAS_QUERY " ct status dnat oifname != \"lo\" meta cgroup {", protocols[p]);
-		for (size_t i = 0; i < set->class_count; i++)
-			if (has_dns(&set->classes[i]))
-				fprintf(out, " 0x%08x,", set->classes[i].classid);
-		fprintf(out, " } masquerade\n");
+		fprintf(out, WAS_QUERY " ct status dnat oifname != \"lo\" ", protocols[p]);
+		policy_write_classids(out, set, live, has_dns);
+		fprintf(out, " masquerade\n");
 	}
 	fprintf(out, "\t}\n");
 	/* With route_localnet (sysctl.c), what comes from outside for 127/8 would be
@@ -117,4 +115,6 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 	}
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
+	/* What conntrack does not follow (notrack) could not be redirected. */
+	fprintf(out, "\t\tmeta l4proto { tcp, udp } th dport 53 goto refuse\n");
 }

@@ -174,6 +174,40 @@ make_hosts() { # make_hosts PORT...
 	serve nsenter --net="/proc/$other_host/ns/net" -- "$@"
 }
 
+# Another way out: a host behind interface NAME that has the far addresses too.
+make_exit() { # make_exit NAME NET
+	new_host
+	exit_host=$new_host
+	in_exit=(nsenter --net="/proc/$exit_host/ns/net")
+	"${in_exit[@]}" ip addr add $far_host/32 dev lo
+	"${in_exit[@]}" ip addr add 2001:db8::7/128 dev lo nodad
+	connect_exit "$1" "$2" $exit_host
+	serve "${in_exit[@]}" -- 80
+	watch_far "${in_exit[@]}"
+}
+connect_exit() { # connect_exit NAME NET HOST
+	ip link add "$1" type veth peer name peer netns "$3"
+	ip addr add "10.$2.0.1/24" dev "$1"
+	ip addr add "fd$2::1/64" dev "$1" nodad
+	ip link set "$1" up
+	nsenter --net="/proc/$3/ns/net" ip addr add "10.$2.0.2/24" dev peer
+	nsenter --net="/proc/$3/ns/net" ip addr add "fd$2::2/64" dev peer nodad
+	nsenter --net="/proc/$3/ns/net" ip link set peer up
+}
+watch_far() { # watch_far RUNNER...: counts there what is for, or of, the far addresses
+	"$@" nft -f - <<EOF
+table inet watch {
+	counter far { }
+	chain in {
+		type filter hook prerouting priority -300;
+		ip daddr $far_host counter name far
+		ip6 daddr 2001:db8::7 counter name far
+	}
+}
+EOF
+}
+far_packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+
 configure() { # configure <<EOF ... EOF: and put it into force
 	cat >"$config"
 	"$netshim" up

@@ -214,6 +214,31 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, "\t}\n");
 }
 
+static bool may_move(const struct class *class)
+{
+	return class->mark.value && !class->interface;
+}
+
+/* The source was chosen before the mark: where that has led a connection away from the
+ * interface whose address it has, it gets the address of the one by which it leaves. Of
+ * the first there is nothing left to see then, so that such connections are noted on
+ * the way (the oifname of an output hook is the one before the mark): an address that
+ * was no more the first's than the second's (a service's, on the loopback interface)
+ * was somebody's choice and stays. */
+static void write_moved(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	if (!any_class(set, may_move))
+		return;
+	fprintf(out, "\n\t# mark: connections that had the address of their interface\n"
+		     "\tset at_home {\n\t\ttypeof ct id\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n"
+		     "\tchain home {\n\t\ttype nat hook output priority -110; policy accept;\n"
+		     "\t\tfib saddr . oif type local ");
+	policy_write_classids(out, set, live, may_move);
+	fprintf(out, " add @at_home { ct id }\n\t}\n\tchain moved {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+		     "\t\tct id @at_home fib saddr . oif type != local masquerade\n\t}\n");
+}
+
 #define NO_SOCKETS "\t\tmeta skuid >= 0 goto unclassified\n"
 
 static bool is_told_by_mark(const struct class *class)
@@ -276,6 +301,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);
 	write_marks(out, set, live, networks);
+	write_moved(out, set, live);
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, live, networks);
 	write_output(out, set, live, gone);

@@ -91,17 +91,49 @@ is $? 1 "no mount is left"
 configure <<<"class one { }"
 "$netshim" down && "$netshim" down
 is $? 0 "down twice"
+# its own mount, whatever others have mounted
+own_mounts() { grep -c " $run/net_cls cgroup " /proc/self/mounts; }
 mkdir -p "$scratch/groups"
 mount -t cgroup -o net_cls net_cls "$scratch/groups"
-configure <<<"class one { }"
-[ ! -d "$run/net_cls" ]
-ok $? "a net_cls mount that is there is used"
+configure <<<"class one { }
+app '$scratch/program' { class = one }"
+cp "$root/bin/probe" "$scratch/program"
+is "$(own_mounts) $(shim "$scratch/program" class)" "1 $group/one" "another's net_cls mount: netshim has one of its own beside it"
 [ -d "$scratch/groups$group/one/locked" ]
-ok $? "with the classes in it"
-"$netshim" down
-[ ! -d "$scratch/groups$group" ]
-ok $? "down removes them there"
+ok $? "of the same hierarchy"
 umount "$scratch/groups"
+is "$(shim "$scratch/program" class)" "$group/one" "the other one goes: programs are started in their class as before"
+mount -t cgroup -o net_cls net_cls "$scratch/groups"
+umount "$run/net_cls"
+like "$("$netshim" status 2>&1; echo $?) $(shim "$scratch/program" class 2>&1)" \
+	"the net_cls hierarchy is not mounted at $run/net_cls .*'netshim reload'.*(not started \(class one\)|one +[^ ]+ +1 +-).*1 .*not started \(class one\)" \
+	"its own goes: status says so, while another's is there"
+like "$("$netshim" status --json 2>/dev/null)" '"processes": null' "the number of processes is no 0 then"
+like "$("$netshim" ps 2>&1; echo $?)" "not mounted at $run/net_cls.*'netshim reload'.*1$" "so does ps"
+"$netshim" reload
+is "$? $(own_mounts) $(shim "$scratch/program" class)" "0 1 $group/one" "reload mounts it again"
+umount "$run/net_cls"
+"$netshim" up
+is "$? $(own_mounts) $(shim "$scratch/program" class)" "0 1 $group/one" "and so does up"
+"$netshim" up
+is "$? $(own_mounts)" "0 1" "which mounts it but once"
+"$netshim" down
+is "$(own_mounts) $(ls -d "$scratch/groups/tasks" "$scratch/groups$group" 2>/dev/null)" "0 $scratch/groups/tasks" \
+	"down: its groups and its mount are gone, the other's mount stays"
+umount "$scratch/groups"
+# 'ip netns exec' puts a new /sys over the old one
+mkdir -p /run/netns
+mount -t tmpfs tmpfs /run/netns
+mount -t tmpfs tmpfs /sys/fs/cgroup
+mkdir /sys/fs/cgroup/net_cls
+mount -t cgroup -o net_cls net_cls /sys/fs/cgroup/net_cls
+"$netshim" up
+ip netns add there
+is "$(ip netns exec there "${user[@]}" LD_PRELOAD="$preload" env "$scratch/program" class)" "$group/one" \
+	"the only other mount is beneath /sys, and 'ip netns exec' hides it: started in its class"
+"$netshim" down
+ip netns del there
+umount /run/netns /sys/fs/cgroup/net_cls /sys/fs/cgroup
 
 # which configuration
 in_force() { "$netshim" status | awk '$2 ~ /:/ { print $1 }' | xargs; }

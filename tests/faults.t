@@ -121,15 +121,13 @@ mount_elsewhere() { # mount_elsewhere COMBINATION OTHER
 }
 mount_elsewhere net_cls,net_prio net_cls
 up
-is "$? $(start)" "0 $in_force" "net_cls is mounted elsewhere ($(sed -n "s,.*$scratch/elsewhere cgroup rw[^ ]*relatime\,\([^ ]*\).*,\1,p" /proc/self/mounts)): that is used"
-"$netshim" down
-is "$(ls "$root/run"; mountpoint -q "$scratch/elsewhere" && ls -d "$scratch/elsewhere$group" 2>/dev/null)" "" \
-	"and left as it was"
-up
+is "$? $(start)" "0 $in_force" "net_cls is mounted elsewhere ($(sed -n "s,.*$scratch/elsewhere cgroup rw[^ ]*relatime\,\([^ ]*\).*,\1,p" /proc/self/mounts)): netshim mounts it the same way"
 umount "$scratch/elsewhere"
+is "$(start)" "$in_force" "it is mounted there no longer: in its class"
+mount_as net_cls,net_prio || mount_as net_cls
 "$netshim" down
-is "$? $(mount_as net_cls,net_prio || mount_as net_cls; ls -d "$scratch/elsewhere/tasks" "$scratch/elsewhere$group" 2>/dev/null)" \
-	"0 $scratch/elsewhere/tasks" "it is mounted no longer when netshim goes down: no group is left in it"
+is "$? $(ls "$root/run"; ls -d "$scratch/elsewhere/tasks" "$scratch/elsewhere$group" 2>/dev/null)" "0 $scratch/elsewhere/tasks" \
+	"down: no group is left in it"
 umount "$scratch/elsewhere"
 mount_elsewhere net_cls net_cls,net_prio && umount "$scratch/elsewhere"
 

@@ -30,13 +30,14 @@ static struct rules *open_rules(void)
 	return NULL;
 }
 
-static char *find_hierarchy(void)
+static bool is_mounted(void)
 {
-	char *hierarchy = cgroup_hierarchy(false, NULL);
+	bool is = cgroup_is_mounted();
 
-	if (!hierarchy)
-		warnx("the net_cls hierarchy is not mounted in this mount namespace");
-	return hierarchy;
+	if (!is)
+		warnx("the net_cls hierarchy is not mounted at " CGROUP_MOUNT " in this mount namespace; run 'netshim "
+		      "reload'");
+	return is;
 }
 
 struct listing {
@@ -70,24 +71,22 @@ static void print_process(const char *id, const void *with)
 int cmd_ps(const struct command *command)
 {
 	struct rules *rules = open_rules();
-	char *hierarchy = rules ? find_hierarchy() : NULL;
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
 	bool found = !command->argc;
 
-	if (!hierarchy)
+	if (!rules || !is_mounted())
 		return EXIT_FAILURE;
 	printf("%8s  %-16s %-20s %-6s  %s\n", "PID", "USER", "CLASS", "", "COMMAND");
 	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
 		if (command->argc && strcmp(command->argv[0], name))
 			continue;
 		found = true;
-		cgroup_each_process(hierarchy, name, false, print_process, &(struct listing){ name, false });
-		cgroup_each_process(hierarchy, name, true, print_process, &(struct listing){ name, true });
+		cgroup_each_process(name, false, print_process, &(struct listing){ name, false });
+		cgroup_each_process(name, true, print_process, &(struct listing){ name, true });
 	}
 	if (!found)
 		warnx("there is no class '%s'; 'netshim status' lists them", command->argv[0]);
-	free(hierarchy);
 	free(rules);
 	return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
@@ -106,7 +105,7 @@ static bool is_helper(const char *id)
 
 /* A helper that has looked at its group before would still go on into another one,
  * from a locked one too. It is no helper for long, unless a user stops it. */
-static bool move_for_good(const char *hierarchy, const char *class, bool locked, const char *id)
+static bool move_for_good(const char *class, bool locked, const char *id)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
 	unsigned tries = locked ? MOVE_TRIES : 0;
@@ -114,7 +113,7 @@ static bool move_for_good(const char *hierarchy, const char *class, bool locked,
 	do {
 		for (; tries && is_helper(id); tries--)
 			nanosleep(&pause, NULL);
-		if (!cgroup_move_process(hierarchy, class, locked, id))
+		if (!cgroup_move_process(class, locked, id))
 			return false;
 	} while (tries && is_helper(id));
 	if (locked && !tries)
@@ -127,23 +126,20 @@ static bool move_for_good(const char *hierarchy, const char *class, bool locked,
 int cmd_move(const struct command *command)
 {
 	struct rules *rules = open_rules();
-	char *hierarchy = rules ? find_hierarchy() : NULL;
 	const char *name = command->argv[0];
 	struct rules_class class = { .flags = 0 };
 	uint32_t index;
 	bool ok = true;
 
-	if (!hierarchy)
+	if (!rules || !is_mounted())
 		return EXIT_FAILURE;
 	if (strcmp(name, "none") && !rules_class_named(rules, name, &index, &class)) {
 		warnx("there is no class '%s'; 'netshim status' lists them, and 'none' is no class", name);
 		return EXIT_FAILURE;
 	}
 	for (int i = 1; i < command->argc; i++)
-		ok = move_for_good(hierarchy, strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK,
-				   command->argv[i]) &&
+		ok = move_for_good(strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK, command->argv[i]) &&
 		     ok;
-	free(hierarchy);
 	free(rules);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

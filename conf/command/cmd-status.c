@@ -44,7 +44,7 @@ struct row {
 	const char *name;
 	uint32_t classid;
 	uint32_t rules;
-	size_t processes;
+	size_t processes; /* known where the hierarchy is mounted */
 	bool lock;
 	struct counter sent;
 	struct counter received;
@@ -69,13 +69,17 @@ static void print_counts(const struct counter *counter, bool known)
 
 static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
+	char processes[24];
+	bool mounted = cgroup_is_mounted();
+
 	printf("%-20s %-11s %6s %9s %10s %12s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS",
 	       "BYTES", "IN", "BYTES");
 	for (const struct row *r = rows; r < rows + count; r++) {
 		char classid[16];
 
 		snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
-		printf("%-20s %-11s %6u %9zu", r->name, classid, r->rules, r->processes);
+		printf("%-20s %-11s %6u %9s", r->name, classid, r->rules,
+		       number(mounted, r->processes, "-", processes));
 		print_counts(&r->sent, counted);
 		print_counts(&r->received, counted);
 		printf("%s\n", r->lock ? "  lock" : "");
@@ -98,11 +102,15 @@ static void print_json_counts(const char *prefix, const struct counter *counter,
  * names need no escaping. */
 static void print_json(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
+	char processes[24];
+	bool mounted = cgroup_is_mounted();
+
 	printf("{\"classes\": [");
 	for (const struct row *r = rows; r < rows + count; r++) {
 		printf("%s\n  {\"name\": \"%s\", \"classid\": %" PRIu32 ", \"lock\": %s, \"rules\": %" PRIu32
-		       ", \"processes\": %zu, ",
-		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules, r->processes);
+		       ", \"processes\": %s, ",
+		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules,
+		       number(mounted, r->processes, "null", processes));
 		print_json_counts("", &r->sent, counted);
 		printf(", ");
 		print_json_counts("in_", &r->received, counted);
@@ -118,7 +126,6 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 {
 	struct row *rows = zalloc((rules->header.class_count + 1) * sizeof(*rows));
 	uint32_t *rule_count = rule_counts(rules);
-	char *hierarchy = cgroup_hierarchy(false, NULL);
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
 
@@ -127,13 +134,12 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 			.name = copied(name),
 			.classid = class.classid,
 			.rules = rule_count[*count],
-			.processes = hierarchy ? cgroup_process_count(hierarchy, name) : 0,
+			.processes = cgroup_process_count(name),
 			.lock = class.flags & CLASS_LOCK,
 			.sent = find_counter(counters, "out", name),
 			.received = find_counter(counters, "in", name),
 		};
 	free(rule_count);
-	free(hierarchy);
 	return rows;
 }
 
@@ -163,6 +169,9 @@ int cmd_status(const struct command *command)
 	if (!loaded)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
+	if (!cgroup_is_mounted())
+		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
+		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
 	rows = read_rows(&rules, &counters, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
@@ -171,5 +180,5 @@ int cmd_status(const struct command *command)
 	free(rows);
 	free(counters.items);
 	rules_close(&rules);
-	return loaded ? EXIT_SUCCESS : EXIT_FAILURE;
+	return loaded && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

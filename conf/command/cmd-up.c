@@ -125,8 +125,8 @@ static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
 /* One change of what is in force, with what there was before it. */
 struct change {
 	const struct ruleset *set; /* what is wanted */
-	char *hierarchy;
-	bool mounted; /* by this change */
+	bool hierarchy;		   /* it is mounted */
+	bool mounted;		   /* by this change */
 	bool was_up;
 	uint32_t *live; /* the classids until now, one a class of set (0: a new group) */
 	uint32_t *gone; /* those of classes that are not in set */
@@ -172,7 +172,7 @@ static bool begin(struct change *c, struct ruleset *set)
 	/* Until cgroup_make has looked, no group is taken for new. */
 	for (size_t i = 0; i < set->class_count; i++)
 		c->live[i] = CLASSID_UNKNOWN;
-	c->hierarchy = cgroup_hierarchy(true, &c->mounted);
+	c->hierarchy = cgroup_mount(&c->mounted);
 	c->routing = c->hierarchy ? routing_read() : NULL;
 	if (!c->routing)
 		return false;
@@ -186,7 +186,6 @@ static void end(struct change *c)
 	routing_free(c->routing);
 	routing_free_networks(&c->networks);
 	free(c->table);
-	free(c->hierarchy);
 	free(c->gone);
 	free(c->live);
 }
@@ -212,7 +211,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
  * file still sends programs there: what these send must not go out by no rules. */
 static bool load_for_both(struct change *c)
 {
-	c->gone = cgroup_gone(c->hierarchy, c->set);
+	c->gone = cgroup_gone(c->set);
 	return load(c, c->live, c->gone);
 }
 
@@ -223,20 +222,20 @@ static bool load_for_new(struct change *c)
 
 static bool put_into_force(struct change *c)
 {
-	return routing_check(c->routing, c->set) && compile_write(c->set, c->hierarchy) &&
-	       cgroup_make(c->hierarchy, c->set, c->live) && classids_are_free(c->set, c->live) &&
+	return routing_check(c->routing, c->set) && compile_write(c->set, CGROUP_MOUNT) &&
+	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
 	       routing_add(c->set, &c->networks) && load_for_both(c) && sysctl_make(c->set) && compile_commit() &&
-	       cgroup_set_classids(c->hierarchy, c->set, NULL) && load_for_new(c) &&
-	       routing_clean(c->set, &c->networks) && sysctl_restore(c->set);
+	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->set, &c->networks) &&
+	       sysctl_restore(c->set);
 }
 
 static void go_back_groups(const struct change *c)
 {
-	cgroup_set_classids(c->hierarchy, c->set, c->live);
+	cgroup_set_classids(c->set, c->live);
 	if (c->was_up)
-		cgroup_unmake(c->hierarchy, c->set, c->live);
+		cgroup_unmake(c->set, c->live);
 	else
-		cgroup_remove(c->hierarchy, NULL);
+		cgroup_remove(NULL);
 	if (c->mounted)
 		cgroup_unmount();
 }
@@ -298,7 +297,7 @@ static int apply(struct ruleset *set)
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
-	ok = cgroup_remove(c.hierarchy, set);
+	ok = cgroup_remove(set);
 	if (!ok)
 		warnx("the new configuration is in force; 'netshim reload' tries again to remove what is left of the "
 		      "old one");
@@ -355,7 +354,7 @@ int cmd_down(const struct command *command)
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	lock_state();
-	c.hierarchy = cgroup_hierarchy(is_up(), &c.mounted);
+	c.hierarchy = is_up() ? cgroup_mount(&c.mounted) : cgroup_is_mounted();
 	c.table = nft_save();
 	take_reserve(&c);
 	c.routing = routing_read();
@@ -365,7 +364,7 @@ int cmd_down(const struct command *command)
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
-	ok = !c.hierarchy || cgroup_remove(c.hierarchy, NULL);
+	ok = !c.hierarchy || cgroup_remove(NULL);
 	if (!ok)
 		warnx("all else is undone; run 'netshim down' again");
 	else

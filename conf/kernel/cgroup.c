@@ -10,66 +10,56 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
+#include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define OWN_MOUNT NETSHIM_RUNDIR "/net_cls"
 /* Each round moves all that is there; only programs that fork or come in meanwhile,
  * and those that are just ending, make a further one necessary. */
 #define REMOVE_ROUNDS 2000
+#define TOP CGROUP_MOUNT "/" NETSHIM_GROUP
 
-static char *find_mount(void)
+bool cgroup_is_mounted(void)
 {
-	FILE *mounts = setmntent("/proc/self/mounts", "re");
-	const struct mntent *entry;
-	char *found = NULL;
+	struct statfs fs;
 
-	while (mounts && !found && (entry = getmntent(mounts)))
-		if (!strcmp(entry->mnt_type, "cgroup") && hasmntopt(entry, "net_cls"))
-			found = copied(entry->mnt_dir);
-	if (mounts)
-		endmntent(mounts);
-	return found;
+	return !statfs(CGROUP_MOUNT "/net_cls.classid", &fs) && fs.f_type == CGROUP_SUPER_MAGIC;
 }
 
-char *cgroup_hierarchy(bool mount_it, bool *mounted)
+/* Not under /sys/fs/cgroup, where systemd and container managers would take a
+ * version-1 mount for theirs. */
+bool cgroup_mount(bool *mounted)
 {
-	char *found = find_mount();
-
-	if (mounted)
-		*mounted = false;
-	if (found || !mount_it)
-		return found;
-	/* Not under /sys/fs/cgroup, where systemd and container managers would take
-	 * a version-1 mount for theirs. */
-	if (mkdir(OWN_MOUNT, 0755) && errno != EEXIST) {
-		warn("cannot make %s", OWN_MOUNT);
-		return NULL;
+	*mounted = false;
+	if (cgroup_is_mounted())
+		return true;
+	if (mkdir(CGROUP_MOUNT, 0755) && errno != EEXIST) {
+		warn("cannot make %s", CGROUP_MOUNT);
+		return false;
 	}
-	/* Where another tool has mounted it together with net_prio, out of sight,
-	 * only that combination can be mounted again. */
-	if (mount("net_cls", OWN_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls") &&
-	    mount("net_cls", OWN_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls,net_prio")) {
+	/* Where another tool has mounted it together with net_prio, only that
+	 * combination can be mounted again. */
+	if (mount("net_cls", CGROUP_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls") &&
+	    mount("net_cls", CGROUP_MOUNT, "cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, "net_cls,net_prio")) {
 		warn("cannot mount the net_cls hierarchy at %s (the kernel needs CONFIG_CGROUP_NET_CLASSID, and "
 		     "cgroup_no_v1 must not disable it)",
-		     OWN_MOUNT);
-		rmdir(OWN_MOUNT);
-		return NULL;
+		     CGROUP_MOUNT);
+		rmdir(CGROUP_MOUNT);
+		return false;
 	}
-	if (mounted)
-		*mounted = true;
-	return copied(OWN_MOUNT);
+	*mounted = true;
+	return true;
 }
 
 void cgroup_unmount(void)
 {
-	/* EINVAL: it was another mount that was in use. */
-	if (umount2(OWN_MOUNT, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
-		warn("cannot unmount %s", OWN_MOUNT);
-	rmdir(OWN_MOUNT);
+	/* EINVAL: it has gone already. */
+	if (umount2(CGROUP_MOUNT, MNT_DETACH | UMOUNT_NOFOLLOW) && errno != EINVAL && errno != ENOENT)
+		warn("cannot unmount %s", CGROUP_MOUNT);
+	rmdir(CGROUP_MOUNT);
 }
 
 static bool write_text(const char *path, const char *text)
@@ -83,9 +73,9 @@ static bool write_text(const char *path, const char *text)
 }
 
 /* The folder of a class's group; allocated. */
-static char *class_group(const char *hierarchy, const char *class, bool locked)
+static char *class_group(const char *class, bool locked)
 {
-	return printed("%s/" NETSHIM_GROUP "/%s%s", hierarchy, class, locked ? "/locked" : "");
+	return printed(TOP "/%s%s", class, locked ? "/locked" : "");
 }
 
 static bool set_classid(const char *group, uint32_t classid)
@@ -133,33 +123,31 @@ static bool make_locked(const char *path, uint32_t classid)
 	return make_group(path, classid, &live) && (!live || live == classid || set_classid(path, classid));
 }
 
-bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live)
+bool cgroup_make(const struct ruleset *set, uint32_t *live)
 {
-	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
 	uint32_t ignored;
-	bool ok = make_group(top, 0, &ignored);
+	bool ok = make_group(TOP, 0, &ignored);
 
 	for (size_t i = 0; ok && i < set->class_count; i++) {
-		char *group = class_group(hierarchy, set->classes[i].name, false);
-		char *locked = class_group(hierarchy, set->classes[i].name, true);
+		char *group = class_group(set->classes[i].name, false);
+		char *locked = class_group(set->classes[i].name, true);
 
 		ok = make_group(group, set->classes[i].classid, &live[i]) &&
 		     make_locked(locked, live[i] ? live[i] : set->classes[i].classid);
 		free(group);
 		free(locked);
 	}
-	free(top);
 	return ok;
 }
 
-bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const uint32_t *live)
+bool cgroup_set_classids(const struct ruleset *set, const uint32_t *live)
 {
 	bool ok = true;
 
 	for (size_t i = 0; i < set->class_count; i++) {
 		uint32_t classid = live ? live[i] : set->classes[i].classid;
-		char *group = class_group(hierarchy, set->classes[i].name, false);
-		char *locked = class_group(hierarchy, set->classes[i].name, true);
+		char *group = class_group(set->classes[i].name, false);
+		char *locked = class_group(set->classes[i].name, true);
 
 		/* Writing walks the descriptors of all that are in the group. */
 		if (classid && classid != CLASSID_UNKNOWN) {
@@ -172,11 +160,11 @@ bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const
 	return ok;
 }
 
-void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live)
+void cgroup_unmake(const struct ruleset *set, const uint32_t *live)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
-		char *group = class_group(hierarchy, set->classes[i].name, false);
-		char *locked = class_group(hierarchy, set->classes[i].name, true);
+		char *group = class_group(set->classes[i].name, false);
+		char *locked = class_group(set->classes[i].name, true);
 
 		if (!live[i]) {
 			rmdir(locked);
@@ -211,21 +199,19 @@ static void move_to(const char *id, const void *tasks)
 	write_text(tasks, id);
 }
 
-static bool remove_group(const char *hierarchy, const char *group)
+static bool remove_group(const char *group)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
-	char *tasks = printed("%s/tasks", hierarchy);
 	bool gone = false;
 
 	for (unsigned round = 0; !gone && round < REMOVE_ROUNDS; round++) {
 		if (round)
 			nanosleep(&pause, NULL);
-		each_id(group, "tasks", move_to, tasks);
+		each_id(group, "tasks", move_to, CGROUP_MOUNT "/tasks");
 		gone = !rmdir(group) || errno == ENOENT;
 	}
 	if (!gone)
 		warn("cannot remove the control group %s", group);
-	free(tasks);
 	return gone;
 }
 
@@ -245,12 +231,10 @@ static const char **class_names(const struct ruleset *set)
 }
 
 /* Calls visit for each class that has a group and is not in set. */
-static bool each_gone(const char *hierarchy, const struct ruleset *set,
-		      bool (*visit)(const char *hierarchy, const char *class, void *with), void *with)
+static bool each_gone(const struct ruleset *set, bool (*visit)(const char *class, void *with), void *with)
 {
-	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
 	const char **keep = set ? class_names(set) : NULL;
-	DIR *dir = opendir(top);
+	DIR *dir = opendir(TOP);
 	const struct dirent *entry;
 	bool ok = true;
 
@@ -259,12 +243,11 @@ static bool each_gone(const char *hierarchy, const struct ruleset *set,
 
 		if (entry->d_type == DT_DIR && class_name_valid(name) &&
 		    !(keep && bsearch(&name, keep, set->class_count, sizeof(*keep), compare_names)))
-			ok = visit(hierarchy, name, with) && ok;
+			ok = visit(name, with) && ok;
 	}
 	if (dir)
 		closedir(dir);
 	free(keep);
-	free(top);
 	return ok;
 }
 
@@ -273,12 +256,12 @@ struct classid_list {
 	size_t count;
 };
 
-static bool note_classids(const char *hierarchy, const char *class, void *with)
+static bool note_classids(const char *class, void *with)
 {
 	struct classid_list *list = with;
 
 	for (int locked = 0; locked < 2; locked++) {
-		char *group = class_group(hierarchy, class, locked);
+		char *group = class_group(class, locked);
 		uint32_t classid = get_classid(group);
 
 		free(group);
@@ -290,21 +273,21 @@ static bool note_classids(const char *hierarchy, const char *class, void *with)
 	return true;
 }
 
-uint32_t *cgroup_gone(const char *hierarchy, const struct ruleset *set)
+uint32_t *cgroup_gone(const struct ruleset *set)
 {
 	struct classid_list list = { .items = NULL };
 
-	each_gone(hierarchy, set, note_classids, &list);
+	each_gone(set, note_classids, &list);
 	list.items = grown(list.items, list.count, sizeof(*list.items));
 	list.items[list.count] = 0;
 	return list.items;
 }
 
-static bool remove_class(const char *hierarchy, const char *class, void *with)
+static bool remove_class(const char *class, void *with)
 {
-	char *group = class_group(hierarchy, class, false);
-	char *locked = class_group(hierarchy, class, true);
-	bool ok = remove_group(hierarchy, locked) && remove_group(hierarchy, group);
+	char *group = class_group(class, false);
+	char *locked = class_group(class, true);
+	bool ok = remove_group(locked) && remove_group(group);
 
 	(void)with;
 	free(group);
@@ -312,29 +295,27 @@ static bool remove_class(const char *hierarchy, const char *class, void *with)
 	return ok;
 }
 
-bool cgroup_remove(const char *hierarchy, const struct ruleset *set)
+bool cgroup_remove(const struct ruleset *set)
 {
-	char *top = printed("%s/" NETSHIM_GROUP, hierarchy);
-	bool ok = each_gone(hierarchy, set, remove_class, NULL);
+	bool ok = each_gone(set, remove_class, NULL);
 
 	if (!set)
-		ok = remove_group(hierarchy, top) && ok;
-	free(top);
+		ok = remove_group(TOP) && ok;
 	return ok;
 }
 
-void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
-			 void (*visit)(const char *id, const void *with), const void *with)
+void cgroup_each_process(const char *class, bool locked, void (*visit)(const char *id, const void *with),
+			 const void *with)
 {
-	char *group = class_group(hierarchy, class, locked);
+	char *group = class_group(class, locked);
 
 	each_id(group, "cgroup.procs", visit, with);
 	free(group);
 }
 
-bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, const char *id)
+bool cgroup_move_process(const char *class, bool locked, const char *id)
 {
-	char *group = class ? class_group(hierarchy, class, locked) : copied(hierarchy);
+	char *group = class ? class_group(class, locked) : copied(CGROUP_MOUNT);
 	char *procs = printed("%s/cgroup.procs", group);
 	/* "0" would be this process. */
 	bool ok = strspn(id, "0123456789") == strlen(id) && strspn(id, "0") < strlen(id) && write_text(procs, id);
@@ -346,10 +327,10 @@ bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, 
 	return ok;
 }
 
-size_t cgroup_process_count(const char *hierarchy, const char *class)
+size_t cgroup_process_count(const char *class)
 {
-	char *group = class_group(hierarchy, class, false);
-	char *locked = class_group(hierarchy, class, true);
+	char *group = class_group(class, false);
+	char *locked = class_group(class, true);
 	size_t count = each_id(group, "cgroup.procs", NULL, NULL) + each_id(locked, "cgroup.procs", NULL, NULL);
 
 	free(group);

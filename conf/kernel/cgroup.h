@@ -9,10 +9,14 @@
 
 #include "conf/language/ruleset.h"
 
-/* Returns where the hierarchy is mounted (allocated), or NULL. Where it is not
- * mounted and mount_it is set, mounts it at NETSHIM_RUNDIR/net_cls and sets
- * *mounted. */
-char *cgroup_hierarchy(bool mount_it, bool *mounted);
+/* Where netshim mounts the hierarchy. Whatever others mount elsewhere is the same one,
+ * but may go at any time, and what is beneath /sys is hidden by `ip netns exec`. */
+#define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
+
+/* Tells whether it is mounted there; or mounts it where it is not, and sets *mounted
+ * then. The third undoes that. */
+bool cgroup_is_mounted(void);
+bool cgroup_mount(bool *mounted);
 void cgroup_unmount(void);
 
 /* Makes the groups that are not there yet, with their classids. What was there
@@ -21,33 +25,33 @@ void cgroup_unmount(void);
  * killed has left. Where it fails, the rest of live is left as it was:
  * CLASSID_UNKNOWN. */
 #define CLASSID_UNKNOWN UINT32_MAX
-bool cgroup_make(const char *hierarchy, const struct ruleset *set, uint32_t *live);
+bool cgroup_make(const struct ruleset *set, uint32_t *live);
 
 /* Gives every class its own classid, and with that the sockets of its processes;
  * or with live, the one that it has there, where that is known. */
-bool cgroup_set_classids(const char *hierarchy, const struct ruleset *set, const uint32_t *live);
+bool cgroup_set_classids(const struct ruleset *set, const uint32_t *live);
 
 /* Undoes cgroup_make: removes the groups that are new by live. */
-void cgroup_unmake(const char *hierarchy, const struct ruleset *set, const uint32_t *live);
+void cgroup_unmake(const struct ruleset *set, const uint32_t *live);
 
 /* The classids of the groups whose class is not in set, with a 0 behind them.
  * Allocated. */
-uint32_t *cgroup_gone(const char *hierarchy, const struct ruleset *set);
+uint32_t *cgroup_gone(const struct ruleset *set);
 
 /* Moves the processes of every group of netshim's whose class is not in set to
  * the root group and removes those groups; with set NULL, all and netshim's own
  * group. */
-bool cgroup_remove(const char *hierarchy, const struct ruleset *set);
+bool cgroup_remove(const struct ruleset *set);
 
 /* Calls visit with the id of each process in a class, or in its locked group. */
-void cgroup_each_process(const char *hierarchy, const char *class, bool locked,
-			 void (*visit)(const char *id, const void *with), const void *with);
+void cgroup_each_process(const char *class, bool locked, void (*visit)(const char *id, const void *with),
+			 const void *with);
 
 /* Moves a running process with all its threads, and the sockets that it has open,
  * to a class, or to its locked group; with class NULL, to none. */
-bool cgroup_move_process(const char *hierarchy, const char *class, bool locked, const char *id);
+bool cgroup_move_process(const char *class, bool locked, const char *id);
 
 /* How many processes are in a class. */
-size_t cgroup_process_count(const char *hierarchy, const char *class);
+size_t cgroup_process_count(const char *class);
 
 #endif

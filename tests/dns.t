@@ -103,6 +103,59 @@ wait_until grep -qs ready "$scratch/heard"
 on_other_host python3 "$scratch/forge.py"
 wait $!
 is "$(sed 1d "$scratch/heard")" 192.168.77.2 "but nothing comes in from outside in the name of a loopback address"
+# --- other resolvers than before, asked from one and the same socket
+cat >"$scratch/asking.py" <<'EOP'
+import select, socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], 53))
+query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x04name\x04test\x00\x00\x01\x00\x01"
+for _ in sys.stdin:
+    try:
+        s.send(query)
+        answer = s.recv(512) if select.select([s], [], [], 3)[0] else b""
+        print(".".join(map(str, answer[-4:])) if answer else "none", flush=True)
+    except OSError as e:
+        print(e.strerror, flush=True)
+EOP
+from_one_socket() { # from_one_socket SERVER: $asker asks there, in class plain; ask_again is the answer
+	coproc ASK { exec "${user[@]}" LD_PRELOAD="$preload" "$netshim" run plain python3 "$scratch/asking.py" "$1"; }
+	# shellcheck disable=SC2153 # set by coproc
+	asker=$ASK_PID
+}
+ask_again() {
+	echo >&"${ASK[1]}"
+	read -r -t 10 answer <&"${ASK[0]}"
+	echo "$answer"
+}
+resolvers() { # resolvers [RESOLVER...]: those of class plain from now on
+	local dns=${*:+"dns = { $* }"}
+	echo "class plain { $dns }
+class moved { dns = { '192.168.77.3:5353', '[fd77::3]:5353' } }" >"$config"
+	"$netshim" reload
+}
+resolver 192.0.2.5 -- --port=5355 --listen-address=127.0.0.1,::1
+wait_until sh -c "dig +short +tries=1 +time=1 -p 5355 @127.0.0.1 name.test | grep -q 192.0.2.5"
+for server in $lan_host fd77::2; do
+	resolvers
+	from_one_socket "$server"
+	is "$(ask_again)" 192.0.2.1 "a socket that asks $server"
+	resolvers "'127.0.0.1:5354', '[::1]:5354'"
+	is "$(ask_again)" 192.0.2.2 "its class is given a resolver: the next query goes there"
+	resolvers "'127.0.0.1:5355', '[::1]:5355'"
+	is "$(ask_again)" 192.0.2.5 "another one: there"
+	resolvers "'192.168.77.3:5353', '[fd77::3]:5353'"
+	is "$(ask_again)" 192.0.2.3 "a remote one"
+	resolvers "'127.0.0.1:5354', '[::1]:5354', '127.0.0.1:5355', '[::1]:5355'"
+	like "$(ask_again)" '^192.0.2.[25]$' "several"
+	resolvers "'127.0.0.1:5354', '[::1]:5354'"
+	is "$(ask_again)" 192.0.2.2 "back to the first: there"
+	"$netshim" move moved "$asker"
+	is "$(ask_again)" 192.0.2.3 "the program is moved to a class with another: there"
+	"$netshim" move none "$asker"
+	is "$(ask_again)" 192.0.2.1 "and in no class: where it is sent"
+	eval "exec ${ASK[1]}>&-"
+	wait "$asker"
+done
 "$netshim" down
 is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "down puts it back"
 

@@ -67,6 +67,48 @@ static void write_redirect(FILE *out, const struct class *class, int family)
 #define WAS_QUERY "\t\tmeta l4proto %s ct original proto-dst 53"
 static const char *const protocols[] = { "udp", "tcp" };
 
+/* The next number of a list (FNV-1a). */
+static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
+{
+	for (const unsigned char *b = bytes; size--; b++)
+		hash = (hash ^ *b) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+/* From the whole list of a class's resolvers, in its order. */
+static unsigned zone_of(const struct class *class)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < class->dns.count; i++) {
+		hash = mixed(hash, &class->dns.items[i].address, sizeof(class->dns.items[i].address));
+		hash = mixed(hash, &class->dns.items[i].port, sizeof(class->dns.items[i].port));
+	}
+	return (unsigned)(hash % UINT16_MAX) + 1;
+}
+
+/* A flow goes on to where conntrack has had it go, whatever the chain above says by
+ * now. In a zone of their own, which changes with the list, the queries of an open
+ * socket are a new flow: after a reload, and after a move to another class. Answers
+ * are told without it. Last before conntrack (-200): a zone that others have set at
+ * the usual priority, raw, stays. */
+static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	fprintf(out, "\n\t# the queries of an open socket, to other resolvers than before\n\tchain resolver_zone {\n"
+		     "\t\ttype filter hook output priority -250; policy accept;\n"
+		     "\t\tmeta l4proto { tcp, udp } th dport 53 ct original zone set meta cgroup map {\n");
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!has_dns(class))
+			continue;
+		fprintf(out, "\t\t\t0x%08x : %u,\n", class->classid, zone_of(class));
+		if (live && live[i] && live[i] != class->classid)
+			fprintf(out, "\t\t\t0x%08x : %u,\n", live[i], zone_of(class));
+	}
+	fprintf(out, "\t\t}\n\t}\n");
+}
+
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
@@ -93,6 +135,7 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		fprintf(out, " masquerade\n");
 	}
 	fprintf(out, "\t}\n");
+	write_zones(out, set, live);
 	/* With route_localnet (sysctl.c), what comes from outside for 127/8 would be
 	 * taken in. The kernel's own check is repeated here. */
 	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"

@@ -45,10 +45,46 @@ static void hold_signals(void)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-/* Holds off every other up, reload and down until this process ends. Makes
- * NETSHIM_RUNDIR. Ends the command where it cannot. */
-static void lock_state(void)
+#define PATIENCE 10 /* seconds */
+
+static const char *waiting_for;
+
+/* Nothing has been changed yet. */
+__attribute__((noreturn)) static void lose_patience(int signal)
 {
+	(void)signal;
+	if (write(STDERR_FILENO, waiting_for, strlen(waiting_for)) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_FAILURE);
+}
+
+/* Ends the command where this takes longer than PATIENCE; until be_patient. */
+static void be_impatient(const char *what)
+{
+	sigset_t set;
+
+	waiting_for = what;
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	signal(SIGALRM, lose_patience);
+	alarm(PATIENCE);
+}
+
+static void be_patient(void)
+{
+	alarm(0);
+}
+
+#define GAVE_UP "netshim: gave up after 10 seconds: "
+_Static_assert(PATIENCE == 10, "as GAVE_UP says");
+
+/* Holds off every other up, reload and down until this process ends. Makes
+ * NETSHIM_RUNDIR. Ends the command where it cannot. One for a hook (see cmd_reload)
+ * ends it too where another one waits already: that one looks at what there is by then. */
+static void lock_state(bool for_hook)
+{
+	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
 	struct stat locked;
 	struct stat there;
 	char *changeable;
@@ -63,15 +99,22 @@ static void lock_state(void)
 	if (chmod(NETSHIM_RUNDIR, 0755))
 		err(EXIT_FAILURE, "cannot give %s its mode", NETSHIM_RUNDIR);
 	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (for_hook && fd >= 0 && fcntl(fd, F_OFD_SETLK, &waiting) && errno == EAGAIN)
+		exit(EXIT_SUCCESS);
+	be_impatient(GAVE_UP "another netshim holds " NETSHIM_RUNDIR "/lock; 'fuser " NETSHIM_RUNDIR
+			     "/lock' tells which\n");
 	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);
+	be_patient();
+	waiting.l_type = F_UNLCK;
+	fcntl(fd, F_OFD_SETLK, &waiting);
 	/* A `down` that this has waited for has removed the file. */
 	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
 		hold_signals();
 		return;
 	}
 	close(fd);
-	lock_state();
+	lock_state(for_hook);
 }
 
 static void remove_folder(void)
@@ -310,7 +353,7 @@ int cmd_up(const struct command *command)
 	static struct ruleset set;
 
 	load_ruleset(&set, command->config);
-	lock_state();
+	lock_state(false);
 	return apply(&set);
 }
 
@@ -325,15 +368,27 @@ static const char *config_in_force(void)
 	return NETSHIM_CONFIG;
 }
 
+/* With --hook, for scripts that interfaces, the boot and a login may wait for: nothing
+ * is waited for without limit, not even a name service. */
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
+	bool for_hook = command->argc;
 
+	if (for_hook && strcmp(command->argv[0], "--hook")) {
+		warnx("reload: what is '%s'? usage: netshim reload [--hook]", command->argv[0]);
+		return EXIT_USAGE;
+	}
 	if (is_up())
-		lock_state();
+		lock_state(for_hook);
+	if (!is_up() && for_hook)
+		return EXIT_SUCCESS;
 	if (!is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	if (for_hook)
+		be_impatient(GAVE_UP "the configuration could not be read, users and groups looked up\n");
 	load_ruleset(&set, command->config ? command->config : config_in_force());
+	be_patient();
 	return apply(&set);
 }
 
@@ -353,7 +408,7 @@ int cmd_down(const struct command *command)
 	(void)command;
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
-	lock_state();
+	lock_state(false);
 	c.hierarchy = is_up() ? cgroup_mount(&c.mounted) : cgroup_is_mounted();
 	c.table = nft_save();
 	take_reserve(&c);

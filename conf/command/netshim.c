@@ -46,7 +46,7 @@ static const struct verb {
 	  1,
 	  { CAP_NET_ADMIN } },
 	{ "up", "", "put the configuration into force", cmd_up, true, true, 0, 0, UP_CAPS },
-	{ "reload", "", "the same while it is up: replace the rules", cmd_reload, true, true, 0, 0, UP_CAPS },
+	{ "reload", "[--hook]", "the same while it is up: replace the rules", cmd_reload, true, true, 0, 1, UP_CAPS },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, UP_CAPS },
 	{ "status",
 	  "[--json]",

@@ -264,6 +264,19 @@ static bool add_default(struct nl_sock *socket, const struct class *class, int f
 	return true;
 }
 
+/* With its interface or an address, since the networks were read. */
+static bool has_gone(const struct network *network)
+{
+	struct network_list now;
+	bool gone = routing_read_networks(&now);
+
+	for (size_t i = 0; i < now.count; i++)
+		gone = gone &&
+		       !(network_is_same(&now.items[i], network) && now.items[i].interface == network->interface);
+	routing_free_networks(&now);
+	return gone;
+}
+
 static bool add_networks(struct nl_sock *socket, const struct class *class, const struct network_list *networks)
 {
 	bool ok = true;
@@ -271,10 +284,13 @@ static bool add_networks(struct nl_sock *socket, const struct class *class, cons
 	for (size_t i = 0; i < networks->count; i++) {
 		const struct network *n = &networks->items[i];
 		struct rtnl_route *route = make_route(class->table, n->family, n, RTN_UNICAST);
+		int error;
 
 		add_nexthop(route, n->interface, NULL, n->family);
 		rtnl_route_set_priority(route, NETWORK_METRIC + n->before);
-		ok = add_route(socket, route, "copy the route of a local network") && ok;
+		error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+		rtnl_route_put(route);
+		ok = ((error < 0 && has_gone(n)) || succeeded(error, "copy the route of a local network")) && ok;
 	}
 	return ok;
 }

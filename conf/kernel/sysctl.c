@@ -99,7 +99,8 @@ static bool set_digit(const char *interface, const char *name, char value)
 
 	remember(path, before);
 	ok = read_digit(before) || write_digit(before, read_digit(path));
-	ok = ok && write_digit(path, value);
+	/* ENOENT: it has gone with its interface. */
+	ok = ok && (write_digit(path, value) || errno == ENOENT);
 	if (!ok)
 		warn("cannot set %s to %c", path, value);
 	free(path);

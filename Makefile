@@ -174,7 +174,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(BY_LIB)
 
 check:
-	scripts/install-packages build test tools 32bit
+	scripts/install-packages build test tools 32bit kernel
 	tests/run $(TESTS)
 
 # Other projects' test suites, with and without the library.

@@ -6,6 +6,7 @@
 
 #include "conf/command/load.h"
 #include "conf/command/verbs.h"
+#include "conf/kernel/features.h"
 #include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
@@ -34,13 +35,21 @@ int cmd_check(const struct command *command)
 {
 	static struct ruleset set;
 	const char *path = command->argc ? command->argv[0] : command->config;
+	char *words = NULL;
 	char *text;
 	bool ok;
 
 	load_ruleset(&set, path);
 	text = text_of(&set);
 	/* nftables answers only to root. */
-	ok = geteuid() != 0 || nft_load(text, true);
+	if (geteuid() == 0) {
+		features_check(&set);
+		words = nft_load(text, true);
+	}
+	ok = !ruleset_report(&set);
+	if (ok && words)
+		nft_tell(words);
+	ok = ok && !words;
 	free(text);
 	if (ok)
 		printf("%s: ok, %zu class%s, %zu rule%s\n", path, set.class_count, set.class_count == 1 ? "" : "es",

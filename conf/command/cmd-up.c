@@ -11,6 +11,7 @@
 #include "conf/command/load.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/features.h"
 #include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
@@ -176,6 +177,7 @@ struct change {
 	struct routing *routing;
 	char *table;
 	bool table_replaced;
+	char *refusal; /* nftables' words, where it has not taken the table */
 	struct network_list networks;
 	void *reserve; /* memory that going back may take */
 	size_t reserve_size;
@@ -238,16 +240,15 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	bool replaced = c->table_replaced;
 	struct counters counters;
 	char *text;
-	bool ok;
 
 	nft_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* should the process end in there */
-	ok = nft_load(text, false);
-	c->table_replaced = replaced || ok;
+	c->refusal = nft_load(text, false);
+	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
 	free(text);
-	return ok;
+	return !c->refusal;
 }
 
 /* The rules of classes that are gone are not at hand any more, while the old rules
@@ -285,6 +286,8 @@ static void go_back_groups(const struct change *c)
 
 static void go_back(const struct change *c)
 {
+	char *words;
+
 	compile_undo();
 	compile_done();
 	if (c->routing)
@@ -293,8 +296,10 @@ static void go_back(const struct change *c)
 	if (c->hierarchy)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
-	if (c->table_replaced)
-		nft_load(c->table, false);
+	words = c->table_replaced ? nft_load(c->table, false) : NULL;
+	if (words)
+		nft_tell(words);
+	free(words);
 }
 
 static void leave(void)
@@ -329,6 +334,13 @@ static void set_out(struct change *c)
 		err(EXIT_FAILURE, "out of memory");
 }
 
+static void tell_refusal(struct ruleset *set, const char *words)
+{
+	features_check(set);
+	if (!ruleset_report(set))
+		nft_tell(words);
+}
+
 static int apply(struct ruleset *set)
 {
 	static struct change c;
@@ -337,6 +349,8 @@ static int apply(struct ruleset *set)
 	set_out(&c);
 	if (!begin(&c, set) || !put_into_force(&c)) {
 		give_up();
+		if (c.refusal)
+			tell_refusal(set, c.refusal);
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
@@ -348,13 +362,23 @@ static int apply(struct ruleset *set)
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Nothing that is there could leak by it. */
+static void tell_what_is_lacking(int result)
+{
+	if (result == EXIT_SUCCESS && routing_lacks_ipv6())
+		warnx("this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force");
+}
+
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
+	int result;
 
 	load_ruleset(&set, command->config);
 	lock_state(false);
-	return apply(&set);
+	result = apply(&set);
+	tell_what_is_lacking(result);
+	return result;
 }
 
 static const char *config_in_force(void)
@@ -374,6 +398,7 @@ int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
 	bool for_hook = command->argc;
+	int result;
 
 	if (for_hook && strcmp(command->argv[0], "--hook")) {
 		warnx("reload: what is '%s'? usage: netshim reload [--hook]", command->argv[0]);
@@ -389,7 +414,10 @@ int cmd_reload(const struct command *command)
 		be_impatient(GAVE_UP "the configuration could not be read, users and groups looked up\n");
 	load_ruleset(&set, command->config ? command->config : config_in_force());
 	be_patient();
-	return apply(&set);
+	result = apply(&set);
+	if (!for_hook)
+		tell_what_is_lacking(result);
+	return result;
 }
 
 /* The rules file first, so that no further program is sent into a class. */

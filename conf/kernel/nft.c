@@ -7,6 +7,7 @@
 
 #include "conf/language/alloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <nftables/libnftables.h>
@@ -23,12 +24,9 @@ static struct nft_ctx *new_context(void)
 	return nft;
 }
 
-static bool run(struct nft_ctx *nft, const char *text)
+void nft_tell(const char *words)
 {
-	if (!nft_run_cmd_from_buffer(nft, text))
-		return true;
-	warnx("nftables would not take the ruleset; nothing was changed there:\n%s", nft_ctx_get_error_buffer(nft));
-	return false;
+	warnx("nftables would not take the ruleset; nothing was changed there:\n%s", words);
 }
 
 /* nftables' own words: the first line without the place in a text that nobody has
@@ -106,8 +104,9 @@ static void try_statement(struct nft_ctx *nft, const struct statement *s, FILE *
 }
 
 /* Writes a line on each statement. */
-static void try_statements(const struct ruleset *set, FILE *out)
+static void try_statements(const void *with, FILE *out)
 {
+	const struct ruleset *set = with;
 	struct nft_ctx *nft = new_context();
 	const struct statement *s;
 
@@ -133,32 +132,74 @@ static void read_refusals(struct ruleset *set, FILE *in)
 	free(line);
 }
 
-/* What depends on a chain's hook, the kernel looks at only when it puts a rule into
- * force: so that is done, in a network namespace that ends with a child process. In a
- * user namespace it takes no privilege; where neither can be had, nothing is tried. */
-static void try_in_namespace(struct ruleset *set)
+/* What depends on a chain's hook, and on what the kernel has, it looks at only when it
+ * puts a rule into force: so that is done, in a network namespace that ends with a child
+ * process. In a user namespace it takes no privilege; where neither can be had, nothing
+ * is tried. Returns what try_it writes (NULL: nothing); end_namespace closes it. */
+static FILE *in_namespace(void (*try_it)(const void *with, FILE *out), const void *with, pid_t *child)
 {
 	int ends[2];
-	FILE *in;
-	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC))
-		return;
-	child = fork();
-	if (!child) {
+		return NULL;
+	*child = fork();
+	if (!*child) {
 		FILE *out = fdopen(ends[1], "w");
 
 		if (out && (!unshare(CLONE_NEWNET) || !unshare(CLONE_NEWUSER | CLONE_NEWNET)))
-			try_statements(set, out);
+			try_it(with, out);
 		_exit(EXIT_SUCCESS);
 	}
 	close(ends[1]);
-	in = fdopen(ends[0], "r");
-	if (in) {
-		read_refusals(set, in);
+	return fdopen(ends[0], "r");
+}
+
+static void end_namespace(FILE *in, pid_t child)
+{
+	if (in)
 		fclose(in);
-	}
 	waitpid(child, NULL, 0);
+}
+
+/* What the kernel says of what it has not: that there is no such module, or that the
+ * module was built without. */
+static bool is_lacking(const char *error)
+{
+	return strstr(error, strerror(ENOENT)) || strstr(error, strerror(EOPNOTSUPP));
+}
+
+struct trial_list {
+	const struct trial *items;
+	size_t count;
+};
+
+static void make_trials(const void *with, FILE *out)
+{
+	const struct trial_list *list = with;
+	struct nft_ctx *nft = new_context();
+
+	for (const struct trial *t = list->items; t < list->items + list->count; t++) {
+		char *text = printed("table inet netshim-check {\nchain c {\ntype %s priority 0;\n%s\n}\n}\n",
+				     t->chain ? t->chain : "", t->chain ? t->rule : "");
+
+		putc(t->chain && nft_run_cmd_from_buffer(nft, text) && is_lacking(nft_ctx_get_error_buffer(nft)) ? 'n'
+														 : 'y',
+		     out);
+		nft_run_cmd_from_buffer(nft, "delete table inet netshim-check");
+		free(text);
+	}
+	fflush(out);
+}
+
+void nft_try(struct trial *trials, size_t count)
+{
+	const struct trial_list list = { trials, count };
+	pid_t child = 0;
+	FILE *in = in_namespace(make_trials, &list, &child);
+
+	for (size_t i = 0; in && i < count; i++)
+		trials[i].refused = getc(in) == 'n';
+	end_namespace(in, child);
 }
 
 void nft_check_statements(struct ruleset *set)
@@ -166,6 +207,8 @@ void nft_check_statements(struct ruleset *set)
 	struct nft_ctx *nft = new_context();
 	struct statement *s;
 	bool any = false;
+	pid_t child = 0;
+	FILE *in;
 
 	nft_ctx_set_dry_run(nft, true);
 	for (size_t i = 0, j = 0; (s = next_statement(set, &i, &j));) {
@@ -178,19 +221,24 @@ void nft_check_statements(struct ruleset *set)
 		any = true;
 	}
 	nft_ctx_free(nft);
-	if (any)
-		try_in_namespace(set);
+	if (!any)
+		return;
+	in = in_namespace(try_statements, set, &child);
+	if (in)
+		read_refusals(set, in);
+	end_namespace(in, child);
 }
 
-bool nft_load(const char *text, bool dry)
+char *nft_load(const char *text, bool dry)
 {
 	struct nft_ctx *nft = new_context();
-	bool ok;
+	char *words = NULL;
 
 	nft_ctx_set_dry_run(nft, dry);
-	ok = run(nft, text);
+	if (nft_run_cmd_from_buffer(nft, text))
+		words = copied(nft_ctx_get_error_buffer(nft));
 	nft_ctx_free(nft);
-	return ok;
+	return words;
 }
 
 char *nft_save(void)
@@ -200,10 +248,12 @@ char *nft_save(void)
 
 bool nft_unload(void)
 {
-	struct nft_ctx *nft = new_context();
-	bool ok = run(nft, NFT_REMOVE);
+	char *words = nft_load(NFT_REMOVE, false);
+	bool ok = !words;
 
-	nft_ctx_free(nft);
+	if (!ok)
+		nft_tell(words);
+	free(words);
 	return ok;
 }
 

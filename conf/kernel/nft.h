@@ -27,9 +27,23 @@ struct counters {
  * the statement's own place. Takes root: nftables answers to nobody else. */
 void nft_check_statements(struct ruleset *set);
 
-/* Loads a text (only tries it where dry is set), or deletes the table. Returns
- * false with a message on stderr. */
-bool nft_load(const char *text, bool dry);
+/* A rule by itself, in a chain of that type and hook; nothing is tried where chain is
+ * NULL. */
+struct trial {
+	const char *chain;
+	const char *rule;
+	bool refused;
+};
+
+/* Sets which of them the kernel refuses. Nothing is loaded. */
+void nft_try(struct trial *trials, size_t count);
+
+/* Loads a text (only tries it where dry is set). Returns NULL, or what nftables says is
+ * wrong (allocated), for nft_tell, which prints it. */
+char *nft_load(const char *text, bool dry);
+void nft_tell(const char *words);
+
+/* Deletes the table. Returns false with a message on stderr. */
 bool nft_unload(void);
 
 /* The loaded table as text that nft_load takes, to go back to; where none is

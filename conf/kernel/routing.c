@@ -57,6 +57,23 @@ static bool succeeded(int error, const char *what)
 	return false;
 }
 
+static bool ipv6_lacking;
+
+bool routing_lacks_ipv6(void)
+{
+	return ipv6_lacking;
+}
+
+/* Where the kernel was started with ipv6.disable=1, there is nothing of IPv6 to route:
+ * nobody has registered for its rules (EAFNOSUPPORT) or routes (EOPNOTSUPP). */
+static bool succeeded_for(int family, int error, const char *what)
+{
+	if (family != AF_INET6 || (error != -NLE_AF_NOSUPPORT && error != -NLE_OPNOTSUPP))
+		return succeeded(error, what);
+	ipv6_lacking = true;
+	return true;
+}
+
 static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
 {
 	static const struct in6_addr any;
@@ -179,10 +196,11 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct in
 
 static bool add_route(struct nl_sock *socket, struct rtnl_route *route, const char *what)
 {
+	int family = rtnl_route_get_family(route);
 	int error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 
 	rtnl_route_put(route);
-	return succeeded(error, what);
+	return succeeded_for(family, error, what);
 }
 
 /* Where the loopback interface is down, nothing but refusing is left. */
@@ -311,7 +329,7 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	rtnl_rule_set_protocol(rule, PROTOCOL);
 	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
 	rtnl_rule_put(rule);
-	return succeeded(error, "add a routing rule");
+	return succeeded_for(family, error, "add a routing rule");
 }
 
 static bool add_class(struct nl_sock *socket, const struct class *class, const struct network_list *networks)

@@ -68,4 +68,7 @@ void routing_restore(const struct routing *before);
 bool routing_add(const struct ruleset *set, const struct network_list *networks);
 bool routing_clean(const struct ruleset *set, const struct network_list *networks);
 
+/* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
+bool routing_lacks_ipv6(void);
+
 #endif

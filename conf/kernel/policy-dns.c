@@ -90,12 +90,12 @@ static unsigned zone_of(const struct class *class)
 /* A flow goes on to where conntrack has had it go, whatever the chain above says by
  * now. In a zone of their own, which changes with the list, the queries of an open
  * socket are a new flow: after a reload, and after a move to another class. Answers
- * are told without it. Last before conntrack (-200): a zone that others have set at
- * the usual priority, raw, stays. */
+ * are told without it. Last before conntrack (-200): what others have set at the usual
+ * priority, raw, stays, be it a zone or that a packet is not tracked. */
 static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\n\t# the queries of an open socket, to other resolvers than before\n\tchain resolver_zone {\n"
-		     "\t\ttype filter hook output priority -250; policy accept;\n"
+		     "\t\ttype filter hook output priority -250; policy accept;\n\t\tct state untracked accept\n"
 		     "\t\tmeta l4proto { tcp, udp } th dport 53 ct original zone set meta cgroup map {\n");
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];

@@ -180,7 +180,7 @@ check:
 # Other projects' test suites, with and without the library.
 SUITES = tests/suites/*.t
 check-suites:
-	scripts/install-packages build test suites
+	scripts/install-packages build test && scripts/install-packages suites
 	tests/run $(SUITES)
 
 lint:

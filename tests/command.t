@@ -73,7 +73,7 @@ EOF
 strace -qq -f -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS "$netshim" reload 2>/dev/null
 is "$? $(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort; cat "$groups/two/net_cls.classid")" "1 $before" \
 	"nftables fails: all is as before"
-strace -qq -f -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC "$netshim" up 2>/dev/null
+strace -qq -f -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC" "$netshim" up 2>/dev/null
 is "$? $(cksum "$run/rules"; find "$groups" | sort)" "1 $(cksum "$run/rules"; find "$groups" -not -path '*three*' | sort)" \
 	"the rules file cannot be replaced: the rules and groups are as before"
 cat >"$config" <<EOF

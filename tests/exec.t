@@ -26,7 +26,7 @@ app '$bin/probe-static'      { class = net }
 app '$bin/probe-musl'        { class = net }
 app '$bin/probe-musl-static' { class = net }
 app '$scratch/script-with-rule' { class = other }
-app '/usr/bin/ping'          { class = other }
+app '$scratch/ping'           { class = other }
 EOF
 }
 rules | configure
@@ -60,7 +60,10 @@ printf 'all:\n\t@%s class\n' "$bin/probe-static" >"$scratch/Makefile"
 is "$(shim make -s -C "$scratch")" "$group/net" "started by make"
 is "$(cd "$scratch" && shim git -c safe.directory='*' -c alias.p="!$bin/probe-static class" p)" "$group/net" \
 	"started by git"
-like "$(shim sh -c 'ping -c 3 -i 0.2 127.0.0.1 >/dev/null & sleep 0.2; cat /proc/$!/cgroup; wait')" \
+cp "$(command -v ping)" "$scratch/ping"
+setcap cap_net_raw=ep "$scratch/ping"
+# shellcheck disable=SC2016 # expanded by that shell
+like "$(shim sh -c '"$0" -c 3 -i 0.2 127.0.0.1 >/dev/null & sleep 0.2; cat /proc/$!/cgroup; wait' "$scratch/ping")" \
 	"net_cls:$group/other" "a set-capability target (ping)"
 
 # --- launchers without the shim: the check at start

@@ -26,6 +26,9 @@ lan_host=192.168.77.2
 far_host=203.0.113.7
 export lan_host far_host
 
+# Debian 13's ping has no capability, and a new namespace lets no group ping without.
+[ -n "$(getcap "$(command -v ping)")" ] || echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
+
 # --- TAP
 
 test_count=0
@@ -220,6 +223,15 @@ as_user() { "${user[@]}" "$@"; }
 
 # As a user with the shim in the session: the second env is the one that has it.
 shim() { as_user LD_PRELOAD="$preload" env "$@"; }
+
+# Newer architectures have renameat alone of rename and renameat, and so on.
+calls() { # calls NAME: what strace takes for it
+	echo "/^$1(at2?)?\$"
+}
+
+call_number() { # call_number NAME: on this machine
+	printf '#include <sys/syscall.h>\nSYS_%s\n' "$1" | gcc -E -P - | tail -n 1
+}
 
 classid() { # classid CLASS: as nft writes it
 	printf '0x%08x' "$(cat "$root/run/netshim/net_cls$group/$1/net_cls.classid")"

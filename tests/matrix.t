@@ -26,7 +26,7 @@ make_folder() { # make_folder FOLDER [-32]
 	printf '#!/usr/bin/env dynamic\n' >"$1/env-script"
 	printf '#!/no/such/interpreter\n' >"$1/no-interpreter"
 	printf 'exit 7\n' >"$1/no-shebang"
-	sed 's|/lib64/ld-linux|/lib64/no-linux|' "$1/dynamic" >"$1/no-loader"
+	sed 's|/ld-linux|/no-linux|' "$1/dynamic" >"$1/no-loader"
 	head -c 40 "$1/static" >"$1/truncated"
 	: >"$1/empty"
 	chmod 755 "$1"/*

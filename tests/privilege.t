@@ -14,7 +14,7 @@ rules=$root/run/netshim/rules
 # --- capabilities, at the moment it opens its first input
 
 held() { # held FILE VERB...: the capabilities with which it opens the file
-	strace -qq -o "$scratch/trace" -P "$1" -e inject=openat,access:delay_enter=20000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
+	strace -qq -o "$scratch/trace" -P "$1" -e inject="openat,$(calls access)":delay_enter=20000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
 	wait_until held_up $!
 	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$held_up/status" | xargs
 	# strace would wait for the rest of the delay.
@@ -35,7 +35,7 @@ net_admin=12
 sys_ptrace=19
 sys_admin=21
 setfcap=31
-waits_for="^257 "
+waits_for="^$(call_number openat) "
 for verb in check ruleset; do is "$(held "$config" $verb)" "$(caps $net_admin)" "$verb opens the configuration with CAP_NET_ADMIN alone"; done
 for verb in up reload; do
 	is "$(held "$config" $verb)" "$(caps $net_admin $sys_admin $dac_override)" "$verb: also what mounts and makes groups"

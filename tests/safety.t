@@ -66,7 +66,8 @@ is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root
 # The helper waits behind its look at its own group, as a user can have it wait (SIGSTOP).
 strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/strict/tasks" -e trace=openat \
 	-e inject=openat:delay_enter=1000000 env LD_PRELOAD="$preload" env "$scratch/denied" stop &
-waiting() { helping=$(pgrep -P "$1" -x netshim-helper) && grep -q ^257 "/proc/$helping/syscall" && grep -q '^State:.t' "/proc/$helping/status"; }
+openat=$(call_number openat)
+waiting() { helping=$(pgrep -P "$1" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall" && grep -q '^State:.t' "/proc/$helping/status"; }
 wait_until waiting $!
 "$netshim" move jail "$helping"
 moved=$?

@@ -52,7 +52,7 @@ fails_cleanly() { # fails_cleanly VERB CALL ERROR
 	[ "$1" != down ] || command=("$netshim" down)
 	before=$(state)
 	for ((n = 1; n <= 100; n++)); do
-		out=$(strace -qq -o /dev/null -e trace="$2" -e inject="$2:error=$3:when=$n" "${command[@]}" 2>&1)
+		out=$(strace -qq -o /dev/null -e trace="$(calls "$2")" -e inject="$(calls "$2"):error=$3:when=$n" "${command[@]}" 2>&1)
 		status=$?
 		[ $status -ne 0 ] || break
 		[[ $out == *netshim:* ]] || silent=$((silent + 1))
@@ -80,7 +80,10 @@ for failure in "rename EROFS" "sendmsg ENOBUFS" "write EIO"; do
 	# shellcheck disable=SC2086
 	fails_cleanly down $failure
 done
-fails_last() { strace -qq -o /dev/null -e trace=rmdir -e inject=rmdir:error=EBUSY "$netshim" "$@" 2>&1; }
+fails_last() {
+	strace -qq -o /dev/null -P "$run/net_cls$group/one" -P "$run/net_cls$group/two" -e trace='/^(rmdir|unlinkat)$' \
+		-e inject='/^(rmdir|unlinkat)$:error=EBUSY' "$netshim" "$@" 2>&1
+}
 like "$? $(fails_last -c "$scratch/new.conf" reload)" "cannot remove the control group .*/two.*the new configuration is in force" \
 	"reload: the group of a vanished class cannot be removed"
 "$netshim" -c "$scratch/new.conf" reload

@@ -95,7 +95,7 @@ before_failure=$(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")
 	cat "$config"
 	echo "class three { interface = 'vpn0' }"
 } >"$scratch/more.conf"
-strace -qq -f -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC "$netshim" -c "$scratch/more.conf" reload 2>/dev/null
+strace -qq -f -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC" "$netshim" -c "$scratch/more.conf" reload 2>/dev/null
 is "$? $(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")" "1 $before_failure" \
 	"the last step of a reload fails: rules, routes and packet filter are as before"
 

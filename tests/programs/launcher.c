@@ -85,10 +85,11 @@ static int too_much(const char *program, char **argv)
 /* Its environment is one pointer at the end of the last page; or part of one. */
 static int at_page_end(const char *program, char **argv, size_t before_end)
 {
-	char *pages = mmap(NULL, 0x2000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	munmap(pages + 0x1000, 0x1000);
-	return execve(program, argv, (void *)(pages + 0x1000 - before_end));
+	munmap(pages + page, page);
+	return execve(program, argv, (void *)(pages + page - before_end));
 }
 
 /* Returns the exit status of the program, or -1 with errno. */

@@ -248,10 +248,11 @@ static int child(void *cell)
 /* A stack of that size and not a byte more. */
 static char *small_stack(void)
 {
-	char *map = mmap(NULL, STACK + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *map = mmap(NULL, page + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	mprotect(map, 4096, PROT_NONE);
-	return map + 4096;
+	mprotect(map, page, PROT_NONE);
+	return map + page;
 }
 
 static int in_clone_with(struct cell *c, int flags)

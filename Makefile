@@ -177,6 +177,11 @@ check:
 	scripts/install-packages build test tools 32bit kernel
 	tests/run $(TESTS)
 
+# In booted machines: "make check-machines MACHINES=trixie TESTS=tests/exec.t".
+check-machines:
+	scripts/install-packages machines
+	tests/machines/run "$(MACHINES)" $(TESTS)
+
 # Other projects' test suites, with and without the library.
 SUITES = tests/suites/*.t
 check-suites:
@@ -198,4 +203,4 @@ bench:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check check-suites lint demo bench clean FORCE
+.PHONY: build install uninstall check check-machines check-suites lint demo bench clean FORCE

@@ -26,6 +26,10 @@ lan_host=192.168.77.2
 far_host=203.0.113.7
 export lan_host far_host
 
+# What others have of net_cls, a netshim in use too, they keep: it goes from this
+# namespace only. netshim would use their mount, not make its own.
+findmnt -rno TARGET -t cgroup -O net_cls | xargs -r umount
+
 # Debian 13's ping has no capability, and a new namespace lets no group ping without.
 [ -n "$(getcap "$(command -v ping)")" ] || echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
 

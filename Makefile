@@ -23,9 +23,10 @@ HELPER = $(LIBEXECDIR)/netshim-helper
 
 # A library for each kind of program, all of them by $(BY_LIB)/$$LIB/libnetshim.so:
 # glibc's loaders put their own folder's name for $$LIB (the 32-bit ones that of
-# Debian, of its 64-bit ports, or Fedora's), musl's take it as it is written.
+# Debian, of its 64-bit ports, or Fedora's), musl's take it as it is written, and
+# systemd's user manager, which reads /etc/environment too, puts nothing.
 BY_LIB = $(LIBDIR)/netshim
-FOLDERS32 = lib/i386-linux-gnu lib32 lib
+FOLDERS32 = $(if $(ARM),lib/arm-linux-gnueabihf,lib/i386-linux-gnu lib32) lib
 
 # Where the hook for interfaces that come and go is looked for: by ifupdown,
 # NetworkManager and networkd-dispatcher.
@@ -45,8 +46,9 @@ MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # -mbranch-protection: indirect calls and returns go where they may only.
 # -mno-outline-atomics: gcc calls functions of libgcc.a for atomics, and those look for
 # what glibc's start has found out.
-KNOWN := $(foreach option, -fstack-clash-protection -fcf-protection -mbranch-protection=standard -mno-outline-atomics, \
-	$(shell $(CC) -Werror $(option) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(option)))
+known = $(foreach option, -fstack-clash-protection -fcf-protection -mbranch-protection=standard -mno-outline-atomics, \
+	$(shell $(1) -Werror $(option) -c -x c /dev/null -o /dev/null 2>/dev/null && echo $(option)))
+KNOWN := $(call known,$(CC))
 COMMON = -std=gnu11 -D_GNU_SOURCE -I. $(WARNINGS) $(PATHS) $(KNOWN)
 # A distribution's own level of _FORTIFY_SOURCE stays.
 FORTIFY = $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
@@ -86,12 +88,16 @@ HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim
 
-# 32-bit programs load a library of their own, where the compiler can build it
-# (Debian: gcc-multilib). LIB32= builds none.
-LIB32 := $(shell $(CC) -m32 -shared -fPIC -nostdlib -include sys/syscall.h -x c /dev/null -x none -lgcc \
+# 32-bit programs load a library of their own, where a compiler can build it (Debian:
+# gcc-multilib; on arm64 gcc-arm-linux-gnueabihf, whose r7 has to be free, as it is in
+# ARM code). LIB32= builds none.
+ARM = $(filter aarch64%,$(MACHINE))
+CC32 = $(if $(ARM),arm-linux-gnueabihf-gcc -marm,$(CC) -m32)
+LIB32 := $(shell $(CC32) $(CPPFLAGS) $(CFLAGS) -shared -fPIC -nostdlib -include sys/syscall.h -x c /dev/null -x none -lgcc \
 	-o /dev/null 2>/dev/null && echo $(BUILD)/libnetshim32.so)
-SHIM32 = -m32 -mno-sse
+SHIM32 = $(if $(ARM),,-mno-sse)
 SHIM32_OBJS = $(SHIM_OBJS:$(BUILD)/shim/%=$(BUILD)/shim32/%)
+$(SHIM32_OBJS): KNOWN := $(if $(LIB32),$(call known,$(CC32)))
 
 # What glibc's loader puts for $$LIB; nothing on a machine of musl's.
 FOLDER64 = $$($$(readelf -lW $(BUILD)/netshim | sed -n 's/.*interpreter: \(.*\)]/\1/p') --list-diagnostics 2>/dev/null | \
@@ -111,9 +117,9 @@ $(BUILD)/shim/%.o: shim/%.c $(BUILD)/flags
 $(BUILD)/shim/%.o: conf/contract/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) -MMD -c $< -o $@
 $(BUILD)/shim32/%.o: shim/%.c $(BUILD)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
+	$(CC32) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
 $(BUILD)/shim32/%.o: conf/contract/%.c $(BUILD)/flags
-	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
+	$(CC32) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(SHIM) $(SHIM32) -MMD -c $< -o $@
 $(BUILD)/helper/%.o: helper/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(COMMON) $(FREESTANDING) -fpie -MMD -c $< -o $@
 $(BUILD)/helper/%.o: conf/contract/%.c $(BUILD)/flags
@@ -125,7 +131,7 @@ $(BUILD)/libnetshim.so: $(SHIM_OBJS) shim/libnetshim.map
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM_OBJS) -o $@
 	@$(call needs_only,$(FROM_LIBC))
 $(BUILD)/libnetshim32.so: $(SHIM32_OBJS) shim/libnetshim.map
-	$(CC) $(CFLAGS) $(LDFLAGS) -m32 -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM32_OBJS) -lgcc -o $@
+	$(CC32) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(SHIM_LINK) $(SHIM32_OBJS) -lgcc -o $@
 	@$(call needs_only,$(FROM_LIBC))
 $(BUILD)/netshim-helper: $(HELPER_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(HELPER_OBJS) -o $@
@@ -140,12 +146,14 @@ install_library = $(INSTALL) -d "$(DESTDIR)$(2)" && $(INSTALL) -m 644 $(1) "$(DE
 	mv -f "$(DESTDIR)$(2)/libnetshim.so.new" "$(DESTDIR)$(2)/libnetshim.so"
 
 install: build
-	scripts/try-start "$(CC)" $(BUILD)/libnetshim.so $(LIB32)
+	scripts/try-start $(BUILD)/libnetshim.so $(CC)
+	$(if $(LIB32),scripts/try-start $(LIB32) $(CC32))
 	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)
 	$(INSTALL) -m 755 $(BUILD)/netshim $(DESTDIR)$(BINDIR)/netshim
 	$(INSTALL) -m 755 $(BUILD)/netshim-helper $(DESTDIR)$(HELPER)
 	$(call install_library,$(BUILD)/libnetshim.so,$(LIBDIR))
 	$(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB)
+	$(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB))
 ifneq ($(LIB32),)
 	for folder in $(FOLDERS32); do $(call install_library,$(LIB32),$(BY_LIB)/$$folder) || exit 1; done
 endif

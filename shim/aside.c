@@ -98,6 +98,34 @@ static long clone_and_call(const struct work *work)
 	return x0;
 }
 
+#elif defined(__arm__)
+
+static long clone_and_call(const struct work *work)
+{
+	register long r7 __asm__("r7") = SYS_clone;
+	register long r0 __asm__("r0") = FLAGS;
+	register long r1 __asm__("r1") = 0;
+	register long r2 __asm__("r2") = 0;
+	register long r3 __asm__("r3") = 0;
+	register long r4 __asm__("r4") = 0;
+	register const struct work *r5 __asm__("r5") = work;
+
+	__asm__ volatile("svc 0\n"
+			 "	cmp r0, #0\n"
+			 "	bne 1f\n"
+			 "	bic sp, sp, #7\n"
+			 "	mov r0, r5\n"
+			 "	bl in_child\n"
+			 "	mov r0, #0\n"
+			 "	mov r7, %[exit]\n"
+			 "	svc 0\n"
+			 "1:"
+			 : "+r"(r0)
+			 : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5), [exit] "i"(SYS_exit)
+			 : "cc", "memory");
+	return r0;
+}
+
 #elif defined(__i386__)
 
 static long clone_and_call(const struct work *work)

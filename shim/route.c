@@ -22,7 +22,7 @@
 
 #if defined(__x86_64__) || defined(__i386__)
 #define MACHINES(m) ((m) == EM_X86_64 || (m) == EM_386)
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
 #define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)
 #endif
 

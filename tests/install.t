@@ -50,8 +50,8 @@ for harm in 'void end(void) { _exit(0); }' 'void end(void) { __builtin_trap(); }
 		"a library that ends programs stops the installation: $harm"
 	is "$(cd "$dest" && find . -type f -exec cksum {} + | sort)" "$before" "and all stays as it was"
 done
-like "$(scripts/try-start "gcc -Wl,--dynamic-linker=/none" "$preload" 2>&1 && echo goes on)" \
-	"untried with the compiler's programs: none runs here.*goes on" "what is built for another machine cannot be tried: that is said"
+like "$(scripts/try-start "$preload" gcc -Wl,--dynamic-linker=/none 2>&1 && echo goes on)" \
+	"untried: no programs of 'gcc -Wl,--dynamic-linker=/none' run here.*goes on" "what is built for another machine cannot be tried: that is said"
 
 # the shape of what is installed
 is "$(readelf -d "$preload" | grep -c NEEDED)" 0 "the shim needs no library"

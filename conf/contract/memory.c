@@ -15,6 +15,23 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size);
 void *memmove(void *to, const void *from, size_t size);
 void *memset(void *to, int byte, size_t size);
 
+#if defined(__arm__)
+/* libgcc's division calls these where the divisor is 0, and its own end the process by
+ * a function of libc's. Nothing here divides by 0. */
+void __aeabi_idiv0(void);
+void __aeabi_ldiv0(void);
+
+void __aeabi_idiv0(void)
+{
+	__builtin_trap();
+}
+
+void __aeabi_ldiv0(void)
+{
+	__builtin_trap();
+}
+#endif
+
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
 	return memmove(to, from, size);

@@ -53,10 +53,27 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return x0;
 }
 
-#elif defined(__i386__)
+#elif defined(__arm__)
 
 /* The library alone is also built for these programs, and only 64-bit kernels run
- * the helper. The sixth argument's register may be the compiler's own. */
+ * the helper. */
+static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r7 __asm__("r7") = nr;
+	register long r0 __asm__("r0") = a;
+	register long r1 __asm__("r1") = b;
+	register long r2 __asm__("r2") = c;
+	register long r3 __asm__("r3") = d;
+	register long r4 __asm__("r4") = e;
+	register long r5 __asm__("r5") = f;
+
+	__asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4), "r"(r5) : "memory");
+	return r0;
+}
+
+#elif defined(__i386__)
+
+/* As for arm. The sixth argument's register may be the compiler's own. */
 static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	const long rest[2] = { nr, f };
@@ -73,7 +90,13 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 	return ret;
 }
 
-/* Those have 16-bit user numbers, this one takes all of its arguments from memory. */
+#else
+#error "netshim knows x86_64 and aarch64, and their 32-bit programs; another architecture needs sys6() here and _start in conf/contract/start.h"
+#endif
+
+#if __SIZEOF_POINTER__ == 4
+/* The old calls have 16-bit user numbers; i386's mmap takes its arguments from
+ * memory, and arm has none. */
 #undef SYS_geteuid
 #undef SYS_getegid
 #undef SYS_getgroups
@@ -82,9 +105,6 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #define SYS_getegid SYS_getegid32
 #define SYS_getgroups SYS_getgroups32
 #define SYS_mmap SYS_mmap2
-
-#else
-#error "netshim knows x86_64 and aarch64; another architecture needs sys6() here and _start in conf/contract/start.h"
 #endif
 
 #ifndef AT_EXECVE_CHECK
@@ -116,7 +136,7 @@ struct sys_file {
 /* The call that the dynamic loader uses: a seccomp filter that lets a program
  * start lets it through. On 64-bit machines that is newfstatat, and the kernel's
  * layout of struct stat is libc's, in glibc and in musl. */
-#if defined(__i386__)
+#if __SIZEOF_POINTER__ == 4
 static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
 {
 	struct statx st;
@@ -172,7 +192,9 @@ static inline void sys_close(int fd)
 
 static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
 {
-#if defined(__i386__)
+#if defined(__arm__) /* a pair of registers begins with an even one */
+	return sys6(SYS_pread64, fd, (long)buf, (long)size, 0, (long)offset, (long)(offset >> 32));
+#elif defined(__i386__)
 	return SYS(SYS_pread64, fd, buf, size, (uint32_t)offset, offset >> 32);
 #else
 	return SYS(SYS_pread64, fd, buf, size, offset, 0);

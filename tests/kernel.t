@@ -15,7 +15,7 @@ fi
 version=${kernel[0]##*/vmlinuz-}
 machine=$scratch/machine
 mkdir -p "$machine"/{bin,sbin,proc,sys,dev,etc,tmp,run,lib/modules/"$version"/kernel}
-cp /usr/bin/busybox "$machine/bin"
+cp "$root/bin/busybox" "$machine/bin"
 ln -s ../bin/busybox "$machine/sbin/modprobe"
 put() { # put FILE...: with the libraries that it needs
 	local file

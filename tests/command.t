@@ -32,9 +32,9 @@ is "$(cat "$groups/two/net_cls.classid" "$groups/two/locked/net_cls.classid" | p
 	"the group and its locked one have the class's classid"
 [ "$(cat "$groups/one/net_cls.classid")" -ne 0 ]
 ok $? "a class that states no classid is given one"
-before=$(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort)
+before=$(nft -s list ruleset; rules_say "$run/rules"; find "$groups" | sort)
 "$netshim" up
-is "$? $(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort)" "0 $before" "up again changes nothing"
+is "$? $(nft -s list ruleset; rules_say "$run/rules"; find "$groups" | sort)" "0 $before" "up again changes nothing"
 (umask 077 && "$netshim" up)
 is "$(stat -c %a "$run" "$run/rules" | paste -sd' ')" "755 644" "whatever the umask, everybody can read the rules"
 

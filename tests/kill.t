@@ -37,7 +37,7 @@ EOT
 
 state() {
 	find "$root/run" -mindepth 1 ! -path '*/net_cls/*'
-	[ ! -e "$run/rules" ] || cksum "$run/rules"
+	[ ! -e "$run/rules" ] || rules_say "$run/rules"
 	cat "$run"/before:* 2>/dev/null
 	grep -c "$run" /proc/self/mounts
 	nft -s list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'

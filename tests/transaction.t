@@ -12,7 +12,8 @@ make_settled_interface
 run=$root/run/netshim
 
 state() {
-	cksum "$run/rules" "$run"/before:* 2>/dev/null
+	[ ! -e "$run/rules" ] || rules_say "$run/rules"
+	cksum "$run"/before:* 2>/dev/null
 	grep -c "$run" /proc/self/mounts
 	nft -s list ruleset
 	ip rule

@@ -185,16 +185,14 @@ static bool rule_applies(struct rules *rules, const struct rules_slot *rule)
 /* The longest tree that holds the resolved path. */
 static bool find_tree(struct rules *rules, const struct walk *w, struct rules_slot *rule)
 {
-	uint64_t hash = RULES_HASH_START;
 	struct rules_slot found;
 	bool any = false;
 	unsigned depth = 0;
 
 	for (size_t i = 0; i < w->done && depth < 64; i++) {
-		hash = rules_hash_byte(hash, w->buf[i]);
 		if (w->buf[i] != '/' || !(rules->header.tree_depths >> depth++ & 1))
 			continue;
-		if (rules_find(rules, w->buf, i + 1, hash, &found) && rule_applies(rules, &found)) {
+		if (rules_find(rules, w->buf, i + 1, &found) && rule_applies(rules, &found)) {
 			*rule = found;
 			any = true;
 		}
@@ -202,12 +200,22 @@ static bool find_tree(struct rules *rules, const struct walk *w, struct rules_sl
 	return any;
 }
 
+/* The rule of the resolved path's own. */
+static bool find_own(struct rules *rules, const struct walk *w, struct rules_slot *rule)
+{
+	struct rules_slot found;
+
+	if (!rules_find(rules, w->buf, w->done, &found) || !rule_applies(rules, &found))
+		return false;
+	*rule = found;
+	return true;
+}
+
 /* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
  * the file; *tree tells whether rule then holds the tree that the outermost such
  * name is in. */
 static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
 {
-	struct rules_slot own;
 	struct sys_file file;
 
 	for (;;) {
@@ -221,11 +229,8 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 		last = next_component(w);
 		if (last < 0)
 			return last;
-		if (last && rules_find(rules, w->buf, w->done, rules_hash(w->buf, w->done), &own) &&
-		    rule_applies(rules, &own)) {
-			*rule = own;
+		if (last && find_own(rules, w, rule))
 			return 1;
-		}
 		if (last && !*tree && rules->header.tree_depths)
 			*tree = find_tree(rules, w, rule);
 		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);

@@ -5,36 +5,32 @@
 
 #include "conf/contract/rules.h"
 
+#include "conf/contract/siphash.h"
 #include "conf/contract/sys.h"
 
 #include <linux/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-uint64_t rules_hash(const char *path, size_t size)
+uint64_t rules_hash(const struct rules_header *h, const void *string, size_t size)
 {
-	uint64_t hash = RULES_HASH_START;
+	struct siphash hash;
 
-	for (size_t i = 0; i < size; i++)
-		hash = rules_hash_byte(hash, path[i]);
-	return hash;
+	siphash_start(&hash, h->key);
+	return siphash_end(&hash, string, size);
 }
 
-uint64_t rules_checksum(const void *record, size_t size)
+uint64_t rules_checksum(const struct rules_header *h, const void *record, size_t size)
 {
-	return rules_hash(record, size - sizeof(uint64_t));
+	return rules_hash(h, record, size - sizeof(uint64_t));
 }
 
-static bool is_intact(const void *record, size_t size)
+static bool is_intact(const struct rules_header *h, const void *record, size_t size)
 {
-	uint64_t checksum = rules_checksum(record, size);
-	const char *bytes = (const char *)&checksum;
-	const char *end = (const char *)record + size - sizeof(checksum);
+	uint64_t checksum;
 
-	for (size_t i = 0; i < sizeof(checksum); i++)
-		if (end[i] != bytes[i])
-			return false;
-	return true;
+	__builtin_memcpy(&checksum, (const char *)record + size - sizeof(checksum), sizeof(checksum));
+	return checksum == rules_checksum(h, record, size);
 }
 
 /* Tells whether count elements of that size from offset on lie in the file. */
@@ -45,8 +41,9 @@ static bool array_fits(const struct rules_header *h, uint64_t offset, uint64_t c
 
 static bool header_valid(const struct rules_header *h)
 {
-	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && is_intact(h, sizeof(*h)) && h->slot_count &&
-	       !(h->slot_count & (h->slot_count - 1)) &&
+	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && is_intact(h, h, sizeof(*h)) && h->slot_count &&
+	       !(h->slot_count & (h->slot_count - 1)) && h->names_count &&
+	       array_fits(h, sizeof(*h), h->names_count, sizeof(struct rules_names)) &&
 	       array_fits(h, h->slots, h->slot_count, sizeof(struct rules_slot)) &&
 	       array_fits(h, h->classes, h->class_count, sizeof(struct rules_class)) &&
 	       array_fits(h, h->users, h->user_count, sizeof(struct rules_user)) &&
@@ -75,23 +72,40 @@ bool rules_current(const struct rules *rules)
 	return !sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file) && file.inode == rules->inode;
 }
 
-int rules_open(struct rules *rules, bool trusted)
+/* Reads the header, and the names with it: the smallest file is larger than both. By
+ * read, which the dynamic loader has called before, so that a seccomp filter that lets
+ * the program start lets it through. */
+static bool read_start(struct rules *rules)
+{
+	const long size = sizeof(*rules) - offsetof(struct rules, header);
+
+	_Static_assert(offsetof(struct rules, names) == offsetof(struct rules, header) + sizeof(rules->header),
+		       "they are read at once");
+	return sys_read(rules->fd, (char *)rules + offsetof(struct rules, header), (size_t)size) == size &&
+	       header_valid(&rules->header);
+}
+
+int rules_open_file(struct rules *rules, const char *path, bool trusted)
 {
 	int err = 0;
 
 	rules->damaged = false;
-	rules->fd = sys_openat(AT_FDCWD, RULES_PATH, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+	rules->fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	/* A link in its place is nothing that netshim has put there. */
 	if (rules->fd < 0)
 		return rules->fd == -ELOOP ? -EBADMSG : rules->fd;
-	if (sys_pread(rules->fd, &rules->header, sizeof(rules->header), 0) != sizeof(rules->header) ||
-	    !header_valid(&rules->header))
+	if (!read_start(rules))
 		err = -EBADMSG;
 	else if (trusted)
 		err = check_trusted(rules);
 	if (err)
 		rules_close(rules);
 	return err;
+}
+
+int rules_open(struct rules *rules, bool trusted)
+{
+	return rules_open_file(rules, RULES_PATH, trusted);
 }
 
 void rules_close(struct rules *rules)
@@ -110,29 +124,65 @@ static bool damaged(struct rules *rules)
 /* Reads a record, which ends with its checksum. */
 static bool read_record(struct rules *rules, void *record, size_t size, uint64_t offset)
 {
-	return (sys_pread(rules->fd, record, size, offset) == (long)size && is_intact(record, size)) || damaged(rules);
+	return (sys_pread(rules->fd, record, size, offset) == (long)size && is_intact(&rules->header, record, size)) ||
+	       damaged(rules);
 }
 
-/* Compares the string at offset with size bytes, a piece at a time: the shim's
- * stack may be a few KiB. */
-static bool string_is(const struct rules *rules, uint32_t offset, const char *s, size_t size)
+/* The names' part that a hash belongs to; NULL where it is damaged. */
+static const struct rules_names *names_of(struct rules *rules, uint64_t hash, struct rules_names *buf)
 {
 	const struct rules_header *h = &rules->header;
-	char piece[256];
+	uint64_t index = rules_names_index(hash, h->names_count);
 
-	if (offset > h->strings_size || size > h->strings_size - offset)
-		return false;
-	for (size_t done = 0; done < size;) {
-		size_t want = size - done < sizeof(piece) ? size - done : sizeof(piece);
+	if (index >= RULES_NAMES_READ)
+		return read_record(rules, buf, sizeof(*buf), sizeof(*h) + index * sizeof(*buf)) ? buf : NULL;
+	return is_intact(h, &rules->names[index], sizeof(*buf)) || damaged(rules) ? &rules->names[index] : NULL;
+}
 
-		if (sys_pread(rules->fd, piece, want, h->strings + offset + done) != (long)want)
+bool rules_may_name(struct rules *rules, const char *name, size_t size)
+{
+	uint64_t hash = rules_hash(&rules->header, name, size);
+	struct rules_names buf;
+	const struct rules_names *names = names_of(rules, hash, &buf);
+
+	for (unsigned i = 0; names && i < RULES_NAME_BITS; i++) {
+		uint64_t bit = rules_name_bit(hash, i);
+
+		if (!(names->bits[bit / 64] >> bit % 64 & 1))
 			return false;
-		for (size_t i = 0; i < want; i++)
-			if (piece[i] != s[done + i])
-				return false;
-		done += want;
 	}
 	return true;
+}
+
+/* A rule's path in the file: that of size bytes at path, another, or damaged. */
+enum rule_path { PATH_SAME, PATH_OTHER, PATH_DAMAGED };
+
+/* A piece at a time, as the shim's stack may be a few KiB. What is another path must
+ * have that very hash: else it is this path, damaged. */
+static enum rule_path compare_path(const struct rules *rules, const struct rules_slot *slot, const char *path)
+{
+	const struct rules_header *h = &rules->header;
+	struct siphash hash;
+	bool same = true;
+	char piece[256];
+	size_t want;
+
+	if (slot->path > h->strings_size || slot->path_size > h->strings_size - slot->path)
+		return PATH_DAMAGED;
+	siphash_start(&hash, h->key);
+	for (size_t done = 0;; done += want) {
+		want = slot->path_size - done < sizeof(piece) ? slot->path_size - done : sizeof(piece);
+		if (sys_pread(rules->fd, piece, want, h->strings + slot->path + done) != (long)want)
+			return PATH_DAMAGED;
+		for (size_t i = 0; i < want; i++)
+			same = same && piece[i] == path[done + i];
+		if (want < sizeof(piece))
+			break;
+		siphash_part(&hash, piece, want);
+	}
+	if (same)
+		return PATH_SAME;
+	return siphash_end(&hash, piece, want) == slot->hash ? PATH_OTHER : PATH_DAMAGED;
 }
 
 bool rules_string(struct rules *rules, uint32_t offset, char *buf, size_t size)
@@ -156,7 +206,7 @@ bool rules_hierarchy(struct rules *rules, char hierarchy[HIERARCHY_MAX])
 	const struct rules_header *h = &rules->header;
 
 	return rules_string(rules, h->hierarchy, hierarchy, HIERARCHY_MAX) &&
-	       (rules_hash(hierarchy, str_len(hierarchy)) == h->hierarchy_hash || damaged(rules));
+	       (rules_hash(h, hierarchy, str_len(hierarchy)) == h->hierarchy_hash || damaged(rules));
 }
 
 static bool slot_is_free(const struct rules_slot *slot)
@@ -164,33 +214,58 @@ static bool slot_is_free(const struct rules_slot *slot)
 	return !slot->path && !slot->checksum;
 }
 
-bool rules_find(struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *found)
+/* Looks for the rule in count slots. Returns 1 where it is found, 0 where the search
+ * goes on, -1 where it has ended. */
+static int find_among(struct rules *rules, const struct rules_slot *slots, size_t count, const char *path, size_t size,
+		      uint64_t hash, struct rules_slot *found)
+{
+	for (const struct rules_slot *slot = slots; slot < slots + count; slot++) {
+		enum rule_path is = PATH_OTHER;
+
+		if (slot_is_free(slot))
+			return -1;
+		if (!is_intact(&rules->header, slot, sizeof(*slot)))
+			is = PATH_DAMAGED;
+		else if (slot->hash == hash && slot->path_size == size)
+			is = compare_path(rules, slot, path);
+		if (is == PATH_OTHER)
+			continue;
+		*found = *slot;
+		return is == PATH_SAME ? 1 : -!damaged(rules);
+	}
+	return 0;
+}
+
+static bool search(struct rules *rules, const char *path, size_t size, struct rules_slot *found)
 {
 	const struct rules_header *h = &rules->header;
 	struct rules_slot slots[RULES_PROBES_AT_ONCE];
+	uint64_t hash = rules_hash(h, path, size);
 	uint64_t index = rules_slot_index(hash, h->slot_count);
+	size_t count;
 
-	for (unsigned probes = 0; probes < RULES_PROBES_MAX;) {
+	for (size_t probes = 0; probes < RULES_PROBES_MAX; probes += count) {
 		uint64_t left = h->slot_count - index;
-		size_t count = left < RULES_PROBES_AT_ONCE ? left : RULES_PROBES_AT_ONCE;
-		long want = (long)(count * sizeof(slots[0]));
+		long want;
+		int ret;
 
+		count = left < RULES_PROBES_AT_ONCE ? left : RULES_PROBES_AT_ONCE;
+		want = (long)(count * sizeof(slots[0]));
 		if (sys_pread(rules->fd, slots, (size_t)want, h->slots + index * sizeof(slots[0])) != want)
 			return damaged(rules);
-		for (size_t i = 0; i < count; i++, probes++) {
-			if (slot_is_free(&slots[i]))
-				return false;
-			if (!is_intact(&slots[i], sizeof(slots[i])))
-				return damaged(rules);
-			if (slots[i].hash != hash || slots[i].path_size != size)
-				continue;
-			*found = slots[i];
-			/* Other strings have other hashes. */
-			return string_is(rules, found->path, path, size) || damaged(rules);
-		}
+		ret = find_among(rules, slots, count, path, size, hash, found);
+		if (ret)
+			return ret > 0;
 		index = (index + count) & (h->slot_count - 1);
 	}
 	return damaged(rules);
+}
+
+bool rules_find(struct rules *rules, const char *path, size_t size, struct rules_slot *found)
+{
+	size_t name = rules_name_at(path, size);
+
+	return rules_may_name(rules, path + name, size - name) && search(rules, path, size, found);
 }
 
 bool class_name_valid(const char *name)

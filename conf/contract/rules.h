@@ -11,13 +11,22 @@
  * through a mapping, because a mapped file that is cut short kills its reader
  * with SIGBUS. Numbers are native-endian: the file never leaves the machine.
  *
- *     header | slots | classes | users | strings
+ *     header | names | slots | classes | users | strings
  *
  * Nobody has time to read all of it before a program starts, so each record ends
  * with a checksum of its own: a damaged one is known when it is come upon.
  *
- * The slots are an open-addressing hash table (linear probing, at most half
- * full) keyed by canonical path. A path that ends in '/' is a tree. */
+ * The names are a Bloom filter of the last names of all paths: for nearly every
+ * program it says at once that no rule is about it. The slots are an open-addressing
+ * hash table (linear probing, at most half full) of the canonical paths. A path that
+ * ends in '/' is a tree, whose last name ends so too.
+ *
+ * Users may have a say in which paths there are, so every hash has a key, which is
+ * drawn anew for each file: nobody can choose paths that get into others' way.
+ *
+ * What is not used yet is zeros. Who comes to use it sees to it that a reader that
+ * knows nothing of it, which may be in a process for months, takes a rule or class for
+ * more than it is and not for less: that reader then asks the helper, who knows. */
 
 #ifndef NETSHIM_RULES_H
 #define NETSHIM_RULES_H
@@ -39,12 +48,12 @@
 #define RULES_PATH NETSHIM_RUNDIR "/rules"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 3
+#define RULES_VERSION 4
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
-#define HIERARCHY_MAX 512 /* the helper touches no page of its stack for more */
-#define RULES_PROBES_MAX 4096
+#define HIERARCHY_MAX 512    /* the helper touches no page of its stack for more */
+#define RULES_PROBES_MAX 128 /* where there would be more, the file gets another key */
 #define RULES_PROBES_AT_ONCE 4
 
 /* Exit codes of the helper and of `netshim run`, as env(1) and timeout(1) have
@@ -56,6 +65,7 @@ struct rules_header {
 	uint32_t version;
 	uint32_t class_count;
 	uint64_t file_size;
+	uint64_t key[2];
 	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes */
 	uint64_t slot_count;  /* a power of two */
 	uint64_t slots;	      /* offsets from the start of the file */
@@ -64,15 +74,28 @@ struct rules_header {
 	uint64_t user_count;
 	uint64_t strings;
 	uint64_t strings_size;
-	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
+	uint32_t names_count; /* they begin where the header ends */
 	uint32_t rule_count;
-	uint32_t config; /* string: the configuration that this is made from */
-	uint32_t unused;
+	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
+	uint32_t config;    /* string: the configuration that this is made from */
 	uint64_t hierarchy_hash;
 	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
 	uint64_t body_hash;	   /* of all that follows the header */
+	uint64_t unused[2];
 	uint64_t checksum;
 };
+
+/* One of names_count parts of the filter. A name's hash says which one it is in, and
+ * which RULES_NAME_BITS of that are set. */
+struct rules_names {
+	uint64_t bits[7];
+	uint64_t checksum;
+};
+
+#define RULES_NAME_BITS 3
+#define RULES_NAMES_EACH 32 /* so that of 150 other names, one is taken for one of them */
+#define RULES_NAMES_MAX 65536
+#define RULES_NAMES_READ 4 /* so many are read with the header */
 
 /* A list of users: count entries from the users array. An empty list is
  * everybody. */
@@ -100,6 +123,7 @@ struct rules_slot {
 	uint32_t written; /* string: the path as the configuration has it */
 	uint32_t file;	  /* string: the configuration file */
 	uint32_t line;
+	uint32_t unused[4]; /* for what else a program must have to be meant: an argument */
 	uint64_t checksum;
 };
 
@@ -110,13 +134,14 @@ struct rules_class {
 	uint32_t classid;
 	uint32_t flags;
 	struct rules_users users;
-	uint32_t unused;
+	uint32_t unused[5]; /* for where else its programs are put: a namespace */
 	uint64_t checksum;
 };
 
 /* 32-bit and 64-bit programs read the same file. */
-_Static_assert(sizeof(struct rules_header) == 136 && sizeof(struct rules_slot) == 48 &&
-		       sizeof(struct rules_class) == 96 && sizeof(struct rules_user) == 16,
+_Static_assert(sizeof(struct rules_header) == 168 && sizeof(struct rules_names) == 64 &&
+		       sizeof(struct rules_slot) == 64 && sizeof(struct rules_class) == 112 &&
+		       sizeof(struct rules_user) == 16,
 	       "the layout of the rules file");
 
 /* An open rules file. */
@@ -125,6 +150,7 @@ struct rules {
 	bool damaged;	/* what was come upon so far is not what was written */
 	uint64_t inode; /* where it was opened with trusted set */
 	struct rules_header header;
+	struct rules_names names[RULES_NAMES_READ]; /* where there are fewer, what follows them */
 };
 
 /* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where
@@ -135,29 +161,47 @@ struct rules {
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);
+int rules_open_file(struct rules *rules, const char *path, bool trusted);
 void rules_close(struct rules *rules);
 
-/* The hash of the rules file, for one byte after another. */
-#define RULES_HASH_START UINT64_C(0xcbf29ce484222325)
-static inline uint64_t rules_hash_byte(uint64_t hash, char byte)
-{
-	return (hash ^ (unsigned char)byte) * UINT64_C(0x100000001b3);
-}
+/* The hash of a string in a file with that header. */
+uint64_t rules_hash(const struct rules_header *header, const void *string, size_t size);
 
-uint64_t rules_hash(const char *path, size_t size);
-
-/* Where in the table a hash belongs. FNV's low bits alone are weak for keys
- * that differ in their last byte. */
+/* Where in the table a hash belongs. */
 static inline uint64_t rules_slot_index(uint64_t hash, uint64_t slot_count)
 {
-	return (hash ^ (hash >> 32)) & (slot_count - 1);
+	return hash & (slot_count - 1);
+}
+
+/* Which of the names' parts a hash belongs to, and which its bits are there. */
+static inline uint64_t rules_names_index(uint64_t hash, uint64_t names_count)
+{
+	return (hash >> 48) * names_count >> 16;
+}
+
+static inline uint64_t rules_name_bit(uint64_t hash, unsigned i)
+{
+	return (hash >> 16 * i & 0xffff) * (sizeof(((struct rules_names *)NULL)->bits) * 8) >> 16;
 }
 
 /* The checksum of a header or record of that size, with which it ends. */
-uint64_t rules_checksum(const void *record, size_t size);
+uint64_t rules_checksum(const struct rules_header *header, const void *record, size_t size);
+
+/* Where the last name of a path begins. */
+static inline size_t rules_name_at(const char *path, size_t size)
+{
+	size_t at = size - 1;
+
+	while (at && path[at - 1] != '/')
+		at--;
+	return at;
+}
+
+/* Tells whether some rule's path may end in that name. No is certain. */
+bool rules_may_name(struct rules *rules, const char *name, size_t size);
 
 /* Finds the rule whose canonical path is exactly these size bytes. */
-bool rules_find(struct rules *rules, const char *path, size_t size, uint64_t hash, struct rules_slot *slot);
+bool rules_find(struct rules *rules, const char *path, size_t size, struct rules_slot *slot);
 
 /* Reads one class; name, where not NULL, receives its name. */
 bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);

@@ -190,6 +190,11 @@ static inline void sys_close(int fd)
 	SYS(SYS_close, fd, 0, 0, 0, 0);
 }
 
+static inline long sys_read(int fd, void *buf, size_t size)
+{
+	return SYS(SYS_read, fd, buf, size, 0, 0);
+}
+
 static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
 {
 #if defined(__arm__) /* a pair of registers begins with an even one */

@@ -71,6 +71,16 @@ static int compare_classids(const void *a, const void *b)
 	return is_classid(a, b);
 }
 
+/* FNV-1a. Whatever else comes to be hashed in another way, this stays. */
+static uint32_t name_hash(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	return (uint32_t)hash;
+}
+
 /* Gives a classid to the classes that state none: from the name, so that adding
  * or removing a class leaves the others' alone. 4e53 is "NS". */
 static void assign_classids(struct ruleset *set)
@@ -84,7 +94,7 @@ static void assign_classids(struct ruleset *set)
 			taken[count++] = list[i]->classid;
 	qsort(taken, count, sizeof(*taken), compare_classids);
 	for (size_t i = 0; i < set->class_count; i++) {
-		uint32_t minor = (uint32_t)rules_hash(list[i]->name, strlen(list[i]->name));
+		uint32_t minor = name_hash(list[i]->name);
 		uint32_t id;
 
 		if (list[i]->classid)

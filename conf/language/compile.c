@@ -6,6 +6,7 @@
 #include "conf/language/compile.h"
 
 #include "conf/contract/process.h"
+#include "conf/contract/siphash.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
@@ -168,6 +169,7 @@ void compile_names(struct ruleset *set)
 /* The parts of the file while they are put together. */
 struct parts {
 	struct rules_header header;
+	struct rules_names *names;
 	struct rules_slot *slots;
 	struct rules_class *classes;
 	struct rules_user *users;
@@ -209,7 +211,6 @@ static struct rules_users add_users(struct parts *p, const struct user_list *lis
 	for (size_t i = 0; i < list->count; i++) {
 		p->users = grown(p->users, p->user_count, sizeof(*p->users));
 		p->users[p->user_count] = list->users[i];
-		p->users[p->user_count].checksum = rules_checksum(&list->users[i], sizeof(list->users[i]));
 		p->user_count++;
 	}
 	return users;
@@ -223,7 +224,6 @@ static void add_class(struct parts *p, const struct class *class, struct rules_c
 		.users = add_users(p, &class->users),
 	};
 	memcpy(record->name, class->name, strlen(class->name));
-	record->checksum = rules_checksum(record, sizeof(*record));
 }
 
 static unsigned slashes(const char *path)
@@ -235,17 +235,12 @@ static unsigned slashes(const char *path)
 	return count;
 }
 
-static void add_app(struct parts *p, const struct app *app)
+static void add_app(struct parts *p, const struct app *app, struct rules_slot *slot)
 {
 	struct rules_header *h = &p->header;
 	size_t size = strlen(app->canonical);
-	uint64_t hash = rules_hash(app->canonical, size);
-	uint64_t i = rules_slot_index(hash, h->slot_count);
 
-	while (p->slots[i].path)
-		i = (i + 1) & (h->slot_count - 1);
-	p->slots[i] = (struct rules_slot){
-		.hash = hash,
+	*slot = (struct rules_slot){
 		.path = add_string(p, app->canonical),
 		.path_size = (uint32_t)size,
 		.class_index = app->class_index,
@@ -254,92 +249,187 @@ static void add_app(struct parts *p, const struct app *app)
 		.file = add_file_name(p, app->at.file),
 		.line = (uint32_t)app->at.line,
 	};
-	p->slots[i].checksum = rules_checksum(&p->slots[i], sizeof(p->slots[i]));
-	h->rule_count++;
 	if (app->canonical[size - 1] == '/' && slashes(app->canonical) <= 64)
 		h->tree_depths |= UINT64_C(1) << (slashes(app->canonical) - 1);
 }
 
+/* Puts a rule into the table. Returns false where readers would not search so far. */
+static bool place_rule(struct parts *p, const struct rules_slot *rule)
+{
+	const struct rules_header *h = &p->header;
+	uint64_t hash = rules_hash(h, p->strings + rule->path, rule->path_size);
+	uint64_t i = rules_slot_index(hash, h->slot_count);
+
+	for (unsigned probes = 0; probes < RULES_PROBES_MAX; probes++, i = (i + 1) & (h->slot_count - 1)) {
+		if (p->slots[i].path)
+			continue;
+		p->slots[i] = *rule;
+		p->slots[i].hash = hash;
+		return true;
+	}
+	return false;
+}
+
+static void add_name(struct parts *p, const struct rules_slot *rule)
+{
+	const char *path = p->strings + rule->path;
+	const char *name = path + rules_name_at(path, rule->path_size);
+	uint64_t hash = rules_hash(&p->header, name, strlen(name));
+	struct rules_names *names = &p->names[rules_names_index(hash, p->header.names_count)];
+
+	for (unsigned i = 0; i < RULES_NAME_BITS; i++)
+		names->bits[rules_name_bit(hash, i) / 64] |= UINT64_C(1) << rules_name_bit(hash, i) % 64;
+}
+
+/* Fills the tables with the rules, hashed with a new key. Returns false where that one
+ * will not do: nobody knows one that does before. */
+static bool hash_rules(struct parts *p, const struct rules_slot *rules)
+{
+	struct rules_header *h = &p->header;
+
+	if (getentropy(h->key, sizeof(h->key)))
+		err(EXIT_FAILURE, "the kernel has no random numbers");
+	memset(p->slots, 0, h->slot_count * sizeof(*p->slots));
+	memset(p->names, 0, h->names_count * sizeof(*p->names));
+	for (size_t i = 0; i < h->rule_count; i++) {
+		if (!place_rule(p, &rules[i]))
+			return false;
+		add_name(p, &rules[i]);
+	}
+	return true;
+}
+
 /* What follows the header. */
-#define ARRAYS 4
+#define ARRAYS 5
 struct array {
-	const void *data;
-	size_t size;
+	void *data;
+	size_t count;
+	size_t size; /* of each record, with its checksum, or 1 */
 };
 
 static void list_body(const struct parts *p, struct array body[ARRAYS])
 {
-	body[0] = (struct array){ p->slots, p->header.slot_count * sizeof(*p->slots) };
-	body[1] = (struct array){ p->classes, p->header.class_count * sizeof(*p->classes) };
-	body[2] = (struct array){ p->users, p->user_count * sizeof(*p->users) };
-	body[3] = (struct array){ p->strings, p->strings_size };
+	body[0] = (struct array){ p->names, p->header.names_count, sizeof(*p->names) };
+	body[1] = (struct array){ p->slots, p->header.slot_count, sizeof(*p->slots) };
+	body[2] = (struct array){ p->classes, p->header.class_count, sizeof(*p->classes) };
+	body[3] = (struct array){ p->users, p->user_count, sizeof(*p->users) };
+	body[4] = (struct array){ p->strings, p->strings_size, 1 };
 }
 
-static uint64_t hash_more(uint64_t hash, const char *bytes, size_t size)
+static void add_checksum(const struct rules_header *h, char *record, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
-		hash = rules_hash_byte(hash, bytes[i]);
-	return hash;
+	uint64_t checksum = rules_checksum(h, record, size);
+
+	memcpy(record + size - sizeof(checksum), &checksum, sizeof(checksum));
 }
 
-static uint64_t hash_body(const struct parts *p)
+/* Free slots have none. */
+static void add_checksums(const struct parts *p)
 {
-	uint64_t hash = RULES_HASH_START;
 	struct array body[ARRAYS];
 
 	list_body(p, body);
-	for (size_t i = 0; i < ARRAYS; i++)
-		hash = hash_more(hash, body[i].data, body[i].size);
-	return hash;
+	for (size_t i = 0; i < ARRAYS - 1; i++)
+		for (size_t j = 0; j < body[i].count; j++)
+			if (body[i].data != p->slots || p->slots[j].path)
+				add_checksum(&p->header, (char *)body[i].data + j * body[i].size, body[i].size);
 }
 
-static void build(struct parts *p, const struct ruleset *set, const char *hierarchy)
+/* All arrays but the last are of whole words. */
+static uint64_t hash_body(const struct parts *p)
 {
-	struct rules_header *h = &p->header;
+	struct array body[ARRAYS];
+	struct siphash hash;
 
-	*p = (struct parts){ .strings = NULL };
-	p->strings_out = open_memstream(&p->strings, &p->strings_size);
-	if (!p->strings_out)
-		err(EXIT_FAILURE, "out of memory");
-	h->magic = RULES_MAGIC;
-	h->version = RULES_VERSION;
-	h->cgroup_namespace = process_cgroup_namespace();
-	add_string(p, ""); /* offset 0 marks a free slot */
-	h->hierarchy = add_string(p, hierarchy);
-	h->config = add_string(p, set->path);
-	h->hierarchy_hash = rules_hash(hierarchy, strlen(hierarchy));
-	h->class_count = (uint32_t)set->class_count;
+	list_body(p, body);
+	siphash_start(&hash, p->header.key);
+	for (size_t i = 0; i < ARRAYS - 1; i++)
+		siphash_part(&hash, body[i].data, body[i].count * body[i].size);
+	return siphash_end(&hash, p->strings, p->strings_size);
+}
+
+static void add_classes(struct parts *p, const struct ruleset *set)
+{
+	p->header.class_count = (uint32_t)set->class_count;
 	p->classes = zalloc((set->class_count + 1) * sizeof(*p->classes));
 	for (size_t i = 0; i < set->class_count; i++)
 		add_class(p, &set->classes[i], &p->classes[i]);
-	h->slot_count = 8;
-	while (h->slot_count < 2 * set->app_count)
-		h->slot_count *= 2;
-	p->slots = zalloc(h->slot_count * sizeof(*p->slots));
+}
+
+/* Allocated. */
+static struct rules_slot *add_apps(struct parts *p, const struct ruleset *set)
+{
+	struct rules_slot *rules = zalloc((set->app_count + 1) * sizeof(*rules));
+
 	for (size_t i = 0; i < set->app_count; i++)
 		if (!set->apps[i].repeated)
-			add_app(p, &set->apps[i]);
-	if (fclose(p->strings_out))
-		err(EXIT_FAILURE, "out of memory");
-	h->slots = sizeof(*h);
+			add_app(p, &set->apps[i], &rules[p->header.rule_count++]);
+	return rules;
+}
+
+static void make_tables(struct parts *p, const struct rules_slot *rules)
+{
+	struct rules_header *h = &p->header;
+
+	h->names_count = h->rule_count / RULES_NAMES_EACH + 1;
+	if (h->names_count > RULES_NAMES_MAX)
+		h->names_count = RULES_NAMES_MAX;
+	h->slot_count = 8;
+	while (h->slot_count < 2 * (uint64_t)h->rule_count)
+		h->slot_count *= 2;
+	p->slots = zalloc(h->slot_count * sizeof(*p->slots));
+	p->names = zalloc(h->names_count * sizeof(*p->names));
+	while (!hash_rules(p, rules))
+		;
+}
+
+static void place_arrays(struct parts *p)
+{
+	struct rules_header *h = &p->header;
+
+	h->slots = sizeof(*h) + h->names_count * sizeof(*p->names);
 	h->classes = h->slots + h->slot_count * sizeof(*p->slots);
 	h->users = h->classes + h->class_count * sizeof(*p->classes);
 	h->user_count = p->user_count;
 	h->strings = h->users + h->user_count * sizeof(*p->users);
 	h->strings_size = p->strings_size;
 	h->file_size = h->strings + h->strings_size;
+}
+
+static void build(struct parts *p, const struct ruleset *set, const char *hierarchy)
+{
+	struct rules_header *h = &p->header;
+	struct rules_slot *rules;
+
+	*p = (struct parts){ .header = { .magic = RULES_MAGIC, .version = RULES_VERSION } };
+	p->strings_out = open_memstream(&p->strings, &p->strings_size);
+	if (!p->strings_out)
+		err(EXIT_FAILURE, "out of memory");
+	add_string(p, ""); /* offset 0 marks a free slot */
+	h->hierarchy = add_string(p, hierarchy);
+	h->config = add_string(p, set->path);
+	add_classes(p, set);
+	rules = add_apps(p, set);
+	if (fclose(p->strings_out))
+		err(EXIT_FAILURE, "out of memory");
+	make_tables(p, rules);
+	free(rules);
+	place_arrays(p);
+	add_checksums(p);
+	h->hierarchy_hash = rules_hash(h, hierarchy, strlen(hierarchy));
+	h->cgroup_namespace = process_cgroup_namespace();
 	h->body_hash = hash_body(p);
-	h->checksum = rules_checksum(h, sizeof(*h));
+	add_checksum(h, (char *)h, sizeof(*h));
 }
 
 static bool write_array(FILE *file, struct array array)
 {
-	return !array.size || fwrite(array.data, array.size, 1, file) == 1;
+	return !array.count || fwrite(array.data, array.size, array.count, file) == array.count;
 }
 
 static bool write_parts(const struct parts *p, FILE *file)
 {
-	bool ok = write_array(file, (struct array){ &p->header, sizeof(p->header) });
+	bool ok = fwrite(&p->header, sizeof(p->header), 1, file) == 1;
 	struct array body[ARRAYS];
 
 	list_body(p, body);
@@ -350,6 +440,7 @@ static bool write_parts(const struct parts *p, FILE *file)
 
 static void free_parts(struct parts *p)
 {
+	free(p->names);
 	free(p->slots);
 	free(p->classes);
 	free(p->users);
@@ -359,6 +450,41 @@ static void free_parts(struct parts *p)
 static const char new_path[] = RULES_PATH ".new";
 static const char old_path[] = RULES_PATH ".old";
 static bool replaced; /* what is in the place of the rules file is not what was */
+
+static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
+{
+	char written[RULE_PATH_MAX];
+	char name[CLASS_NAME_MAX + 1] = "none";
+	struct rules_class class;
+	struct rules_slot rule;
+
+	return rules_find(rules, app->canonical, strlen(app->canonical), &rule) &&
+	       rule.line == (uint32_t)app->at.line && rule.users.count == app->users.count &&
+	       rules_string(rules, rule.written, written, sizeof(written)) && !strcmp(written, app->path) &&
+	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
+	       !strcmp(name, class_name(set, app));
+}
+
+/* Asks the readers' own code for every rule: whatever is wrong with the file, no
+ * program is to find it out. */
+static bool all_read_back(const struct ruleset *set)
+{
+	const struct app *app = set->apps;
+	struct rules rules;
+
+	if (rules_open_file(&rules, new_path, true)) {
+		warnx("%s is not what was written there; try again", new_path);
+		return false;
+	}
+	while (app < set->apps + set->app_count && (app->repeated || reads_back(&rules, set, app)))
+		app++;
+	rules_close(&rules);
+	if (app == set->apps + set->app_count)
+		return true;
+	warnx("%s:%d: the rule for '%s' cannot be read back from %s; try again", app->at.file, app->at.line, app->path,
+	      new_path);
+	return false;
+}
 
 bool compile_write(const struct ruleset *set, const char *hierarchy)
 {
@@ -386,7 +512,7 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 		warn("cannot write %s", new_path);
 		return false;
 	}
-	return true;
+	return all_read_back(set);
 }
 
 bool compile_commit(void)
@@ -422,14 +548,16 @@ void compile_done(void)
 
 static bool body_is_intact(const struct rules *rules)
 {
-	uint64_t hash = RULES_HASH_START;
 	uint64_t at = sizeof(rules->header);
+	struct siphash hash;
 	char piece[65536];
 	ssize_t n;
 
-	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) > 0; at += (uint64_t)n)
-		hash = hash_more(hash, piece, (size_t)n);
-	return at == rules->header.file_size && hash == rules->header.body_hash;
+	siphash_start(&hash, rules->header.key);
+	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) == sizeof(piece); at += sizeof(piece))
+		siphash_part(&hash, piece, sizeof(piece));
+	return n >= 0 && at + (uint64_t)n == rules->header.file_size &&
+	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
 }
 
 char *compile_config(void)

@@ -125,7 +125,7 @@ static void later_version(void)
 	memcpy(later, good, size);
 	memcpy(&header, good, sizeof(header));
 	header.version++;
-	header.checksum = rules_checksum(&header, sizeof(header));
+	header.checksum = rules_checksum(&header, &header, sizeof(header));
 	memcpy(later, &header, sizeof(header));
 	put(later, size);
 	start();

@@ -110,8 +110,7 @@ static void find_again(const struct ruleset *set, const struct app *app, struct 
 	struct rules_class class;
 	struct rules_slot rule;
 
-	check(rules_find(rules, app->canonical, size, rules_hash(app->canonical, size), &rule), "rule not found",
-	      app->path);
+	check(rules_find(rules, app->canonical, size, &rule), "rule not found", app->path);
 	check(rule.class_index == app->class_index, "rule of another class", app->path);
 	check(rule.users.count == app->users.count, "rule for other users", app->path);
 	if (!app->repeated)

@@ -3,8 +3,9 @@
 
 /* libFuzzer's way into the reader of the rules file, as the shim and the helper use
  * it. An input is a path and a line break, then the file. The path is read as a
- * request too. Where there is one, the file's magic, checksums and hashes are put
- * right, which mutation alone would never get past. Built and run by fuzz.t. */
+ * request too. Where there is one, the file's magic, checksums, hashes and names are
+ * put right, which mutation alone would never get past; then the names must not say no
+ * where the walk finds a rule. Built and run by fuzz.t. */
 
 #include "conf/contract/match.h"
 #include "conf/contract/rules.h"
@@ -42,12 +43,15 @@ static int free_descriptor(void)
 	return fd;
 }
 
-/* What paths lead to: a file, a script of it, links, a folder, a loop. */
+/* What paths lead to: a file, a script of it, links, folders, a loop. */
 static void make_files(void)
 {
 	static const char *const links[][2] = { { "file", NETSHIM_RUNDIR "/link" },
 						{ "link", NETSHIM_RUNDIR "/two" },
 						{ "tree", NETSHIM_RUNDIR "/dir" },
+						{ "dir/../two", NETSHIM_RUNDIR "/tree/three" },
+						{ NETSHIM_RUNDIR "/dir/script", NETSHIM_RUNDIR "/tree/four" },
+						{ "tree/.", NETSHIM_RUNDIR "/five" },
 						{ "../tree/loop", NETSHIM_RUNDIR "/tree/loop" } };
 	static const char script[] = "#! " NETSHIM_RUNDIR "/link -x\n";
 
@@ -83,25 +87,43 @@ static char *record_at(char *bytes, size_t size, uint64_t offset, uint64_t i, si
 	return bytes + offset + i * record_size;
 }
 
-static void repair_checksum(char *record, size_t size)
+static void repair_checksum(const struct rules_header *h, char *record, size_t size)
 {
-	uint64_t checksum = rules_checksum(record, size);
+	uint64_t checksum = rules_checksum(h, record, size);
 
 	memcpy(record + size - sizeof(checksum), &checksum, sizeof(checksum));
 }
 
-static void repair_records(char *bytes, size_t size, uint64_t offset, uint64_t count, size_t record_size)
+static void repair_records(const struct rules_header *h, char *bytes, size_t size, uint64_t offset, uint64_t count,
+			   size_t record_size)
 {
 	for (uint64_t i = 0; i < count && i < REPAIRED_RECORDS; i++) {
 		char *record = record_at(bytes, size, offset, i, record_size);
 
 		if (!record)
 			return;
-		repair_checksum(record, record_size);
+		repair_checksum(h, record, record_size);
 	}
 }
 
-static void repair_slots(char *bytes, size_t size, const struct rules_header *h)
+static void repair_name(const struct rules_header *h, char *bytes, size_t size, const char *path, size_t path_size)
+{
+	size_t at = path_size ? rules_name_at(path, path_size) : 0;
+	uint64_t hash = rules_hash(h, path + at, path_size - at);
+	struct rules_names names;
+	char *record;
+
+	record = record_at(bytes, size, sizeof(*h), rules_names_index(hash, h->names_count), sizeof(names));
+	if (!record)
+		return;
+	memcpy(&names, record, sizeof(names));
+	for (unsigned i = 0; i < RULES_NAME_BITS; i++)
+		names.bits[rules_name_bit(hash, i) / 64] |= UINT64_C(1) << rules_name_bit(hash, i) % 64;
+	memcpy(record, &names, sizeof(names));
+	repair_checksum(h, record, sizeof(names));
+}
+
+static void repair_slots(const struct rules_header *h, char *bytes, size_t size)
 {
 	struct rules_slot slot;
 
@@ -115,9 +137,10 @@ static void repair_slots(char *bytes, size_t size, const struct rules_header *h)
 		path = h->strings + slot.path;
 		if (!slot.path || h->strings > size || path > size || slot.path_size > size - path)
 			continue;
-		slot.hash = rules_hash(bytes + path, slot.path_size);
+		slot.hash = rules_hash(h, bytes + path, slot.path_size);
 		memcpy(record, &slot, sizeof(slot));
-		repair_checksum(record, sizeof(slot));
+		repair_checksum(h, record, sizeof(slot));
+		repair_name(h, bytes, size, bytes + path, slot.path_size);
 	}
 }
 
@@ -131,10 +154,11 @@ static void repair(char *bytes, size_t size)
 	header.magic = RULES_MAGIC;
 	header.version = RULES_VERSION;
 	memcpy(bytes, &header, sizeof(header));
-	repair_checksum(bytes, sizeof(header));
-	repair_slots(bytes, size, &header);
-	repair_records(bytes, size, header.classes, header.class_count, sizeof(struct rules_class));
-	repair_records(bytes, size, header.users, header.user_count, sizeof(struct rules_user));
+	repair_checksum(&header, bytes, sizeof(header));
+	repair_records(&header, bytes, size, sizeof(header), header.names_count, sizeof(struct rules_names));
+	repair_slots(&header, bytes, size);
+	repair_records(&header, bytes, size, header.classes, header.class_count, sizeof(struct rules_class));
+	repair_records(&header, bytes, size, header.users, header.user_count, sizeof(struct rules_user));
 }
 
 /* As `netshim which` reads a rule's strings, and the others its class. */
@@ -154,20 +178,33 @@ static void read_rule(struct rules *rules, const struct rules_slot *rule)
 	rules_string(rules, rule->file, text, 1);
 }
 
+/* With a file to fill in, no name is skipped. Where something is damaged, they may come
+ * upon it or not. */
+static void find_rule(struct rules *rules, int dirfd, const char *path, int flags, bool scripts)
+{
+	struct rules_slot walked;
+	struct match_file file;
+	struct rules_slot rule;
+	int found = match_program(rules, dirfd, path, flags, scripts, &rule, NULL);
+	int by_walk = match_program(rules, dirfd, path, flags, scripts, &walked, &file);
+
+	if (found > 0)
+		read_rule(rules, &rule);
+	check(rules->damaged || (found > 0) == (by_walk > 0), "the names say something else than the walk");
+	check(rules->damaged || found <= 0 || !memcmp(&rule, &walked, sizeof(rule)), "two rules");
+}
+
 static void read_rules(const char *path, bool trusted)
 {
 	char hierarchy[HIERARCHY_MAX];
 	struct rules_class class;
-	struct rules_slot rule;
 	struct rules rules;
 	uint32_t index;
 
 	if (rules_open(&rules, trusted))
 		return;
-	if (match_program(&rules, AT_FDCWD, path, 0, true, &rule, NULL) > 0)
-		read_rule(&rules, &rule);
-	if (match_program(&rules, folder, path, AT_EMPTY_PATH, !trusted, &rule, NULL) > 0)
-		read_rule(&rules, &rule);
+	find_rule(&rules, AT_FDCWD, path, 0, true);
+	find_rule(&rules, folder, path, AT_EMPTY_PATH, !trusted);
 	if (rules_class_named(&rules, path, &index, &class))
 		check(index < rules.header.class_count, "a class beyond the last");
 	if (rules_hierarchy(&rules, hierarchy))

@@ -146,7 +146,7 @@ static void test_damage(void)
 			memcpy(bad, good, size);
 			memcpy(bad + field, &values[value], 4);
 			memcpy(&header, bad, sizeof(header));
-			header.checksum = rules_checksum(&header, sizeof(header));
+			header.checksum = rules_checksum(&header, &header, sizeof(header));
 			memcpy(bad, &header, sizeof(header));
 			put(bad, size);
 			read_all();
@@ -154,7 +154,7 @@ static void test_damage(void)
 	ok(true, "every number of the header replaced: nothing is read out of bounds");
 	memcpy(&header, good, sizeof(header));
 	header.version++;
-	header.checksum = rules_checksum(&header, sizeof(header));
+	header.checksum = rules_checksum(&header, &header, sizeof(header));
 	memcpy(bad, good, size);
 	memcpy(bad, &header, sizeof(header));
 	put(bad, size);
@@ -169,6 +169,98 @@ static void test_damage(void)
 	ok(true, "a table without a free slot");
 	put(good, size);
 	ok(read_all() == all, "the good file again");
+}
+
+/* All but the first are what Python says with PYTHONHASHSEED=0, which is keys of zeros. */
+static void test_hash(void)
+{
+	static const struct {
+		uint64_t key[2];
+		const char *string;
+		uint64_t hash;
+	} known[] = {
+		{ { UINT64_C(0x0706050403020100), UINT64_C(0x0f0e0d0c0b0a0908) }, "", UINT64_C(0xabac0158050fc4dc) },
+		{ { 0 }, "a", UINT64_C(4644417185603328019) },
+		{ { 0 }, "abcdefgh", UINT64_C(4574395652268504554) },
+		{ { 0 }, "abcdefghi", (uint64_t)INT64_C(-532774252720507163) },
+		{ { 0 }, "The quick brown fox jumps over the lazy dog", (uint64_t)INT64_C(-8217249817990249186) },
+	};
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		struct rules_header header = { .key = { known[i].key[0], known[i].key[1] } };
+
+		good = good && rules_hash(&header, known[i].string, strlen(known[i].string)) == known[i].hash;
+	}
+	ok(good, "the hash is SipHash-1-3");
+}
+
+/* With the key of zeros, these have one hash. */
+#define TWINS 2
+static const char twins[TWINS][20] = { "/c/745ff01e9b526052", "/c/98d4c55e5e9e9c46" };
+
+/* A rules file with a rule for each of them, one line apart. */
+static struct twin_file {
+	struct rules_header header;
+	struct rules_names names[1];
+	struct rules_slot slots[8];
+	char strings[1 + sizeof(twins)];
+} twin_file;
+
+static void put_twins(void)
+{
+	struct twin_file *f = &twin_file;
+	struct rules_header *h = &f->header;
+
+	*h = (struct rules_header){ .magic = RULES_MAGIC,
+				    .version = RULES_VERSION,
+				    .file_size = sizeof(*f),
+				    .names_count = 1,
+				    .slot_count = 8,
+				    .slots = offsetof(struct twin_file, slots),
+				    .classes = sizeof(*f),
+				    .users = sizeof(*f),
+				    .strings = offsetof(struct twin_file, strings),
+				    .strings_size = sizeof(f->strings) };
+	h->checksum = rules_checksum(h, h, sizeof(*h));
+	memset(f->names[0].bits, 0xff, sizeof(f->names[0].bits));
+	f->names[0].checksum = rules_checksum(h, &f->names[0], sizeof(f->names[0]));
+	memcpy(f->strings + 1, twins, sizeof(twins));
+	for (uint32_t i = 0; i < TWINS; i++) {
+		uint64_t hash = rules_hash(h, twins[i], strlen(twins[i]));
+		struct rules_slot *slot = &f->slots[(rules_slot_index(hash, 8) + i) % 8];
+
+		*slot = (struct rules_slot){ .hash = hash,
+					     .path = 1 + i * (uint32_t)sizeof(twins[0]),
+					     .path_size = (uint32_t)strlen(twins[i]),
+					     .line = 1 + i };
+		slot->checksum = rules_checksum(h, slot, sizeof(*slot));
+	}
+	put((const char *)f, sizeof(*f));
+}
+
+/* The line of the rule for a path; 0 where there is none, -1 where something is damaged. */
+static int line_of(const char *path)
+{
+	struct rules_slot rule;
+	struct rules rules;
+	bool found;
+
+	if (rules_open(&rules, false))
+		return -1;
+	found = rules_find(&rules, path, strlen(path), &rule);
+	rules_close(&rules);
+	return rules.damaged ? -1 : found ? (int)rule.line : 0;
+}
+
+static void test_twins(void)
+{
+	put_twins();
+	ok(line_of(twins[0]) == 1 && line_of(twins[1]) == 2, "two paths with one hash have a rule each");
+	ok(line_of("/c/another") == 0, "and others none");
+	twin_file.strings[2] ^= 1;
+	put((const char *)&twin_file, sizeof(twin_file));
+	ok(line_of(twins[0]) == -1 && line_of(twins[1]) == -1, "a path that is damaged is no other path");
 }
 
 static void test_request(void)
@@ -239,10 +331,12 @@ static void test_long_paths(void)
 
 int main(void)
 {
+	test_hash();
 	test_damage();
+	test_long_paths();
+	test_twins();
 	test_request();
 	test_names();
-	test_long_paths();
 	printf("1..%d\n", count);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

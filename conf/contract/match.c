@@ -431,6 +431,83 @@ __attribute__((noinline)) static int match_small(struct rules *rules, int dirfd,
 	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
 }
 
+/* Where the last name in a path begins; NULL where that takes a walk to tell. */
+static const char *last_name(const char *path)
+{
+	const char *name = path;
+
+	for (const char *c = path; *c; c++)
+		if (*c == '/')
+			name = c + 1;
+	return !*name || str_equal(name, ".") || str_equal(name, "..") ? NULL : name;
+}
+
+/* Puts what the symlink at path leads to into buf, where path may lie. */
+static bool skim_link(const char *path, char buf[BUFFER_SMALL])
+{
+	size_t folder = (size_t)(last_name(path) - path);
+	size_t gap = str_len(path) + 1;
+	long n;
+
+	if (gap >= BUFFER_SMALL)
+		return false;
+	memmove(buf, path, gap);
+	n = sys_readlink(buf, buf + gap, BUFFER_SMALL - gap);
+	if (n <= 0 || (size_t)n == BUFFER_SMALL - gap)
+		return false;
+	if (buf[gap] == '/')
+		folder = 0;
+	memmove(buf + folder, buf + gap, (size_t)n);
+	buf[folder + (size_t)n] = '\0';
+	return true;
+}
+
+/* Puts a script's interpreter into buf, where path may lie. Returns 1, 0 where it is no
+ * script, or -EMFILE or -ENFILE. */
+static int skim_script(int dirfd, const char *path, char buf[BUFFER_SMALL])
+{
+	long n = match_read_head(dirfd, path, buf, MATCH_HEAD);
+	const char *interpreter = n > 0 ? match_interpreter(buf) : NULL;
+
+	if (interpreter)
+		memmove(buf, interpreter, str_len(interpreter) + 1);
+	return no_descriptor_free(n) ? (int)n : interpreter != NULL;
+}
+
+/* Goes from one last name to the next without a look at the folders. Returns 0 where no
+ * rule has any of them, 1 where the walk must tell, or -EMFILE or -ENFILE. Most
+ * programs have but one: that costs them a single question about a file. */
+__attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const char *path, bool scripts)
+{
+	char buf[BUFFER_SMALL];
+	unsigned links = 0;
+	unsigned depth = 0;
+
+	/* Which folder a file is in, only a walk tells. */
+	if (rules->header.tree_depths)
+		return 1;
+	for (;;) {
+		const char *name = last_name(path);
+		struct sys_file file;
+		int ret;
+
+		if (!name || rules_may_name(rules, name, str_len(name)) ||
+		    sys_stat(dirfd, path, AT_SYMLINK_NOFOLLOW, &file))
+			return 1;
+		if (S_ISLNK(file.mode)) {
+			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX || !skim_link(path, buf))
+				return 1;
+		} else {
+			ret = scripts && S_ISREG(file.mode) ? skim_script(dirfd, path, buf) : 0;
+			if (ret <= 0 || depth++ == MATCH_SCRIPTS_MAX)
+				return ret < 0 ? ret : 0;
+			links = 0;
+			dirfd = AT_FDCWD;
+		}
+		path = buf;
+	}
+}
+
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file)
 {
@@ -438,6 +515,10 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
 
 	if (file)
 		*file = (struct match_file){ .swappable = false };
+	/* Who wants to know the file wants a walk. */
+	ret = file ? 1 : skim(rules, dirfd, path, scripts);
+	if (ret <= 0)
+		return ret;
 	ret = match_small(rules, dirfd, path, flags, scripts, rule, file);
 
 	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file) : ret;

@@ -250,6 +250,34 @@ for verb in "move none 1" down up reload; do
 	# shellcheck disable=SC2086
 	like "$(in_jail "$netshim" $verb 2>&1)" "is for root" "nor netshim ${verb%% *}"
 done
+# Another hierarchy's line comes first, and ends where a reader of pieces would begin the
+# next; while it reads, the process is in a group whose longer name goes on with a lie.
+name=netshim-test-$$
+mkdir "$scratch/other"
+mount -t cgroup -o "none,name=$name" none "$scratch/other"
+line=$(grep ":name=$name:" /proc/self/cgroup)
+long=/$(printf 'x%.0s' {1..250})
+long=$long$long$long
+long=${long:0:$((760 - ${#line}))}
+lie=${long}x1:net_cls:$group/strict
+mkdir -p "$scratch/other$long" "$scratch/other$lie"
+forge() {
+	echo "$BASHPID" >"$root/run/netshim/net_cls$group/jail/locked/tasks"
+	echo "$BASHPID" >"$scratch/other$long/tasks"
+	exec strace -f -u nobody -qq -o "$scratch/trace" -e trace=read,pread64,execve \
+		-e inject=read,pread64:delay_exit=400000 \
+		attacker request "NETSHIM_REQUEST=1 run:lenient 4294967196 0 0 0 0 0 0 0" "$bin/probe-static" "$helper" class
+}
+forge >"$scratch/out" 2>&1 &
+helper_in_group() { sed 's|.*|/proc/&/comm|' "$scratch/other$long/tasks" | xargs cat 2>/dev/null | grep -qx netshim-helper; }
+wait_until helper_in_group
+sleep 0.1
+for pid in $(<"$scratch/other$long/tasks"); do echo "$pid" >"$scratch/other$lie/tasks"; done
+wait $!
+like "$(<"$scratch/out")" "already assigned" "nor a group of another hierarchy whose name changes while it is read"
+like "$(sed -n "/netshim-helper/,\$p" "$scratch/trace")" "DELAYED" "(it was)"
+find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
+umount "$scratch/other"
 is "$(in_jail sh -c "echo 0 >$root/run/netshim/net_cls/tasks" 2>&1 | grep -c 'Permission denied')" 1 "the kernel lets it not move itself"
 
 finish

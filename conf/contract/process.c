@@ -8,6 +8,7 @@
 #include "conf/contract/sys.h"
 
 #include <linux/capability.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -52,6 +53,14 @@ static void read_group(struct membership *m, const char *group)
 		m->place = PLACE_CLASS;
 }
 
+static void read_line(struct membership *m, const char *line)
+{
+	const char *group = net_cls_group(line);
+
+	if (group)
+		read_group(m, group);
+}
+
 /* Cuts text at its line breaks. Returns the length of the whole lines in it. */
 static size_t split_lines(char *text, size_t size)
 {
@@ -73,30 +82,33 @@ static const char *own_cgroup(void)
 	return sys_is_first_thread() ? "/proc/self/cgroup" : "/proc/thread-self/cgroup";
 }
 
+/* A line that is longer than the buffer is nobody's of netshim's. What follows this much
+ * of it is left out, and net_cls is found all the same. */
+#define LINE_KEPT 512
+
 void process_membership(struct membership *m)
 {
 	int fd = sys_openat(AT_FDCWD, own_cgroup(), O_RDONLY | O_CLOEXEC);
-	const char *group = NULL;
-	uint64_t offset = 0;
 	char text[768];
-	size_t whole;
+	size_t size = 0;
+	long n;
 
 	*m = (struct membership){ .place = PLACE_UNKNOWN };
 	if (fd < 0)
 		return;
-	/* In pieces of whole lines; one that is longer than this is nobody's of
-	 * netshim's, but net_cls has to be found all the same. */
-	do {
-		long n = sys_pread(fd, text, sizeof(text), offset);
+	/* In sequence: for who asks for any other place in it the kernel makes the text
+	 * anew, and groups of other hierarchies, whose names a user may choose, are others
+	 * by then (seq_read_iter). */
+	while (m->place == PLACE_UNKNOWN && (n = sys_read(fd, text + size, sizeof(text) - size)) > 0) {
+		size_t whole = split_lines(text, size += (size_t)n);
 
-		whole = n > 0 ? split_lines(text, (size_t)n) : 0;
-		for (size_t at = 0; at < whole && !group; at += str_len(text + at) + 1)
-			group = net_cls_group(text + at);
-		offset += whole;
-	} while (whole && !group);
+		for (size_t at = 0; at < whole && m->place == PLACE_UNKNOWN; at += str_len(text + at) + 1)
+			read_line(m, text + at);
+		memmove(text, text + whole, size -= whole);
+		if (size == sizeof(text))
+			size = LINE_KEPT;
+	}
 	sys_close(fd);
-	if (group)
-		read_group(m, group);
 }
 
 uint64_t process_cgroup_namespace(void)

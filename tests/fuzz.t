@@ -9,8 +9,6 @@
 . "$(dirname "$0")/lib.sh"
 
 cd "$tests/.." || exit 1
-# A fixed place, which the inputs name, and a fast one.
-mount -t tmpfs none /mnt
 flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror -O1 -g
 	-fsanitize=fuzzer -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -DNETSHIM_RUNDIR='"/mnt"' -DNETSHIM_GROUP='"netshim"')
 for function in open glob globfree getpwnam getgrnam; do
@@ -32,10 +30,12 @@ else
 fi
 fuzz() { # fuzz NAME LEAKS OPTION...: into its log
 	local turn
+	# A fixed place, which the inputs name, a fast one, and each fuzzer's own.
+	local there=(unshare -m sh -c 'mount -t tmpfs none /mnt && exec "$@"' sh)
 	mkdir "$scratch/$1.found" "$scratch/$1.place"
 	for ((turn = 0; turn < turns; turn++)); do
-		ASAN_OPTIONS=detect_leaks=$2 "$scratch/fuzz-$1" "${bound[@]}" -detect_leaks="$2" -max_len=2500 -timeout=30 -rss_limit_mb=0 \
-			-close_fd_mask=2 -print_final_stats=1 "${@:3}" "$scratch/$1.found" "tests/fuzz/$1" || return
+		ASAN_OPTIONS=detect_leaks=$2 "${there[@]}" "$scratch/fuzz-$1" "${bound[@]}" -detect_leaks="$2" -max_len=2500 \
+			-timeout=30 -rss_limit_mb=0 -close_fd_mask=2 -print_final_stats=1 "${@:3}" "$scratch/$1.found" "tests/fuzz/$1" || return
 	done >"$scratch/$1.log" 2>&1
 }
 

@@ -44,6 +44,7 @@
 /* The path of a tasks file always fits. */
 #define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char no_descriptor[] = "no file descriptor is free";
+static const char not_for_user[] = "this user is not among the users of the class";
 static const char damaged[] = "the rules file is damaged, or another version's; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
@@ -214,7 +215,7 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	if (now->locked)
 		return START;
 	if (!rules_users_include_caller(rules, &class.users))
-		return problem(job, "this user is not among the users of the class");
+		return problem(job, not_for_user);
 	if (now->place == PLACE_CLASS && str_equal(now->class, job->class) && !job->into_locked)
 		return START;
 	return MOVE;
@@ -236,7 +237,7 @@ static enum action decide_run(struct job *job, struct rules *rules, const struct
 	if (!rules_class_named(rules, job->run, &index, &class))
 		return problem(job, "there is no such class; 'netshim status' lists them");
 	if (!rules_users_include_caller(rules, &class.users))
-		return problem(job, "this user is not among the users of the class");
+		return problem(job, not_for_user);
 	return MOVE;
 }
 
@@ -300,14 +301,19 @@ static enum action classify(struct job *job)
 	char hierarchy[TASKS_MAX];
 	struct rules rules = { .fd = -1 };
 	enum action action = decide(job, &rules, hierarchy);
+	enum rules_since since;
 	int err;
 
 	if (action != MOVE)
 		return action;
 	err = move(job, hierarchy);
-	/* The class may have been emptied just before this process came into it. */
+	/* The class may have been emptied just before this process came into it, or closed
+	 * to its user: then nothing is started there, whatever on-error says. */
+	since = err ? RULES_OTHERS : rules_since(&rules, job->class);
+	if (since == RULES_FORBID)
+		fail(EXIT_REFUSED, job->path, job->class, not_for_user);
 	if (!err)
-		return rules_current(&rules) ? START : MOVE;
+		return since == RULES_SAME ? START : MOVE;
 	job->problem = move_error(err);
 	/* ENODEV: its folder went between opening and writing. */
 	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;

@@ -280,4 +280,34 @@ find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
 umount "$scratch/other"
 is "$(in_jail sh -c "echo 0 >$root/run/netshim/net_cls/tasks" 2>&1 | grep -c 'Permission denied')" 1 "the kernel lets it not move itself"
 
+# --- a helper that waits, as a user can have it wait (SIGSTOP), while a reload closes its class to the user
+
+cp "$bin/probe-static" "$scratch/closing"
+closing() { # closing USER FLAG: puts that into force
+	configure <<EOF
+class closing { users = { '$1' } $2 }
+class jail    { lock = true }
+app '$scratch/closing' { class = closing }
+EOF
+}
+while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group
+	local tracer helping
+	closing nobody "$1"
+	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/$2/tasks" -e trace=openat \
+		-e inject=openat:delay_enter=1000000:when=1 env LD_PRELOAD="$preload" env "${@:3}" >"$scratch/out" 2>&1 &
+	tracer=$!
+	waiting() { helping=$(pgrep -P $tracer -x netshim-helper) && grep -q ^257 "/proc/$helping/syscall"; }
+	wait_until waiting
+	closing daemon "$1"
+	wait $tracer
+	echo "$? $(<"$scratch/out")"
+}
+for flag in "" "on-error = allow" "lock = true" "lock = true on-error = allow"; do
+	case $flag in lock*) entered=closing/locked ;; *) entered=closing ;; esac
+	like "$(while_it_closes "$flag" $entered "$scratch/closing" class)" "^125 netshim: $scratch/closing: not started .class closing.: this user is not among the users" \
+		"it does not start a program there ($flag)"
+done
+like "$(while_it_closes "" closing/locked "$netshim" run closing "$scratch/closing" class)" "^125 netshim: .*this user is not among the users" \
+	"nor by netshim run"
+
 finish

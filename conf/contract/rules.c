@@ -61,15 +61,7 @@ static int check_trusted(struct rules *rules)
 		return err;
 	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
 		return -EACCES;
-	rules->inode = file.inode;
 	return file.size == rules->header.file_size ? 0 : -EBADMSG;
-}
-
-bool rules_current(const struct rules *rules)
-{
-	struct sys_file file;
-
-	return !sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file) && file.inode == rules->inode;
 }
 
 /* Reads the header, and the names with it: the smallest file is larger than both. By
@@ -351,6 +343,24 @@ bool rules_users_include_caller(struct rules *rules, const struct rules_users *u
 			return true;
 	}
 	return false;
+}
+
+enum rules_since rules_since(const struct rules *before, const char *class)
+{
+	enum rules_since since = RULES_OTHERS;
+	struct rules_class record;
+	struct rules rules;
+	uint32_t index;
+
+	if (rules_open(&rules, true))
+		return since;
+	if (rules.header.key[0] == before->header.key[0] && rules.header.key[1] == before->header.key[1])
+		since = RULES_SAME;
+	else if (rules_class_named(&rules, class, &index, &record) &&
+		 !rules_users_include_caller(&rules, &record.users))
+		since = RULES_FORBID;
+	rules_close(&rules);
+	return since;
 }
 
 #define REQUEST_NUMBERS 8

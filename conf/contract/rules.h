@@ -147,8 +147,7 @@ _Static_assert(sizeof(struct rules_header) == 168 && sizeof(struct rules_names) 
 /* An open rules file. */
 struct rules {
 	int fd;
-	bool damaged;	/* what was come upon so far is not what was written */
-	uint64_t inode; /* where it was opened with trusted set */
+	bool damaged; /* what was come upon so far is not what was written */
 	struct rules_header header;
 	struct rules_names names[RULES_NAMES_READ]; /* where there are fewer, what follows them */
 };
@@ -206,8 +205,11 @@ bool rules_find(struct rules *rules, const char *path, size_t size, struct rules
 /* Reads one class; name, where not NULL, receives its name. */
 bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
 
-/* Tells whether rules (opened with trusted set) are still what RULES_PATH has. */
-bool rules_current(const struct rules *rules);
+/* What has become of the rules since they were read, for a process that was moved into
+ * that class ("" is none) by them: they are the same; others; or others which close the
+ * class to the caller. */
+enum rules_since { RULES_SAME, RULES_OTHERS, RULES_FORBID };
+enum rules_since rules_since(const struct rules *rules, const char *class);
 
 /* Finds a class by its name. */
 bool rules_class_named(struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);

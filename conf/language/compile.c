@@ -469,21 +469,20 @@ static bool reads_back(struct rules *rules, const struct ruleset *set, const str
  * program is to find it out. */
 static bool all_read_back(const struct ruleset *set)
 {
-	const struct app *app = set->apps;
 	struct rules rules;
+	size_t i = 0;
 
 	if (rules_open_file(&rules, new_path, true)) {
 		warnx("%s is not what was written there; try again", new_path);
 		return false;
 	}
-	while (app < set->apps + set->app_count && (app->repeated || reads_back(&rules, set, app)))
-		app++;
+	while (i < set->app_count && (set->apps[i].repeated || reads_back(&rules, set, &set->apps[i])))
+		i++;
 	rules_close(&rules);
-	if (app == set->apps + set->app_count)
-		return true;
-	warnx("%s:%d: the rule for '%s' cannot be read back from %s; try again", app->at.file, app->at.line, app->path,
-	      new_path);
-	return false;
+	if (i < set->app_count)
+		warnx("%s:%d: the rule for '%s' cannot be read back from %s; try again", set->apps[i].at.file,
+		      set->apps[i].at.line, set->apps[i].path, new_path);
+	return i == set->app_count;
 }
 
 bool compile_write(const struct ruleset *set, const char *hierarchy)

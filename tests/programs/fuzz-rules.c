@@ -209,7 +209,7 @@ static void read_rules(const char *path, bool trusted)
 		check(index < rules.header.class_count, "a class beyond the last");
 	if (rules_hierarchy(&rules, hierarchy))
 		check(strlen(hierarchy) < sizeof(hierarchy), "a hierarchy without an end");
-	rules_current(&rules);
+	check(rules_since(&rules, path) == RULES_SAME || !trusted, "rules that are not the same");
 	rules_close(&rules);
 }
 

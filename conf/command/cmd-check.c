@@ -13,6 +13,7 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
+#include "conf/language/say.h"
 
 #include <unistd.h>
 
@@ -52,8 +53,8 @@ int cmd_check(const struct command *command)
 	ok = ok && !words;
 	free(text);
 	if (ok)
-		printf("%s: ok, %zu class%s, %zu rule%s\n", path, set.class_count, set.class_count == 1 ? "" : "es",
-		       set.app_count, set.app_count == 1 ? "" : "s");
+		say(stdout, "%s: ok, %zu class%s, %zu rule%s", path, set.class_count, set.class_count == 1 ? "" : "es",
+		    set.app_count, set.app_count == 1 ? "" : "s");
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

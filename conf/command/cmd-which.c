@@ -11,6 +11,7 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
+#include "conf/language/say.h"
 
 /* Prints one program's line. Returns whether it has a class. */
 static bool explain(struct rules *rules, const char *program)
@@ -24,24 +25,24 @@ static bool explain(struct rules *rules, const char *program)
 	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) : -ENOENT;
 
 	if (found < 0) {
-		printf("%s: no class: %s\n", program, path ? strerror(-found) : "there is no such command on PATH");
+		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
 		return false;
 	}
 	if (!found) {
-		printf("%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter\n",
-		       path);
+		say(stdout, "%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter",
+		    path);
 		return false;
 	}
 	if (!rules_string(rules, rule.written, written, sizeof(written)) ||
 	    !rules_string(rules, rule.file, file, sizeof(file)) ||
 	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	printf("%s: class %s, by rule '%s' at %s:%u\n", path, class, written, file, rule.line);
+	say(stdout, "%s: class %s, by rule '%s' at %s:%u", path, class, written, file, rule.line);
 	if (rule.class_index == RULES_CLASS_NONE)
 		return false;
 	if (!rules_users_include_caller(rules, &record.users))
-		printf("%s: but this user is not among the users of class %s, so it is %s\n", path, class,
-		       record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");
+		say(stdout, "%s: but this user is not among the users of class %s, so it is %s", path, class,
+		    record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");
 	return true;
 }
 

@@ -291,7 +291,9 @@ static inline void str_append_number(char **end, char *limit, uint64_t n)
 static inline void str_printable(char *s)
 {
 	for (; *s; s++)
-		if ((unsigned char)*s < ' ' || ((unsigned char)*s >= 127 && (unsigned char)*s < 0xa0))
+		if (*s == '\t')
+			*s = ' ';
+		else if ((unsigned char)*s < ' ' || ((unsigned char)*s >= 127 && (unsigned char)*s < 0xa0))
 			*s = '?';
 }
 

@@ -6,6 +6,7 @@
 #include "conf/kernel/nft.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/say.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,8 @@ static struct nft_ctx *new_context(void)
 
 void nft_tell(const char *words)
 {
-	warnx("nftables would not take the ruleset; nothing was changed there:\n%s", words);
+	warnx("nftables would not take the ruleset; nothing was changed there:");
+	say_lines(stderr, words);
 }
 
 /* nftables' own words: the first line without the place in a text that nobody has

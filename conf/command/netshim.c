@@ -18,11 +18,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CAPS_MAX 3
+#define CAPS_MAX 5
+/* nftables; and to look for what users have named with users' rights. */
+#define CHECK_CAPS                                    \
+	{                                             \
+		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID \
+	}
 /* nftables; the mount; and the hierarchy's root folder, which has mode 555. */
-#define UP_CAPS                                                \
+#define DOWN_CAPS                                              \
 	{                                                      \
 		CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
+	}
+/* All of these. */
+#define UP_CAPS                                                                        \
+	{                                                                              \
+		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
 	}
 
 static const struct verb {
@@ -36,18 +46,10 @@ static const struct verb {
 	int max_args; /* -1: any number */
 	int caps[CAPS_MAX];
 } verbs[] = {
-	{ "check",
-	  "[FILE]",
-	  "report every mistake in the configuration",
-	  cmd_check,
-	  false,
-	  true,
-	  0,
-	  1,
-	  { CAP_NET_ADMIN } },
+	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
 	{ "up", "", "put the configuration into force", cmd_up, true, true, 0, 0, UP_CAPS },
 	{ "reload", "[--hook]", "the same while it is up: replace the rules", cmd_reload, true, true, 0, 1, UP_CAPS },
-	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, UP_CAPS },
+	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
 	{ "status",
 	  "[--json]",
 	  "show the classes, their processes and packets",
@@ -85,15 +87,7 @@ static const struct verb {
 	  2,
 	  -1,
 	  { 0 } },
-	{ "ruleset",
-	  "",
-	  "print what would be loaded into nftables",
-	  cmd_ruleset,
-	  false,
-	  true,
-	  0,
-	  0,
-	  { CAP_NET_ADMIN } },
+	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
 	{ "grant", "", "give the helper its one capability", cmd_grant, true, false, 0, 0, { CAP_SETFCAP } },
 };
 

@@ -61,38 +61,38 @@ static bool leads_astray(const char *changeable, const char *real)
 struct folder {
 	char *written; /* with its slash */
 	char *canonical;
-	bool by_others;
+	char *changeable; /* where others than root may have it lead elsewhere, or NULL */
+	char *astray;	  /* where it leads, which is not theirs, or NULL */
 };
 
-static void find_folder(struct folder *f, char *written, const struct app *app)
+static void find_folder(struct folder *f, char *written)
 {
 	char *plain = copied(written);
-	char *changeable = NULL;
-	char *said;
 
 	plain[strlen(plain) - 1] = '\0';
 	*f = (struct folder){ .written = written, .canonical = canonical_directory(written) };
 	if (strcmp(plain, f->canonical))
-		changeable = trust_changeable(written);
-	f->by_others = changeable;
-	if (changeable && leads_astray(changeable, f->canonical)) {
-		said = printed(
-			"%s:%d: '%s' leads to '%s', and others than root can change '%s': the rule is for nothing",
-			app->at.file, app->at.line, written, f->canonical, changeable);
-		str_printable(said);
-		warnx("%s", said);
-		free(said);
-		free(f->canonical);
-		f->canonical = copied(plain);
+		f->changeable = trust_changeable(written);
+	if (f->changeable && leads_astray(f->changeable, f->canonical)) {
+		f->astray = f->canonical;
+		f->canonical = plain;
+	} else {
+		free(plain);
 	}
-	free(changeable);
-	free(plain);
+}
+
+static void free_folder(struct folder *f)
+{
+	free(f->written);
+	free(f->canonical);
+	free(f->changeable);
+	free(f->astray);
 }
 
 /* What a program is looked up by: its directory without symlinks, and its name;
  * for a tree, the directory and a slash. Many rules share a directory, so the
  * last one is remembered. */
-static void find_canonical(struct app *app)
+static void find_canonical(struct ruleset *set, struct app *app)
 {
 	static struct folder last;
 	const char *slash = strrchr(app->path, '/');
@@ -101,22 +101,36 @@ static void find_canonical(struct app *app)
 	if (!written)
 		err(EXIT_FAILURE, "out of memory");
 	if (!last.written || strcmp(written, last.written)) {
-		free(last.written);
-		free(last.canonical);
-		find_folder(&last, written, app);
+		free_folder(&last);
+		find_folder(&last, written);
 	} else {
 		free(written);
 	}
-	app->by_others = last.by_others;
+	app->by_others = app->matched || last.changeable;
 	app->canonical = printed("%s/%s", last.canonical, slash + 1);
+	if (last.astray) {
+		ruleset_warning(set, app->at,
+				"'%s' leads to '%s', and others than root can change '%s': the rule is for nothing",
+				last.written, last.astray, last.changeable);
+		/* Its name may be one that not everybody can find. */
+		app->left_out = app->matched;
+	} else if (strlen(app->canonical) >= RULE_PATH_MAX && app->by_others) {
+		ruleset_warning(set, app->at, "'%s' leads too deep: the rule is for nothing", app->path);
+		app->left_out = true;
+	} else if (strlen(app->canonical) >= RULE_PATH_MAX) {
+		ruleset_problem(set, app->at, "path '%s' is too long", app->path);
+	}
 }
 
+/* What root has written comes before what others can bring about. */
 static int by_canonical(const void *a, const void *b)
 {
 	const struct app *x = *(const struct app *const *)a;
 	const struct app *y = *(const struct app *const *)b;
 	int order = strcmp(x->canonical, y->canonical);
 
+	if (!order)
+		order = x->by_others - y->by_others;
 	return order ? order : (x > y) - (x < y);
 }
 
@@ -130,38 +144,44 @@ static const char *class_name(const struct ruleset *set, const struct app *app)
 	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
 }
 
+/* The second of two rules for one path is for nothing. Where others than root cannot have
+ * brought that about, the two must say the same. */
+static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
+{
+	if (first->class_index == app->class_index && same_users(&first->users, &app->users))
+		return;
+	if (app->by_others)
+		ruleset_warning(set, app->at, "'%s' has a rule already, as '%s' at %s:%d: this one is for nothing",
+				app->path, first->path, first->at.file, first->at.line);
+	else if (first->class_index != app->class_index)
+		ruleset_problem(set, app->at,
+				"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
+				app->path, class_name(set, app), first->path, class_name(set, first), first->at.file,
+				first->at.line);
+	else
+		ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make it one rule for all",
+				app->path, first->at.file, first->at.line);
+}
+
 void compile_names(struct ruleset *set)
 {
 	struct app **list = zalloc((set->app_count + 1) * sizeof(struct app *));
 	const struct app *first = NULL;
+	size_t count = 0;
 
 	for (size_t i = 0; i < set->app_count; i++) {
-		find_canonical(&set->apps[i]);
-		if (strlen(set->apps[i].canonical) >= RULE_PATH_MAX)
-			ruleset_problem(set, set->apps[i].at, "path '%s' is too long", set->apps[i].path);
-		list[i] = &set->apps[i];
+		find_canonical(set, &set->apps[i]);
+		if (!set->apps[i].left_out)
+			list[count++] = &set->apps[i];
 	}
-	qsort(list, set->app_count, sizeof(struct app *), by_canonical);
-	for (size_t i = 0; i < set->app_count; i++) {
-		struct app *app = list[i];
-
-		if (!first || strcmp(first->canonical, app->canonical)) {
-			first = app;
-			continue;
+	qsort(list, count, sizeof(struct app *), by_canonical);
+	for (size_t i = 0; i < count; i++) {
+		if (first && !strcmp(first->canonical, list[i]->canonical)) {
+			list[i]->left_out = true;
+			compare_rules(set, first, list[i]);
+		} else {
+			first = list[i];
 		}
-		app->repeated = true;
-		if (first->by_others || app->by_others)
-			continue;
-		if (first->class_index != app->class_index)
-			ruleset_problem(
-				set, app->at,
-				"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
-				app->path, class_name(set, app), first->path, class_name(set, first), first->at.file,
-				first->at.line);
-		else if (!same_users(&first->users, &app->users))
-			ruleset_problem(set, app->at,
-					"'%s' has a rule for other users at %s:%d; make it one rule for all", app->path,
-					first->at.file, first->at.line);
 	}
 	free(list);
 }
@@ -362,7 +382,7 @@ static struct rules_slot *add_apps(struct parts *p, const struct ruleset *set)
 	struct rules_slot *rules = zalloc((set->app_count + 1) * sizeof(*rules));
 
 	for (size_t i = 0; i < set->app_count; i++)
-		if (!set->apps[i].repeated)
+		if (!set->apps[i].left_out)
 			add_app(p, &set->apps[i], &rules[p->header.rule_count++]);
 	return rules;
 }
@@ -451,6 +471,20 @@ static const char new_path[] = RULES_PATH ".new";
 static const char old_path[] = RULES_PATH ".old";
 static bool replaced; /* what is in the place of the rules file is not what was */
 
+static bool body_is_intact(const struct rules *rules)
+{
+	uint64_t at = sizeof(rules->header);
+	struct siphash hash;
+	char piece[65536];
+	ssize_t n;
+
+	siphash_start(&hash, rules->header.key);
+	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) == sizeof(piece); at += sizeof(piece))
+		siphash_part(&hash, piece, sizeof(piece));
+	return n >= 0 && at + (uint64_t)n == rules->header.file_size &&
+	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
+}
+
 static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
 {
 	char written[RULE_PATH_MAX];
@@ -462,7 +496,7 @@ static bool reads_back(struct rules *rules, const struct ruleset *set, const str
 	       rule.line == (uint32_t)app->at.line && rule.users.count == app->users.count &&
 	       rules_string(rules, rule.written, written, sizeof(written)) && !strcmp(written, app->path) &&
 	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
-	       !strcmp(name, class_name(set, app));
+	       !strcmp(name, class_name(set, app)) && !rules->damaged;
 }
 
 /* Asks the readers' own code for every rule: whatever is wrong with the file, no
@@ -470,13 +504,16 @@ static bool reads_back(struct rules *rules, const struct ruleset *set, const str
 static bool all_read_back(const struct ruleset *set)
 {
 	struct rules rules;
+	bool intact = !rules_open_file(&rules, new_path, true);
 	size_t i = 0;
 
-	if (rules_open_file(&rules, new_path, true)) {
+	if (!intact || !body_is_intact(&rules)) {
+		if (intact)
+			rules_close(&rules);
 		warnx("%s is not what was written there; try again", new_path);
 		return false;
 	}
-	while (i < set->app_count && (set->apps[i].repeated || reads_back(&rules, set, &set->apps[i])))
+	while (i < set->app_count && (set->apps[i].left_out || reads_back(&rules, set, &set->apps[i])))
 		i++;
 	rules_close(&rules);
 	if (i < set->app_count)
@@ -543,20 +580,6 @@ void compile_done(void)
 {
 	unlink(new_path);
 	unlink(old_path);
-}
-
-static bool body_is_intact(const struct rules *rules)
-{
-	uint64_t at = sizeof(rules->header);
-	struct siphash hash;
-	char piece[65536];
-	ssize_t n;
-
-	siphash_start(&hash, rules->header.key);
-	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) == sizeof(piece); at += sizeof(piece))
-		siphash_part(&hash, piece, sizeof(piece));
-	return n >= 0 && at + (uint64_t)n == rules->header.file_size &&
-	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
 }
 
 char *compile_config(void)

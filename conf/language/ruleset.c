@@ -6,14 +6,29 @@
 #include "conf/language/ruleset.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/say.h"
+
+static void note(struct ruleset *set, bool warning, struct place_in_file at, const char *text)
+{
+	set->problems = grown(set->problems, set->problem_count, sizeof(*set->problems));
+	set->problems[set->problem_count++] = (struct problem){ at, text, warning };
+}
 
 void ruleset_problem(struct ruleset *set, struct place_in_file at, const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	set->problems = grown(set->problems, set->problem_count, sizeof(*set->problems));
-	set->problems[set->problem_count++] = (struct problem){ at, vprinted(format, args) };
+	note(set, false, at, vprinted(format, args));
+	va_end(args);
+}
+
+void ruleset_warning(struct ruleset *set, struct place_in_file at, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	note(set, true, at, vprinted(format, args));
 	va_end(args);
 }
 
@@ -28,9 +43,26 @@ static int compare_problems(const void *a, const void *b)
 	return order ? order : strcmp(x->text, y->text);
 }
 
+static bool same_place(const struct problem *a, const struct problem *b)
+{
+	return a->at.line == b->at.line && !strcmp(a->at.file, b->at.file);
+}
+
+static void print(struct place_in_file at, const char *text)
+{
+	if (at.line)
+		say(stderr, "%s:%d: %s", at.file, at.line, text);
+	else
+		say(stderr, "%s: %s", at.file, text);
+}
+
+/* A user can bring about as many warnings as there are names. */
+#define WARNINGS_EACH 3
+
 size_t ruleset_report(struct ruleset *set)
 {
-	size_t printed_count = 0;
+	size_t mistakes = 0;
+	size_t warnings = 0;
 
 	if (set->problem_count)
 		qsort(set->problems, set->problem_count, sizeof(*set->problems), compare_problems);
@@ -39,11 +71,14 @@ size_t ruleset_report(struct ruleset *set)
 
 		if (i && !compare_problems(p - 1, p))
 			continue;
-		if (p->at.line)
-			fprintf(stderr, "%s:%d: %s\n", p->at.file, p->at.line, p->text);
-		else
-			fprintf(stderr, "%s: %s\n", p->at.file, p->text);
-		printed_count++;
+		if (!i || !same_place(p - 1, p))
+			warnings = 0;
+		mistakes += !p->warning;
+		warnings += p->warning;
+		if (!p->warning || warnings < WARNINGS_EACH)
+			print(p->at, p->text);
+		else if (warnings == WARNINGS_EACH)
+			print(p->at, "and so with other names");
 	}
-	return printed_count;
+	return mistakes;
 }

@@ -119,13 +119,15 @@ struct app {
 	struct user_list users;
 	uint32_t class_index;
 	const char *canonical; /* what a program is looked up by; compile.c */
-	bool by_others;	       /* its folder is reached by a link that others than root can change */
-	bool repeated;	       /* another app says the same */
+	bool matched;	       /* a pattern did, where others than root can add names */
+	bool by_others;	       /* that, or its folder is reached by a link that they can change */
+	bool left_out;	       /* another app comes before it, or it is for nothing */
 };
 
 struct problem {
 	struct place_in_file at;
 	const char *text;
+	bool warning;
 };
 
 struct ruleset {
@@ -146,8 +148,13 @@ struct ruleset {
 __attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, struct place_in_file at,
 							   const char *format, ...);
 
-/* Prints the mistakes to stderr, one a line, in the order of files and lines.
- * Returns how many. */
+/* Notes what is for nothing, though it is no mistake: what others than root can bring
+ * about must not keep a configuration from being loaded. */
+__attribute__((format(printf, 3, 4))) void ruleset_warning(struct ruleset *set, struct place_in_file at,
+							   const char *format, ...);
+
+/* Prints the mistakes and warnings to stderr, one a line, in the order of files and
+ * lines. Returns how many mistakes. */
 size_t ruleset_report(struct ruleset *set);
 
 #endif

@@ -89,7 +89,25 @@ like "$(in_foreign "${user[@]}" LD_PRELOAD="$preload" env "$scratch/denied" clas
 	"another tool's class is not left"
 is "$(in_foreign "${user[@]}" LD_PRELOAD="$preload" env "$scratch/allowed" class 2>&1)" "$group-foreign" \
 	"on-error = allow: the program runs there, where it was"
-rmdir "$foreign"
+exits() { # exits NAME: up and status name the other tool's group
+	local verb
+	for verb in up status; do
+		like "$("$netshim" $verb 2>&1)" "^netshim: $foreign: others than root may move processes there, out of locked classes too" "$1: $verb says so"
+	done
+}
+is "$("$netshim" up 2>&1)" "" "a group that is root's"
+chown 65534 "$foreign/tasks"
+exits "a tasks file that is a user's"
+is "$(shim "$netshim" run b sh -c "echo 0 >'$foreign/tasks' && exec '$bin/probe-static' class")" "$group-foreign" "(who is locked walks out by it)"
+chown 0 "$foreign/tasks"
+chmod 664 "$foreign/cgroup.procs"
+exits "a cgroup.procs that a group may write to"
+chmod 644 "$foreign/cgroup.procs"
+chown 65534 "$foreign"
+exits "a folder that is a user's"
+as_user mkdir "$foreign"/{1,2,3,4}
+like "$("$netshim" status 2>&1 | tr '\n' ' ')" "net_cls: and 2 folders more like these" "many of them: so many more"
+rmdir "$foreign"/{1,2,3,4} "$foreign"
 
 # --- users
 like "$(shim "$scratch/members-only" 2>&1)" "not started \(class members\): this user is not among" "not a member: not started"

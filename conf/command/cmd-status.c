@@ -139,6 +139,8 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 			.sent = find_counter(counters, "out", name),
 			.received = find_counter(counters, "in", name),
 		};
+	if (cgroup_is_mounted())
+		cgroup_warn_of_exits();
 	free(rule_count);
 	return rows;
 }

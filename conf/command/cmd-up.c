@@ -358,6 +358,7 @@ static int apply(struct ruleset *set)
 	if (!ok)
 		warnx("the new configuration is in force; 'netshim reload' tries again to remove what is left of the "
 		      "old one");
+	cgroup_warn_of_exits();
 	end(&c);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -336,4 +337,41 @@ size_t cgroup_process_count(const char *class)
 	free(group);
 	free(locked);
 	return count;
+}
+
+/* Who may write there may move its own processes; who may make folders there, has those. */
+static bool others_may_write(const char *folder, const char *file)
+{
+	char *path = printed("%s%s", folder, file);
+	struct stat st;
+	bool may = !stat(path, &st) && (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)));
+
+	free(path);
+	return may;
+}
+
+/* So many are named. nftw takes no argument of the caller's. */
+#define EXITS_NAMED 3
+static size_t exits;
+
+static int look_for_exit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)ftw;
+	if (type == FTW_D &&
+	    (others_may_write(path, "") || others_may_write(path, "/tasks") ||
+	     others_may_write(path, "/cgroup.procs")) &&
+	    exits++ < EXITS_NAMED)
+		warnx("%s: others than root may move processes there, out of locked classes too; make the folder, its "
+		      "tasks and its cgroup.procs root's, and writable by nobody else",
+		      path);
+	return 0;
+}
+
+void cgroup_warn_of_exits(void)
+{
+	exits = 0;
+	nftw(CGROUP_MOUNT, look_for_exit, 64, FTW_PHYS | FTW_MOUNT);
+	if (exits > EXITS_NAMED)
+		warnx(CGROUP_MOUNT ": and %zu folders more like these", exits - EXITS_NAMED);
 }

@@ -54,4 +54,8 @@ bool cgroup_move_process(const char *class, bool locked, const char *id);
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *class);
 
+/* Warns of the folders into which others than root may move processes: whoever may, takes
+ * them out of a locked class. */
+void cgroup_warn_of_exits(void);
+
 #endif

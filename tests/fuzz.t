@@ -15,8 +15,8 @@ for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
-	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/{grammar,pattern,rights,trust,value,ruleset,say,check,compile}.c \
-		conf/kernel/{policy,policy-map,policy-dns,policy-vpn}.c conf/contract/{rules,process}.c \
+	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/policy*.c \
+		conf/contract/{rules,process}.c \
 		"${replaced[@]}" -lconfuse -o "$scratch/fuzz-conf"
 ok $? "the fuzzers build"
 

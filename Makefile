@@ -83,7 +83,7 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 
 # rules.c, match.c and process.c are what all three share.
 SHARED = rules match process
-SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o folder.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
+SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim

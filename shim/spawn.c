@@ -6,7 +6,7 @@
 
 #include "conf/contract/sys.h"
 #include "shim/aside.h"
-#include "shim/folder.h"
+#include "shim/actions.h"
 #include "shim/next.h"
 #include "shim/route.h"
 #include "shim/search.h"

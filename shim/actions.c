@@ -2,11 +2,11 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* The folder that a spawned child is in when it executes its program: see
- * folder.h. POSIX gives nobody a way to ask what file actions hold, so they are
+ * actions.h. POSIX gives nobody a way to ask what file actions hold, so they are
  * read as libc has written them; but first a few that are known are written and
  * read, and where that libc keeps them in another way, nothing is read. */
 
-#include "shim/folder.h"
+#include "shim/actions.h"
 
 #include "conf/contract/sys.h"
 #include "shim/next.h"

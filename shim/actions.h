@@ -3,8 +3,8 @@
 
 /* The folder that a spawned child is in when it executes its program. */
 
-#ifndef NETSHIM_FOLDER_H
-#define NETSHIM_FOLDER_H
+#ifndef NETSHIM_ACTIONS_H
+#define NETSHIM_ACTIONS_H
 
 #include <spawn.h>
 

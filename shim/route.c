@@ -30,8 +30,7 @@ static bool is_program(const char *path)
 {
 	struct sys_file file;
 
-	return !sys_stat(AT_FDCWD, path, 0, &file) && S_ISREG(file.mode) &&
-	       !SYS(SYS_faccessat, AT_FDCWD, path, X_OK, 0, 0);
+	return !sys_stat(AT_FDCWD, path, 0, &file) && S_ISREG(file.mode) && !sys_may_execute(AT_FDCWD, path, 0);
 }
 
 static bool elf_is_known(const char *head, size_t size)
@@ -111,16 +110,28 @@ static int check_env_array(char *const *envp)
 	}
 }
 
+/* What an ordinary look at the file can tell; not whether it is open for writing. */
+static int check_access(const struct program *p)
+{
+	struct sys_file file;
+
+	if ((p->flags & AT_SYMLINK_NOFOLLOW) && !sys_stat(p->dirfd, p->path, p->flags, &file) && S_ISLNK(file.mode))
+		return -ELOOP;
+	return sys_may_execute(p->dirfd, p->path, p->flags);
+}
+
 /* Asks the kernel what execveat would say about the file. Returns 0 or -errno. */
 static int check_file(const struct program *p)
 {
 	char *const few[] = { "", NULL };
 	int err = sys_execveat(p->dirfd, p->path, few, few + 1, p->flags | AT_EXECVE_CHECK);
 
-	if (err != -EINVAL && err != -ENOSYS)
+	if (err != -EINVAL && !is_refused(err))
 		return err;
-	/* Before Linux 6.14: what an ordinary check can tell. */
-	return *p->path ? (int)SYS(SYS_faccessat, p->dirfd, p->path, X_OK, 0, 0) : 0;
+	/* Before Linux 6.14. Arguments at no address are never executed; since 6.8, the
+	 * kernel opens the file before it reads them (alloc_bprm). */
+	err = sys_execveat(p->dirfd, p->path, SYS_NO_ARRAY, NULL, p->flags);
+	return err == -EFAULT || is_refused(err) ? check_access(p) : err;
 }
 
 /* What execveat would say about all but the format. The arguments, and the

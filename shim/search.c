@@ -54,8 +54,8 @@ const char *search(int folder, const char *file, char *found, size_t size)
 		str_append(&end, limit, file);
 		if (end + 1 == limit)
 			continue;
-		err = SYS(SYS_faccessat, folder, found, X_OK, 0, 0);
-		if (!err && !sys_stat(folder, found, 0, &info) && S_ISREG(info.mode))
+		err = sys_stat(folder, found, 0, &info);
+		if (!err && S_ISREG(info.mode) && !(err = sys_may_execute(folder, found, 0)))
 			return found;
 		if (err && !goes_on(err))
 			return NULL;

@@ -119,7 +119,7 @@ static int spawn(struct decision *d, const char *file)
 		d->route.request.pdeathsig = 0;
 		ret = route_means_caller(p) ? spawn_resolved(s, p, &d->route) : spawn_helper(s, p, &d->route);
 		/* It may have been one of the file actions that failed. */
-		if (!ret || !SYS(SYS_faccessat, AT_FDCWD, NETSHIM_HELPER, X_OK, 0, 0))
+		if (!ret || !sys_may_execute(AT_FDCWD, NETSHIM_HELPER, 0))
 			return ret;
 		ret = route_failed(p, &d->route);
 	}

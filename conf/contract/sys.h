@@ -110,6 +110,9 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #ifndef AT_EXECVE_CHECK
 #define AT_EXECVE_CHECK 0x10000 /* Linux 6.14 */
 #endif
+#ifndef SYS_faccessat2
+#define SYS_faccessat2 439 /* Linux 5.8 */
+#endif
 
 #define SYS(nr, a, b, c, d, e) sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
@@ -180,6 +183,27 @@ static inline bool file_others_may_change(const struct sys_file *file)
 							   (file->mode & (S_IWGRP | S_IWOTH))));
 }
 
+/* Tells whether a system call is not to be had: the kernel is too old for it, or a
+ * sandbox does not let it through. (Those that ask this fail with EPERM for no other
+ * reason.) */
+static inline bool is_refused(int err)
+{
+	return err == -ENOSYS || err == -EPERM;
+}
+
+/* Tells whether the file may be executed, as execve asks: for the effective user, and
+ * not on a noexec mount. Returns 0, also where that cannot be told, or -errno. A folder
+ * may be executed, too. */
+static inline int sys_may_execute(int dirfd, const char *path, int flags)
+{
+	int err = (int)SYS(SYS_faccessat2, dirfd, path, X_OK, AT_EACCESS | flags, 0);
+
+	/* For the real user, before Linux 5.8. */
+	if (is_refused(err))
+		err = *path ? (int)SYS(SYS_faccessat, dirfd, path, X_OK, 0, 0) : 0;
+	return is_refused(err) ? 0 : err;
+}
+
 static inline int sys_openat(int dirfd, const char *path, int flags)
 {
 	return (int)SYS(SYS_openat, dirfd, path, flags | O_LARGEFILE, 0, 0);
@@ -220,6 +244,9 @@ static inline int sys_execveat(int dirfd, const char *path, char *const argv[], 
 {
 	return (int)SYS(SYS_execveat, dirfd, path, argv, envp, flags);
 }
+
+/* An array where no process has memory. */
+#define SYS_NO_ARRAY ((char *const *)UINTPTR_MAX)
 
 static inline int sys_execve(const char *path, char *const argv[], char *const envp[])
 {

@@ -175,26 +175,22 @@ static enum action problem(struct job *job, const char *why)
 
 /* Finds the rule for the target; where its path may lead elsewhere any moment, for
  * the very file that is open when this returns. */
-static bool find_rule(struct job *job, struct rules *rules, struct rules_slot *rule)
+static int find_rule(struct job *job, struct rules *rules, struct rules_slot *rule)
 {
 	const struct request *r = &job->request;
 	int flags = O_PATH | O_CLOEXEC | (r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
 	struct match_file matched;
-	struct sys_file opened;
 	int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
 
-	if (matched.swappable) {
-		job->fd = sys_openat(r->dirfd, job->path, flags);
-		if (job->fd < 0)
-			fail_exec(job, job->fd);
-		/* Swapped meanwhile: then by the name that it has itself. */
-		if (sys_stat(job->fd, "", AT_EMPTY_PATH, &opened) || opened.device != matched.device ||
-		    opened.inode != matched.inode)
-			found = match_program(rules, job->fd, "", AT_EMPTY_PATH, true, rule, NULL);
-	}
-	if (no_descriptor_free(found))
-		fail_exec(job, found);
-	return found > 0;
+	if (!matched.swappable)
+		return found;
+	job->fd = sys_openat(r->dirfd, job->path, flags);
+	if (job->fd < 0)
+		return job->fd;
+	/* Swapped meanwhile: then by the name that it has itself. */
+	if (!match_is(&matched, job->fd, "", AT_EMPTY_PATH))
+		found = match_program(rules, job->fd, "", AT_EMPTY_PATH, true, rule, NULL);
+	return found;
 }
 
 /* Fills in the job's class from the rule for its path. */
@@ -202,8 +198,13 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 {
 	struct rules_slot rule;
 	struct rules_class class;
+	int found = find_rule(job, rules, &rule);
 
-	if (!find_rule(job, rules, &rule))
+	/* What could not be looked at is not what has no rule: it may be there again when
+	 * it is executed. */
+	if (found < 0)
+		fail_exec(job, found);
+	if (!found)
 		return START;
 	job->class[0] = '\0';
 	if (rule.class_index == RULES_CLASS_NONE)
@@ -360,10 +361,8 @@ __attribute__((noreturn)) static void start(const struct job *job)
 	int err = -ENOENT;
 
 	request_restore(r);
-	/* Before Linux 6.14, which knows this flag, ps would show the descriptor's
-	 * number for a name. */
-	if (job->fd >= 0 && sys_execveat(-1, "", NULL, NULL, AT_EMPTY_PATH | AT_EXECVE_CHECK) != -EINVAL)
-		err = sys_execveat(job->fd, "", job->argv, job->envp, AT_EMPTY_PATH);
+	if (job->fd >= 0)
+		err = process_exec(job->fd, job->argv, job->envp);
 	/* ENOENT: a script's interpreter needs a name to open. */
 	if (err == -ENOENT && r->dirfd == AT_FDCWD && !r->flags)
 		err = sys_execve(job->path, job->argv, job->envp);

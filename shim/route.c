@@ -144,10 +144,19 @@ static int check_exec(const struct program *p)
 	return err ? err : check_env_array(p->envp);
 }
 
+static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule, bool *other)
+{
+	struct match_file file;
+	int found = match_program(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL);
+
+	*other = runs && file.swappable && !match_is(&file, AT_FDCWD, "/proc/self/exe", 0);
+	return *other ? match_program(rules, AT_FDCWD, "/proc/self/exe", 0, false, rule, NULL) : found;
+}
+
 /* Finds what a rule asks for. Returns 1, 0 where there is none, or -errno where that
  * cannot be told for want of a descriptor. A function of its own so that the walk's
  * stack is free again for what follows. */
-__attribute__((noinline)) static int find_rule(const struct program *p, bool scripts, struct route *route, bool *lock)
+__attribute__((noinline)) static int find_rule(const struct program *p, bool runs, struct route *route, bool *lock)
 {
 	struct rules rules;
 	struct rules_slot rule;
@@ -156,7 +165,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool scr
 
 	if (found)
 		return no_descriptor_free(found) ? found : 0;
-	found = match_program(&rules, p->dirfd, p->path, p->flags, scripts, &rule, NULL);
+	found = match(p, runs, &rules, &rule, &route->other);
 	route->class[0] = '\0';
 	if (found > 0 && rule.class_index != RULES_CLASS_NONE) {
 		found = rules_class(&rules, rule.class_index, &class, route->class);
@@ -169,11 +178,11 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool scr
 	return found > 0 || no_descriptor_free(found) ? found : 0;
 }
 
-int route_must_move(const struct program *p, bool scripts, struct route *route, enum place *place)
+int route_must_move(const struct program *p, bool runs, struct route *route, enum place *place)
 {
 	struct membership now;
 	bool lock = false;
-	int found = find_rule(p, scripts, route, &lock);
+	int found = find_rule(p, runs, route, &lock);
 
 	if (found <= 0)
 		return found;
@@ -221,7 +230,7 @@ static int examine(const struct program *p, struct route *route)
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
-	ret = route_must_move(p, true, route, &place);
+	ret = route_must_move(p, false, route, &place);
 	if (ret <= 0)
 		return ret;
 	return examine_file(p, route);

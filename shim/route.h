@@ -22,15 +22,17 @@ struct program {
 struct route {
 	struct request request;
 	bool allow;   /* on-error = allow */
+	bool other;   /* the path leads to another program than the one that runs */
 	bool refused; /* because of on-error = deny */
 	char class[CLASS_NAME_MAX + 1];
 };
 
 /* Tells whether a rule wants a program elsewhere than this process is; fills in
- * the class ("" where the rule says none) and where this process is. scripts says
- * whether to look for an interpreter. Returns 1, 0, or -EMFILE or -ENFILE where
- * there was no descriptor for the question. */
-int route_must_move(const struct program *program, bool scripts, struct route *route, enum place *place);
+ * the class ("" where the rule says none) and where this process is. runs says that
+ * it is what this process runs, and no script: it has no interpreter to be looked for,
+ * and where others may have its path lead elsewhere, what runs is asked about. Returns
+ * 1, 0, or -EMFILE or -ENFILE where there was no descriptor for the question. */
+int route_must_move(const struct program *program, bool runs, struct route *route, enum place *place);
 
 /* Tells how to start a program. Returns 0 where it is to be executed as it is, 1
  * where the helper must be executed in its place, -errno where starting it must

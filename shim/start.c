@@ -54,7 +54,7 @@ static bool runs_itself(const char *path)
 	struct sys_file named;
 
 	return sys_stat(AT_FDCWD, "/proc/self/exe", 0, &running) || sys_stat(AT_FDCWD, path, 0, &named) ||
-	       (running.device == named.device && running.inode == named.inode);
+	       sys_same_file(&running, &named);
 }
 
 /* For a script, the kernel has put interpreters, each with at most one argument,
@@ -154,11 +154,13 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 		program.path = "/proc/self/exe";
 	/* Out of another tool's group it would not get. In a class, where the file is
 	 * known by a descriptor only, it is the helper that has put it there. */
-	if (route_must_move(&program, program.argv != own, &route, &place) <= 0 ||
+	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
 	    (place != PLACE_ROOT && (place != PLACE_CLASS || program.path != execfn)))
 		return;
 	program.envp = environ;
 	request_state(&route.request);
+	if (route.other)
+		program.path = "/proc/self/exe";
 	if (program.path == execfn)
 		classify(&program, &route);
 	else

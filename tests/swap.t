@@ -22,6 +22,7 @@ EOF
 	chmod 755 "$scratch/script-$name"
 done
 cp "$bin/probe-static" "$scratch/static-free"
+cp "$bin/probe" "$scratch/dynamic-free"
 configure <<EOF
 class a { }
 class b { }
@@ -39,7 +40,7 @@ mkdir "$scratch/links"
 chown 65534 "$scratch/links"
 
 outcomes() { # outcomes TRIES A B: what came out, each once
-	shim attacker swap "$link" "$scratch/$2" "$scratch/$3" "$1" | tee "$scratch/counts" | sed 's/: [0-9]*$//' | sort
+	as_user LD_PRELOAD="$preload" "${launcher:-attacker}" swap "$link" "$scratch/$2" "$scratch/$3" "$1" | tee "$scratch/counts" | sed 's/: [0-9]*$//' | sort
 }
 
 # What ran, and its class: nothing else in so many tries.
@@ -47,6 +48,10 @@ is "$(outcomes "$tries" static-a static-b)" "static-a $group/a"$'\n'"static-b $g
 	"a static program that is swapped while it is started ($tries tries) is in the class of what ran"
 is "$(outcomes $((tries / 10)) dynamic-a dynamic-b)" "dynamic-a $group/a"$'\n'"dynamic-b $group/b" "a dynamic one too"
 is "$(outcomes $((tries / 20)) dynamic-a static-b)" "dynamic-a $group/a"$'\n'"static-b $group/b" "a dynamic and a static one"
+# What comes up without a class asks by what runs, whatever its name leads to by then.
+is "$(outcomes $((tries / 20)) dynamic-a dynamic-free)" "dynamic-a $group/a"$'\n'"dynamic-free /" "one without a rule among two dynamic ones"
+is "$(launcher=attacker-static outcomes $((tries / 20)) dynamic-a dynamic-free)" "dynamic-a $group/a"$'\n'"dynamic-free /" \
+	"the same, put right at their start alone"
 # The library, which does not execute by descriptor, may see the one without a rule only.
 is "$(outcomes $((tries / 20)) static-a static-free | grep -v "^static-a /$")" "static-a $group/a"$'\n'"static-free /" \
 	"one without a rule is never in the class of one with"

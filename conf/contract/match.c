@@ -5,6 +5,7 @@
 
 #include "conf/contract/match.h"
 
+#include "conf/contract/process.h"
 #include "conf/contract/sys.h"
 
 #include <elf.h>
@@ -40,22 +41,10 @@ static int push_back(struct walk *w, const char *from, size_t size)
 	return 0;
 }
 
-#define FD_LINK_MAX 40
-
-/* A thread may have descriptors of its own, and the first one may be gone. */
-static const char *fd_link(char link[FD_LINK_MAX], int fd)
-{
-	char *end = link;
-
-	str_append(&end, link + FD_LINK_MAX, sys_is_first_thread() ? "/proc/self/fd/" : "/proc/thread-self/fd/");
-	str_append_number(&end, link + FD_LINK_MAX, (uint32_t)fd);
-	return link;
-}
-
 static int start_at_fd(struct walk *w, int fd)
 {
-	char link[FD_LINK_MAX];
-	long n = sys_readlink(fd_link(link, fd), w->buf, w->rest);
+	char link[PROCESS_FD_LINK_MAX];
+	long n = sys_readlink(process_fd_link(link, fd), w->buf, w->rest);
 
 	if (n < 0)
 		return (int)n;
@@ -259,7 +248,7 @@ static long read_head_at(int dirfd, const char *path, char *head, size_t size)
 
 long match_read_head(int dirfd, const char *path, char *head, size_t size)
 {
-	char link[FD_LINK_MAX];
+	char link[PROCESS_FD_LINK_MAX];
 	long n;
 
 	if (*path) {
@@ -268,7 +257,7 @@ long match_read_head(int dirfd, const char *path, char *head, size_t size)
 		n = sys_pread(dirfd, head, size - 1, 0);
 		/* Open to be executed only: O_PATH, or O_WRONLY. */
 		if (n == -EBADF)
-			n = read_head_at(AT_FDCWD, fd_link(link, dirfd), head, size);
+			n = read_head_at(AT_FDCWD, process_fd_link(link, dirfd), head, size);
 	}
 	head[n < 0 ? 0 : n] = '\0';
 	return n;
@@ -375,6 +364,13 @@ static void note_file(const struct walk *w, int dirfd, const char *path, struct 
 	file->inode = found.inode;
 }
 
+bool match_is(const struct match_file *file, int dirfd, const char *path, int flags)
+{
+	struct sys_file found;
+
+	return !sys_stat(dirfd, path, flags, &found) && found.device == file->device && found.inode == file->inode;
+}
+
 /* A descriptor's path, and a link of /proc's, may be those of another mount namespace,
  * and lead to another file here. */
 static bool leads_there(const struct walk *w, int dirfd, const char *path, int flags)
@@ -383,7 +379,7 @@ static bool leads_there(const struct walk *w, int dirfd, const char *path, int f
 	struct sys_file meant;
 
 	return sys_stat(AT_FDCWD, w->buf, 0, &named) || sys_stat(dirfd, path, flags & AT_EMPTY_PATH, &meant) ||
-	       (named.device == meant.device && named.inode == meant.inode);
+	       sys_same_file(&named, &meant);
 }
 
 static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *path, int flags, bool scripts,

@@ -28,6 +28,9 @@ struct match_file {
 	bool swappable;
 };
 
+/* Tells whether that is the file at path, or what is open as dirfd. */
+bool match_is(const struct match_file *file, int dirfd, const char *path, int flags);
+
 /* Finds the rule for the program that execveat(dirfd, path, ..., flags) would
  * start. path must be readable memory. scripts says whether to look into the
  * file for an interpreter. Rules that are for other users do not count.

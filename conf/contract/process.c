@@ -139,6 +139,51 @@ bool process_has_ambient(void)
 	return false;
 }
 
+const char *process_fd_link(char link[PROCESS_FD_LINK_MAX], int fd)
+{
+	char *end = link;
+	char *limit = link + PROCESS_FD_LINK_MAX;
+
+	str_append(&end, limit, sys_is_first_thread() ? "/proc/self/fd/" : "/proc/thread-self/fd/");
+	str_append_number(&end, limit, (uint32_t)fd);
+	return link;
+}
+
+/* Opens the folder that the file has its name in, and cuts path, which is large enough
+ * for any, into both. Returns -errno where the file has no name. */
+static int open_folder_of(int fd, char path[RULE_PATH_MAX], const char **name)
+{
+	char link[PROCESS_FD_LINK_MAX];
+	long n = sys_readlink(process_fd_link(link, fd), path, RULE_PATH_MAX);
+	struct sys_file named;
+	struct sys_file meant;
+	int folder;
+
+	if (n <= 0 || n == RULE_PATH_MAX || path[0] != '/')
+		return -ENOENT;
+	for (path[n] = '\0'; path[n - 1] != '/'; n--)
+		;
+	*name = path + n;
+	path[n - 1] = '\0';
+	folder = sys_openat(AT_FDCWD, n == 1 ? "/" : path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || (!sys_stat(folder, *name, AT_SYMLINK_NOFOLLOW, &named) &&
+			   !sys_stat(fd, "", AT_EMPTY_PATH, &meant) && sys_same_file(&named, &meant)))
+		return folder;
+	sys_close(folder);
+	return -ENOENT;
+}
+
+int process_exec(int fd, char *const argv[], char *const envp[])
+{
+	char path[RULE_PATH_MAX];
+	const char *name;
+	int folder = open_folder_of(fd, path, &name);
+
+	if (folder < 0)
+		return sys_execveat(fd, "", argv, envp, AT_EMPTY_PATH);
+	return sys_execveat(folder, name, argv, envp, AT_SYMLINK_NOFOLLOW);
+}
+
 void process_log(const char *program, const char *event, const char *class, const char *why)
 {
 	static const struct sockaddr_un log = { AF_UNIX, "/dev/log" };

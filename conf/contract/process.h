@@ -33,6 +33,17 @@ uint64_t process_cgroup_namespace(void);
  * any program with file capabilities would take from it. Async-signal-safe. */
 bool process_has_ambient(void);
 
+/* Writes the name in /proc of a descriptor of the calling thread: a thread may have
+ * some of its own, and the first one may be gone. Returns link. Async-signal-safe. */
+#define PROCESS_FD_LINK_MAX 40
+const char *process_fd_link(char link[PROCESS_FD_LINK_MAX], int fd);
+
+/* Executes the file that is open as fd and no other, by its name in its folder where
+ * it has one: by the descriptor alone, ps would show the descriptor's number for a
+ * name before Linux 6.14. Returns -errno; -ENOENT for a script, whose interpreter needs
+ * a name to open. */
+int process_exec(int fd, char *const argv[], char *const envp[]);
+
 /* Sends one warning to the system log (/dev/log) as an unprivileged process may:
  * "PROGRAM: EVENT (class CLASS): WHY". Nothing is said where there is no log.
  * Async-signal-safe. */

@@ -175,6 +175,11 @@ static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_fi
 }
 #endif
 
+static inline bool sys_same_file(const struct sys_file *a, const struct sys_file *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
 /* Tells of a folder or a symlink whether others than root may have what is there lead
  * elsewhere. In a sticky folder, what is root's stays. */
 static inline bool file_others_may_change(const struct sys_file *file)

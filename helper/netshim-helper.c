@@ -130,8 +130,10 @@ static int open_tasks(const struct job *job, char path[TASKS_MAX])
 {
 	const uint32_t needed = CAP_TO_MASK(CAP_DAC_OVERRIDE);
 	struct __user_cap_data_struct caps[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	/* Where the kernel has given none, a sandbox may refuse to set any. */
+	bool capable = get_capabilities(caps) && (caps[0].permitted & needed);
 	/* Root has it effective, as all programs of root's do, and keeps what it has. */
-	bool privileged = get_capabilities(caps) && (caps[0].effective & needed);
+	bool privileged = caps[0].effective & needed;
 	char *end = path + str_len(path);
 	char *limit = path + TASKS_MAX;
 	int fd = -EACCES;
@@ -142,9 +144,9 @@ static int open_tasks(const struct job *job, char path[TASKS_MAX])
 		str_append(&end, limit, job->into_locked ? "/locked" : "");
 	}
 	str_append(&end, limit, "/tasks");
-	if (privileged || set_capabilities(caps, needed))
+	if (privileged || (capable && set_capabilities(caps, needed)))
 		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	if (!privileged && !set_capabilities(caps, 0)) {
+	if (capable && !privileged && !set_capabilities(caps, 0)) {
 		/* Before a word is said: it may have become descriptor 2. */
 		sys_close(fd);
 		fail(EXIT_REFUSED, job->path, job->class, "the helper could not drop its capability");
@@ -200,6 +202,8 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	struct rules_class class;
 	int found = find_rule(job, rules, &rule);
 
+	if (no_descriptor_free(found))
+		return problem(job, no_descriptor);
 	/* What could not be looked at is not what has no rule: it may be there again when
 	 * it is executed. */
 	if (found < 0)
@@ -337,7 +341,7 @@ static void start_again(struct job *job)
 static bool may_have_shim(const struct job *job)
 {
 	struct sys_file file;
-	bool preload = !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
+	bool preload = job->request.start || !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
 
 	for (char **var = job->envp; *var && !preload; var++)
 		preload = str_after(*var, "LD_PRELOAD=");
@@ -364,7 +368,7 @@ __attribute__((noreturn)) static void start(const struct job *job)
 	if (job->fd >= 0)
 		err = process_exec(job->fd, job->argv, job->envp);
 	/* ENOENT: a script's interpreter needs a name to open. */
-	if (err == -ENOENT && r->dirfd == AT_FDCWD && !r->flags)
+	if ((err == -ENOENT || sys_execveat_refused()) && r->dirfd == AT_FDCWD && !r->flags)
 		err = sys_execve(job->path, job->argv, job->envp);
 	else if (err == -ENOENT)
 		err = sys_execveat(r->dirfd, job->path, job->argv, job->envp, r->flags);

@@ -92,17 +92,28 @@ static void drop_opened(void)
 	errno = before;
 }
 
-/* Takes the helper's mark for this process out of the environment, where the
- * program's main() has it too. */
-static bool take_mark(void)
+static void remove_variable(char **env, const char *variable)
 {
-	const char *value = environ && *environ ? str_after(*environ, UNCLASSIFIED_NAME) : NULL;
+	while (*env && *env != variable)
+		env++;
+	for (; *env; env++)
+		env[0] = env[1];
+}
+
+/* Takes the helper's mark for this process out of the environment, where the
+ * program's main() has it too. env is that which the kernel has passed: there the mark
+ * is the first, whatever other constructors have made of theirs by now. */
+static bool take_mark(char **env)
+{
+	const char *mark = env && *env && str_after(*env, UNCLASSIFIED_NAME) ? *env : NULL;
+	const char *value = mark ? str_after(mark, UNCLASSIFIED_NAME) : NULL;
 	uint64_t pid;
 
 	if (!value || !str_number(&value, &pid) || pid != (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0))
 		return false;
-	for (char **to = environ; *to; to++)
-		to[0] = to[1];
+	remove_variable(env, mark);
+	if (environ && environ != env)
+		remove_variable(environ, mark);
 	return true;
 }
 
@@ -135,18 +146,17 @@ __attribute__((noinline)) static void classify_file(struct program *program, str
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
 {
 	const char *execfn = (const char *)getauxval(AT_EXECFN);
-	struct route route = { .request = { .dirfd = AT_FDCWD } };
+	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	char **own = arguments(argv);
 	enum place place;
 
 	(void)argc;
-	(void)envp;
 	next_keep();
 	next_protect(PROT_READ);
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
-	if (take_mark() || getauxval(AT_SECURE) || !execfn || !own)
+	if (take_mark(next_is_glibc() ? envp : environ) || getauxval(AT_SECURE) || !execfn || !own)
 		return;
 	program.argv = own_arguments(own, execfn);
 	/* Started by a descriptor that is closed by now. */

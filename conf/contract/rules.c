@@ -375,7 +375,7 @@ void request_write(const struct request *r, char buf[REQUEST_MAX])
 	char *limit = buf + REQUEST_MAX;
 
 	str_append(&end, limit, REQUEST_NAME REQUEST_VERSION);
-	str_append(&end, limit, r->run ? "run:" : "exec");
+	str_append(&end, limit, r->run ? "run:" : r->start ? "start" : "exec");
 	if (r->run)
 		str_append(&end, limit, r->run);
 	for (size_t i = 0; i < REQUEST_NUMBERS; i++) {
@@ -384,13 +384,14 @@ void request_write(const struct request *r, char buf[REQUEST_MAX])
 	}
 }
 
-/* Reads "exec" or "run:CLASS" and moves *p to the blank behind it. */
-static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1])
+/* Reads "exec", "start" or "run:CLASS" and moves *p to the blank behind it. */
+static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1], bool *start)
 {
 	const char *rest = str_after(*p, "exec");
 	size_t n = 0;
 
 	name[0] = '\0';
+	*start = !rest && (rest = str_after(*p, "start"));
 	if (rest) {
 		*p = rest;
 		return true;
@@ -412,8 +413,9 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 {
 	const char *p = text ? str_after(text, REQUEST_NAME REQUEST_VERSION) : NULL;
 	uint64_t numbers[REQUEST_NUMBERS];
+	bool start;
 
-	if (!p || !request_verb(&p, name))
+	if (!p || !request_verb(&p, name, &start))
 		return false;
 	for (size_t i = 0; i < REQUEST_NUMBERS; i++)
 		if (*p++ != ' ' || !str_number(&p, &numbers[i]) || (i < REQUEST_NUMBERS - 1 && numbers[i] > UINT32_MAX))
@@ -422,6 +424,7 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		return false;
 	*r = (struct request){
 		.run = name[0] ? name : NULL,
+		.start = start,
 		.dirfd = (int)(uint32_t)numbers[0],
 		.flags = (int)(uint32_t)numbers[1],
 		.cloexec = numbers[2] != 0,

@@ -234,7 +234,8 @@ bool class_name_valid(const char *name);
  *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack>
  *     <the path exactly as the caller gave it>
  *
- * The verb is "exec", or "run:CLASS" from `netshim run`. All else are decimal:
+ * The verb is "exec", "start" from a program at its own start (which so has the shim
+ * in it), or "run:CLASS" from `netshim run`. All else are decimal:
  * dirfd and flags are execveat's (dirfd AT_FDCWD is written 4294967196), cloexec
  * says that dirfd was close-on-exec, and the rest is what a set-capability exec
  * takes from a process and the helper gives back: the parent death signal (and
@@ -247,6 +248,7 @@ bool class_name_valid(const char *name);
 
 struct request {
 	const char *run; /* the class of `netshim run`, or NULL */
+	bool start;
 	int dirfd;
 	int flags;
 	bool cloexec;

@@ -253,6 +253,11 @@ static inline int sys_execveat(int dirfd, const char *path, char *const argv[], 
 /* An array where no process has memory. */
 #define SYS_NO_ARRAY ((char *const *)UINTPTR_MAX)
 
+static inline bool sys_execveat_refused(void)
+{
+	return is_refused(sys_execveat(-1, "", SYS_NO_ARRAY, NULL, 0));
+}
+
 static inline int sys_execve(const char *path, char *const argv[], char *const envp[])
 {
 	return (int)SYS(SYS_execve, path, argv, envp, 0, 0);

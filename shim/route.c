@@ -149,8 +149,8 @@ static int match(const struct program *p, bool runs, struct rules *rules, struct
 	struct match_file file;
 	int found = match_program(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL);
 
-	*other = runs && file.swappable && !match_is(&file, AT_FDCWD, "/proc/self/exe", 0);
-	return *other ? match_program(rules, AT_FDCWD, "/proc/self/exe", 0, false, rule, NULL) : found;
+	*other = runs && file.swappable && !match_is(&file, AT_FDCWD, RUNNING, 0);
+	return *other ? match_program(rules, AT_FDCWD, RUNNING, 0, false, rule, NULL) : found;
 }
 
 /* Finds what a rule asks for. Returns 1, 0 where there is none, or -errno where that
@@ -348,7 +348,7 @@ static int exec_helper(char *const argv[], char *const env[], const void *contex
 	return sys_execve(NETSHIM_HELPER, argv, env);
 }
 
-int route_exec(const struct program *p, struct route *route)
+static int exec_named(const struct program *p, struct route *route)
 {
 	struct route r = *route;
 	int err;
@@ -368,7 +368,13 @@ int route_exec(const struct program *p, struct route *route)
 
 bool route_means_caller(const struct program *p)
 {
-	return str_after(p->path, "/proc/") || str_after(p->path, "/dev/fd/");
+	struct sys_file named;
+	struct sys_file proc;
+
+	if (!str_after(p->path, "/proc/") && !str_after(p->path, "/dev/fd/"))
+		return false;
+	return sys_stat(AT_FDCWD, p->path, AT_SYMLINK_NOFOLLOW, &named) ||
+	       sys_stat(AT_FDCWD, RUNNING, AT_SYMLINK_NOFOLLOW, &proc) || named.device == proc.device;
 }
 
 size_t route_resolve_size(const struct program *p)
@@ -380,13 +386,36 @@ size_t route_resolve_size(const struct program *p)
 
 bool route_resolve(struct program *p, char *target, size_t size)
 {
-	long n = route_means_caller(p) ? sys_readlink(p->path, target, size) : 0;
+	long n = sys_readlink(p->path, target, size);
+	struct sys_file named;
+	struct sys_file meant;
 
 	if (n <= 0 || (size_t)n == size || target[0] != '/')
 		return false;
 	target[n] = '\0';
+	if (sys_stat(AT_FDCWD, target, 0, &named) || sys_stat(AT_FDCWD, p->path, 0, &meant) ||
+	    !sys_same_file(&named, &meant))
+		return false;
 	p->path = target;
 	return true;
+}
+
+/* For a file that has no name any more. */
+static int exec_opened(const struct program *p, struct route *route)
+{
+	struct program direct = *p;
+	int err;
+
+	direct.dirfd = sys_openat(AT_FDCWD, p->path, O_PATH | O_CLOEXEC);
+	direct.path = "";
+	direct.flags = AT_EMPTY_PATH;
+	if (direct.dirfd < 0)
+		return direct.dirfd;
+	route->request.dirfd = direct.dirfd;
+	route->request.flags = direct.flags;
+	err = exec_named(&direct, route);
+	sys_close(direct.dirfd);
+	return err;
 }
 
 __attribute__((noinline)) static int exec_resolved(const struct program *p, struct route *route)
@@ -395,8 +424,12 @@ __attribute__((noinline)) static int exec_resolved(const struct program *p, stru
 	struct program direct = *p;
 	char target[size];
 
-	route_resolve(&direct, target, size);
-	return route_exec(&direct, route);
+	return route_resolve(&direct, target, size) ? exec_named(&direct, route) : exec_opened(p, route);
+}
+
+int route_exec(const struct program *p, struct route *route)
+{
+	return route_means_caller(p) ? exec_resolved(p, route) : exec_named(p, route);
 }
 
 int route(const struct program *p)
@@ -404,7 +437,5 @@ int route(const struct program *p)
 	struct route route;
 	int ret = route_program(p, &route);
 
-	if (ret <= 0)
-		return ret;
-	return route_means_caller(p) ? exec_resolved(p, &route) : route_exec(p, &route);
+	return ret <= 0 ? ret : route_exec(p, &route);
 }

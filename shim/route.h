@@ -19,6 +19,9 @@ struct program {
 	bool cwd; /* dirfd is the folder that its process will be in */
 };
 
+/* What this process runs. */
+#define RUNNING "/proc/self/exe"
+
 struct route {
 	struct request request;
 	bool allow;   /* on-error = allow */
@@ -44,11 +47,11 @@ int route_must_move(const struct program *program, bool runs, struct route *rout
  * of more than some 500 bytes) and 8 bytes for each variable in the environment. */
 int route_program(const struct program *program, struct route *route);
 
-/* Tells whether the path may mean another file to the helper: /proc/self/exe, a
- * descriptor that is closed by then. */
+/* Tells whether the path's last name is a link of /proc's own, which may mean another
+ * file to the helper (RUNNING, a descriptor that is closed by then), or was one. */
 bool route_means_caller(const struct program *program);
 
-/* Replaces such a path by the file's own, in target; false where there is none. */
+/* Replaces such a path by the file's own, in target; false where it has none (any more). */
 bool route_resolve(struct program *program, char *target, size_t size);
 
 /* A size of target that is enough: the stack may be a signal handler's. */

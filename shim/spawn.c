@@ -38,6 +38,16 @@ static int spawn_helper(const struct spawn *s, const struct program *p, const st
 	return err < 0 ? -err : err;
 }
 
+/* What no errno is: the helper cannot be told which file it is. */
+#define NO_NAME (-1)
+
+/* Tells whether the child may have another file by that name: actions move
+ * descriptors about. */
+static bool is_moved(const struct spawn *s, const char *path)
+{
+	return s->actions && (str_after(path, "/dev/fd/") || str_after(path, "/proc/self/fd/"));
+}
+
 __attribute__((noinline)) static int spawn_resolved(const struct spawn *s, const struct program *p,
 						    const struct route *route)
 {
@@ -45,7 +55,8 @@ __attribute__((noinline)) static int spawn_resolved(const struct spawn *s, const
 	struct program direct = *p;
 	char target[size];
 
-	route_resolve(&direct, target, size);
+	if (is_moved(s, p->path) || !route_resolve(&direct, target, size))
+		return NO_NAME;
 	return spawn_helper(s, &direct, route);
 }
 
@@ -89,13 +100,6 @@ static int decide(struct decision *d)
 	return ret;
 }
 
-/* Tells whether the child may have another file by that name: actions move
- * descriptors about. */
-static bool is_moved(const struct spawn *s, const char *path)
-{
-	return s->actions && (str_after(path, "/dev/fd/") || str_after(path, "/proc/self/fd/"));
-}
-
 static void decide_aside(void *argument)
 {
 	struct decision *d = argument;
@@ -114,14 +118,16 @@ static int spawn(struct decision *d, const char *file)
 	ret = decide(d);
 	if (ret == -EMFILE && !aside(decide_aside, d, -1))
 		ret = d->ret;
-	if (ret > 0 && !is_moved(s, p->path)) {
+	if (ret > 0) {
 		/* A child starts without a parent death signal. */
 		d->route.request.pdeathsig = 0;
 		ret = route_means_caller(p) ? spawn_resolved(s, p, &d->route) : spawn_helper(s, p, &d->route);
 		/* It may have been one of the file actions that failed. */
-		if (!ret || !sys_may_execute(AT_FDCWD, NETSHIM_HELPER, 0))
+		if (!ret || (ret != NO_NAME && !sys_may_execute(AT_FDCWD, NETSHIM_HELPER, 0)))
 			return ret;
-		ret = route_failed(p, &d->route);
+		/* Without a name, what is dynamic puts itself right at its start. */
+		if (ret != NO_NAME)
+			ret = route_failed(p, &d->route);
 	}
 	/* Of other errors the plain call tells, after the file actions and attributes,
 	 * which may have effects or errors of their own. */

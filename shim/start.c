@@ -53,7 +53,7 @@ static bool runs_itself(const char *path)
 	struct sys_file running;
 	struct sys_file named;
 
-	return sys_stat(AT_FDCWD, "/proc/self/exe", 0, &running) || sys_stat(AT_FDCWD, path, 0, &named) ||
+	return sys_stat(AT_FDCWD, RUNNING, 0, &running) || sys_stat(AT_FDCWD, path, 0, &named) ||
 	       sys_same_file(&running, &named);
 }
 
@@ -127,20 +127,10 @@ static void classify(const struct program *program, struct route *route)
 	 * helper's to carry out, which can say why; but not where becoming the
 	 * helper would itself take something from the program. */
 	err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
-
 	if (!err)
 		return;
 	process_log(program->path, "not started", route->class, "the helper cannot be used here");
 	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
-}
-
-/* As classify, by the path of the file that runs. */
-__attribute__((noinline)) static void classify_file(struct program *program, struct route *route)
-{
-	char target[RULE_PATH_MAX];
-
-	if (route_resolve(program, target, sizeof(target)))
-		classify(program, route);
 }
 
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
@@ -150,6 +140,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	char **own = arguments(argv);
 	enum place place;
+	bool by_fd;
 
 	(void)argc;
 	next_keep();
@@ -159,20 +150,19 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	if (take_mark(next_is_glibc() ? envp : environ) || getauxval(AT_SECURE) || !execfn || !own)
 		return;
 	program.argv = own_arguments(own, execfn);
-	/* Started by a descriptor that is closed by now. */
-	if (str_after(execfn, "/dev/fd/"))
-		program.path = "/proc/self/exe";
+	/* Started by a descriptor that is closed by now, or by a name that may mean another
+	 * file by now. */
+	by_fd = str_after(execfn, "/dev/fd/");
+	if (by_fd || (program.argv == own && route_means_caller(&program)))
+		program.path = RUNNING;
 	/* Out of another tool's group it would not get. In a class, where the file is
 	 * known by a descriptor only, it is the helper that has put it there. */
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
-	    (place != PLACE_ROOT && (place != PLACE_CLASS || program.path != execfn)))
+	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)))
 		return;
 	program.envp = environ;
 	request_state(&route.request);
 	if (route.other)
-		program.path = "/proc/self/exe";
-	if (program.path == execfn)
-		classify(&program, &route);
-	else
-		classify_file(&program, &route);
+		program.path = RUNNING;
+	classify(&program, &route);
 }

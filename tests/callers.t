@@ -53,6 +53,44 @@ for entry in execvpe posix_spawnp; do
 		"$entry: a folder on PATH whose error ends libc's search"
 done
 
+# --- a program that starts itself by /proc/self/exe, where its rule has come meanwhile
+
+mkdir "$scratch/tree"
+mkfifo "$scratch/go"
+chmod 666 "$scratch/go"
+cat >"$scratch/start" <<'EOF'
+read -r _ <"$1"
+[ -z "$2" ] || export LD_PRELOAD="$2"
+exec /proc/self/exe -c 'while read -r line; do case $line in *:net_cls*) echo "${line##*:}" ;; esac; done </proc/self/cgroup'
+EOF
+cat >"$scratch/spawn.py" <<'EOF'
+import os, sys
+open(sys.argv[1]).read()
+os.posix_spawn('/proc/self/exe', ['x', '-c', "print([l.split(':')[2].strip() for l in open('/proc/self/cgroup') if 'net_cls' in l][0])"], os.environ)
+os.wait()
+EOF
+rules=$(cat "$config")
+starts_itself() { # starts_itself kept|deleted PROGRAM COMMAND...: starts it, then comes its rule
+	local said
+	cp "$(readlink -f "$(command -v "$2")")" "$scratch/tree/$2"
+	"${@:3}" >"$scratch/said" 2>&1 &
+	wait_until eval '[ "$(readlink "/proc/'$!'/exe")" = "$scratch/tree/'"$2"'" ]'
+	configure <<<"$rules"$'\n'"app '$scratch/tree/' { class = strict }"
+	[ "$1" = kept ] || rm "$scratch/tree/$2"
+	echo go >"$scratch/go"
+	wait $!
+	configure <<<"$rules"
+	cat "$scratch/said"
+}
+for file in kept deleted; do
+	is "$(starts_itself $file bash "${user[@]}" LD_PRELOAD="$preload" "$scratch/tree/bash" "$scratch/start" "$scratch/go" "")" \
+		"$group/strict" "a program whose file is $file"
+	is "$(starts_itself $file bash "${user[@]}" "$scratch/tree/bash" "$scratch/start" "$scratch/go" "$preload")" \
+		"$group/strict" "without the library, put right at its start, $file"
+	is "$(starts_itself $file python3 "${user[@]}" LD_PRELOAD="$preload" PYTHONHOME=/usr "$scratch/tree/python3" "$scratch/spawn.py" "$scratch/go")" \
+		"$group/strict" "by posix_spawn, $file"
+done
+
 # --- threads
 
 is "$(shim caller outlived "$bin/probe-static" class)" "$group/net" "by a descriptor, when the first thread is gone"

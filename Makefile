@@ -75,7 +75,7 @@ LIBS = -lconfuse -lcap-ng -lnftables -lnl-route-3 -lnl-3
 # have, the loader would end every program, a login of root's as well; so a product
 # that needs one is not made.
 FROM_LIBC = __errno_location environ getauxval getenv dlsym dlvsym \
-	$(addprefix posix_spawn_file_actions_, addchdir_np adddup2 addfchdir_np addopen destroy init)
+	$(addprefix posix_spawn_file_actions_, addchdir_np addclose adddup2 addfchdir_np addopen destroy init)
 needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 	more=$$(printf '%s\n' "$$symbols" | sed -n 's/.* UND \([^ @][^ @]*\).*/\1/p' | sort -u | grep -vx $(addprefix -e ,'' $(1))); \
 	test -z "$$more" || { echo "$@: no program could start with it: it needs" $$more >&2; exit 1; }

@@ -43,7 +43,7 @@
 #define TRIES_MAX 20
 /* The path of a tasks file always fits. */
 #define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
-static const char no_descriptor[] = "no file descriptor is free";
+static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
 static const char damaged[] = "the rules file is damaged, or another version's; run 'netshim reload' as root";
 
@@ -380,6 +380,7 @@ void helper_main(uintptr_t *stack)
 	uintptr_t argc = stack[0];
 	struct job job = { .fd = -1, .argv = (char *const *)(stack + 1), .envp = (char **)(stack + argc + 2) };
 	enum action action;
+	uint64_t limit[2] = { 0, 0 };
 
 	if (!argc || !request_read(&job.request, job.envp[0], job.run) || !job.envp[1])
 		fail(EXIT_REFUSED, "netshim-helper", "",
@@ -387,6 +388,8 @@ void helper_main(uintptr_t *stack)
 	job.path = job.envp[1];
 	job.envp += REQUEST_STRINGS;
 	action = classify(&job);
+	if (job.problem == no_descriptor && process_raise_descriptors(limit))
+		action = classify(&job);
 	if (action == MOVE)
 		start_again(&job);
 	if (action != START) {
@@ -398,5 +401,6 @@ void helper_main(uintptr_t *stack)
 		if (may_have_shim(&job))
 			mark_unclassified(&job);
 	}
+	process_lower_descriptors(limit);
 	start(&job);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The folder that a spawned child is in when it executes its program: see
- * actions.h. POSIX gives nobody a way to ask what file actions hold, so they are
- * read as libc has written them; but first a few that are known are written and
- * read, and where that libc keeps them in another way, nothing is read. */
+/* What file actions make of a spawned child: see actions.h. POSIX gives nobody a way
+ * to ask what they hold, so they are read as libc has written them; but first a few
+ * that are known are written and read, and where that libc keeps them in another way,
+ * nothing is read. */
 
 #include "shim/actions.h"
 
@@ -16,6 +16,7 @@ __typeof__(posix_spawn_file_actions_init) posix_spawn_file_actions_init __attrib
 __typeof__(posix_spawn_file_actions_destroy) posix_spawn_file_actions_destroy __attribute__((weak));
 __typeof__(posix_spawn_file_actions_addopen) posix_spawn_file_actions_addopen __attribute__((weak));
 __typeof__(posix_spawn_file_actions_adddup2) posix_spawn_file_actions_adddup2 __attribute__((weak));
+__typeof__(posix_spawn_file_actions_addclose) posix_spawn_file_actions_addclose __attribute__((weak));
 __typeof__(posix_spawn_file_actions_addchdir_np) posix_spawn_file_actions_addchdir_np __attribute__((weak));
 __typeof__(posix_spawn_file_actions_addfchdir_np) posix_spawn_file_actions_addfchdir_np __attribute__((weak));
 
@@ -23,7 +24,7 @@ __typeof__(posix_spawn_file_actions_addfchdir_np) posix_spawn_file_actions_addfc
 #define DEPTH 4
 
 struct action {
-	enum { OTHER, DUP2, OPEN, CHDIR, FCHDIR } what;
+	enum { OTHER, DUP2, OPEN, CHDIR, FCHDIR, CLOSE, CLOSEFROM } what;
 	int fd;
 	int from; /* DUP2 */
 	int flags;
@@ -45,7 +46,7 @@ struct glibc_action {
 			mode_t mode;
 		} open;
 		const char *chdir;
-		int fchdir;
+		int only;
 	};
 };
 
@@ -64,27 +65,27 @@ struct musl_action {
 /* Both libcs' objects have their pointer at the same place. */
 static bool read_glibc(const posix_spawn_file_actions_t *list, int index, struct action *a)
 {
-	static const int names[] = { OTHER, DUP2, OPEN, CHDIR, FCHDIR };
+	static const int names[] = { CLOSE, DUP2, OPEN, CHDIR, FCHDIR, CLOSEFROM };
 	const struct glibc_action *from = (const void *)list->__actions;
 
 	if (index >= list->__used)
 		return false;
 	from += index;
-	*a = (struct action){ .what = (unsigned)from->what < 5 ? names[from->what] : OTHER };
+	*a = (struct action){ .what = (unsigned)from->what < 6 ? names[from->what] : OTHER };
 	if (a->what == DUP2)
 		a->fd = from->dup2.to, a->from = from->dup2.fd;
 	if (a->what == OPEN)
 		a->fd = from->open.fd, a->path = from->open.path, a->flags = from->open.flags;
 	if (a->what == CHDIR)
 		a->path = from->chdir;
-	if (a->what == FCHDIR)
-		a->fd = from->fchdir;
+	if (a->what == FCHDIR || a->what == CLOSE || a->what == CLOSEFROM)
+		a->fd = from->only;
 	return true;
 }
 
 static bool read_musl(const posix_spawn_file_actions_t *list, int index, struct action *a)
 {
-	static const int names[] = { OTHER, OTHER, DUP2, OPEN, CHDIR, FCHDIR };
+	static const int names[] = { OTHER, CLOSE, DUP2, OPEN, CHDIR, FCHDIR };
 	const struct musl_action *from = (const void *)list->__actions;
 
 	while (from && from->older)
@@ -116,22 +117,23 @@ static bool is_as_written(const posix_spawn_file_actions_t *list)
 	return read_action(list, 0, &a) && a.what == OPEN && a.fd == 11 && a.flags == O_NOFOLLOW &&
 	       str_equal(a.path, "a") && read_action(list, 1, &a) && a.what == DUP2 && a.from == 12 && a.fd == 13 &&
 	       read_action(list, 2, &a) && a.what == CHDIR && str_equal(a.path, "b") && read_action(list, 3, &a) &&
-	       a.what == FCHDIR && a.fd == 14 && !read_action(list, 4, &a);
+	       a.what == FCHDIR && a.fd == 14 && read_action(list, 4, &a) && a.what == CLOSE && a.fd == 15 &&
+	       !read_action(list, 5, &a);
 }
 
-/* Tells whether this libc keeps actions in the way that is known here. */
-static bool is_readable(void)
+bool actions_readable(const posix_spawn_file_actions_t *actions)
 {
 	posix_spawn_file_actions_t list;
 	bool answer;
 
-	if (!posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np ||
+	if (!actions || !posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np ||
 	    posix_spawn_file_actions_init(&list))
 		return false;
 	answer = !posix_spawn_file_actions_addopen(&list, 11, "a", O_NOFOLLOW, 0) &&
 		 !posix_spawn_file_actions_adddup2(&list, 12, 13) &&
 		 !posix_spawn_file_actions_addchdir_np(&list, "b") &&
-		 !posix_spawn_file_actions_addfchdir_np(&list, 14) && is_as_written(&list);
+		 !posix_spawn_file_actions_addfchdir_np(&list, 14) && !posix_spawn_file_actions_addclose(&list, 15) &&
+		 is_as_written(&list);
 	posix_spawn_file_actions_destroy(&list);
 	return answer;
 }
@@ -172,7 +174,7 @@ static int open_descriptor(const posix_spawn_file_actions_t *list, int index, in
 	return (int)SYS(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 0, 0, 0);
 }
 
-/* As folder_after, for the first `end` actions. */
+/* As actions_folder, for the first `end` actions. */
 static int folder_before(const posix_spawn_file_actions_t *list, int end, int depth, int *folder)
 {
 	struct action a;
@@ -194,8 +196,21 @@ static int folder_before(const posix_spawn_file_actions_t *list, int end, int de
 	return 0;
 }
 
-int folder_after(const posix_spawn_file_actions_t *actions, int *folder)
+int actions_folder(const posix_spawn_file_actions_t *actions, int *folder)
 {
 	*folder = AT_FDCWD;
-	return actions && is_readable() ? folder_before(actions, -1, DEPTH, folder) : 0;
+	return actions_readable(actions) ? folder_before(actions, -1, DEPTH, folder) : 0;
+}
+
+bool actions_close(const posix_spawn_file_actions_t *actions, int fd, bool closed)
+{
+	struct action a;
+
+	for (int i = 0; read_action(actions, i, &a); i++) {
+		if ((a.what == DUP2 || a.what == OPEN) && a.fd == fd)
+			closed = false;
+		if ((a.what == CLOSE && a.fd == fd) || (a.what == CLOSEFROM && a.fd <= fd))
+			closed = true;
+	}
+	return closed;
 }

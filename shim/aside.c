@@ -5,11 +5,11 @@
 
 #include "shim/aside.h"
 
+#include "conf/contract/process.h"
 #include "conf/contract/sys.h"
 
 #include <sched.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* How many descriptors the work may need at once. */
@@ -26,10 +26,7 @@ __attribute__((used)) static void in_child(const struct work *work)
 	uint64_t limit[2];
 
 	/* Its limits are its own. */
-	if (!SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, limit, 0)) {
-		limit[0] = limit[1];
-		SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, limit, NULL, 0);
-	}
+	process_raise_descriptors(limit);
 	for (int fd = 0, closed = 0; closed < NEEDED && fd <= NEEDED; fd++) {
 		if (fd == work->keep)
 			continue;

@@ -44,14 +44,15 @@ static int route_search(const char *file, char *const argv[], char *const envp[]
 {
 	size_t size = search_size(file);
 	char found[size ? size : 1];
-	struct program program = { AT_FDCWD, size ? search(AT_FDCWD, file, found, size) : NULL, 0, argv, envp, false };
+	struct program program = { AT_FDCWD, size ? search(AT_FDCWD, file, found, size) : NULL, 0, argv, envp, false,
+				   NULL };
 
 	return program.path ? route(&program) : 0;
 }
 
 static int exec_path(const char *path, char *const argv[], char *const envp[])
 {
-	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, envp, false });
+	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, envp, false, NULL });
 
 	return err ? fail_with(err) : plain_execve(path, argv, envp);
 }
@@ -89,7 +90,7 @@ HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 
 HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	int err = route(&(struct program){ dirfd, path, flags, argv, envp, false });
+	int err = route(&(struct program){ dirfd, path, flags, argv, envp, false, NULL });
 
 	return err ? fail_with(err) : plain_execveat(dirfd, path, argv, envp, flags);
 }
@@ -108,7 +109,7 @@ HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 
 	/* Both libcs refuse these before they ask the kernel. */
 	if (fd >= 0 && given(argv) && given(envp))
-		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false });
+		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false, NULL });
 	return err ? fail_with(err) : n.fexecve ? n.fexecve(fd, argv, envp) : fail_with(-ENOSYS);
 }
 

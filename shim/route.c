@@ -9,6 +9,7 @@
 #include "conf/contract/match.h"
 #include "conf/contract/process.h"
 #include "conf/contract/sys.h"
+#include "shim/actions.h"
 #include "shim/aside.h"
 #include "shim/spare.h"
 
@@ -252,14 +253,19 @@ static void examine_aside(void *argument)
 /* How many descriptors the helper may need at once. */
 #define HELPER_DESCRIPTORS 3
 
-static bool leaves_descriptors(void)
+/* The helper takes those above the soft limit, too. */
+static bool leaves_descriptors(const posix_spawn_file_actions_t *actions)
 {
+	bool act = actions_readable(actions);
 	unsigned found = 0;
 	uint64_t limit[2] = { 0, 0 };
 
 	SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, limit, 0);
-	for (int fd = 0; found < HELPER_DESCRIPTORS && (uint64_t)fd < limit[0]; fd++)
-		found += is_free(fd) || is_close_on_exec(fd);
+	for (int fd = 0; found < HELPER_DESCRIPTORS && (uint64_t)fd < limit[1]; fd++) {
+		bool closed = is_free(fd) || is_close_on_exec(fd);
+
+		found += act ? actions_close(actions, fd, closed) : closed;
+	}
 	return found == HELPER_DESCRIPTORS;
 }
 
@@ -275,7 +281,7 @@ __attribute__((noinline)) static int examine_without_descriptors(const struct pr
 		return 0;
 	if (aside(examine_aside, &e, p->dirfd) || e.ret == -EMFILE)
 		return examine_file(p, route);
-	return e.ret <= 0 || leaves_descriptors() ? e.ret : route_failed(p, route);
+	return e.ret <= 0 || leaves_descriptors(p->actions) ? e.ret : route_failed(p, route);
 }
 
 int route_program(const struct program *p, struct route *route)

@@ -9,6 +9,8 @@
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"
 
+#include <spawn.h>
+
 /* A program as execveat names it. */
 struct program {
 	int dirfd;
@@ -16,7 +18,8 @@ struct program {
 	int flags;
 	char *const *argv;
 	char *const *envp;
-	bool cwd; /* dirfd is the folder that its process will be in */
+	bool cwd;				   /* dirfd is the folder that its process will be in */
+	const posix_spawn_file_actions_t *actions; /* which come first */
 };
 
 /* What this process runs. */

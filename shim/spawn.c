@@ -5,8 +5,8 @@
  * caller itself is asked about the program, and its child executes the helper. */
 
 #include "conf/contract/sys.h"
-#include "shim/aside.h"
 #include "shim/actions.h"
+#include "shim/aside.h"
 #include "shim/next.h"
 #include "shim/route.h"
 #include "shim/search.h"
@@ -87,8 +87,9 @@ static int decide(struct decision *d)
 	int ret = 0;
 
 	p->dirfd = AT_FDCWD;
+	p->actions = actions;
 	if (actions && is_relative(d->file ? d->file : p->path))
-		ret = folder_after(actions, &p->dirfd);
+		ret = actions_folder(actions, &p->dirfd);
 	if (ret)
 		return ret;
 	p->cwd = p->dirfd != AT_FDCWD;

@@ -10,6 +10,7 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -182,6 +183,22 @@ int process_exec(int fd, char *const argv[], char *const envp[])
 	if (folder < 0)
 		return sys_execveat(fd, "", argv, envp, AT_EMPTY_PATH);
 	return sys_execveat(folder, name, argv, envp, AT_SYMLINK_NOFOLLOW);
+}
+
+bool process_raise_descriptors(uint64_t before[2])
+{
+	uint64_t raised[2];
+
+	if (SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, before, 0) || before[0] == before[1])
+		return false;
+	raised[0] = raised[1] = before[1];
+	return !SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, raised, NULL, 0);
+}
+
+void process_lower_descriptors(const uint64_t before[2])
+{
+	if (before[1])
+		SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, before, NULL, 0);
 }
 
 void process_log(const char *program, const char *event, const char *class, const char *why)

@@ -44,6 +44,11 @@ const char *process_fd_link(char link[PROCESS_FD_LINK_MAX], int fd);
  * a name to open. */
 int process_exec(int fd, char *const argv[], char *const envp[]);
 
+/* Lets the calling process open files above its soft limit; before is what to give back
+ * (zeros: nothing). false where the soft limit is the hard one. Async-signal-safe. */
+bool process_raise_descriptors(uint64_t before[2]);
+void process_lower_descriptors(const uint64_t before[2]);
+
 /* Sends one warning to the system log (/dev/log) as an unprivileged process may:
  * "PROGRAM: EVENT (class CLASS): WHY". Nothing is said where there is no log.
  * Async-signal-safe. */

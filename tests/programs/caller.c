@@ -9,9 +9,10 @@
  *   caller environment VARIABLES ROUNDS PROGRAM
  *       from vfork children, with so many variables; prints by how many pages this
  *       process has grown since the first one
- *   caller full cloexec|kept FREE execve|posix_spawn PROGRAM [ARG...]
- *       with FREE descriptors left below the limit; those in use are close-on-exec,
- *       or are not
+ *   caller full cloexec|kept|soft FREE execve|posix_spawn|closing PROGRAM [ARG...]
+ *       with FREE descriptors left below the limit, or only below the soft one; those in
+ *       use are close-on-exec, or are not; closing is posix_spawn with actions that
+ *       close them
  *   caller few SOFT HARD PROGRAM [ARG...]
  *       with these limits of descriptors
  *   caller limited VARIABLES PROGRAM [ARG...]
@@ -101,15 +102,19 @@ static int environment(int count, int rounds, char **argv)
 	return 0;
 }
 
-static int full(int flags, int left, const char *entry, char **argv)
+static int full(const char *how, int left, const char *entry, char **argv)
 {
-	struct rlimit limit = { DESCRIPTORS, DESCRIPTORS };
+	struct rlimit limit = { DESCRIPTORS, strcmp(how, "soft") ? DESCRIPTORS : 2 * DESCRIPTORS };
+	int flags = strcmp(how, "cloexec") ? 0 : FD_CLOEXEC;
+	posix_spawn_file_actions_t actions;
 	pid_t pid;
 	int fd;
 
 	fcntl(0, F_SETFD, flags);
-	if (setrlimit(RLIMIT_NOFILE, &limit))
+	if (setrlimit(RLIMIT_NOFILE, &limit) || posix_spawn_file_actions_init(&actions))
 		return 94;
+	for (fd = 3; fd < DESCRIPTORS && !strcmp(entry, "closing"); fd++)
+		posix_spawn_file_actions_addclose(&actions, fd);
 	while ((fd = fcntl(0, flags ? F_DUPFD_CLOEXEC : F_DUPFD, 3)) >= 0)
 		;
 	for (fd = DESCRIPTORS - left; fd < DESCRIPTORS; fd++)
@@ -117,7 +122,7 @@ static int full(int flags, int left, const char *entry, char **argv)
 	if (!strcmp(entry, "execve")) {
 		execve(argv[0], argv, environ);
 	} else {
-		errno = posix_spawn(&pid, argv[0], NULL, NULL, argv, environ);
+		errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
 		if (!errno)
 			return wait_for(pid);
 	}
@@ -211,7 +216,7 @@ int main(int argc, char **argv)
 	if (argc > 4 && !strcmp(argv[1], "environment"))
 		return environment(atoi(argv[2]), atoi(argv[3]), argv + 4);
 	if (argc > 5 && !strcmp(argv[1], "full"))
-		return full(strcmp(argv[2], "kept") ? FD_CLOEXEC : 0, atoi(argv[3]), argv[4], argv + 5);
+		return full(argv[2], atoi(argv[3]), argv[4], argv + 5);
 	if (argc > 4 && !strcmp(argv[1], "few"))
 		return few(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), argv + 4);
 	if (argc > 3 && !strcmp(argv[1], "limited"))

@@ -15,6 +15,7 @@
 
 #include <elf.h>
 #include <link.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -111,14 +112,43 @@ static int check_env_array(char *const *envp)
 	}
 }
 
-/* What an ordinary look at the file can tell; not whether it is open for writing. */
+/* Tells whether the file is open for writing, as the kernel tells its owner and root who
+ * want a lease on it; false for others. */
+static bool is_busy(const struct program *p)
+{
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	char link[PROCESS_FD_LINK_MAX];
+	int fd = *p->path ? sys_openat(p->dirfd, p->path, flags)
+			  : sys_openat(AT_FDCWD, process_fd_link(link, p->dirfd), flags);
+	bool busy;
+
+	if (fd < 0)
+		return false;
+	/* Whoever opens it for writing before the lease ends, waits for that, and this process
+	 * is told by a signal: SIGIO would end it. */
+	SYS(SYS_fcntl, fd, F_SETSIG, SIGURG, 0, 0);
+	busy = SYS(SYS_fcntl, fd, F_SETLEASE, F_RDLCK, 0, 0) == -EAGAIN;
+	sys_close(fd);
+	return busy;
+}
+
+/* What can be told without the kernel's own answer. */
 static int check_access(const struct program *p)
 {
 	struct sys_file file;
+	int err;
 
 	if ((p->flags & AT_SYMLINK_NOFOLLOW) && !sys_stat(p->dirfd, p->path, p->flags, &file) && S_ISLNK(file.mode))
 		return -ELOOP;
-	return sys_may_execute(p->dirfd, p->path, p->flags);
+	err = sys_may_execute(p->dirfd, p->path, p->flags);
+	return err ? err : is_busy(p) ? -ETXTBSY : 0;
+}
+
+/* Arguments at no address are never executed. Since Linux 6.8, the kernel opens the file
+ * before it reads them (alloc_bprm). */
+static int open_only(int dirfd, const char *path, int flags)
+{
+	return sys_execveat(dirfd, path, SYS_NO_ARRAY, NULL, flags);
 }
 
 /* Asks the kernel what execveat would say about the file. Returns 0 or -errno. */
@@ -129,9 +159,10 @@ static int check_file(const struct program *p)
 
 	if (err != -EINVAL && !is_refused(err))
 		return err;
-	/* Before Linux 6.14. Arguments at no address are never executed; since 6.8, the
-	 * kernel opens the file before it reads them (alloc_bprm). */
-	err = sys_execveat(p->dirfd, p->path, SYS_NO_ARRAY, NULL, p->flags);
+	/* Before Linux 6.14. */
+	err = open_only(p->dirfd, p->path, p->flags);
+	if (err == -EFAULT && open_only(-1, "", AT_EMPTY_PATH) == -EBADF)
+		return 0;
 	return err == -EFAULT || is_refused(err) ? check_access(p) : err;
 }
 

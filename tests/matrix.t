@@ -37,6 +37,7 @@ make_folder() { # make_folder FOLDER [-32]
 	setcap cap_net_raw+ep "$1/setcap"
 	chmod 644 "$1/not-executable"
 	chmod 711 "$1/unreadable"
+	chown 65534 "$1/busy" # before Linux 6.8 only its owner is told
 	ln -s dynamic "$1/symlink"
 	ln -s "$bin/target-static" "$1/applet"
 	ln -s . "$1/folder-symlink"

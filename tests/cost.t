@@ -40,6 +40,16 @@ is "$(added_calls /usr/bin/true)" "$start" "system calls when a program starts"
 is "$(added_calls /usr/bin/env /usr/bin/true)" "$start
 $search $exec
 $start" "system calls when one starts another"
+# A sandbox's list may lack them: which those are that nothing else at hand makes.
+mount -t tmpfs world /mnt
+cp "$root/bin/probe-musl" /mnt
+cd /usr/bin || exit
+is "$(added_calls ./true)" "$protect openat pread64 getcwd newfstatat pread64 newfstatat close" "system calls when one starts by a relative path"
+cd /
+is "$(PATH=/nowhere:/usr/bin added_calls /usr/bin/env true)" "$start
+$search newfstatat newfstatat faccessat2 $exec
+$start" "system calls when one starts another that it looks for"
+is "$(added_calls /mnt/probe-musl loaded)" "openat pread64 newfstatat pread64 newfstatat close" "system calls when a program of musl starts"
 mv "$root/run/netshim/rules" "$scratch/rules"
 is "$(added_calls /usr/bin/true)" "$protect openat" "system calls when a program starts, while netshim is down"
 mv "$scratch/rules" "$root/run/netshim/rules"
@@ -60,7 +70,6 @@ counts() { # counts GOT EXPECTED NAME
 counts "$(instructions /usr/bin/true)" 1134 "instructions when a program starts"
 # One that does not start, as callgrind would start anew with it, by a path that is
 # always as long.
-mount -t tmpfs world /mnt
 printf 'no program\n' >/mnt/no-program
 chmod 755 /mnt/no-program
 counts "$(($(instructions launcher errno execve /mnt/no-program) - $(instructions launcher)))" 703 \

@@ -52,6 +52,22 @@ cp "$folder/static" "$folder/denied"
 like "$(as_user LD_PRELOAD="$preload" sandbox "${number[0]}" -- env "$folder/denied" class 2>&1)" "not started .class strict.: the helper may not enter it" \
 	"on-error = deny stays what it is, and says why"
 
+# --- where that leaves a program: with who has started it
+
+cp "$bin/launcher" "$scratch/starter"
+cp "$folder/static" "$scratch/exempt"
+{
+	cat "$config"
+	echo "app '$scratch/starter' { class = strict }"
+	echo "app '$scratch/exempt' { class = none }"
+} >"$scratch/more"
+configure <"$scratch/more"
+is "$(as_user LD_PRELOAD="$preload" "$scratch/starter" execve "$(command -v setpriv)" --no-new-privs "$folder/static" class)" "$group/strict" \
+	"on-error = allow: in the class of its starter"
+like "$(as_user LD_PRELOAD="$preload" "$scratch/starter" execve "$(command -v setpriv)" --no-new-privs "$scratch/exempt" class 2>&1)" \
+	"not started: the helper may not enter it" "class = none has no such option: not started, where it cannot be taken out of a class"
+is "$(as_user LD_PRELOAD="$preload" setpriv --no-new-privs "$scratch/exempt" class)" / "but where it is in none already"
+
 # --- whoever has the library in whichever way is asked once, and not again and again
 
 gcc -shared -fPIC -D_GNU_SOURCE -o "$scratch/front.so" -xc - <<'EOF'

@@ -64,6 +64,14 @@ is "$(grep -c 'ERROR SUMMARY' <<<"$out")" 0 "but without valgrind, which it repl
 out=$(shim "$netshim" run net valgrind --error-exitcode=9 "$scratch/strict" class 2>&1)
 is "$?" 0 "netshim run CLASS valgrind: no errors"
 like "$out" "$group/net/locked.*ERROR SUMMARY: 0 errors" "in its class"
+if [ "$(uname -m)" = x86_64 ]; then
+	command -v qemu-x86_64 >/dev/null || cannot_run "needs qemu-user"
+	out=$(shim qemu-x86_64 -strace "$scratch/strict" class 2>&1)
+	like "$out" "$group/net"$'(\n|$)' "qemu-user: in its class"
+	is "$(grep -c exit_group <<<"$out")" 0 "but without qemu, which it replaces, too"
+	out=$(as_user "$netshim" run net qemu-x86_64 -strace "$scratch/strict" class 2>&1)
+	like "$out" "$group/net/locked.*exit_group" "netshim run CLASS qemu-x86_64: in its class, and within qemu"
+fi
 
 # --- perf
 

@@ -42,6 +42,91 @@ is "$(get some http://$lan_host/) $(get some http://$lan_host:8080/) $(get some 
 	"deny goes before allow"
 is "$(get v4 http://$lan_host/) $(get v4 'http://[fd77::2]/')" "0 7" "ipv6 = false refuses IPv6 and nothing else"
 
+# --- lan and link: a prefix of the provider's, for which there is no hook
+neighbour=2001:db8:77::2
+on_other_host ip addr add $neighbour/64 dev there nodad
+on_other_host ip addr add 2001:db8:78::2/64 dev there nodad
+on_other_host ip addr add 198.51.100.2/24 dev there
+on_other_host ip -6 route add 2001:db8:99::/64 dev there
+configure <<EOF
+class guest { deny = { 'lan' } }
+class house { action = reject  allow = { 'loopback', 'lan' } }
+class wide  { action = reject  allow = { 'lan', 'link' } }
+class beside { deny = { 'link' } }
+class named { deny = { 'lan' }  dns = { '$lan_host' } }
+class free { }
+EOF
+# Each of these, by its private, old and new address, and the far host.
+reached() { # reached CLASS
+	local url
+	for url in "http://$lan_host/" "http://[fd77::2]/" "http://[$neighbour]/" 'http://[2001:db8:78::2]/' "http://198.51.100.2/" "http://$far_host/" 'http://[2001:db8::7]/'; do
+		get "$1" "$url"
+	done | paste -sd' '
+}
+is "$(reached guest)" "7 7 0 0 0 0 0" "deny lan: private addresses; others are behind the router"
+is "$(reached house)" "0 0 7 7 7 7 7" "allow lan: these, and nothing else"
+ip addr add 2001:db8:77::1/64 dev here nodad noprefixroute
+ip -6 route add 2001:db8:77::/64 dev here proto ra
+ip addr add 198.51.100.1/24 dev here
+is "$(reached guest)" "7 7 7 0 7 0 0" "a network is on the link: its hosts are neighbours, whatever their addresses, with no reload"
+is "$(reached house)" "0 0 7 7 7 7 7" "but that lets nobody out to them"
+is "$(reached wide)" "0 0 0 7 0 7 7" "unless allow has link too"
+is "$(reached beside)" "7 7 7 0 7 0 0" "deny link: who is on the link"
+ip -6 route del 2001:db8:77::/64 dev here
+ip -6 route add 2001:db8:78::/64 dev here proto ra
+sleep 5.1 # for so long a neighbour is remembered
+is "$(reached guest)" "7 7 0 7 7 0 0" "the prefix changes"
+on_other_host ip addr add 2001:db8:79::1/64 dev there nodad
+ip -6 route del default
+ip addr add 2001:db8:79::2/64 dev here nodad
+ip -6 route add default via 2001:db8:79::1
+is "$(get guest 'http://[2001:db8::7]/') $(get guest 'http://[2001:db8:79::1]/') $(get wide 'http://[2001:db8:79::1]/')" "0 7 0" \
+	"another router, which is a neighbour itself"
+ip -6 route del default
+ip -6 route add default via fd77::2
+ip tuntap add tun8 mode tun
+ip link set tun8 up
+ip route add 203.0.113.8 dev tun8
+like "$(shim "$netshim" run guest probe send 203.0.113.8 80; echo $?)" "^0$" "what goes into a tunnel is to no neighbour"
+ip link del tun8
+is "$(shim "$netshim" run named probe send "$neighbour" 53 >/dev/null; echo $?)" 1 "deny goes before dns here too"
+configure <<EOF
+class free { }
+unclassified { deny = { 'lan' } }
+EOF
+is "$(for url in "http://$lan_host/" 'http://[2001:db8:78::2]/' "http://$far_host/"; do
+	as_user curl -sS -g -m 4 -o /dev/null "$url" 2>/dev/null
+	echo $?
+done | paste -sd' ') $(get free 'http://[2001:db8:78::2]/')" "7 7 0 0" "deny lan for what is in no class"
+# More neighbours than can be remembered: nobody is taken for a stranger.
+configure <<<"class guest { deny = { 'lan' } }"
+cat >"$scratch/crowd.py" <<'EOF'
+import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sent = 0
+for i in range(70000):
+    try:
+        s.sendto(b"x", ("2001:db8:78::1:%x:%x" % (i >> 16, i & 0xffff), 80))
+        sent += 1
+    except OSError:
+        pass
+print(sent)
+EOF
+chmod 644 "$scratch/crowd.py"
+is "$(shim "$netshim" run guest python3 "$scratch/crowd.py")" 0 "deny lan: none of 70,000 neighbours is reached"
+configure <<EOF
+class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
+class marked   { mark = 43 }
+class first    { priority = '1:10' }
+class logged   { action = reject  log = true }
+class slow     { rate = '10 mbit' }
+class blocked  { action = reject }
+class free     { }
+class locking  { lock = true }
+EOF
+ip -6 route del 2001:db8:78::/64
+ip addr del 198.51.100.1/24 dev here
+
 # --- raw nft statements
 shim "$netshim" run raw probe send $lan_host 80
 shim "$netshim" run raw probe send $lan_host 8080

@@ -121,8 +121,8 @@ ip -6 route add 2001:db8:77::/64 dev here proto ra
 "${lan[@]}" ip addr add 172.31.0.2/24 dev there
 "${lan[@]}" ip addr add 2001:db8:77::2/64 dev there nodad
 "$netshim" reload
-is "$(get vpn http://172.31.0.2/) $(get vpn 'http://[2001:db8:77::2]/')" "0 0" \
-	"networks whose routes are by DHCP and router advertisements are in reach"
+is "$(get vpn http://172.31.0.2/) $(get vpn 'http://[2001:db8:77::2]/')" "0 7" \
+	"networks whose routes are by DHCP and router advertisements are in reach, if they are private"
 is "$(route_to 172.30.0.0/24)$(route_to 172.29.0.0/24)" "" "what is behind a router, or somebody's static route, is not"
 ip link add wifi type veth peer name wifi-peer
 ip addr add 192.168.77.9/24 dev wifi metric 600

@@ -11,6 +11,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
+#include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
 #include "conf/language/say.h"
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 /* What would be loaded, as the machine is now. Allocated. */
-static char *text_of(struct ruleset *set)
+static char *text_of(struct ruleset *set, bool tell)
 {
 	struct network_list networks;
 	struct routing *routing = routing_read();
@@ -26,7 +27,11 @@ static char *text_of(struct ruleset *set)
 
 	marks_allot(set, routing);
 	routing_read_networks(&networks);
+	ways_find(set, routing, &networks);
+	if (tell)
+		ways_tell(set, &networks);
 	text = policy_text(set, NULL, NULL, NULL, &networks);
+	ways_free(set, &networks);
 	routing_free_networks(&networks);
 	routing_free(routing);
 	return text;
@@ -41,7 +46,7 @@ int cmd_check(const struct command *command)
 	bool ok;
 
 	load_ruleset(&set, path);
-	text = text_of(&set);
+	text = text_of(&set, true);
 	/* nftables answers only to root. */
 	if (geteuid() == 0) {
 		features_check(&set);
@@ -64,7 +69,7 @@ int cmd_ruleset(const struct command *command)
 	char *text;
 
 	load_ruleset(&set, command->config);
-	text = text_of(&set);
+	text = text_of(&set, false);
 	fputs(text, stdout);
 	free(text);
 	return EXIT_SUCCESS;

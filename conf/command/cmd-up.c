@@ -17,6 +17,7 @@
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/sysctl.h"
+#include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
@@ -222,13 +223,17 @@ static bool begin(struct change *c, struct ruleset *set)
 	if (!c->routing)
 		return false;
 	marks_allot(set, c->routing);
-	return routing_read_networks(&c->networks);
+	if (!routing_read_networks(&c->networks))
+		return false;
+	ways_find(set, c->routing, &c->networks);
+	return true;
 }
 
 static void end(struct change *c)
 {
 	compile_done();
 	routing_free(c->routing);
+	ways_free(c->set, &c->networks);
 	routing_free_networks(&c->networks);
 	free(c->table);
 	free(c->gone);

@@ -5,6 +5,8 @@
 
 #include "conf/kernel/policy-allow.h"
 
+#include "conf/kernel/policy-map.h"
+
 #include <arpa/inet.h>
 
 /* What "lan" means: the private, link-local, multicast and broadcast networks. */
@@ -29,9 +31,19 @@ static void write_network(FILE *out, const struct allowance *a, const char *then
 	fprintf(out, " %s\n", then);
 }
 
-void policy_write_allowance(FILE *out, const struct allowance *a, const char *then)
+static void write_link(FILE *out, const char *neighbours, const char *then)
+{
+	fprintf(out, "\t\tip daddr @%s4 %s\n\t\tip6 daddr @%s6 %s\n", neighbours, then, neighbours, then);
+}
+
+void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
 {
 	switch (a->kind) {
+	case ALLOW_NONE:
+		break;
+	case ALLOW_LINK:
+		write_link(out, neighbours, then);
+		break;
 	case ALLOW_LOOPBACK:
 		fprintf(out, "\t\toifname \"lo\" %s\n", then);
 		break;
@@ -50,10 +62,81 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *th
 	}
 }
 
+void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
+{
+	policy_write_allowance(out, a, neighbours, then);
+	if (a->kind == ALLOW_LAN)
+		write_link(out, neighbours, then);
+}
+
+static bool has_link(const struct verdict *verdict)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < verdict->allow.count; i++)
+		found = found || verdict->allow.items[i].kind == ALLOW_LINK;
+	for (size_t i = 0; i < verdict->deny.count; i++)
+		found = found || verdict->deny.items[i].kind == ALLOW_LINK || verdict->deny.items[i].kind == ALLOW_LAN;
+	return found;
+}
+
+static bool class_has_link(const struct class *class)
+{
+	return has_link(&class->verdict);
+}
+
+static bool is_class(const struct class *class)
+{
+	return class->name;
+}
+
+/* Where the sets are full, nobody knows who is a neighbour. */
+static void write_noting(FILE *out, const char *neighbours, const char *full)
+{
+	for (unsigned version = 4; version <= 6; version += 2)
+		fprintf(out, "\tset %s%u {\n\t\ttype ipv%u_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n",
+			neighbours, version, version);
+	fprintf(out, "\tchain note_%s {\n\t\tupdate @%s4 { rt ip nexthop } accept\n"
+		     "\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n",
+		neighbours, neighbours, neighbours, full);
+}
+
+/* A destination that is the next hop of what has just been sent is a neighbour, and so
+ * is a router; whatever its address, and however the networks change. That is noted
+ * before anybody has marked the packet for another way. A device that needs no
+ * addresses of neighbours (a tunnel) has none. */
+void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	bool classes = false;
+	bool unclassified = has_link(&set->unclassified);
+
+	for (size_t i = 0; i < set->class_count; i++)
+		classes = classes || class_has_link(&set->classes[i]);
+	if (classes)
+		write_noting(out, "neighbours", "goto refuse");
+	if (unclassified)
+		write_noting(out, "others", "meta skuid >= 0 goto refuse");
+	if (!classes && !unclassified)
+		return;
+	fprintf(out, "\tchain link {\n\t\ttype filter hook output priority -310; policy accept;\n"
+		     "\t\tmeta oiftype != ether accept\n");
+	if (classes) {
+		fprintf(out, "\t\t");
+		policy_write_classids(out, set, live, class_has_link);
+		fprintf(out, " goto note_neighbours\n");
+	}
+	if (unclassified && set->class_count) {
+		fprintf(out, "\t\t");
+		policy_write_classids(out, set, live, is_class);
+		fprintf(out, " accept\n");
+	}
+	fprintf(out, unclassified ? "\t\tgoto note_others\n\t}\n" : "\t}\n");
+}
+
 /* A tunnel of the kernel's sends the packets that it wraps in the name of the socket
  * of what is in them (since Linux 4.19, skb_scrub_packet). They belong to no class. */
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then)
 {
 	for (size_t i = 0; i < set->tunnels.count; i++)
-		policy_write_allowance(out, &set->tunnels.items[i], then);
+		policy_write_allowance(out, &set->tunnels.items[i], "", then);
 }

@@ -10,9 +10,14 @@
 
 #include <stdio.h>
 
-/* The rules that do what "then" says with the packets that the word is for, or with
- * those of the kernel's own tunnels. */
-void policy_write_allowance(FILE *out, const struct allowance *a, const char *then);
+/* The rules that do what "then" says with the packets that the word is for: of allow,
+ * of deny, or of those of the kernel's own tunnels. neighbours names the sets that
+ * `link` is told by: "neighbours" for classes, "others" for what is in none. */
+void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
+void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then);
+
+/* Those sets, and what fills them. */
+void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live);
 
 #endif

@@ -33,38 +33,53 @@ static const char *family_name(int family)
 	return family == AF_INET ? "ip" : "ip6";
 }
 
-/* Rules that let through what is for the machine's other networks. */
-static void write_networks(FILE *out, const struct network_list *networks, int without, const char *before)
+/* What a class with an interface is written from. */
+struct guarded {
+	const struct class *class;
+	const struct network_list *networks;
+	const struct ways *ways;
+};
+
+static bool is_near(const struct guarded *g, const struct way *w)
 {
-	char text[INET6_ADDRSTRLEN];
-
-	for (size_t i = 0; networks && i < networks->count; i++) {
-		const struct network *n = &networks->items[i];
-
-		if (n->interface == without)
-			continue;
-		inet_ntop(n->family, &n->address, text, sizeof(text));
-		fprintf(out, "\t\t%s%s daddr %s/%u return\n", before, family_name(n->family), text, n->prefix);
-	}
+	return w->kind == WAY_NAMED || (w->kind == WAY_NEAR && w->to.interface != g->ways->interface);
 }
 
-/* Each is in reach by its own interface only: a program can ask for another one
- * (SO_BINDTODEVICE, IP_PKTINFO). */
-static void write_reach(FILE *out, const struct network_list *networks, int without)
+/* Each network is in reach by its own interface only, as a program can ask for another
+ * one (SO_BINDTODEVICE, IP_PKTINFO). False where nftables cannot be given its name. */
+static bool find_its_interface(const struct way *w, char name[IF_NAMESIZE])
+{
+	return if_indextoname((unsigned)w->to.interface, name) && interface_name_valid(name);
+}
+
+static void write_one_way(FILE *out, const struct way *w, const char *before, const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
 	char name[IF_NAMESIZE];
+	bool leaving = w->kind == WAY_NEAR && !strcmp(then, "accept");
 
-	for (size_t i = 0; networks && i < networks->count; i++) {
-		const struct network *n = &networks->items[i];
+	if (leaving && !find_its_interface(w, name))
+		return;
+	inet_ntop(w->to.family, &w->to.address, text, sizeof(text));
+	fprintf(out, "\t\t");
+	if (leaving)
+		fprintf(out, "oifname \"%s\" ", name);
+	fprintf(out, "%s%s daddr %s/%u %s\n", before, family_name(w->to.family), text, w->to.prefix, then);
+}
 
-		if (n->interface == without || !if_indextoname((unsigned)n->interface, name) ||
-		    !interface_name_valid(name))
-			continue;
-		inet_ntop(n->family, &n->address, text, sizeof(text));
-		fprintf(out, "\t\toifname \"%s\" %s daddr %s/%u accept\n", name, family_name(n->family), text,
-			n->prefix);
-	}
+/* Rules for what the class reaches by other interfaces ("then"), and for what has been
+ * taken out of that ("not"). */
+static void write_reach(FILE *out, const struct guarded *g, const char *before, const char *then, const char *not )
+{
+	static const enum way_kind order[] = { WAY_NAMED, WAY_LAST, WAY_NEAR };
+
+	for (size_t k = 0; k < 3; k++)
+		for (size_t i = 0; i < g->ways->count; i++) {
+			const struct way *w = &g->ways->items[i];
+
+			if (w->kind == order[k] && w->to.prefix && (w->kind == WAY_LAST || is_near(g, w)))
+				write_one_way(out, w, before, w->kind == WAY_LAST ? not : then);
+		}
 }
 
 /* Writes "before { ... } then" with the addresses of the family that the interface has
@@ -75,7 +90,7 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 	char text[INET6_ADDRSTRLEN];
 	bool any = false;
 
-	for (size_t i = 0; networks && i < networks->own_count; i++) {
+	for (size_t i = 0; i < networks->own_count; i++) {
 		const struct network *own = &networks->own[i];
 
 		if (own->family != family || (interface && own->interface != interface))
@@ -91,8 +106,8 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 #define NOT_HERE "fib daddr type != { local, broadcast, multicast }"
 #define TO_INTERFACE "\t\toifname \"%s\" "
 
-/* What is on routing.c's last route is dropped here, which the sender is told (EPERM),
- * but for TCP, which takes no notice of that: it gets a reset in dead_end. */
+/* What is on the last route is dropped here, which the sender is told (EPERM), but for
+ * TCP, which takes no notice of that: it gets a reset in dead_end. */
 static void write_dead_end(FILE *out, const struct class *class)
 {
 	fprintf(out, "\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n"
@@ -103,63 +118,71 @@ static void write_dead_end(FILE *out, const struct class *class)
 
 /* By the interface, with one of its addresses. Of interfaces with one IPv4 address,
  * fib knows but the first. */
-static void write_way(FILE *out, const struct ruleset *set, const struct class *class,
-		      const struct network_list *networks)
+static void write_way(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
-	char *before = printed(TO_INTERFACE "ip saddr {", class->interface);
+	const char *device = g->class->device;
+	char *before = printed(TO_INTERFACE "ip saddr {", device);
 
 	/* A tunnel looks for its own way by the mark of what it wraps. */
 	if (set->tunnels.count) {
-		fprintf(out, TO_INTERFACE, class->interface);
-		policy_write_mark(out, "meta mark", (struct packet_mark){ 0, class->mark.mask });
+		fprintf(out, TO_INTERFACE, device);
+		policy_write_mark(out, "meta mark", (struct packet_mark){ 0, g->class->mark.mask });
 		fprintf(out, "\n");
 	}
-	write_addresses(out, networks, (int)if_nametoindex(class->interface), AF_INET, before, "accept");
-	fprintf(out, TO_INTERFACE "fib saddr . oif type local accept\n" TO_INTERFACE "drop\n", class->interface,
-		class->interface);
+	if (g->ways->interface)
+		write_addresses(out, g->networks, g->ways->interface, AF_INET, before, "accept");
+	fprintf(out, TO_INTERFACE "fib saddr . oif type local accept\n" TO_INTERFACE "drop\n", device, device);
 	free(before);
 }
 
-/* Broadcasts and neighbour discovery are part of the local networks. */
-static void write_guard(FILE *out, const struct ruleset *set, const struct class *class,
-			const struct network_list *networks)
+static bool reaches_link(const struct class *class)
 {
-	fprintf(out, "\tchain stay_%s {\n", class->name);
-	write_dead_end(out, class);
-	write_way(out, set, class, networks);
-	fprintf(out, "\t\tct direction original jump sent_%s\n", class->name);
-	fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
-		     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
-	write_reach(out, networks, (int)if_nametoindex(class->interface));
+	for (size_t i = 0; i < class->local.count; i++)
+		if (class->local.items[i].kind == ALLOW_LAN || class->local.items[i].kind == ALLOW_LINK)
+			return true;
+	return false;
+}
+
+/* Broadcasts and neighbour discovery are part of the local networks. */
+static void write_guard(FILE *out, const struct ruleset *set, const struct guarded *g)
+{
+	fprintf(out, "\tchain stay_%s {\n", g->class->name);
+	write_dead_end(out, g->class);
+	if (g->class->device)
+		write_way(out, set, g);
+	fprintf(out, "\t\tct direction original jump sent_%s\n", g->class->name);
+	if (reaches_link(g->class))
+		fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
+			     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
+	write_reach(out, g, "", "accept", "drop");
 	fprintf(out, "\t\tdrop\n\t}\n");
 }
 
 /* What others have sent to a local network, the program has not: where it was sent to
  * is what conntrack has seen first. */
-static void write_sent(FILE *out, const struct class *class, const struct network_list *networks)
+static void write_sent(FILE *out, const struct guarded *g)
 {
-	fprintf(out, "\tchain sent_%s {\n", class->name);
-	if (class->dns.count)
+	fprintf(out, "\tchain sent_%s {\n", g->class->name);
+	if (g->class->dns.count)
 		fprintf(out, "\t\tmeta l4proto udp ct original proto-dst 53 return\n"
 			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
 	fprintf(out, "\t\tct original ip daddr { 127.0.0.0/8, 224.0.0.0/24, 255.255.255.255 } return\n"
 		     "\t\tct original ip6 daddr { ::1, fe80::/10, ff02::/16 } return\n");
-	write_networks(out, networks, (int)if_nametoindex(class->interface), "ct original ");
-	write_addresses(out, networks, 0, AF_INET, "\t\tct original ip daddr {", "return");
-	write_addresses(out, networks, 0, AF_INET6, "\t\tct original ip6 daddr {", "return");
+	write_reach(out, g, "ct original ", "return", "drop");
+	write_addresses(out, g->networks, 0, AF_INET, "\t\tct original ip daddr {", "return");
+	write_addresses(out, g->networks, 0, AF_INET6, "\t\tct original ip6 daddr {", "return");
 	fprintf(out, "\t\tdrop\n\t}\n");
 }
 
 /* What conntrack is not to follow cannot be given the interface's address. */
-static void write_untracked(FILE *out, const struct class *class, const struct network_list *networks)
+static void write_untracked(FILE *out, const struct guarded *g)
 {
-	int interface = (int)if_nametoindex(class->interface);
-
 	fprintf(out, "\tchain untracked_%s {\n\t\tfib daddr type { local, broadcast, multicast } return\n",
-		class->name);
-	write_addresses(out, networks, interface, AF_INET, "\t\tip saddr {", "return");
-	write_addresses(out, networks, interface, AF_INET6, "\t\tip6 saddr {", "return");
-	write_networks(out, networks, interface, "");
+		g->class->name);
+	for (size_t i = 0; g->ways->interface && i < 2; i++)
+		write_addresses(out, g->networks, g->ways->interface, families[i],
+				families[i] == AF_INET ? "\t\tip saddr {" : "\t\tip6 saddr {", "return");
+	write_reach(out, g, "", "return", "goto refuse");
 	fprintf(out, "\t\tgoto refuse\n\t}\n");
 }
 
@@ -175,14 +198,11 @@ static void write_arriving(FILE *out, const struct ruleset *set)
 }
 
 /* Returns the first class that has the interface, or NULL. */
-static const struct class *class_of_interface(const struct ruleset *set, int interface)
+static const struct class *class_of_interface(const struct ruleset *set, const struct network_list *networks,
+					      int interface)
 {
-	char name[IF_NAMESIZE];
-
-	if (!if_indextoname((unsigned)interface, name))
-		return NULL;
 	for (size_t i = 0; i < set->class_count; i++)
-		if (has_interface(&set->classes[i]) && !strcmp(set->classes[i].interface, name))
+		if (has_interface(&set->classes[i]) && networks->ways[i].interface == interface)
 			return &set->classes[i];
 	return NULL;
 }
@@ -196,7 +216,7 @@ static const struct class *class_of_address(const struct ruleset *set, const str
 
 	for (size_t i = 0; !class && i < networks->own_count; i++)
 		if (network_is_same(&networks->own[i], own))
-			class = class_of_interface(set, networks->own[i].interface);
+			class = class_of_interface(set, networks, networks->own[i].interface);
 	return class;
 }
 
@@ -209,14 +229,14 @@ static void write_own(FILE *out, const struct ruleset *set, const struct network
 	char name[IF_NAMESIZE];
 	bool any = false;
 
-	for (size_t i = 0; networks && i < networks->own_count; i++) {
+	for (size_t i = 0; i < networks->own_count; i++) {
 		const struct network *own = &networks->own[i];
 		const struct class *class = own->family == family ? class_of_address(set, networks, own) : NULL;
 
 		if (!class || !if_indextoname((unsigned)own->interface, name) || !interface_name_valid(name))
 			continue;
 		/* To the chain but once. */
-		if (then && class_of_interface(set, own->interface) != class)
+		if (then && class_of_interface(set, networks, own->interface) != class)
 			continue;
 		if (!any)
 			fprintf(out, then ? "\t\t%s saddr vmap {\n" : "\t\t%s saddr . oifname {\n",
@@ -260,13 +280,25 @@ static void write_stay(FILE *out, const struct ruleset *set, const uint32_t *liv
 	fprintf(out, "\t}\n");
 }
 
-static void write_interfaces(FILE *out, const struct ruleset *set)
+/* Only the first packet of a connection is asked about. */
+static void write_source(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	fprintf(out, "oifname {");
-	for (size_t i = 0; i < set->class_count; i++)
-		if (has_interface(&set->classes[i]))
-			fprintf(out, " \"%s\",", set->classes[i].interface);
-	fprintf(out, " }");
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!set->classes[i].device)
+			continue;
+		if (!any)
+			fprintf(out, "\n\t# with the interface's address\n\tchain vpn_source {\n"
+				     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t\toifname {");
+		fprintf(out, " \"%s\",", set->classes[i].device);
+		any = true;
+	}
+	if (!any)
+		return;
+	fprintf(out, " } fib saddr . oif type != local ");
+	policy_write_classids(out, set, live, has_interface);
+	fprintf(out, " masquerade\n\t}\n");
 }
 
 /* After others' at the usual priorities: marks that they set there would lead the class
@@ -285,24 +317,19 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live
 	bool any = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
+		struct guarded g = { &set->classes[i], networks, &networks->ways[i] };
 
-		if (!has_interface(class))
+		if (!has_interface(g.class))
 			continue;
-		write_sent(out, class, networks);
-		write_guard(out, set, class, networks);
-		write_untracked(out, class, networks);
+		write_sent(out, &g);
+		write_guard(out, set, &g);
+		write_untracked(out, &g);
 		any = true;
 	}
 	if (!any)
 		return;
 	write_marks_again(out, set, live);
-	fprintf(out, "\n\t# with the interface's address\n\tchain vpn_source {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t\t");
-	write_interfaces(out, set);
-	fprintf(out, " fib saddr . oif type != local ");
-	policy_write_classids(out, set, live, has_interface);
-	fprintf(out, " masquerade\n\t}\n");
+	write_source(out, set, live);
 	write_stay(out, set, live, networks);
 	write_arriving(out, set);
 }

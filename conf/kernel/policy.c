@@ -39,16 +39,16 @@ static const char *refusal(const struct verdict *verdict)
 	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
 }
 
-static void write_denials(FILE *out, const struct verdict *verdict)
+static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
-		policy_write_allowance(out, &verdict->deny.items[i], refusal(verdict));
+		policy_write_denial(out, &verdict->deny.items[i], neighbours, refusal(verdict));
 }
 
-static void write_verdict(FILE *out, const struct verdict *verdict)
+static void write_verdict(FILE *out, const struct verdict *verdict, const char *neighbours)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
-		policy_write_allowance(out, &verdict->allow.items[i], "accept");
+		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
 	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refusal(verdict));
 }
 
@@ -98,13 +98,13 @@ static void write_class(FILE *out, const struct class *class)
 	policy_write_vpn_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", refusal(&class->verdict));
-	write_denials(out, &class->verdict);
+	write_denials(out, &class->verdict, "neighbours");
 	if (class->rate)
 		write_rate(out, class->rate);
 	if (class->priority)
 		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
 	policy_write_dns_guard(out, class);
-	write_verdict(out, &class->verdict);
+	write_verdict(out, &class->verdict, "neighbours");
 	fprintf(out, "\t}\n");
 }
 
@@ -152,8 +152,8 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
-	write_denials(out, &set->unclassified);
-	write_verdict(out, &set->unclassified);
+	write_denials(out, &set->unclassified, "others");
+	write_verdict(out, &set->unclassified, "others");
 	fprintf(out, "\t}\n");
 }
 
@@ -297,6 +297,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		write_counter(out, counters, name);
 	}
 	write_refuse(out);
+	policy_write_neighbours(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, &set->classes[i]);
 	write_unclassified(out, set);

@@ -15,10 +15,10 @@
 #include "conf/language/alloc.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/route/addr.h>
+#include <netlink/route/link.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
@@ -26,8 +26,6 @@
 #define PROTOCOL 0x4e
 /* Before the main table's rule (32766), after the local table's (0). */
 #define RULE_PRIORITY 20000
-#define LAST_METRIC UINT32_MAX
-#define NETWORK_METRIC 50
 
 static const int families[] = { AF_INET, AF_INET6 };
 
@@ -104,22 +102,72 @@ static bool take_address(struct network *network, const struct nl_addr *from)
 	return network->family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&network->address);
 }
 
+static void note_network(struct network_list *networks, const struct network *network)
+{
+	networks->items = grown(networks->items, networks->count, sizeof(*networks->items));
+	networks->items[networks->count++] = *network;
+}
+
+static void note_main_route(struct network_list *networks, const struct network *to, struct rtnl_nexthop *hop)
+{
+	struct main_route route = { .to = *to };
+	struct nl_addr *gateway = rtnl_route_nh_get_gateway(hop);
+
+	route.to.interface = rtnl_route_nh_get_ifindex(hop);
+	if (gateway && nl_addr_get_len(gateway) <= sizeof(route.gateway)) {
+		route.has_gateway = true;
+		memcpy(&route.gateway, nl_addr_get_binary_addr(gateway), nl_addr_get_len(gateway));
+	}
+	networks->main = grown(networks->main, networks->main_count, sizeof(*networks->main));
+	networks->main[networks->main_count++] = route;
+}
+
 /* The kernel lists the routes to one network in the order in which it takes them. */
-static void note_network(struct nl_object *object, void *with)
+static void note_route(struct nl_object *object, void *with)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
 	struct network_list *networks = with;
 	const struct nl_addr *to = rtnl_route_get_dst(route);
-	struct network network = { .family = rtnl_route_get_family(route) };
+	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
 
-	if (!is_ones_own(route) || !nl_addr_get_prefixlen(to) || !take_address(&network, to))
+	if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST ||
+	    !take_address(&network, to))
 		return;
-	network.prefix = nl_addr_get_prefixlen(to);
+	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++)
+		note_main_route(networks, &network, rtnl_route_nexthop_n(route, i));
+	if (!is_ones_own(route) || !network.prefix)
+		return;
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
-	for (size_t i = 0; i < networks->count; i++)
-		network.before += network_is_same(&networks->items[i], &network);
-	networks->items = grown(networks->items, networks->count, sizeof(*networks->items));
-	networks->items[networks->count++] = network;
+	note_network(networks, &network);
+}
+
+/* Those that carry others' packets within their own. Not ppp, which is how many reach
+ * their provider. */
+static bool is_tunnel(const char *kind)
+{
+	static const char *const kinds[] = { "tun",    "wireguard", "amneziawg", "ovpn", "gre",	  "gretap",
+					     "ip6gre", "ip6gretap", "erspan",	 "ipip", "sit",	  "ip6tnl",
+					     "vti",    "vti6",	    "xfrm",	 "l2tp", "geneve" };
+
+	for (size_t i = 0; kind && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (!strcmp(kind, kinds[i]))
+			return true;
+	return false;
+}
+
+static void note_link(struct nl_object *object, void *with)
+{
+	struct rtnl_link *from = (struct rtnl_link *)object;
+	struct network_list *networks = with;
+	struct link link = {
+		.index = rtnl_link_get_ifindex(from),
+		.up = rtnl_link_get_flags(from) & IFF_UP,
+		.tunnel = is_tunnel(rtnl_link_get_type(from)),
+	};
+
+	snprintf(link.name, sizeof(link.name), "%s", rtnl_link_get_name(from));
+	networks->links = grown(networks->links, networks->link_count, sizeof(*networks->links));
+	networks->links[networks->link_count++] = link;
 }
 
 static void note_address(struct nl_object *object, void *with)
@@ -142,14 +190,18 @@ bool routing_read_networks(struct network_list *networks)
 	struct nl_sock *socket = open_socket();
 	struct nl_cache *routes = NULL;
 	struct nl_cache *addresses = NULL;
+	struct nl_cache *links = NULL;
 	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes") &&
-		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
+		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses") &&
+		  succeeded(rtnl_link_alloc_cache(socket, AF_UNSPEC, &links), "read the interfaces");
 
 	*networks = (struct network_list){ .items = NULL };
 	if (ok) {
-		nl_cache_foreach(routes, note_network, networks);
+		nl_cache_foreach(routes, note_route, networks);
 		nl_cache_foreach(addresses, note_address, networks);
+		nl_cache_foreach(links, note_link, networks);
 	}
+	nl_cache_free(links);
 	nl_cache_free(addresses);
 	nl_cache_free(routes);
 	nl_socket_free(socket);
@@ -160,6 +212,8 @@ void routing_free_networks(struct network_list *networks)
 {
 	free(networks->items);
 	free(networks->own);
+	free(networks->main);
+	free(networks->links);
 }
 
 static struct rtnl_route *make_route(uint32_t table, int family, const struct network *to, uint8_t type)
@@ -194,92 +248,34 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct in
 	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 }
 
-static bool add_route(struct nl_sock *socket, struct rtnl_route *route, const char *what)
+static int try_route(struct nl_sock *socket, const struct class *class, const struct way *way, uint8_t type)
 {
-	int family = rtnl_route_get_family(route);
-	int error = rtnl_route_add(socket, route, NLM_F_REPLACE);
-
-	rtnl_route_put(route);
-	return succeeded_for(family, error, what);
-}
-
-/* Where the loopback interface is down, nothing but refusing is left. */
-static bool add_last(struct nl_sock *socket, const struct class *class, int family)
-{
-	struct rtnl_route *route = make_route(class->table, family, NULL, RTN_UNICAST);
+	struct rtnl_route *route = make_route(class->table, way->to.family, &way->to, type);
 	int error;
 
-	add_nexthop(route, loopback(), NULL, family);
-	rtnl_route_set_priority(route, LAST_METRIC);
+	if (type == RTN_UNICAST)
+		add_nexthop(route, way->kind == WAY_LAST ? loopback() : way->to.interface,
+			    way->has_gateway ? &way->gateway : NULL, way->to.family);
+	else
+		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
+	rtnl_route_set_priority(route, way->metric);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
-	if (error >= 0 || error == -NLE_EXIST)
-		return true;
-	route = make_route(class->table, family, NULL, RTN_UNREACHABLE);
-	rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
-	rtnl_route_set_priority(route, LAST_METRIC);
-	return add_route(socket, route, "add the route that stops a class when its interface is gone");
+	return error;
 }
 
-static void tell_no_way_out(const struct class *class, int family, bool gateway, int error)
+static void tell_no_way_out(const struct class *class, const struct way *way, int error)
 {
-	const char *why = gateway ? "the interface is down, or the gateway is in no network of the interface"
-				  : "the interface is down";
+	const char *why = way->has_gateway ? "the interface is down, or the gateway is in no network of the interface"
+					   : "the interface is down";
 
 	/* What the kernel says in these cases has no words in libnl. */
 	if (error != -NLE_FAILURE)
 		why = nl_geterror(error);
 	warnx("%s:%d: class %s has no way out by %s over %s and is refused meanwhile: %s; when that has changed, run "
 	      "'netshim reload'",
-	      class->interface_at.file, class->interface_at.line, class->name, family == AF_INET ? "IPv4" : "IPv6",
-	      class->interface, why);
-}
-
-/* Link-local addresses lead to nowhere beyond the link. */
-static bool is_global_of(const struct ifaddrs *a, const char *interface, int family)
-{
-	const void *address = a->ifa_addr;
-	const struct sockaddr_in6 *in6 = address;
-
-	return address && a->ifa_addr->sa_family == family && !strcmp(a->ifa_name, interface) &&
-	       (family != AF_INET6 || !IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr));
-}
-
-static bool has_address(const char *interface, int family)
-{
-	struct ifaddrs *all = NULL;
-	bool found = false;
-
-	if (getifaddrs(&all))
-		return false;
-	for (const struct ifaddrs *a = all; a && !found; a = a->ifa_next)
-		found = is_global_of(a, interface, family);
-	freeifaddrs(all);
-	return found;
-}
-
-/* Where the interface is not there, or has no address of the family, the class has
- * no way out: that is what is asked for. */
-static bool add_default(struct nl_sock *socket, const struct class *class, int family)
-{
-	int interface = (int)if_nametoindex(class->interface);
-	const struct in6_addr *gateway = NULL;
-	struct rtnl_route *route;
-	int error;
-
-	for (size_t i = 0; i < class->gateways.count; i++)
-		if (class->gateways.items[i].family == family)
-			gateway = &class->gateways.items[i].address;
-	if (!interface || !has_address(class->interface, family))
-		return true;
-	route = make_route(class->table, family, NULL, RTN_UNICAST);
-	add_nexthop(route, interface, gateway, family);
-	rtnl_route_set_priority(route, 100);
-	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
-	rtnl_route_put(route);
-	if (error < 0 && error != -NLE_EXIST)
-		tell_no_way_out(class, family, gateway, error);
-	return true;
+	      class->interface_at.file, class->interface_at.line, class->name,
+	      way->to.family == AF_INET ? "IPv4" : "IPv6", class->device, why);
 }
 
 /* With its interface or an address, since the networks were read. */
@@ -295,22 +291,24 @@ static bool has_gone(const struct network *network)
 	return gone;
 }
 
-static bool add_networks(struct nl_sock *socket, const struct class *class, const struct network_list *networks)
+static bool add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
 {
-	bool ok = true;
+	int error = try_route(socket, class, way, way->kind == WAY_NAMED ? RTN_THROW : RTN_UNICAST);
 
-	for (size_t i = 0; i < networks->count; i++) {
-		const struct network *n = &networks->items[i];
-		struct rtnl_route *route = make_route(class->table, n->family, n, RTN_UNICAST);
-		int error;
-
-		add_nexthop(route, n->interface, NULL, n->family);
-		rtnl_route_set_priority(route, NETWORK_METRIC + n->before);
-		error = rtnl_route_add(socket, route, NLM_F_REPLACE);
-		rtnl_route_put(route);
-		ok = ((error < 0 && has_gone(n)) || succeeded(error, "copy the route of a local network")) && ok;
-	}
-	return ok;
+	/* Where the loopback interface is down, nothing but refusing is left. */
+	if (way->kind == WAY_LAST && error < 0 && error != -NLE_EXIST)
+		error = try_route(socket, class, way, RTN_UNREACHABLE);
+	if (way->kind == WAY_NEAR && error < 0 && has_gone(&way->to))
+		return true;
+	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
+		return succeeded_for(way->to.family, error,
+				     way->kind == WAY_LAST
+					     ? "add the route that stops a class when its interface is gone"
+					     : "copy the route of a local network");
+	/* That is what is asked for. */
+	if (!way->to.prefix)
+		tell_no_way_out(class, way, error);
+	return true;
 }
 
 static bool add_rule(struct nl_sock *socket, const struct class *class, int family)
@@ -332,13 +330,12 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	return succeeded_for(family, error, "add a routing rule");
 }
 
-static bool add_class(struct nl_sock *socket, const struct class *class, const struct network_list *networks)
+static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways)
 {
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < 2; i++)
-		ok = add_last(socket, class, families[i]) && add_default(socket, class, families[i]);
-	ok = ok && add_networks(socket, class, networks);
+	for (size_t i = 0; ok && i < ways->count; i++)
+		ok = add_way(socket, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
 	for (size_t i = 0; ok && i < 2; i++)
 		ok = add_rule(socket, class, families[i]);
@@ -374,27 +371,26 @@ static void clean_rule(struct nl_object *object, void *with)
 	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
 
+static bool is_route_of(const struct way *way, struct rtnl_route *route)
+{
+	const struct nl_addr *to = rtnl_route_get_dst(route);
+	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
+	int interface = rtnl_route_get_nnexthops(route) ? rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) : 0;
+
+	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
+	if (!network_is_same(&way->to, &network) || way->metric != rtnl_route_get_priority(route))
+		return false;
+	return way->kind == WAY_LAST || way->kind == WAY_NAMED || way->to.interface == interface;
+}
+
 static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 {
 	const struct class *class = class_of_table(c->set, rtnl_route_get_table(route));
-	const struct nl_addr *to = rtnl_route_get_dst(route);
-	int interface = rtnl_route_get_nnexthops(route) ? rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) : 0;
+	const struct ways *ways = class ? &c->networks->ways[class - c->set->classes] : NULL;
 
-	if (!class)
-		return false;
-	if (!nl_addr_get_prefixlen(to))
-		return rtnl_route_get_type(route) == RTN_UNREACHABLE || interface == loopback() ||
-		       (interface == (int)if_nametoindex(class->interface) &&
-			has_address(class->interface, rtnl_route_get_family(route)));
-	for (size_t i = 0; i < c->networks->count; i++) {
-		const struct network *n = &c->networks->items[i];
-
-		if (n->prefix == nl_addr_get_prefixlen(to) && n->interface == interface &&
-		    n->family == rtnl_route_get_family(route) &&
-		    rtnl_route_get_priority(route) == NETWORK_METRIC + n->before &&
-		    !memcmp(&n->address, nl_addr_get_binary_addr(to), nl_addr_get_len(to)))
+	for (size_t i = 0; ways && i < ways->count; i++)
+		if (is_route_of(&ways->items[i], route))
 			return true;
-	}
 	return false;
 }
 
@@ -438,7 +434,7 @@ bool routing_add(const struct ruleset *set, const struct network_list *networks)
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (set->classes[i].interface)
-			ok = add_class(socket, &set->classes[i], networks);
+			ok = add_class(socket, &set->classes[i], &networks->ways[i]);
 	nl_socket_free(socket);
 	return ok;
 }
@@ -492,6 +488,32 @@ static bool rule_is_ours(struct nl_object *object)
 static bool route_is_ours(struct nl_object *object)
 {
 	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
+}
+
+struct looking {
+	uint32_t table;
+	int interface;
+};
+
+static void look_at_route(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct looking *l = with;
+	int interface;
+
+	if (!route_is_ours(object) || rtnl_route_get_table(route) != l->table || rtnl_route_get_nnexthops(route) != 1 ||
+	    nl_addr_get_prefixlen(rtnl_route_get_dst(route)))
+		return;
+	interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+	l->interface = interface == loopback() ? l->interface : interface;
+}
+
+int routing_way_out(const struct routing *now, uint32_t table)
+{
+	struct looking l = { table, 0 };
+
+	nl_cache_foreach(now->routes, look_at_route, &l);
+	return l.interface;
 }
 
 struct listing {

@@ -10,6 +10,7 @@
 
 #include "conf/language/ruleset.h"
 
+#include <net/if.h>
 #include <string.h>
 
 /* The networks that this machine is itself part of, as routes without a gateway say
@@ -20,7 +21,6 @@ struct network {
 	struct in6_addr address;
 	unsigned prefix;
 	int interface;
-	unsigned before; /* how many more there are of it that go before this one */
 };
 
 static inline bool network_is_same(const struct network *a, const struct network *b)
@@ -29,11 +29,50 @@ static inline bool network_is_same(const struct network *a, const struct network
 	       !memcmp(&a->address, &b->address, sizeof(a->address));
 }
 
+/* A route of the main table's. */
+struct main_route {
+	struct network to;
+	struct in6_addr gateway;
+	bool has_gateway;
+};
+
+struct link {
+	int index;
+	char name[IF_NAMESIZE];
+	bool up;
+	bool tunnel;
+};
+
+/* A route of a class's table. */
+struct way {
+	enum way_kind {
+		WAY_OUT,   /* by the class's interface */
+		WAY_NEAR,  /* to a network that the machine is part of */
+		WAY_NAMED, /* on to the main table, as the configuration says */
+		WAY_LAST,  /* nowhere, when the others have gone */
+	} kind;
+	struct network to;
+	struct in6_addr gateway;
+	bool has_gateway;
+	uint32_t metric;
+};
+
+struct ways {
+	struct way *items;
+	size_t count;
+	int interface; /* the class's; 0 where it is not there */
+};
+
 struct network_list {
 	struct network *items;
 	size_t count;
 	struct network *own; /* this machine's addresses, each once for an interface */
 	size_t own_count;
+	struct main_route *main;
+	size_t main_count;
+	struct link *links;
+	size_t link_count;
+	struct ways *ways; /* one a class (ways.h) */
 };
 
 bool routing_read_networks(struct network_list *networks);
@@ -53,6 +92,9 @@ struct routing_rule {
 };
 /* Returns how many there are; the list is allocated. */
 size_t routing_rules(const struct routing *now, struct routing_rule **rules);
+
+/* The interface that the default route of netshim's in the table leads to, or 0. */
+int routing_way_out(const struct routing *now, uint32_t table);
 
 /* Before anything is changed: false, with a message, where a class wants a table
  * that others use. */

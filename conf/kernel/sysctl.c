@@ -147,7 +147,7 @@ static bool loosen_rp_filter(const struct ruleset *set)
 	bool ok = true;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		const char *interface = set->classes[i].interface;
+		const char *interface = set->classes[i].device;
 		char own = (char)(interface ? setting(interface, "rp_filter") : 0);
 
 		/* The higher of the two is in force. */
@@ -160,7 +160,7 @@ static bool loosen_rp_filter(const struct ruleset *set)
 static bool needs_rp_filter(const struct ruleset *set, const char *interface)
 {
 	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].interface && !strcmp(set->classes[i].interface, interface))
+		if (set->classes[i].device && !strcmp(set->classes[i].device, interface))
 			return true;
 	return false;
 }

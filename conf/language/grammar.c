@@ -162,6 +162,25 @@ static bool is_taken(const char *name)
 	return false;
 }
 
+static void read_local(cfg_t *section, struct class *class)
+{
+	bool none = false;
+
+	READ_VALUES(section, "local", value_local, &class->local);
+	class->local_given = cfg_size(section, "local");
+	for (size_t i = 0; i < class->local.count; i++)
+		none = none || class->local.items[i].kind == ALLOW_NONE;
+	if (none && class->local.count > 1)
+		ruleset_problem(reading.set, value_at("local", 0),
+				"none of the local networks, and some of them; "
+				"remove one or the other");
+	if (!class->interface && class->local_given)
+		ruleset_problem(reading.set, value_at("local", 0),
+				"local says what is not reached by the class's interface; add interface = '...'");
+	if (!class->local_given)
+		value_local("lan", &class->local);
+}
+
 static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
@@ -184,6 +203,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	if (!class.interface && (cfg_size(section, "gateway") || cfg_size(section, "table")))
 		ruleset_problem(set, class.at,
 				"gateway and table say how to reach an interface; add interface = '...'");
+	read_local(section, &class);
 	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
 	check_resolvers(section, class.no_ipv6);
 	READ_VALUES(section, "log", value_bool, &class.log);
@@ -368,6 +388,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("gateway", NULL, CFGF_NODEFAULT),
 	CFG_STR("interface", NULL, CFGF_NODEFAULT),
 	CFG_STR("ipv6", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("local", NULL, CFGF_NODEFAULT),
 	CFG_STR("lock", NULL, CFGF_NODEFAULT),
 	CFG_STR("log", NULL, CFGF_NODEFAULT),
 	CFG_STR("mark", NULL, CFGF_NODEFAULT),

@@ -26,7 +26,7 @@ enum action { ACTION_ACCEPT, ACTION_REJECT, ACTION_DROP };
 
 /* One thing that an `allow` list lets through. */
 struct allowance {
-	enum { ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_NETWORK, ALLOW_PORTS } kind;
+	enum { ALLOW_NONE, ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_LINK, ALLOW_NETWORK, ALLOW_PORTS } kind;
 	int family; /* AF_INET or AF_INET6 */
 	struct in6_addr address;
 	unsigned prefix;
@@ -100,10 +100,13 @@ struct class
 	bool mark_repeated;	 /* with one before it */
 	struct statement_list nft;
 	struct resolver_list dns;
-	const char *interface; /* all of its packets go out there, or NULL */
+	const char *interface; /* all of its packets go out there, or NULL; may be a pattern */
+	const char *device;    /* the one that it is now, or NULL (ways.c) */
 	struct place_in_file interface_at;
 	struct resolver_list gateways; /* one a family at most; their ports mean nothing */
-	uint32_t table;		       /* its routing table */
+	struct allow_list local;       /* what it reaches by other interfaces all the same */
+	bool local_given;
+	uint32_t table; /* its routing table */
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;

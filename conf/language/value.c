@@ -292,6 +292,10 @@ static bool allowance(char *text, struct allowance *item)
 		item->kind = ALLOW_LAN;
 		return true;
 	}
+	if (!strcmp(text, "link")) {
+		item->kind = ALLOW_LINK;
+		return true;
+	}
 	if (!strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4)) {
 		item->kind = ALLOW_PORTS;
 		item->protocol = *text == 't' ? IPPROTO_TCP : IPPROTO_UDP;
@@ -315,22 +319,40 @@ static bool has_host_bits(const struct allowance *item)
 
 const char *value_allowance(const char *text, struct allow_list *allow)
 {
-	struct allowance item = { .prefix = 0 };
+	struct allowance item = { .kind = ALLOW_NONE };
 	char *copy = copied(text);
 	bool ok = allowance(copy, &item);
 
 	free(copy);
 	if (!ok)
-		return printed("bad network or port '%s'; it is loopback, lan, a network such as '192.0.2.0/24' or "
-			       "'fd00::/8', "
-			       "a port such as 'tcp/443' or 'udp/5000-5010', or an address with a port such as "
-			       "'192.0.2.1:443' or '[fd00::1]:443'",
-			       text);
+		return printed(
+			"bad network or port '%s'; it is loopback, lan, link, a network such as '192.0.2.0/24' or "
+			"'fd00::/8', "
+			"a port such as 'tcp/443' or 'udp/5000-5010', or an address with a port such as "
+			"'192.0.2.1:443' or '[fd00::1]:443'",
+			text);
 	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
 		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
 			       text, item.prefix);
 	add_allowance(allow, &item);
 	return NULL;
+}
+
+const char *value_local(const char *text, struct allow_list *local)
+{
+	static const struct allowance none = { .kind = ALLOW_NONE };
+	const char *wrong = NULL;
+
+	if (!strcmp(text, "none"))
+		add_allowance(local, &none);
+	else
+		wrong = value_allowance(text, local);
+	if (!wrong && !local->items[local->count - 1].first_port &&
+	    local->items[local->count - 1].kind != ALLOW_LOOPBACK)
+		return NULL;
+	return printed("bad local network '%s'; it is lan, link, a network or address such as '192.0.2.0/24' or "
+		       "'fd00::1', or none",
+		       text);
 }
 
 const char *value_tunnel(const char *text, struct allow_list *tunnels)

@@ -16,6 +16,7 @@ const char *value_on_error(const char *text, bool *allow);
 const char *value_user(const char *text, struct user_list *users);
 const char *value_allowance(const char *text, struct allow_list *allow);
 const char *value_tunnel(const char *text, struct allow_list *tunnels);
+const char *value_local(const char *text, struct allow_list *local);
 const char *value_not(const char *text, bool *value); /* value_bool, and its opposite */
 const char *value_rate(const char *text, uint64_t *rate);
 const char *value_priority(const char *text, uint32_t *priority);

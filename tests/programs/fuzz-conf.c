@@ -6,7 +6,9 @@
  * to be found in that again. Built and run by fuzz.t. */
 
 #include "conf/contract/sys.h"
+#include "conf/kernel/marks.h"
 #include "conf/kernel/policy.h"
+#include "conf/kernel/ways.h"
 #include "conf/language/check.h"
 #include "conf/language/compile.h"
 #include "conf/language/grammar.h"
@@ -151,6 +153,7 @@ static void compile(const struct ruleset *set)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct ruleset set = { .classes = NULL };
+	struct network_list networks = { .items = NULL };
 
 	if (pwrite(config, data, size, 0) != (ssize_t)size || ftruncate(config, (off_t)size))
 		err(EXIT_FAILURE, CONFIG_PATH);
@@ -159,7 +162,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	compile_names(&set);
 	if (ruleset_report(&set))
 		return 0;
-	free(policy_text(&set, NULL, NULL, NULL, NULL));
+	marks_allot(&set, NULL);
+	ways_find(&set, NULL, &networks);
+	free(policy_text(&set, NULL, NULL, NULL, &networks));
+	ways_free(&set, &networks);
 	compile(&set);
 	return 0;
 }

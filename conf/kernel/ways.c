@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Where a class with an interface may go: see ways.h.
+ *
+ * Everything goes by the interface, but for what is local. What is local, others say:
+ * who runs the local network can name any address there, by the address that DHCP
+ * gives, its routes or a router's advertisements (TunnelVision, LocalNet). So of the
+ * networks that the machine says it is part of, only the private and link-local ranges
+ * are, and what else the administrator names; and of these nothing that the class's
+ * interface has itself: its own networks, the gateway, the resolvers. */
+
+#include "conf/kernel/ways.h"
+
+#include "conf/language/alloc.h"
+#include "conf/language/value.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+
+#define NETWORK_METRIC 50
+#define NAMED_METRIC 40
+#define OUT_METRIC 100
+
+static const int families[] = { AF_INET, AF_INET6 };
+
+/* Nobody can be reached there beyond the networks that one is part of. Not 100.64/10,
+ * which is the provider's. */
+static const struct network private_networks[] = {
+	{ .family = AF_INET, .address.s6_addr = { 10 }, .prefix = 8 },
+	{ .family = AF_INET, .address.s6_addr = { 172, 16 }, .prefix = 12 },
+	{ .family = AF_INET, .address.s6_addr = { 192, 168 }, .prefix = 16 },
+	{ .family = AF_INET, .address.s6_addr = { 169, 254 }, .prefix = 16 },
+	{ .family = AF_INET6, .address.s6_addr = { 0xfc }, .prefix = 7 },
+	{ .family = AF_INET6, .address.s6_addr = { 0xfe, 0x80 }, .prefix = 10 },
+};
+#define PRIVATE_COUNT (sizeof(private_networks) / sizeof(private_networks[0]))
+
+static unsigned address_bits(int family)
+{
+	return family == AF_INET ? 32 : 128;
+}
+
+static bool contains(const struct network *wide, const struct network *narrow)
+{
+	if (wide->family != narrow->family || wide->prefix > narrow->prefix)
+		return false;
+	for (unsigned i = 0; i < wide->prefix; i++)
+		if ((wide->address.s6_addr[i / 8] ^ narrow->address.s6_addr[i / 8]) & (0x80 >> i % 8))
+			return false;
+	return true;
+}
+
+/* One class's ways while they are found. */
+struct finding {
+	const struct ruleset *set;
+	const struct class *class;
+	const struct network_list *networks;
+	struct ways *ways;
+	/* Gateways and resolvers: only the interface leads to them. */
+	struct network *hosts;
+	size_t host_count;
+};
+
+static void add_way(const struct finding *f, enum way_kind kind, const struct network *to, int interface,
+		    uint32_t metric)
+{
+	struct ways *ways = f->ways;
+
+	ways->items = grown(ways->items, ways->count, sizeof(*ways->items));
+	ways->items[ways->count] = (struct way){ .kind = kind, .to = *to, .metric = metric };
+	ways->items[ways->count++].to.interface = interface;
+}
+
+static bool has_address(const struct network_list *networks, int interface, int family)
+{
+	for (size_t i = 0; i < networks->own_count; i++)
+		if (networks->own[i].interface == interface && (!family || networks->own[i].family == family))
+			return true;
+	return false;
+}
+
+/* The configuration's, or the one that DHCP or an advertisement has given. The kernel
+ * lists routes in the order in which it takes them. */
+static const struct in6_addr *gateway_of(const struct finding *f, int family)
+{
+	for (size_t i = 0; i < f->class->gateways.count; i++)
+		if (f->class->gateways.items[i].family == family)
+			return &f->class->gateways.items[i].address;
+	for (size_t i = 0; i < f->networks->main_count; i++) {
+		const struct main_route *r = &f->networks->main[i];
+
+		if (r->to.family == family && r->to.interface == f->ways->interface && !r->to.prefix && r->has_gateway)
+			return &r->gateway;
+	}
+	return NULL;
+}
+
+/* Where the interface is not there, or has no address of the family, the class has no
+ * way out: that is what is asked for. */
+static void add_way_out(const struct finding *f, const struct network *to)
+{
+	const struct in6_addr *gateway = gateway_of(f, to->family);
+
+	if (!f->ways->interface || !has_address(f->networks, f->ways->interface, to->family))
+		return;
+	add_way(f, WAY_OUT, to, f->ways->interface, OUT_METRIC);
+	if (!gateway)
+		return;
+	f->ways->items[f->ways->count - 1].gateway = *gateway;
+	f->ways->items[f->ways->count - 1].has_gateway = true;
+}
+
+static bool is_own(const struct finding *f, const struct network *n)
+{
+	for (size_t i = 0; f->ways->interface && i < f->networks->count; i++)
+		if (f->networks->items[i].interface == f->ways->interface && contains(&f->networks->items[i], n))
+			return true;
+	return false;
+}
+
+static bool is_named(const struct class *class, const struct network *n)
+{
+	for (size_t i = 0; i < class->local.count; i++) {
+		const struct allowance *a = &class->local.items[i];
+		struct network named = { .family = a->family, .address = a->address, .prefix = a->prefix };
+
+		if (a->kind == ALLOW_NETWORK && contains(&named, n))
+			return true;
+	}
+	return false;
+}
+
+static bool is_loopback(const struct resolver *r)
+{
+	return r->family == AF_INET ? r->address.s6_addr[0] == 127 : IN6_IS_ADDR_LOOPBACK(&r->address);
+}
+
+static void add_hosts(struct finding *f, const struct resolver_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct resolver *r = &list->items[i];
+		struct network host = { .family = r->family, .address = r->address, .prefix = address_bits(r->family) };
+
+		if (is_loopback(r) || is_named(f->class, &host))
+			continue;
+		f->hosts = grown(f->hosts, f->host_count, sizeof(*f->hosts));
+		f->hosts[f->host_count++] = host;
+	}
+}
+
+/* Whether all of a network is what only the interface leads to. */
+static bool is_reserved(const struct finding *f, const struct network *n)
+{
+	bool found = is_own(f, n);
+
+	for (size_t i = 0; i < f->host_count; i++)
+		found = found || contains(&f->hosts[i], n);
+	return found;
+}
+
+/* Of two interfaces with one network, the first one's route goes first here too. */
+static void add_near(const struct finding *f, const struct network *n, int interface)
+{
+	uint32_t metric = NETWORK_METRIC;
+
+	for (size_t i = 0; i < f->ways->count; i++) {
+		const struct way *w = &f->ways->items[i];
+
+		if (w->kind != WAY_NEAR || !network_is_same(&w->to, n))
+			continue;
+		if (w->to.interface == interface)
+			return;
+		metric++;
+	}
+	add_way(f, WAY_NEAR, n, interface, metric);
+}
+
+/* What is local of a network that the machine is part of by another interface. */
+static void add_local(const struct finding *f, const struct network *n, const struct network *range)
+{
+	const struct network *both = contains(range, n) ? n : contains(n, range) ? range : NULL;
+
+	if (both && !is_reserved(f, both))
+		add_near(f, both, n->interface);
+}
+
+static void add_network(const struct finding *f, const struct network *n)
+{
+	if (n->interface == f->ways->interface) {
+		add_near(f, n, n->interface);
+		return;
+	}
+	for (size_t i = 0; i < f->class->local.count; i++) {
+		if (f->class->local.items[i].kind == ALLOW_LINK)
+			add_local(f, n, n);
+		for (size_t j = 0; f->class->local.items[i].kind == ALLOW_LAN && j < PRIVATE_COUNT; j++)
+			add_local(f, n, &private_networks[j]);
+	}
+}
+
+static void add_named(const struct finding *f)
+{
+	for (size_t i = 0; i < f->class->local.count; i++) {
+		const struct allowance *a = &f->class->local.items[i];
+		struct network named = { .family = a->family, .address = a->address, .prefix = a->prefix };
+
+		if (a->kind == ALLOW_NETWORK)
+			add_way(f, WAY_NAMED, &named, 0, NAMED_METRIC);
+	}
+}
+
+/* What only the interface leads to is taken out of a wider network of another's. */
+static void take_out(const struct finding *f, const struct network *n)
+{
+	bool within = false;
+
+	for (size_t i = 0; i < f->ways->count; i++) {
+		const struct way *w = &f->ways->items[i];
+
+		if (w->kind == WAY_LAST && network_is_same(&w->to, n))
+			return;
+		within =
+			within || (w->kind == WAY_NEAR && w->to.interface != f->ways->interface && contains(&w->to, n));
+	}
+	if (!within)
+		return;
+	if (!is_own(f, n))
+		add_way_out(f, n);
+	add_way(f, WAY_LAST, n, 0, UINT32_MAX);
+}
+
+static void find_ways(struct finding *f)
+{
+	const struct network_list *networks = f->networks;
+
+	add_hosts(f, &f->class->gateways);
+	add_hosts(f, &f->class->dns);
+	for (size_t i = 0; i < 2; i++) {
+		struct network all = { .family = families[i] };
+
+		add_way(f, WAY_LAST, &all, 0, UINT32_MAX);
+		add_way_out(f, &all);
+	}
+	for (size_t i = 0; i < networks->count; i++)
+		add_network(f, &networks->items[i]);
+	for (size_t i = 0; f->ways->interface && i < networks->count; i++)
+		if (networks->items[i].interface == f->ways->interface)
+			take_out(f, &networks->items[i]);
+	for (size_t i = 0; i < f->host_count; i++)
+		take_out(f, &f->hosts[i]);
+	add_named(f);
+	free(f->hosts);
+}
+
+static bool matches(const char *pattern, const char *name)
+{
+	size_t size = strlen(pattern) - 1;
+
+	return pattern[size] == '*' ? !strncmp(pattern, name, size) : !strcmp(pattern, name);
+}
+
+static bool is_usable(const struct network_list *networks, const struct link *link)
+{
+	return link->up && interface_name_valid(link->name) && has_address(networks, link->index, 0);
+}
+
+/* The one that is in force while it can be used, or the first by name. */
+static const char *find_interface(const struct class *class, const struct routing *now,
+				  const struct network_list *networks)
+{
+	int current = now ? routing_way_out(now, class->table) : 0;
+	const struct link *found = NULL;
+
+	for (size_t i = 0; i < networks->link_count; i++) {
+		const struct link *link = &networks->links[i];
+
+		if (!matches(class->interface, link->name) || !is_usable(networks, link))
+			continue;
+		if (link->index == current)
+			return link->name;
+		if (!found || strcmp(link->name, found->name) < 0)
+			found = link;
+	}
+	return found ? found->name : NULL;
+}
+
+void ways_find(struct ruleset *set, const struct routing *now, struct network_list *networks)
+{
+	networks->ways = zalloc((set->class_count + 1) * sizeof(*networks->ways));
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct class *class = &set->classes[i];
+		struct finding f = { .set = set, .class = class, .networks = networks, .ways = &networks->ways[i] };
+
+		if (!class->interface)
+			continue;
+		class->device = class->interface[strlen(class->interface) - 1] == '*'
+					? find_interface(class, now, networks)
+					: class->interface;
+		f.ways->interface = class->device ? (int)if_nametoindex(class->device) : 0;
+		find_ways(&f);
+	}
+}
+
+void ways_free(const struct ruleset *set, struct network_list *networks)
+{
+	for (size_t i = 0; networks->ways && i < set->class_count; i++)
+		free(networks->ways[i].items);
+	free(networks->ways);
+}
+
+static bool is_private(const struct network *n)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < PRIVATE_COUNT; i++)
+		found = found || contains(&private_networks[i], n);
+	return found;
+}
+
+static bool is_reached(const struct ways *ways, const struct network *n)
+{
+	for (size_t i = 0; i < ways->count; i++)
+		if ((ways->items[i].kind == WAY_NEAR || ways->items[i].kind == WAY_NAMED) &&
+		    contains(&ways->items[i].to, n))
+			return true;
+	return false;
+}
+
+static void tell(const struct class *class, const struct network *n)
+{
+	char text[INET6_ADDRSTRLEN];
+	char name[IF_NAMESIZE] = "?";
+
+	inet_ntop(n->family, &n->address, text, sizeof(text));
+	if_indextoname((unsigned)n->interface, name);
+	fprintf(stderr,
+		"%s:%d: class %s goes to %s/%u over %s, although that is a network of this machine's, by %s: it is no "
+		"private one; if you trust it, add: local = { 'lan', '%s/%u' }; if not: local = { 'lan' }\n",
+		class->interface_at.file, class->interface_at.line, class->name, text, n->prefix, class->interface,
+		name, text, n->prefix);
+}
+
+void ways_tell(const struct ruleset *set, const struct network_list *networks)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!class->interface || class->local_given)
+			continue;
+		for (size_t j = 0; j < networks->count; j++)
+			if (!is_private(&networks->items[j]) && !is_reached(&networks->ways[i], &networks->items[j]))
+				tell(class, &networks->items[j]);
+	}
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The ways of a class with an interface: what is in its routing table, and what the
+ * packet filter lets it reach by other interfaces. */
+
+#ifndef NETSHIM_WAYS_H
+#define NETSHIM_WAYS_H
+
+#include "conf/kernel/routing.h"
+#include "conf/language/ruleset.h"
+
+/* Finds every class's interface and its ways, from the machine's networks and from
+ * what is in force now (NULL where that is not known). */
+void ways_find(struct ruleset *set, const struct routing *now, struct network_list *networks);
+void ways_free(const struct ruleset *set, struct network_list *networks);
+
+/* Says on stderr what of the machine's networks a class does not reach by itself unless
+ * its `local` names it. */
+void ways_tell(const struct ruleset *set, const struct network_list *networks);
+
+#endif

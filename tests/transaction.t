@@ -16,8 +16,8 @@ state() {
 	cksum "$run"/before:* 2>/dev/null
 	grep -c "$run" /proc/self/mounts
 	nft -s list ruleset
-	ip rule
-	ip -6 rule
+	ip rule | sort # those of one priority are each for another mark
+	ip -6 rule | sort
 	ip route show table all
 	[ ! -d "$run/net_cls$group" ] || find "$run/net_cls$group" -name net_cls.classid -exec grep -H . {} + | sort
 	cat /proc/sys/net/ipv4/conf/{all,here}/{route_localnet,rp_filter}
@@ -30,12 +30,15 @@ class one  { classid = '10:1'  action = reject  log = true
 class two  { interface = 'here'  dns = { '192.0.2.53', '2001:db8::53' } }
 class five { rate = '10 mbit'  mark = 20  priority = '1:20'  ipv6 = false  nft = { 'ip dscp set cs1' }  log = true }
 class six  { dns = { '127.0.0.1:5354' }  action = drop }
+class tor  { proxy = { '127.0.0.1:12345', '[::1]:12345' }  proxy-udp = { '127.0.0.1:12346', '[::1]:12346' }  dns = { '127.0.0.1:5354' }
+	action = reject  allow = { 'lan', 'tcp/443' }  deny = { '192.0.2.1:25' }  rate = '10 mbit'  log = true }
 unclassified { action = reject  allow = { 'loopback', 'udp/123' }  except-users = { 'root', '@root' }  tunnels = { '192.0.2.1:51820' } }
 EOF
 cat >"$scratch/new.conf" <<EOF
 class one   { classid = '10:2'  action = reject }
 class three { interface = 'here'  mark = 5  dns = { '192.0.2.53' } }
 class four  { action = drop }
+class five  { proxy = '127.0.0.1:12345'  proxy-udp = '127.0.0.1:12346' }
 EOF
 
 go_back() { # go_back VERB: to what was before it

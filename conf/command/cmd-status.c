@@ -3,10 +3,12 @@
 
 /* netshim status: the classes in force, who is in them, what they sent. */
 
+#include "conf/command/proxy.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-proxy.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
@@ -145,6 +147,30 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 	return rows;
 }
 
+static bool has_counter(const struct counters *counters, const char *class)
+{
+	return find_counter(counters, POLICY_LOOP_COUNTER, class).name[0];
+}
+
+/* Proxies as the loaded table has them. */
+static void tell_loops(const struct row *rows, size_t count, const struct counters *counters)
+{
+	for (const struct row *r = rows; r < rows + count; r++) {
+		struct class class = { .name = r->name, .classid = r->classid };
+		char *tcp = printed("proxy_%s", r->name);
+		char *udp = printed("tproxy_%s", r->name);
+
+		if (has_counter(counters, r->name)) {
+			nft_destinations(tcp, &class.proxies);
+			nft_destinations(udp, &class.udp_proxies);
+		}
+		if (proxy_in_own_class(&class))
+			warnx("the proxy of class %s is in that class itself: " PROXY_LOOP, r->name);
+		free(tcp);
+		free(udp);
+	}
+}
+
 int cmd_status(const struct command *command)
 {
 	struct counters counters = { .items = NULL };
@@ -177,6 +203,7 @@ int cmd_status(const struct command *command)
 	rows = read_rows(&rules, &counters, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
+	tell_loops(rows, count, &counters);
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);

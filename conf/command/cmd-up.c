@@ -9,6 +9,7 @@
  * as it was: so each step that changes something has one that undoes it. */
 
 #include "conf/command/load.h"
+#include "conf/command/proxy.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/features.h"
@@ -339,6 +340,17 @@ static void set_out(struct change *c)
 		err(EXIT_FAILURE, "out of memory");
 }
 
+static void tell_loops(const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (proxy_in_own_class(class))
+			warnx("%s:%d: the proxy of class %s is in that class itself: " PROXY_LOOP, class->proxy_at.file,
+			      class->proxy_at.line, class->name);
+	}
+}
+
 static void tell_refusal(struct ruleset *set, const char *words)
 {
 	features_check(set);
@@ -365,6 +377,7 @@ static int apply(struct ruleset *set)
 		      "old one");
 	cgroup_warn_of_exits();
 	end(&c);
+	tell_loops(set);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -10,7 +10,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
-enum { CONNTRACK, ZONES, NAT, MASQUERADE, FIB, LIMIT, LOG, NUMGEN, FEATURE_COUNT };
+enum { CONNTRACK, ZONES, NAT, MASQUERADE, FIB, LIMIT, LOG, NUMGEN, TPROXY, FEATURE_COUNT };
 
 static const struct feature {
 	const char *name;
@@ -27,6 +27,8 @@ static const struct feature {
 	[LIMIT] = { "limits (nft_limit)", "filter hook output", "limit rate 1/second" },
 	[LOG] = { "logging (nft_log)", "filter hook output", "log" },
 	[NUMGEN] = { "counting through (nft_numgen)", "filter hook output", "numgen inc mod 2 1" },
+	[TPROXY] = { "transparent proxying (nft_tproxy)", "filter hook prerouting",
+		     "meta nfproto ipv4 meta l4proto udp tproxy ip to 127.0.0.1:9" },
 };
 
 #define BIT(feature) (1u << (feature))
@@ -64,16 +66,18 @@ static unsigned needs_of(const struct need *needs, size_t count)
 	return all;
 }
 
-#define CLASS_NEEDS 5
+#define CLASS_NEEDS 7
 static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS])
 {
 	const unsigned resolvers = BIT(CONNTRACK) | BIT(ZONES) | BIT(NAT) | BIT(MASQUERADE);
 	const struct need list[CLASS_NEEDS] = {
 		{ "log", class->log, BIT(CONNTRACK) | BIT(LIMIT) | BIT(LOG) },
 		{ "rate", class->rate, BIT(LIMIT) },
-		{ "mark", class->mark.value && !class->interface, BIT(CONNTRACK) },
+		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
+		{ "proxy", class->proxies.count, BIT(CONNTRACK) | BIT(NAT) },
+		{ "proxy-udp", class->udp_proxies.count, BIT(TPROXY) | BIT(FIB) },
 	};
 
 	memcpy(needs, list, sizeof(list));

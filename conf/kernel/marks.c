@@ -44,7 +44,7 @@ static uint32_t number_of(uint32_t mark)
 
 static bool wants_mark(const struct class *class)
 {
-	return class->interface && !class->mark.value;
+	return class_is_routed(class) && !class->mark.value;
 }
 
 struct allotting {

@@ -7,6 +7,7 @@
 
 #include "conf/language/alloc.h"
 #include "conf/language/say.h"
+#include "conf/language/value.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -274,6 +275,20 @@ static void read_counters(const char *listing, struct counters *counters)
 		counters->items[counters->count++] = now;
 		now.name[0] = '\0';
 	}
+}
+
+void nft_destinations(const char *chain, struct resolver_list *list)
+{
+	struct nft_ctx *nft = new_context();
+	char *command = printed("list chain inet netshim %s", chain);
+	const char *rest = nft_run_cmd_from_buffer(nft, command) ? NULL : nft_ctx_get_output_buffer(nft);
+	char word[INET6_ADDRSTRLEN + 8];
+
+	for (; rest && (rest = strstr(rest, " to ")); rest++)
+		if (sscanf(rest, " to %53s", word) == 1)
+			value_resolver(word, list);
+	free(command);
+	nft_ctx_free(nft);
 }
 
 bool nft_counters(struct counters *counters)

@@ -50,6 +50,9 @@ bool nft_unload(void);
  * loaded, text that removes it. Allocated. */
 char *nft_save(void);
 
+/* Reads where the rules of a chain of the loaded table send packets ("to ADDRESS:PORT"). */
+void nft_destinations(const char *chain, struct resolver_list *list);
+
 /* Reads the counters of the loaded table. Returns false where none is loaded. */
 bool nft_counters(struct counters *counters);
 

@@ -96,8 +96,9 @@ static void write_noting(FILE *out, const char *neighbours, const char *full)
 	for (unsigned version = 4; version <= 6; version += 2)
 		fprintf(out, "\tset %s%u {\n\t\ttype ipv%u_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n",
 			neighbours, version, version);
-	fprintf(out, "\tchain note_%s {\n\t\tupdate @%s4 { rt ip nexthop } accept\n"
-		     "\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n",
+	fprintf(out,
+		"\tchain note_%s {\n\t\tupdate @%s4 { rt ip nexthop } accept\n"
+		"\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n",
 		neighbours, neighbours, neighbours, full);
 }
 

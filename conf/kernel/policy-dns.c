@@ -144,10 +144,8 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		     "drop\n\t}\n");
 }
 
-void policy_write_dns_guard(FILE *out, const struct class *class)
+void policy_write_resolvers(FILE *out, const struct class *class)
 {
-	if (!has_dns(class))
-		return;
 	for (size_t i = 0; i < class->dns.count; i++) {
 		const struct resolver *r = &class->dns.items[i];
 		const char *family = r->family == AF_INET ? "ip" : "ip6";
@@ -156,6 +154,13 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 		write_resolver(out, r, " . ");
 		fprintf(out, " } accept\n");
 	}
+}
+
+void policy_write_dns_guard(FILE *out, const struct class *class)
+{
+	if (!has_dns(class))
+		return;
+	policy_write_resolvers(out, class);
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
 	/* What conntrack does not follow (notrack) could not be redirected. */

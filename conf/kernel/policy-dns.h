@@ -15,4 +15,7 @@
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 
+/* Only the rules that let through what goes to a class's resolvers. */
+void policy_write_resolvers(FILE *out, const struct class *class);
+
 #endif

@@ -69,7 +69,7 @@ static void write_one_way(FILE *out, const struct way *w, const char *before, co
 
 /* Rules for what the class reaches by other interfaces ("then"), and for what has been
  * taken out of that ("not"). */
-static void write_reach(FILE *out, const struct guarded *g, const char *before, const char *then, const char *not )
+static void write_reach(FILE *out, const struct guarded *g, const char *before, const char *then, const char * not )
 {
 	static const enum way_kind order[] = { WAY_NAMED, WAY_LAST, WAY_NEAR };
 

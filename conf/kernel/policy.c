@@ -17,6 +17,7 @@
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-proxy.h"
 #include "conf/kernel/policy-vpn.h"
 #include "conf/language/alloc.h"
 
@@ -84,12 +85,17 @@ static void write_place(FILE *out, struct place_in_file at)
 	fprintf(out, ":%d", at.line);
 }
 
-static void write_class(FILE *out, const struct class *class)
+static void write_shaping(FILE *out, const struct class *class)
 {
-	fprintf(out, "\n\t# class %s, ", class->name);
-	write_place(out, class->at);
-	fprintf(out, "\n\tchain class_%s {\n", class->name);
-	fprintf(out, "\t\tcounter name out_%s\n", class->name);
+	if (class->rate)
+		write_rate(out, class->rate);
+	if (class->priority)
+		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
+}
+
+/* The administrator's own, and what is refused whatever allow says. */
+static void write_first(FILE *out, const struct class *class)
+{
 	if (class->log)
 		fprintf(out, "\t\tct state new limit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n",
 			class->name);
@@ -99,11 +105,36 @@ static void write_class(FILE *out, const struct class *class)
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", refusal(&class->verdict));
 	write_denials(out, &class->verdict, "neighbours");
-	if (class->rate)
-		write_rate(out, class->rate);
-	if (class->priority)
-		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
+}
+
+/* What goes to a proxy is judged by where it was going: before it is given another
+ * destination (-100). */
+static void write_asked(FILE *out, const struct class *class)
+{
+	fprintf(out, "\tchain asked_%s {\n\t\tmeta l4proto != tcp accept\n\t\toifname \"lo\" accept\n", class->name);
+	if (class->dns.count)
+		fprintf(out, "\t\ttcp dport 53 accept\n");
+	write_first(out, class);
+	write_verdict(out, &class->verdict, "neighbours");
+	fprintf(out, "\t}\n\tchain proxied_%s {\n", class->name);
+	write_shaping(out, class);
+	fprintf(out, "\t\taccept\n\t}\n");
+}
+
+static void write_class(FILE *out, const struct class *class)
+{
+	fprintf(out, "\n\t# class %s, ", class->name);
+	write_place(out, class->at);
+	fprintf(out, "\n");
+	if (policy_has_proxy(class))
+		write_asked(out, class);
+	fprintf(out, "\tchain class_%s {\n", class->name);
+	fprintf(out, "\t\tcounter name out_%s\n", class->name);
+	policy_write_proxied(out, class);
+	write_first(out, class);
+	write_shaping(out, class);
 	policy_write_dns_guard(out, class);
+	policy_write_proxy_guard(out, class, refusal(&class->verdict));
 	write_verdict(out, &class->verdict, "neighbours");
 	fprintf(out, "\t}\n");
 }
@@ -157,9 +188,10 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
+/* With proxy-udp, the mark is that of its datagrams alone (policy-proxy.c). */
 static bool has_mark(const struct class *class)
 {
-	return class->mark.value;
+	return class->mark.value && !class->udp_proxies.count;
 }
 
 /* Of several classes with one mark, the first. */
@@ -267,6 +299,21 @@ static void write_gone(FILE *out, const uint32_t *gone)
 	fprintf(out, " } drop\n");
 }
 
+static void write_asking(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		any = any || policy_has_proxy(&set->classes[i]);
+	if (!any)
+		return;
+	fprintf(out, "\n\t# what is to go to a proxy\n\tchain asking {\n\t\ttype filter hook output priority -105; "
+		     "policy accept;\n");
+	policy_write_tunnels(out, set, "accept");
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto asked_", policy_has_proxy);
+	fprintf(out, "\t}\n");
+}
+
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone)
 {
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
@@ -295,6 +342,8 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		write_counter(out, counters, name);
 		snprintf(name, sizeof(name), "in_%s", set->classes[i].name);
 		write_counter(out, counters, name);
+		if (policy_has_proxy(&set->classes[i]))
+			fprintf(out, "\tcounter " POLICY_LOOP_COUNTER "_%s { }\n", set->classes[i].name);
 	}
 	write_refuse(out);
 	policy_write_neighbours(out, set, live);
@@ -305,6 +354,8 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	write_moved(out, set, live);
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, live, networks);
+	policy_write_proxies(out, set, live);
+	write_asking(out, set, live);
 	write_output(out, set, live, gone);
 	write_input(out, set, live);
 	fprintf(out, "}\n");

@@ -248,16 +248,23 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct in
 	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 }
 
+static uint8_t type_of(const struct way *way)
+{
+	return way->kind == WAY_NAMED ? RTN_THROW : way->kind == WAY_PROXY ? RTN_LOCAL : RTN_UNICAST;
+}
+
 static int try_route(struct nl_sock *socket, const struct class *class, const struct way *way, uint8_t type)
 {
 	struct rtnl_route *route = make_route(class->table, way->to.family, &way->to, type);
 	int error;
 
-	if (type == RTN_UNICAST)
-		add_nexthop(route, way->kind == WAY_LAST ? loopback() : way->to.interface,
+	if (type == RTN_UNICAST || type == RTN_LOCAL)
+		add_nexthop(route, way->to.interface ? way->to.interface : loopback(),
 			    way->has_gateway ? &way->gateway : NULL, way->to.family);
 	else
 		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
+	if (type == RTN_LOCAL)
+		rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	rtnl_route_set_priority(route, way->metric);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
@@ -293,7 +300,14 @@ static bool has_gone(const struct network *network)
 
 static bool add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
 {
-	int error = try_route(socket, class, way, way->kind == WAY_NAMED ? RTN_THROW : RTN_UNICAST);
+	static const char *const words[] = {
+		[WAY_OUT] = "add the route to a class's interface",
+		[WAY_NEAR] = "copy the route of a local network",
+		[WAY_NAMED] = "add the route to what local names",
+		[WAY_LAST] = "add the route that stops a class when its interface is gone",
+		[WAY_PROXY] = "add the route to a proxy",
+	};
+	int error = try_route(socket, class, way, type_of(way));
 
 	/* Where the loopback interface is down, nothing but refusing is left. */
 	if (way->kind == WAY_LAST && error < 0 && error != -NLE_EXIST)
@@ -301,10 +315,7 @@ static bool add_way(struct nl_sock *socket, const struct class *class, const str
 	if (way->kind == WAY_NEAR && error < 0 && has_gone(&way->to))
 		return true;
 	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
-		return succeeded_for(way->to.family, error,
-				     way->kind == WAY_LAST
-					     ? "add the route that stops a class when its interface is gone"
-					     : "copy the route of a local network");
+		return succeeded_for(way->to.family, error, words[way->kind]);
 	/* That is what is asked for. */
 	if (!way->to.prefix)
 		tell_no_way_out(class, way, error);
@@ -330,6 +341,14 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	return succeeded_for(family, error, "add a routing rule");
 }
 
+static bool is_routed_for(const struct class *class, int family)
+{
+	for (size_t i = 0; i < class->udp_proxies.count; i++)
+		if (class->udp_proxies.items[i].family == family)
+			return true;
+	return class->interface;
+}
+
 static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways)
 {
 	bool ok = true;
@@ -338,7 +357,8 @@ static bool add_class(struct nl_sock *socket, const struct class *class, const s
 		ok = add_way(socket, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
 	for (size_t i = 0; ok && i < 2; i++)
-		ok = add_rule(socket, class, families[i]);
+		if (is_routed_for(class, families[i]))
+			ok = add_rule(socket, class, families[i]);
 	return ok;
 }
 
@@ -353,7 +373,7 @@ struct cleaning {
 static const struct class *class_of_table(const struct ruleset *set, uint32_t table)
 {
 	for (size_t i = 0; set && i < set->class_count; i++)
-		if (set->classes[i].interface && set->classes[i].table == table)
+		if (class_is_routed(&set->classes[i]) && set->classes[i].table == table)
 			return &set->classes[i];
 	return NULL;
 }
@@ -366,7 +386,8 @@ static void clean_rule(struct nl_object *object, void *with)
 	uint8_t protocol = 0;
 
 	if (rtnl_rule_get_protocol(rule, &protocol) || protocol != PROTOCOL ||
-	    (class && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule)))
+	    (class && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule) &&
+	     is_routed_for(class, rtnl_rule_get_family(rule))))
 		return;
 	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
@@ -380,7 +401,7 @@ static bool is_route_of(const struct way *way, struct rtnl_route *route)
 	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
 	if (!network_is_same(&way->to, &network) || way->metric != rtnl_route_get_priority(route))
 		return false;
-	return way->kind == WAY_LAST || way->kind == WAY_NAMED || way->to.interface == interface;
+	return !way->to.interface || way->to.interface == interface;
 }
 
 static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
@@ -433,7 +454,7 @@ bool routing_add(const struct ruleset *set, const struct network_list *networks)
 	bool ok = socket;
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
-		if (set->classes[i].interface)
+		if (class_is_routed(&set->classes[i]))
 			ok = add_class(socket, &set->classes[i], &networks->ways[i]);
 	nl_socket_free(socket);
 	return ok;

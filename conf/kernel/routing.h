@@ -50,6 +50,7 @@ struct way {
 		WAY_NEAR,  /* to a network that the machine is part of */
 		WAY_NAMED, /* on to the main table, as the configuration says */
 		WAY_LAST,  /* nowhere, when the others have gone */
+		WAY_PROXY, /* in again, where the packet filter has datagrams taken by a proxy */
 	} kind;
 	struct network to;
 	struct in6_addr gateway;

@@ -292,6 +292,9 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 		struct class *class = &set->classes[i];
 		struct finding f = { .set = set, .class = class, .networks = networks, .ways = &networks->ways[i] };
 
+		for (size_t j = 0; j < class->udp_proxies.count; j++)
+			add_way(&f, WAY_PROXY, &(struct network){ .family = class->udp_proxies.items[j].family }, 0,
+				OUT_METRIC);
 		if (!class->interface)
 			continue;
 		class->device = class->interface[strlen(class->interface) - 1] == '*'

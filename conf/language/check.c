@@ -168,7 +168,7 @@ static void check_tables(struct ruleset *set)
 	struct class **list = sorted(set, by_table);
 
 	for (size_t i = 1; i < set->class_count; i++)
-		if (list[i]->interface && list[i - 1]->interface && list[i]->table == list[i - 1]->table &&
+		if (class_is_routed(list[i]) && class_is_routed(list[i - 1]) && list[i]->table == list[i - 1]->table &&
 		    (!list[i]->mark.value || list[i]->mark.value != list[i - 1]->mark.value))
 			ruleset_problem(set, list[i]->at,
 					"table %u is already that of class '%s' at %s:%d; choose another number with "
@@ -184,7 +184,7 @@ static void assign_tables(struct ruleset *set)
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
 
-		if (!class->interface)
+		if (!class_is_routed(class))
 			continue;
 		if (!class->table)
 			class->table = class->mark.value ? class->mark.value : class->classid;
@@ -198,9 +198,10 @@ static void assign_tables(struct ruleset *set)
 static void note_shared_mark(struct ruleset *set, struct class *one, struct class *other, const char *how)
 {
 	one->mark_shared = other->mark_shared = true;
-	if (one->interface || other->interface)
+	if (class_is_routed(one) || class_is_routed(other))
 		ruleset_problem(set, other->at,
-				"mark %u %s that of class '%s' at %s:%d; a class with an interface needs its own",
+				"mark %u %s that of class '%s' at %s:%d; a class with an interface or proxy-udp "
+				"needs its own",
 				other->mark.value, how, one->name, one->at.file, one->at.line);
 }
 

@@ -133,16 +133,28 @@ static void read_verdict(cfg_t *section, struct verdict *verdict)
 				"deny has no effect where everything is refused; add allow, or action = accept");
 }
 
-static void check_resolvers(cfg_t *section, bool no_ipv6)
+/* option is a list of addresses; lets_no says what ipv6 = false does to them. */
+static void check_ipv6(cfg_t *section, const char *option, const char *lets_no)
 {
-	for (unsigned i = 0; no_ipv6 && i < cfg_size(section, "dns"); i++) {
-		const char *resolver = cfg_getnstr(section, "dns", i);
+	for (unsigned i = 0; i < cfg_size(section, option); i++) {
+		const char *address = cfg_getnstr(section, option, i);
 
-		if (strchr(resolver, ':') != strrchr(resolver, ':'))
-			ruleset_problem(reading.set, value_at("dns", i),
-					"ipv6 = false lets no query out to resolver '%s'; remove one of them",
-					resolver);
+		if (strchr(address, ':') != strrchr(address, ':'))
+			ruleset_problem(reading.set, value_at(option, i),
+					"ipv6 = false lets no %s '%s'; remove one of them", lets_no, address);
 	}
+}
+
+static void check_proxies(cfg_t *section, const struct class *class)
+{
+	if (class->proxies.count && class->interface)
+		ruleset_problem(
+			reading.set, class->proxy_at,
+			"what goes to a proxy leaves by no interface; remove one of them, or give the interface "
+			"to the class that the proxy itself is in");
+	if (cfg_size(section, "proxy-udp") && !cfg_size(section, "proxy"))
+		ruleset_problem(reading.set, value_at("proxy-udp", 0),
+				"proxy-udp says where datagrams go while connections go to a proxy; add proxy = '...'");
 }
 
 static void place_statements(struct statement_list *list)
@@ -199,13 +211,22 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "interface", value_interface, &class.interface);
 	READ_VALUES(section, "gateway", value_gateway, &class.gateways);
 	READ_VALUES(section, "table", value_table, &class.table);
-	class.interface_at = value_at("interface", 0);
-	if (!class.interface && (cfg_size(section, "gateway") || cfg_size(section, "table")))
+	READ_VALUES(section, "proxy", value_proxy, &class.proxies);
+	READ_VALUES(section, "proxy-udp", value_proxy, &class.udp_proxies);
+	class.interface_at = value_at(class.interface ? "interface" : "proxy-udp", 0);
+	class.proxy_at = value_at("proxy", 0);
+	check_proxies(section, &class);
+	if (!class.interface &&
+	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(&class))))
 		ruleset_problem(set, class.at,
 				"gateway and table say how to reach an interface; add interface = '...'");
 	read_local(section, &class);
 	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
-	check_resolvers(section, class.no_ipv6);
+	if (class.no_ipv6) {
+		check_ipv6(section, "dns", "query out to resolver");
+		check_ipv6(section, "proxy", "connection through to proxy");
+		check_ipv6(section, "proxy-udp", "datagram through to proxy");
+	}
 	READ_VALUES(section, "log", value_bool, &class.log);
 	READ_VALUES(section, "rate", value_rate, &class.rate);
 	READ_VALUES(section, "priority", value_priority, &class.priority);
@@ -395,6 +416,8 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("nft", NULL, CFGF_NODEFAULT),
 	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
 	CFG_STR("priority", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("proxy", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("proxy-udp", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate", NULL, CFGF_NODEFAULT),
 	CFG_STR("table", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),

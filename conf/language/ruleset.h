@@ -59,7 +59,7 @@ struct statement_list {
 	size_t count;
 };
 
-/* Where a class's name queries go. */
+/* Where a class's name queries go, or its connections. */
 struct resolver {
 	int family; /* AF_INET or AF_INET6 */
 	struct in6_addr address;
@@ -106,11 +106,20 @@ struct class
 	struct resolver_list gateways; /* one a family at most; their ports mean nothing */
 	struct allow_list local;       /* what it reaches by other interfaces all the same */
 	bool local_given;
-	uint32_t table; /* its routing table */
+	uint32_t table;		      /* its routing table */
+	struct resolver_list proxies; /* where its TCP connections go; one a family at most */
+	struct place_in_file proxy_at;
+	struct resolver_list udp_proxies; /* and its datagrams, likewise */
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;
 };
+
+/* Tells whether its mark leads to a routing table of its own. */
+static inline bool class_is_routed(const struct class *class)
+{
+	return class->interface || class->udp_proxies.count;
+}
 
 #define CLASS_INDEX_NONE RULES_CLASS_NONE
 

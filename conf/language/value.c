@@ -387,6 +387,36 @@ const char *value_resolver(const char *text, struct resolver_list *list)
 	return NULL;
 }
 
+static bool is_loopback(const struct allowance *item)
+{
+	return item->family == AF_INET ? item->address.s6_addr[0] == 127 : IN6_IS_ADDR_LOOPBACK(&item->address);
+}
+
+static bool has_family(const struct resolver_list *list, int family)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].family == family)
+			return true;
+	return false;
+}
+
+const char *value_proxy(const char *text, struct resolver_list *list)
+{
+	struct allowance item = { .first_port = 0 };
+	char *copy = copied(text);
+	bool ok = !strchr(text, '/') && address_and_port(copy, &item) && item.first_port == item.last_port &&
+		  is_loopback(&item) && !has_family(list, item.family);
+
+	free(copy);
+	if (!ok)
+		return printed("bad proxy '%s'; it is a loopback address of this machine with a port, at most one of "
+			       "IPv4 and one of IPv6, as in '127.0.0.1:12345' or '[::1]:12345'",
+			       text);
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count++] = (struct resolver){ item.family, item.address, item.first_port };
+	return NULL;
+}
+
 bool interface_name_valid(const char *name)
 {
 	size_t size = strlen(name);
@@ -415,9 +445,7 @@ const char *value_gateway(const char *text, struct resolver_list *gateways)
 	bool ok = !strchr(text, '/') && network(copy, &item);
 
 	free(copy);
-	for (size_t i = 0; ok && i < gateways->count; i++)
-		ok = gateways->items[i].family != item.family;
-	if (!ok)
+	if (!ok || has_family(gateways, item.family))
 		return printed("bad gateway '%s'; it is an address, at most one of IPv4 and one of IPv6", text);
 	gateways->items = grown(gateways->items, gateways->count, sizeof(*gateways->items));
 	gateways->items[gateways->count++] = (struct resolver){ item.family, item.address, 0 };

@@ -118,7 +118,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, .*on-error, priority, proxy, proxy-udp, rate, table, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, .*on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

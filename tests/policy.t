@@ -13,6 +13,8 @@ class some     { action = reject  allow = { 'lan' }  deny = { 'tcp/8080' } }
 class v4       { ipv6 = false }
 class logged   { action = reject  log = true }
 class slow     { rate = '10 mbit' }
+class fetching { rate-in = '10 mbit' }
+class hearing  { rate-in = '2 mbit'  mark = 44 }
 class first    { priority = '1:10' }
 class marked   { mark = 43 }
 class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
@@ -203,6 +205,55 @@ table inet rates {
 	chain in { type filter hook input priority 0; tcp dport 8080 counter name slow; tcp dport 80 counter name free; }
 }
 EOF
+# what comes in: as much as there is, over four connections; and datagrams without end
+cat >"$scratch/pour.py" <<EOF
+import socket, threading, time
+def pour(to):
+    try:
+        while True:
+            to.sendall(bytes(65536))
+    except OSError:
+        pass
+def answer(s):
+    _, client = s.recvfrom(99)
+    while True:
+        for _ in range(10):
+            s.sendto(bytes(1200), client)
+        time.sleep(0.005)
+listener = socket.create_server(("", 8082), backlog=64)
+for port in 8083, 8084:
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind(("", port))
+    threading.Thread(target=answer, args=(s,), daemon=True).start()
+print("ready", flush=True)
+while True:
+    threading.Thread(target=pour, args=(listener.accept()[0],), daemon=True).start()
+EOF
+cat >"$scratch/fetch.py" <<EOF
+import select, socket, sys, time
+kind, port = sys.argv[1], int(sys.argv[2])
+if kind == "tcp":
+    flows = [socket.create_connection(("$lan_host", port)) for _ in range(4)]
+else:
+    flows = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)]
+    flows[0].sendto(b"x", ("$lan_host", port))
+start, got, since = time.monotonic(), 0, 0
+while time.monotonic() - start < 6:
+    for flow in select.select(flows, [], [], 1)[0]:
+        got += len(flow.recv(65536))
+    if not since and time.monotonic() - start > 1:
+        got, since = 0, time.monotonic()
+print("%.1f" % (got * 8 / (time.monotonic() - since) / 1e6))
+EOF
+chmod 644 "$scratch/fetch.py"
+in_background nsenter --net="/proc/$other_host/ns/net" python3 "$scratch/pour.py" >"$scratch/pouring"
+wait_until grep -q ready "$scratch/pouring"
+fetching=()
+for fetch in "fetching tcp 8082" "free tcp 8082" "hearing udp 8083" "fetching udp 8084"; do
+	read -r class kind port <<<"$fetch"
+	"${user[@]}" "$netshim" run "$class" python3 "$scratch/fetch.py" "$kind" "$port" >"$scratch/$class-$kind" &
+	fetching+=($!)
+done
 arrived() { on_other_host nft list counter inet rates "$1" | sed -n 's/.*bytes \([0-9]*\).*/\1/p'; }
 mbit() { awk -v bytes="$1" -v ns="$2" 'BEGIN { printf "%.1f", bytes * 8000 / ns }'; }
 in_background "${user[@]}" "$netshim" run slow python3 "$scratch/flood.py" 8080
@@ -217,6 +268,16 @@ awk -v slow="$slow" 'BEGIN { exit !(slow > 8.5 && slow < 11.5) }'
 ok $? "rate: 10 mbit is held within 15 % over 5 s ($slow mbit)"
 awk -v free="$free" 'BEGIN { exit !(free > 50) }'
 ok $? "and another class is not touched ($free mbit)"
+wait "${fetching[@]}"
+within() { awk -v got="$(cat "$scratch/$1")" -v low="$2" -v high="$3" 'BEGIN { exit !(got > low && got < high) }'; }
+within fetching-tcp 8.5 11.5
+ok $? "rate-in: 10 mbit is held within 15 % over 5 s ($(cat "$scratch/fetching-tcp") mbit)"
+within free-tcp 50 1000000
+ok $? "and another class is not touched ($(cat "$scratch/free-tcp") mbit)"
+within hearing-udp 1.7 2.3
+ok $? "datagrams for a socket that is connected to nobody: 2 mbit, where the class has a mark ($(cat "$scratch/hearing-udp") mbit)"
+within fetching-udp 11.5 30
+ok $? "and not where it has none: the kernel does not tell whom they are for ($(cat "$scratch/fetching-udp") mbit)"
 
 # --- ps, move, status
 coproc HOLD { exec "${user[@]}" "$root/bin/probe" hold $lan_host 80; }

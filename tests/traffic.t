@@ -105,4 +105,44 @@ serve "${user[@]}" -- 8081
 is "$(on_other_host curl -sS -m 5 http://192.168.77.1:8081/)" hello "answers to accepted connections go out"
 is "$(plain_get as_user 127.0.0.1:8081)" 200 "what is allowed for all works"
 
+# --- what is forwarded for others: a container with a namespace and an address of its own
+new_host
+inside=(nsenter --net="/proc/$new_host/ns/net")
+ip link add bridge type veth peer name eth0 netns "$new_host"
+ip addr add 10.77.0.1/24 dev bridge
+ip link set bridge up
+"${inside[@]}" ip addr add 10.77.0.2/24 dev eth0
+"${inside[@]}" ip link set eth0 up
+"${inside[@]}" ip route add default via 10.77.0.1
+sysctl -qw net.ipv4.ip_forward=1
+nft -f - <<EOF
+table ip nat {
+	chain post { type nat hook postrouting priority srcnat; ip saddr 10.77.0.0/24 oifname "here" masquerade; }
+}
+EOF
+is "$(plain_get "${inside[@]}" $far_host)" 200 "what a container sends is forwarded: no program here sends it"
+is "$(plain_get "${inside[@]}" 10.77.0.1:8081)" 200 "and it reaches what listens here"
+like "$(plain_get as_user $far_host)" "refused|not permitted" "while programs here are refused"
+
+# --- what is refused can be logged
+log_all() { nsenter --net=/proc/$PPID/ns/net sysctl -qn net.netfilter.nf_log_all_netns"${1:+=$1}"; }
+log_all_before=$(log_all)
+trap 'log_all "$log_all_before"; clean_up' EXIT
+sed -i 's/^unclassified *{/& log = true /' "$config"
+"$netshim" reload
+log_all 1
+mark="netshim test $$ $RANDOM"
+echo "$mark" >/dev/kmsg
+start=$(date +%s)
+for _ in {1..60}; do echo "url = http://$lan_host:8080/"; done | as_user curl -sS -K - 2>/dev/null
+plain_get as_user 127.0.0.1:8081 >/dev/null
+shim curl -sS -o /dev/null "http://$lan_host/"
+seconds=$(($(date +%s) - start + 1))
+log_all "$log_all_before"
+logged=$(dmesg | sed "1,/$mark/d" | grep "netshim unclassified: ")
+count=$(grep -c "DST=$lan_host .*PROTO=TCP.*DPT=8080 .*SYN" <<<"$logged")
+[ "$count" -ge 20 ] && [ "$count" -le $((20 + 10 * seconds)) ]
+ok $? "unclassified log: what is refused, no more than 10 a second after the first 20 ($count of 60)"
+is "$(grep -v "DPT=8080" <<<"$logged")" "" "and nothing that is not"
+
 finish

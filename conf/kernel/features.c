@@ -33,11 +33,6 @@ static const struct feature {
 
 #define BIT(feature) (1u << (feature))
 
-static bool is_refused(const struct verdict *verdict)
-{
-	return verdict->action != ACTION_ACCEPT || verdict->deny.count;
-}
-
 /* One option that is in use, and what it needs. */
 struct need {
 	const char *option;
@@ -66,13 +61,14 @@ static unsigned needs_of(const struct need *needs, size_t count)
 	return all;
 }
 
-#define CLASS_NEEDS 7
+#define CLASS_NEEDS 8
 static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS])
 {
 	const unsigned resolvers = BIT(CONNTRACK) | BIT(ZONES) | BIT(NAT) | BIT(MASQUERADE);
 	const struct need list[CLASS_NEEDS] = {
 		{ "log", class->log, BIT(CONNTRACK) | BIT(LIMIT) | BIT(LOG) },
 		{ "rate", class->rate, BIT(LIMIT) },
+		{ "rate-in", class->rate_in, BIT(LIMIT) },
 		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
@@ -85,7 +81,9 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 
 static struct need unclassified_need(const struct ruleset *set)
 {
-	return (struct need){ "refusing anything", is_refused(&set->unclassified), BIT(CONNTRACK) };
+	unsigned log = set->unclassified.log_refused ? BIT(LIMIT) | BIT(LOG) : 0;
+
+	return (struct need){ "refusing anything", verdict_refuses(&set->unclassified), BIT(CONNTRACK) | log };
 }
 
 static unsigned all_needs(const struct ruleset *set)

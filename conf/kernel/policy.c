@@ -37,6 +37,8 @@ static void write_counter(FILE *out, const struct counters *from, const char *na
 
 static const char *refusal(const struct verdict *verdict)
 {
+	if (verdict->log_refused)
+		return "goto log_refused";
 	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
 }
 
@@ -93,12 +95,16 @@ static void write_shaping(FILE *out, const struct class *class)
 		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
 }
 
+static void write_log(FILE *out, const char *what, const char *whose)
+{
+	fprintf(out, "\t\t%slimit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n", what, whose);
+}
+
 /* The administrator's own, and what is refused whatever allow says. */
 static void write_first(FILE *out, const struct class *class)
 {
 	if (class->log)
-		fprintf(out, "\t\tct state new limit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n",
-			class->name);
+		write_log(out, "ct state new ", class->name);
 	for (size_t i = 0; i < class->nft.count; i++)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
 	policy_write_vpn_guard(out, class);
@@ -139,9 +145,40 @@ static void write_class(FILE *out, const struct class *class)
 	fprintf(out, "\t}\n");
 }
 
+static bool has_rate_in(const struct class *class)
+{
+	return class->rate_in;
+}
+
 static bool is_class(const struct class *class)
 {
 	return class->name;
+}
+
+/* With proxy-udp, the mark is that of its datagrams alone (policy-proxy.c). */
+static bool has_mark(const struct class *class)
+{
+	return class->mark.value && !class->udp_proxies.count;
+}
+
+static void write_rates_in(FILE *out, const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (!has_rate_in(class))
+			continue;
+		fprintf(out, "\tchain in_%s {\n", class->name);
+		write_rate(out, class->rate_in);
+		fprintf(out, "\t}\n");
+	}
+}
+
+/* Datagrams for a socket that is connected to nobody come in without it; but conntrack
+ * knows whose they answer, where the class has a mark of its own. */
+static bool is_marked_in(const struct class *class)
+{
+	return has_rate_in(class) && has_mark(class) && !class->mark_shared;
 }
 
 /* What comes in for a class: by the socket that the kernel has found for it by
@@ -150,9 +187,12 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	if (!set->class_count)
 		return;
+	write_rates_in(out, set);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
 		     "priority filter; policy accept;\n");
 	policy_write_map(out, set, live, "counter name meta cgroup map", "in_", is_class);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", has_rate_in);
+	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto in_", is_marked_in);
 	fprintf(out, "\t}\n");
 }
 
@@ -163,19 +203,20 @@ static void write_except_users(FILE *out, const struct user_list *list)
 			list->users[i].id);
 }
 
-static bool refuses_unclassified(const struct ruleset *set)
-{
-	return set->unclassified.action != ACTION_ACCEPT || set->unclassified.deny.count;
-}
-
 /* What no machine can be without goes on under a default deny: answers to what
  * came in, the kernel's part of connections that were let through, finding one's
  * IPv6 neighbours and joining multicast groups. */
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
-	fprintf(out, "\n\t# what is in no class\n\tchain unclassified {\n");
+	fprintf(out, "\n\t# what is in no class\n");
+	if (set->unclassified.log_refused) {
+		fprintf(out, "\tchain log_refused {\n");
+		write_log(out, "", "unclassified");
+		fprintf(out, "\t\t%s\n\t}\n", set->unclassified.action == ACTION_DROP ? "drop" : "goto refuse");
+	}
+	fprintf(out, "\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
-	if (refuses_unclassified(set)) {
+	if (verdict_refuses(&set->unclassified)) {
 		fprintf(out, "\t\tct direction reply accept\n");
 		fprintf(out, "\t\tct state related accept\n");
 		fprintf(out, "\t\ticmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert, "
@@ -186,12 +227,6 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 	write_denials(out, &set->unclassified, "others");
 	write_verdict(out, &set->unclassified, "others");
 	fprintf(out, "\t}\n");
-}
-
-/* With proxy-udp, the mark is that of its datagrams alone (policy-proxy.c). */
-static bool has_mark(const struct class *class)
-{
-	return class->mark.value && !class->udp_proxies.count;
 }
 
 /* Of several classes with one mark, the first. */
@@ -282,10 +317,10 @@ static bool is_told_by_mark(const struct class *class)
  * connections go by the class's rules too where the connection's mark tells it. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
-	if (any_class(set, is_told_by_mark) || refuses_unclassified(set))
+	if (any_class(set, is_told_by_mark) || verdict_refuses(&set->unclassified))
 		fprintf(out, NO_SOCKETS);
 	policy_write_mark_map(out, set, "ct direction original ct mark", "goto class_", is_told_by_mark);
-	if (refuses_unclassified(set))
+	if (verdict_refuses(&set->unclassified))
 		fprintf(out, "\t\tct state established,related accept\n");
 }
 

@@ -229,6 +229,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	}
 	READ_VALUES(section, "log", value_bool, &class.log);
 	READ_VALUES(section, "rate", value_rate, &class.rate);
+	READ_VALUES(section, "rate-in", value_rate, &class.rate_in);
 	READ_VALUES(section, "priority", value_priority, &class.priority);
 	READ_VALUES(section, "mark", value_mark, &class.mark);
 	class.mark_given = class.mark.value;
@@ -255,6 +256,10 @@ static int unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
 				set->unclassified_at.file, set->unclassified_at.line);
 	set->unclassified_at = section_at();
 	read_verdict(section, &set->unclassified);
+	READ_VALUES(section, "log", value_bool, &set->unclassified.log_refused);
+	if (set->unclassified.log_refused && !verdict_refuses(&set->unclassified))
+		ruleset_problem(set, value_at("log", 0),
+				"log has no effect where nothing is refused; add action = reject, or deny");
 	READ_VALUES(section, "except-users", value_user, &set->except_users);
 	READ_VALUES(section, "tunnels", value_tunnel, &set->tunnels);
 	end_section(option);
@@ -419,6 +424,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("proxy", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("proxy-udp", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate", NULL, CFGF_NODEFAULT),
+	CFG_STR("rate-in", NULL, CFGF_NODEFAULT),
 	CFG_STR("table", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
@@ -429,6 +435,7 @@ static cfg_opt_t unclassified_options[] = {
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("except-users", NULL, CFGF_NODEFAULT),
+	CFG_STR("log", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("tunnels", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };

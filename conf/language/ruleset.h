@@ -43,9 +43,15 @@ struct allow_list {
  * is refused even if allow lists it too. */
 struct verdict {
 	enum action action;
+	bool log_refused;
 	struct allow_list allow;
 	struct allow_list deny;
 };
+
+static inline bool verdict_refuses(const struct verdict *verdict)
+{
+	return verdict->action != ACTION_ACCEPT || verdict->deny.count;
+}
 
 /* An nft statement of the administrator's own. */
 struct statement {
@@ -93,6 +99,7 @@ struct class
 	bool no_ipv6;
 	bool log;
 	uint64_t rate;		 /* bytes a second; 0 is any */
+	uint64_t rate_in;	 /* the same of what comes in */
 	uint32_t priority;	 /* a traffic-control class (major << 16 | minor), or 0 */
 	struct packet_mark mark; /* of packets and connections */
 	bool mark_given;	 /* in the configuration */

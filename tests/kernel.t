@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 unpacked=("$tests"/../build/unpacked/linux-image-*)
-kernel=(${unpacked[0]}/boot/vmlinuz-*)
+kernel=("${unpacked[0]}"/boot/vmlinuz-*)
 if [ "$(uname -m)" != x86_64 ] || [ ! -e "${kernel[0]}" ]; then
 	cannot_run "there is no kernel to boot (scripts/install-packages kernel)"
 fi

@@ -36,6 +36,7 @@ is "$(as_user "$scratch/compositor" "$program-static" class) $(as_user "$agent" 
 	"a static one too"
 is "$(session shim)" "$group/c" "with both: once"
 like "$(as_user "$scratch/compositor" grep CapEff /proc/self/status)" "0000000000000000$" "no capability goes further than before"
+# shellcheck disable=SC2016 # the inner shell's
 is "$(as_user "$agent" sh -c 'exit 7'; echo $?) $(as_user "$agent" sh -c 'echo $SSH_AGENT_PID' | grep -c '^[0-9]')" "7 1" \
 	"the agent does its work as ever"
 "$netshim" down

@@ -89,8 +89,8 @@ is "$(get socks http://$far_host:8080/) $(asked socks)" "0 $far_host 8080" "reds
 
 # --- datagrams, and all else
 for destination in $far_host 2001:db8::7 $lan_host; do
-	is "$(query tor $destination 7777)" "Operation not permitted" "datagrams to $destination: refused at once"
-	is "$(query both $destination 7777 | sed 's/ from [^ ]*//')" "hello $destination" "with proxy-udp, they arrive, and the answer"
+	is "$(query tor "$destination" 7777)" "Operation not permitted" "datagrams to $destination: refused at once"
+	is "$(query both "$destination" 7777 | sed 's/ from [^ ]*//')" "hello $destination" "with proxy-udp, they arrive, and the answer"
 done
 is "$(asked udp | cut -d' ' -f1-4)" "$far_host 7777 $far_host 7777" "by the proxy"
 is "$(query both $far_host 7777)" "hello from ${from[0]} $far_host" "which sends them"

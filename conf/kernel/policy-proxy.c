@@ -120,7 +120,7 @@ static void write_datagrams(FILE *out, const struct class *class)
 {
 	fprintf(out,
 		"\tchain udp_%s {\n\t\tmeta l4proto != udp accept\n\t\toifname \"lo\" accept\n"
-		"\t\tfib daddr type { broadcast, multicast } accept\n",
+		"\t\tfib daddr type broadcast accept\n\t\tfib daddr type multicast accept\n",
 		class->name);
 	if (class->dns.count)
 		fprintf(out, "\t\tudp dport 53 accept\n");
@@ -132,16 +132,21 @@ static void write_datagrams(FILE *out, const struct class *class)
 	fprintf(out, "\t}\n");
 }
 
-/* The socket that takes a datagram is known here, and so is its class. */
+/* The socket that takes a datagram is known here, and so is its class. Not as one set for
+ * both classids: the kernel gives each a name among all others'. */
 static void write_taking(FILE *out, const struct class *class, uint32_t live)
 {
-	fprintf(out, "\tchain tproxied_%s {\n\t\tmeta cgroup { 0x%08x", class->name, class->classid);
-	if (live && live != class->classid)
-		fprintf(out, ", 0x%08x", live);
+	const uint32_t classids[] = { class->classid, live };
+
+	fprintf(out, "\tchain tproxied_%s {\n", class->name);
+	for (size_t i = 0; i < 2; i++)
+		if (classids[i] && (!i || live != class->classid))
+			fprintf(out, "\t\tmeta cgroup 0x%08x counter name " POLICY_LOOP_COUNTER "_%s drop\n",
+				classids[i], class->name);
 	fprintf(out,
-		" } counter name " POLICY_LOOP_COUNTER "_%s drop\n\t\taccept\n\t}\n"
+		"\t\taccept\n\t}\n"
 		"\tchain tproxy_%s {\n",
-		class->name, class->name);
+		class->name);
 	for (size_t i = 0; i < class->udp_proxies.count; i++) {
 		const struct resolver *proxy = &class->udp_proxies.items[i];
 

@@ -121,6 +121,7 @@ static void write_asked(FILE *out, const struct class *class)
 	if (class->dns.count)
 		fprintf(out, "\t\ttcp dport 53 accept\n");
 	write_first(out, class);
+	fprintf(out, "\t\tgoto allowed_%s\n\t}\n\tchain allowed_%s {\n", class->name, class->name);
 	write_verdict(out, &class->verdict, "neighbours");
 	fprintf(out, "\t}\n\tchain proxied_%s {\n", class->name);
 	write_shaping(out, class);
@@ -141,7 +142,10 @@ static void write_class(FILE *out, const struct class *class)
 	write_shaping(out, class);
 	policy_write_dns_guard(out, class);
 	policy_write_proxy_guard(out, class, refusal(&class->verdict));
-	write_verdict(out, &class->verdict, "neighbours");
+	if (policy_has_proxy(class))
+		fprintf(out, "\t\tgoto allowed_%s\n", class->name);
+	else
+		write_verdict(out, &class->verdict, "neighbours");
 	fprintf(out, "\t}\n");
 }
 
@@ -232,7 +236,7 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 /* Of several classes with one mark, the first. */
 static bool tells_mark(const struct class *class)
 {
-	return class->mark.value && !class->mark_repeated;
+	return has_mark(class) && !class->mark_repeated;
 }
 
 static void write_mark_chains(FILE *out, const struct ruleset *set)
@@ -283,7 +287,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 
 static bool may_move(const struct class *class)
 {
-	return class->mark.value && !class->interface;
+	return has_mark(class) && !class->interface;
 }
 
 /* The source was chosen before the mark: where that has led a connection away from the

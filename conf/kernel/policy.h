@@ -11,7 +11,7 @@
 #include "conf/language/ruleset.h"
 
 /* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, in_NAME, and with a proxy
- * asked_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME: no other chain's
+ * asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME: no other chain's
  * name begins so. */
 
 /* The ruleset as nft would be given it, in one transaction that replaces the table.

@@ -42,7 +42,7 @@ get() { # get CLASS URL: the status of curl
 cat >"$scratch/query.py" <<'EOF'
 import socket, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(3)
+s.settimeout(1.5)
 try:
     for _ in range(2):
         s.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))

@@ -69,25 +69,28 @@ try() { # try CONFIGURATION: check, up and down
 	$netshim down || echo "down: $?"
 }
 cp -r $modules /all
-for m in nft_ct nft_nat nft_chain_nat nft_masq nft_fib nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_limit nft_log nft_numgen nf_conntrack nf_nat; do
+for m in nft_ct nft_nat nft_chain_nat nft_masq nft_fib nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_limit nft_log nft_numgen nft_tproxy nf_conntrack nf_nat; do
 	find $modules -name $m.ko -exec rm {} +
 done
 try "class plain { action = reject  allow = { 'loopback', 'lan', 'tcp/443' } }"
 try "class other { dns = { '127.0.0.1:5354' } }"
 try "class vpn { interface = 'vpn0' }"
 try "class slow { rate = '10 mbit' }"
+try "class heard { rate-in = '10 mbit' }"
 try "class logged { log = true }"
 try "class marked { mark = 7 }"
 try "class two { dns = { '127.0.0.1', '127.0.0.2' } }"
-try "unclassified { action = reject }"
+try "unclassified { action = reject  log = true }"
+try "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }"
 for m in nft_ct nf_conntrack; do cp /all/net/netfilter/$m.ko $modules/net/netfilter/; done
 try "class marked { mark = 7 }"
 try "class vpn { interface = 'vpn0' }"
 cp -r /all/* $modules/
 
 echo "class vpn { interface = 'vpn0'  dns = { '10.11.0.53', '[fd11::53]:53' }  rate = '10 mbit'  log = true }
+class tor { proxy = { '127.0.0.1:1', '[::1]:1' }  proxy-udp = { '127.0.0.1:2', '[::1]:2' }  rate-in = '10 mbit' }
 class shut { action = reject  allow = { 'lan', 'fd00::/8' } }
-unclassified { deny = { '198.51.100.0/24', '2001:db8::/32' } }" >$config
+unclassified { log = true  deny = { '198.51.100.0/24', '2001:db8::/32' } }" >$config
 [ -e /proc/net/if_inet6 ] || echo "== no IPv6"
 $netshim up
 echo "up: $?"
@@ -99,6 +102,7 @@ send() { # send CLASS: a datagram; what its sender is told, and how many have le
 }
 send vpn
 send shut
+send tor
 send none
 ip link set vpn0 down
 $netshim reload --hook
@@ -115,9 +119,17 @@ timeout 240 qemu-system-x86_64 -kernel "${kernel[0]}" -initrd "$scratch/initrd" 
 of() { # of CONFIGURATION: what was said of it
 	awk -v heading="== $1" '/^== / { ours = $0 == heading; next } ours' "$scratch/said" | grep -v -e '^\[' -e 'has no way out' | sed "s|^$config:||"
 }
-missing() { # missing LINE OPTION FEATURE...: what check and up say
-	local feature what=()
-	for feature in "${@:3}"; do what+=("$1: $2 needs $feature, which this kernel does not have; remove it, or install what is missing"); done
+missing() { # missing LINE OPTION FEATURE... [and OPTION FEATURE...]: what check and up say
+	local option="" what=() word
+	for word in "${@:2}"; do
+		if [ "$word" = and ]; then
+			option=""
+		elif [ -z "$option" ]; then
+			option=$word
+		else
+			what+=("$1: $option needs $word, which this kernel does not have; remove it, or install what is missing")
+		fi
+	done
 	printf '%s\n' "${what[@]}" "check: 1" "${what[@]}" "up: 1"
 }
 fine=" ok, 1 class, 0 rules
@@ -134,15 +146,20 @@ is "$(of "class two { dns = { '127.0.0.1', '127.0.0.2' } }")" \
 	"$(missing "1: class two" dns "$nat" "$ct" "counting through (nft_numgen)" "$masquerading")" "several resolvers"
 is "$(of "class vpn { interface = 'vpn0' }" | head -8)" "$(missing "1: class vpn" interface "$ct" "$fib" "$masquerading")" "interface"
 is "$(of "class slow { rate = '10 mbit' }")" "$(missing "1: class slow" rate "limits (nft_limit)")" "rate"
+is "$(of "class heard { rate-in = '10 mbit' }")" "$(missing "1: class heard" rate-in "limits (nft_limit)")" "rate-in"
+is "$(of "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }")" \
+	"$(missing "1: class tor" proxy "$nat" "$ct" and proxy-udp "$fib" "transparent proxying (nft_tproxy)")" "proxy and proxy-udp"
 is "$(of "class logged { log = true }")" "$(missing "1: class logged" log "$ct" "limits (nft_limit)" "logging (nft_log)")" "log"
 is "$(of "class marked { mark = 7 }" | head -4)" "$(missing "1: class marked" mark "$ct")" "mark"
-is "$(of "unclassified { action = reject }")" "$(missing "1: unclassified" "refusing anything" "$ct")" "a default deny"
+is "$(of "unclassified { action = reject  log = true }")" \
+	"$(missing "1: unclassified" "refusing anything" "$ct" "limits (nft_limit)" "logging (nft_log)")" "a default deny, logged"
 is "$(of "class marked { mark = 7 }" | tail -3)" "$fine" "with conntrack: mark"
 is "$(of "class vpn { interface = 'vpn0' }" | tail -6)" "$(missing "1: class vpn" interface "$fib" "$masquerading")" "and interface lacks less"
 is "$(of "no IPv6")" "netshim: this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force
 up: 0
 vpn: 0 1 0
 shut: 1 0 0
+tor: 0 0 0
 none: 0 0 1
 hook: 0
 vpn: 1 0 0

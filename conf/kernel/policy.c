@@ -149,11 +149,6 @@ static void write_class(FILE *out, const struct class *class)
 	fprintf(out, "\t}\n");
 }
 
-static bool has_rate_in(const struct class *class)
-{
-	return class->rate_in;
-}
-
 static bool is_class(const struct class *class)
 {
 	return class->name;
@@ -165,15 +160,16 @@ static bool has_mark(const struct class *class)
 	return class->mark.value && !class->udp_proxies.count;
 }
 
-static void write_rates_in(FILE *out, const struct ruleset *set)
+/* A chain for each and not a map to the counters: nft 1.1.7 gives the kernel such a map's
+ * keys in the wrong byte order. */
+static void write_classes_in(FILE *out, const struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
-		if (!has_rate_in(class))
-			continue;
-		fprintf(out, "\tchain in_%s {\n", class->name);
-		write_rate(out, class->rate_in);
+		fprintf(out, "\tchain in_%s {\n\t\tcounter name in_%s\n", class->name, class->name);
+		if (class->rate_in)
+			write_rate(out, class->rate_in);
 		fprintf(out, "\t}\n");
 	}
 }
@@ -182,7 +178,7 @@ static void write_rates_in(FILE *out, const struct ruleset *set)
  * knows whose they answer, where the class has a mark of its own. */
 static bool is_marked_in(const struct class *class)
 {
-	return has_rate_in(class) && has_mark(class) && !class->mark_shared;
+	return class->rate_in && has_mark(class) && !class->mark_shared;
 }
 
 /* What comes in for a class: by the socket that the kernel has found for it by
@@ -191,11 +187,10 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	if (!set->class_count)
 		return;
-	write_rates_in(out, set);
+	write_classes_in(out, set);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
 		     "priority filter; policy accept;\n");
-	policy_write_map(out, set, live, "counter name meta cgroup map", "in_", is_class);
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", has_rate_in);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", is_class);
 	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto in_", is_marked_in);
 	fprintf(out, "\t}\n");
 }
@@ -253,7 +248,7 @@ static void write_mark_chains(FILE *out, const struct ruleset *set)
 		fprintf(out, "\n\t}\n");
 	}
 	/* What is in a tunnel has left its mark on the tunnel's packet. */
-	fprintf(out, "\tchain tunnel {\n");
+	fprintf(out, "\tchain wrapped {\n");
 	policy_write_unmark(out, set, "meta mark", tells_mark);
 	policy_write_unmark(out, set, "ct mark", tells_mark);
 	fprintf(out, "\t}\n");
@@ -277,7 +272,7 @@ static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *li
 	write_mark_chains(out, set);
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
 		     "-140; policy accept;\n");
-	policy_write_tunnels(out, set, "goto tunnel");
+	policy_write_tunnels(out, set, "goto wrapped");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_mark);
 	fprintf(out, "\t\tmeta skuid >= 0 accept\n");
 	policy_write_mark_map(out, set, "ct mark", "goto mark_", tells_mark);

@@ -213,7 +213,17 @@ bench:
 	scripts/install-packages build test bench
 	scripts/bench $(BENCH)
 
+# The last commit, and of one commit always the same bytes: whatever git is set to here.
+DIST_GIT = git -c tar.umask=0022 -c core.autocrlf=false -c core.attributesFile=/dev/null
+DIST = netshim-$(shell git show HEAD:conf/contract/version.h | sed -n 's/^\#define NETSHIM_VERSION "\(.*\)"$$/\1/p')
+dist:
+	@test -e .git || { echo "make dist needs a clone of the repository" >&2; exit 1; }
+	@git diff --quiet HEAD || echo "make dist: what is not committed is not in it" >&2
+	@mkdir -p $(BUILD)
+	$(DIST_GIT) archive --format=tar --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar HEAD
+	gzip -9nf $(BUILD)/$(DIST).tar
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench clean FORCE
+.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist clean FORCE

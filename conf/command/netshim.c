@@ -7,6 +7,7 @@
 #include "conf/command/verbs.h"
 
 #include "conf/contract/rules.h"
+#include "conf/contract/version.h"
 
 #include <cap-ng.h>
 #include <err.h>
@@ -99,9 +100,10 @@ static void print_usage(FILE *out)
 	for (size_t i = 0; i < VERB_COUNT; i++)
 		fprintf(out, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fprintf(out,
-		"\n  -c FILE  another configuration than " NETSHIM_CONFIG ", or for reload,\n"
-		"           than what is in force\n"
-		"  --help   this text, or with a verb, the verb's\n\n"
+		"\n  -c FILE    another configuration than " NETSHIM_CONFIG ", or for reload,\n"
+		"             than what is in force\n"
+		"  --help     this text, or with a verb, the verb's\n"
+		"  --version  the version\n\n"
 		"exit status: 0 ok, 1 no or failed, 2 wrong usage;\n"
 		"run: the command's own, or %d refused, %d not executable, %d not found\n",
 		EXIT_REFUSED, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND);
@@ -192,7 +194,9 @@ static int run_verb(const struct verb *verb, struct command *command)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
+						 { "version", no_argument, NULL, 'V' },
+						 { NULL, 0, NULL, 0 } };
 	struct command command = { .config = NULL };
 	int option;
 
@@ -205,6 +209,9 @@ int main(int argc, char **argv)
 			break;
 		case 'h':
 			print_usage(stdout);
+			return EXIT_SUCCESS;
+		case 'V':
+			puts("netshim " NETSHIM_VERSION);
 			return EXIT_SUCCESS;
 		default:
 			print_usage(stderr);

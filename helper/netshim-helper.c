@@ -175,32 +175,13 @@ static enum action problem(struct job *job, const char *why)
 	return FAIL;
 }
 
-/* Finds the rule for the target; where its path may lead elsewhere any moment, for
- * the very file that is open when this returns. */
-static int find_rule(struct job *job, struct rules *rules, struct rules_slot *rule)
-{
-	const struct request *r = &job->request;
-	int flags = O_PATH | O_CLOEXEC | (r->flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0);
-	struct match_file matched;
-	int found = match_program(rules, r->dirfd, job->path, r->flags, true, rule, &matched);
-
-	if (!matched.swappable)
-		return found;
-	job->fd = sys_openat(r->dirfd, job->path, flags);
-	if (job->fd < 0)
-		return job->fd;
-	/* Swapped meanwhile: then by the name that it has itself. */
-	if (!match_is(&matched, job->fd, "", AT_EMPTY_PATH))
-		found = match_program(rules, job->fd, "", AT_EMPTY_PATH, true, rule, NULL);
-	return found;
-}
-
 /* Fills in the job's class from the rule for its path. */
 static enum action decide_exec(struct job *job, struct rules *rules, const struct membership *now)
 {
 	struct rules_slot rule;
 	struct rules_class class;
-	int found = find_rule(job, rules, &rule);
+	const struct request *r = &job->request;
+	int found = match_open(rules, r->dirfd, job->path, r->flags, &rule, &job->fd);
 
 	if (no_descriptor_free(found))
 		return problem(job, no_descriptor);

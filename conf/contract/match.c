@@ -473,7 +473,8 @@ static int skim_script(int dirfd, const char *path, char buf[BUFFER_SMALL])
 /* Goes from one last name to the next without a look at the folders. Returns 0 where no
  * rule has any of them, 1 where the walk must tell, or -EMFILE or -ENFILE. Most
  * programs have but one: that costs them a single question about a file. */
-__attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const char *path, bool scripts)
+__attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const char *path, bool scripts,
+					  struct match_file *skimmed)
 {
 	char buf[BUFFER_SMALL];
 	unsigned links = 0;
@@ -490,6 +491,8 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 		if (!name || rules_may_name(rules, name, str_len(name)) ||
 		    sys_stat(dirfd, path, AT_SYMLINK_NOFOLLOW, &file))
 			return 1;
+		if (skimmed)
+			*skimmed = (struct match_file){ file.device, file.inode, links };
 		if (S_ISLNK(file.mode)) {
 			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX || !skim_link(path, buf))
 				return 1;
@@ -509,13 +512,29 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
 {
 	int ret;
 
-	if (file)
-		*file = (struct match_file){ .swappable = false };
-	/* Who wants to know the file wants a walk. */
-	ret = file ? 1 : skim(rules, dirfd, path, scripts);
+	/* Who executes the file wants a walk, and who runs it nothing but the file. */
+	ret = file && scripts ? 1 : skim(rules, dirfd, path, scripts, file);
 	if (ret <= 0)
 		return ret;
+	if (file)
+		*file = (struct match_file){ .swappable = false };
 	ret = match_small(rules, dirfd, path, flags, scripts, rule, file);
 
 	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file) : ret;
+}
+
+int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd)
+{
+	struct match_file matched;
+	int found = match_program(rules, dirfd, path, flags, true, rule, &matched);
+
+	if (!matched.swappable)
+		return found;
+	*fd = sys_openat(dirfd, path, O_PATH | O_CLOEXEC | (flags & AT_SYMLINK_NOFOLLOW ? O_NOFOLLOW : 0));
+	if (*fd < 0)
+		return *fd;
+	/* Swapped meanwhile: then by the name that it has itself. */
+	if (!match_is(&matched, *fd, "", AT_EMPTY_PATH))
+		found = match_program(rules, *fd, "", AT_EMPTY_PATH, true, rule, NULL);
+	return found;
 }

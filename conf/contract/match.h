@@ -24,7 +24,8 @@ struct match_file {
 	uint64_t device;
 	uint64_t inode;
 	/* There was a symlink on the way, and one other than root may have it lead
-	 * elsewhere by the time the kernel follows it. */
+	 * elsewhere by the time the kernel follows it. (Where scripts are not asked for,
+	 * who may is not looked at either.) */
 	bool swappable;
 };
 
@@ -39,6 +40,11 @@ bool match_is(const struct match_file *file, int dirfd, const char *path, int fl
  * whoever must know that the same is executed; NULL for others. */
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file);
+
+/* As match_program, for a program that is about to be executed. Where its path may lead
+ * elsewhere any moment, the rule is that for the very file that is open as *fd when this
+ * returns, and *fd is left alone where it may not. */
+int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd);
 
 /* The kernel looks at as much of a file to tell what it is, and one byte more for
  * the terminator. */

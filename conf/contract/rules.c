@@ -68,6 +68,8 @@ static int check_trusted(struct rules *rules)
 		return err;
 	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
 		return -EACCES;
+	rules->inode = file.inode;
+	rules->changed = file.changed;
 	return file.size == rules->header.file_size ? 0 : -EBADMSG;
 }
 
@@ -354,20 +356,21 @@ bool rules_users_include_caller(struct rules *rules, const struct rules_users *u
 
 enum rules_since rules_since(const struct rules *before, const char *class)
 {
-	enum rules_since since = RULES_OTHERS;
 	struct rules_class record;
+	struct sys_file file;
 	struct rules rules;
 	uint32_t index;
+	bool forbid;
 
+	if (!sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file) && file.inode == before->inode &&
+	    file.changed == before->changed)
+		return RULES_SAME;
 	if (rules_open(&rules, true))
-		return since;
-	if (rules.header.key[0] == before->header.key[0] && rules.header.key[1] == before->header.key[1])
-		since = RULES_SAME;
-	else if (rules_class_named(&rules, class, &index, &record) &&
-		 !rules_users_include_caller(&rules, &record.users))
-		since = RULES_FORBID;
+		return RULES_OTHERS;
+	forbid =
+		rules_class_named(&rules, class, &index, &record) && !rules_users_include_caller(&rules, &record.users);
 	rules_close(&rules);
-	return since;
+	return forbid ? RULES_FORBID : RULES_OTHERS;
 }
 
 #define REQUEST_NUMBERS 8

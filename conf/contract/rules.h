@@ -148,6 +148,10 @@ _Static_assert(sizeof(struct rules_header) == 168 && sizeof(struct rules_names) 
 struct rules {
 	int fd;
 	bool damaged; /* what was come upon so far is not what was written */
+	/* Which file it is, where it was opened with trusted set: a later one may have the
+	 * number of one that is gone. */
+	uint64_t inode;
+	uint64_t changed;
 	struct rules_header header;
 	struct rules_names names[RULES_NAMES_READ]; /* where there are fewer, what follows them */
 };
@@ -205,7 +209,7 @@ bool rules_find(struct rules *rules, const char *path, size_t size, struct rules
 /* Reads one class; name, where not NULL, receives its name. */
 bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
 
-/* What has become of the rules since they were read, for a process that was moved into
+/* What has become of the rules (opened with trusted set) since they were read, for a process that was moved into
  * that class ("" is none) by them: they are the same; others; or others which close the
  * class to the caller. */
 enum rules_since { RULES_SAME, RULES_OTHERS, RULES_FORBID };

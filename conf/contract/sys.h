@@ -134,6 +134,7 @@ struct sys_file {
 	uint64_t size;
 	uint64_t device;
 	uint64_t inode;
+	uint64_t changed; /* its ctime, in nanoseconds */
 };
 
 /* The call that the dynamic loader uses: a seccomp filter that lets a program
@@ -153,6 +154,7 @@ static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_fi
 		.size = st.stx_size,
 		.device = (uint64_t)st.stx_dev_major << 32 | st.stx_dev_minor,
 		.inode = st.stx_ino,
+		.changed = (uint64_t)st.stx_ctime.tv_sec * 1000000000 + st.stx_ctime.tv_nsec,
 	};
 	return 0;
 }
@@ -170,6 +172,7 @@ static inline int sys_stat(int dirfd, const char *path, int flags, struct sys_fi
 		.size = (uint64_t)st.st_size,
 		.device = st.st_dev,
 		.inode = st.st_ino,
+		.changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec,
 	};
 	return 0;
 }

@@ -178,20 +178,31 @@ static void read_rule(struct rules *rules, const struct rules_slot *rule)
 	rules_string(rules, rule->file, text, 1);
 }
 
-/* With a file to fill in, no name is skipped. Where something is damaged, they may come
- * upon it or not. */
+/* The same rules, for whose names every name may be one. */
+static struct rules without_names(const struct rules *rules)
+{
+	struct rules all = *rules;
+
+	all.header.names_count = 1;
+	memset(all.names[0].bits, 0xff, sizeof(all.names[0].bits));
+	repair_checksum(&all.header, (char *)&all.names[0], sizeof(all.names[0]));
+	return all;
+}
+
+/* Where something is damaged, they may come upon it or not. */
 static void find_rule(struct rules *rules, int dirfd, const char *path, int flags, bool scripts)
 {
+	struct rules all = without_names(rules);
 	struct rules_slot walked;
-	struct match_file file;
 	struct rules_slot rule;
 	int found = match_program(rules, dirfd, path, flags, scripts, &rule, NULL);
-	int by_walk = match_program(rules, dirfd, path, flags, scripts, &walked, &file);
+	int by_walk = match_program(&all, dirfd, path, flags, scripts, &walked, NULL);
+	bool damaged = rules->damaged || all.damaged;
 
 	if (found > 0)
 		read_rule(rules, &rule);
-	check(rules->damaged || (found > 0) == (by_walk > 0), "the names say something else than the walk");
-	check(rules->damaged || found <= 0 || !memcmp(&rule, &walked, sizeof(rule)), "two rules");
+	check(damaged || (found > 0) == (by_walk > 0), "the names say something else than the walk");
+	check(damaged || found <= 0 || !memcmp(&rule, &walked, sizeof(rule)), "two rules");
 }
 
 static void read_rules(const char *path, bool trusted)

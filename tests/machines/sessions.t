@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim is installed as README says, and people log in: libnetshim(7) tells of each
+# kind of session whether its programs are classified.
+export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
+. "$(dirname "$0")/../lib.sh"
+cd "$tests/.." || exit 1
+netshim=/usr/local/bin/netshim
+page=shim/libnetshim.7
+said=/home/said
+
+# The table of the manual page: what it says of a kind of session.
+told() { # told SESSION
+	sed -n "s/^\.It $1 Ta //p" "$page"
+}
+
+# --- how each session starts a command that tells its class
+
+as_bob() { su - bob -c "$1"; }
+in_ssh() { ssh -q -i "$scratch/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null bob@127.0.0.1 "$1"; }
+in_console() {
+	echo "$1" >/home/bob/.bash_profile
+	mkdir -p /run/systemd/system/getty@tty1.service.d
+	printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin bob - linux\n' >/run/systemd/system/getty@tty1.service.d/bob.conf
+	systemctl daemon-reload
+	systemctl restart getty@tty1
+}
+in_su() { su bob -c "$1"; }
+in_su_login() { as_bob "$1"; }
+in_sudo() { su ada -c "sudo $1"; }
+in_sudo_told() {
+	echo "Defaults env_file=/etc/environment" >/etc/sudoers.d/told
+	su ada -c "sudo $1"
+	rm /etc/sudoers.d/told
+}
+in_tmux() { as_bob "tmux new-session -d '$1'"; }
+in_cron() { as_bob "echo '* * * * * $1' | crontab -"; }
+in_cron_told() { as_bob "printf 'LD_PRELOAD=$library\n* * * * * %s\n' '$1' | crontab -"; }
+in_at() { as_bob "echo '$1' | at now"; }
+in_user_service() { as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect sh -c '$1'"; }
+in_service() { systemd-run --wait --collect sh -c "$1"; }
+
+# What there is of netshim outside its source, and what could be of its making.
+state() {
+	systemctl list-units --failed --plain --no-legend
+	findmnt -rno TARGET | grep -v ^/run/user | sort
+	nft list ruleset
+	ip rule
+	find /etc /run /usr /opt -xdev -name '*netshim*' | sort
+}
+
+# What is started there writes its class into a file, which cron takes its time for.
+try() { # try SESSION STARTER
+	local file=$said/$2 class
+	"$2" "/usr/local/bin/ruled class >$file.new 2>&1 && mv $file.new $file" >"$scratch/noise" 2>&1 </dev/null
+	for ((tries = 0; tries < 150; tries++)); do
+		[ ! -e "$file" ] || break
+		sleep 1
+	done
+	case $(cat "$file" 2>/dev/null) in
+	/netshim/ruled) class=yes ;;
+	/) class=no ;;
+	*) class="$(cat "$file" "$file.new" "$scratch/noise" 2>&1)" ;;
+	esac
+	is "$class" "$(told "$1")" "$3$1: $(told "$1")"
+	rm -rf "$file" /home/bob/.bash_profile /run/systemd/system/getty@tty1.service.d
+	crontab -u bob -r 2>/dev/null
+}
+
+each_session() { # each_session FORM: of the path in /etc/environment
+	systemctl restart "user@$(id -u bob)"
+	try ssh in_ssh "$1"
+	try console in_console "$1"
+	try su in_su "$1"
+	try "su -" in_su_login "$1"
+	try tmux in_tmux "$1"
+	try sudo in_sudo "$1"
+	try "sudo, with env_file" in_sudo_told "$1"
+	try "service of a user" in_user_service "$1"
+	try "service of the system" in_service "$1"
+	try at in_at "$1"
+	try cron in_cron "$1"
+	try "cron, with the line" in_cron_told "$1"
+}
+
+# --- installation
+
+grep -q "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >>/etc/hosts # sudo asks for it
+
+is "$(systemctl is-system-running)" running "all is well before"
+before=$(state)
+make -s install >"$scratch/installed" 2>&1
+is "$? $(grep -v -e untried -e netshim-helper: "$scratch/installed")" "0 " "make install"
+install -m 755 "$root/bin/probe" /usr/local/bin/ruled
+install -d -m 1777 "$said"
+loginctl enable-linger bob
+ssh-keygen -q -t ed25519 -N '' -f "$scratch/key"
+cat "$scratch/key.pub" >>/home/bob/.ssh/authorized_keys
+cat >/etc/netshim.conf <<END
+class ruled { }
+app '/usr/local/bin/ruled' { class = ruled }
+END
+
+# --- a session that was there before netshim was up goes on, and is classified then
+
+library=/usr/local/lib/libnetshim.so
+echo "LD_PRELOAD=$library" >>/etc/environment
+mkfifo "$scratch/typed"
+in_ssh sh <"$scratch/typed" >"$scratch/printed" 2>&1 &
+exec 8>"$scratch/typed"
+echo "/usr/local/bin/ruled loaded" >&8
+for ((tries = 0; tries < 300; tries++)); do [ ! -s "$scratch/printed" ] || break; sleep 0.2; done
+"$netshim" up
+is $? 0 "netshim up"
+echo "/usr/local/bin/ruled class; exit" >&8
+wait $!
+exec 8>&-
+is "$(xargs <"$scratch/printed")" "yes /netshim/ruled" "a session from before 'netshim up' is classified from then on"
+
+# --- what the page tells, with each form of the path that it has
+
+each_session ""
+sed -i '/^LD_PRELOAD/d' /etc/environment
+library=/usr/local/lib/netshim/\$LIB/libnetshim.so
+echo "LD_PRELOAD=$library" >>/etc/environment
+each_session "by \$LIB, "
+
+# --- the system is content
+
+is "$(systemctl is-system-running)" running "no unit has failed"
+is "$(journalctl -b -q -p warning --no-pager | grep -i -e netshim -e net_cls -e ld.so)" "" "no warning of netshim's making"
+sed -i '/^LD_PRELOAD/d' /etc/environment
+systemctl daemon-reload
+systemctl restart getty@tty1
+loginctl disable-linger bob
+loginctl terminate-user bob
+"$netshim" down
+rm -f /etc/netshim.conf /usr/local/bin/ruled
+make -s uninstall
+is "$(state)" "$before" "down and uninstall leave nothing"
+
+finish

@@ -33,7 +33,24 @@ class a { action = reject allow = { 'lan' } deny = { 'tcp/22' } ipv6 = false log
 class b { deny = { '203.0.113.0/24' } mark = 0x2c rate = '1gbit' }
 EOF
 accepts "interfaces" <<<"class a { interface = 'tun0' gateway = { '10.0.0.1', 'fd00::1' } mark = 7 table = 9 } class b { interface = 'wg0' }"
-for bad in a/b 'a b' sixteencharacters '' 'x"y'; do
+accepts "interfaces by the beginning of their name, and the ordinary way" <<<"class a { interface = 'tun*' } class b { interface = 'ordinary' } class c { interface = 'ordinary' }"
+accepts "local networks" <<<"class a { interface = 'tun0' local = { 'lan', 'link', '203.0.113.0/24', '2001:db8::1' } } class b { interface = 'tun0' local = { 'none' } }"
+for bad in loopback tcp/80 192.0.2.1:80 10.0.0.1/8 x ''; do
+	complains 1 "bad local network '$bad'; it is lan, link" "a bad local network: $bad" <<<"class a { interface = 'x' local = { '$bad' } }"
+done
+complains 1 "remove one or the other" "none and some" <<<"class a { interface = 'x' local = { 'none', 'lan' } }"
+complains 1 "local says what is not reached .*; add interface" "local networks without an interface" <<<"class a { local = { 'lan' } }"
+complains 1 "remove gateway and local" "the ordinary way with a gateway" <<<"class a { interface = 'ordinary' gateway = '10.0.0.1' }"
+accepts "marks with masks" <<<"class a { mark = '0x10/0xff0000' } class b { mark = 0x20/0xff interface = 'x' } class c { mark = '1/1' }"
+complains 2 "mark 768 cannot be told from that of class 'a' at $file:1; .* needs its own" "a mark that another packet may have too" <<EOF
+class a { mark = '0x100/0x100' interface = 'x' }
+class b { mark = '0x300/0xf00' }
+EOF
+for bad in 0/1 1/ /1 1/x 1/4294967296; do
+	complains 1 "bad mark" "a bad mark: $bad" <<<"class a { mark = '$bad' }"
+done
+complains 1 "bad table '0'" "a bad table" <<<"class a { interface = 'x' table = 0 }"
+for bad in a/b 'a b' sixteencharacters '' 'x"y' '*' 'a*b' 't**'; do
 	complains 1 "bad interface" "a bad interface: $bad" <<<"class a { interface = '$bad' }"
 done
 complains 1 "bad gateway '10.0.0.2'; .* at most one of IPv4" "two gateways of a family" \
@@ -104,7 +121,7 @@ app '/it"s/{#/*' { class = a } /***/ app "/it's\"{" { class = a }
 EOF
 accepts "and what it keeps out of force" < <(sed 's/^#: //' "$tests/../conf/netshim.conf")
 accepts "everything there is" <<EOF
-class a { action = reject allow = { 'loopback', 'lan', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '2001:db8::1',
+class a { action = reject allow = { 'loopback', 'lan', 'link', '10.0.0.0/8', '192.0.2.1', 'fd00::/8', '2001:db8::1',
           'tcp/443', 'udp/5000-5010', '192.0.2.1:443', '[fd00::1]:80', '192.0.2.1:1-65535' }
           classid = '10:43'  lock = true  on-error = allow  users = { 'root', '@root', '65534', '@65534' } }
 class b_-2 { classid = '0x100044' }
@@ -118,7 +135,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, .*on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, interface, ipv6, local, .*on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

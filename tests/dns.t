@@ -79,7 +79,9 @@ is "$(ask plain @$lan_host) $(ask plain @127.0.0.53)" "192.0.2.1 192.0.2.4" "ano
 [ "$(leaked)" -gt 0 ]
 ok $? "which the counter on the other host sees"
 is "$(dig +short +tries=1 +time=2 @$lan_host name.test)" 192.0.2.1 "and so do unclassified ones"
-is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" 1 "while a remote resolver is asked from 127.0.0.53, route_localnet is on"
+is "$(for _ in 1 2 3 4; do ask two @127.0.0.53; ask two +tcp @127.0.0.53; done | sort -u | paste -sd' ')" "192.0.2.2 192.0.2.3" \
+	"also from one on this machine, to one here and one elsewhere"
+is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "for that, 127.0.0.0/8 is not opened to the neighbours (route_localnet)"
 cat >"$scratch/forge.py" <<'EOF'
 import socket, struct
 s = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
@@ -103,6 +105,19 @@ wait_until grep -qs ready "$scratch/heard"
 on_other_host python3 "$scratch/forge.py"
 wait $!
 is "$(sed 1d "$scratch/heard")" 192.168.77.2 "but nothing comes in from outside in the name of a loopback address"
+serve -- 8088
+on_other_host sh -c 'ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via 192.168.77.1; ip route add 192.0.0.8 via 192.168.77.1'
+neighbour_gets() { on_other_host curl -sS -m 0.5 -o /dev/null "http://$1:8088/" 2>/dev/null && echo yes; }
+sysctl -qw net.ipv4.conf.all.route_localnet=1
+nft 'table inet netshim; delete table inet netshim'
+is "$(neighbour_gets 127.0.0.1)" yes "(which would let a neighbour reach a service on 127.0.0.1, once the table is gone)"
+echo 0 >"$root/run/netshim/before:all:route_localnet"
+"$netshim" reload
+is "$? $(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "0 0" "an older version's is put back"
+nft flush ruleset
+is "$(neighbour_gets 127.0.0.1)" "" "all tables are flushed, as 'systemctl reload nftables' does: no neighbour reaches it"
+"$netshim" reload
+is "$(ip route show table local proto 78 | wc -l) $(ask remote @127.0.0.53)" "1 192.0.2.3" "reload: back"
 # --- other resolvers than before, asked from one and the same socket
 cat >"$scratch/asking.py" <<'EOP'
 import select, socket, sys
@@ -157,6 +172,6 @@ for server in $lan_host fd77::2; do
 	wait "$asker"
 done
 "$netshim" down
-is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "down puts it back"
+is "$(ip route show table all proto 78; cat /proc/sys/net/ipv4/conf/all/route_localnet)" 0 "down leaves nothing of it"
 
 finish

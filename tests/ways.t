@@ -158,4 +158,176 @@ ip -6 route del 2001:db8::/64 dev here
 ip route del 203.0.113.0/24
 "$netshim" down
 
+# --- the ordinary way, past whatever VPN there is
+[ -c /dev/net/tun ] || cannot_run "there is no /dev/net/tun"
+ordinary="class ordinary { interface = 'ordinary' } class out { interface = 'ordinary'  deny = { '203.0.113.99' } } class plain { }"
+hook_for() { "$root/etc/NetworkManager/dispatcher.d/50-netshim" "$1" up; }
+only_ordinary() { # only_ordinary NAME: and both classes of that kind go by the local network's router
+	is "$(way ordinary) $(way out)" "lan lan" "$1"
+	forget
+	SECONDS_FOR=0.5 get plain http://$far_host/ >/dev/null
+	is "$(counted far "${lan[@]}")" 0 "(others do not)"
+}
+in_both_orders() { # in_both_orders NAME START STOP: a VPN's functions, before netshim and after it
+	"$2"
+	configure <<<"$ordinary"
+	only_ordinary "$1, which was there before"
+	"$3"
+	is "$(way ordinary) $(way plain)" "lan lan" "and when it has gone"
+	hook_for here
+	"$2"
+	hook_for tun0
+	only_ordinary "$1, which came later"
+	"$netshim" down
+	"$3"
+}
+make_tun() {
+	ip tuntap add tun0 mode tun
+	ip addr add 10.66.0.2/24 dev tun0
+	ip addr add fd66::2/64 dev tun0 nodad
+	ip link set tun0 up
+}
+wg_quick_up() {
+	ip route add default via 10.11.0.2 table 51820
+	ip -6 route add default via fd11::2 table 51820
+	full_tunnel add
+}
+wg_quick_down() {
+	full_tunnel del
+	ip route flush table 51820
+	ip -6 route flush table 51820
+}
+in_both_orders "a full tunnel of wg-quick's" wg_quick_up wg_quick_down
+openvpn_up() { # redirect-gateway def1
+	make_tun
+	ip route add 0.0.0.0/1 via 10.66.0.1
+	ip route add 128.0.0.0/1 via 10.66.0.1
+	ip -6 route add 2000::/3 dev tun0
+}
+tun_down() { ip link del tun0; }
+in_both_orders "OpenVPN (def1)" openvpn_up tun_down
+networkmanager_up() {
+	make_tun
+	ip route del default via $lan_host
+	ip route add default via $lan_host metric 600
+	ip route add default dev tun0 metric 50
+	ip -6 route add default dev tun0 metric 50
+}
+sysctl -qw net.ipv4.conf.all.rp_filter=1
+networkmanager_down() {
+	tun_down
+	ip route add default via $lan_host
+	ip route del default via $lan_host metric 600
+}
+in_both_orders "NetworkManager's, with the better metric (and a strict reverse-path filter)" networkmanager_up networkmanager_down
+sysctl -qw net.ipv4.conf.all.rp_filter=0
+tailscale() { # tailscale add|del: with an exit node
+	local ip
+	for ip in -4 -6; do
+		ip $ip rule "$1" priority 5210 fwmark 0x80000/0xff0000 lookup main
+		ip $ip rule "$1" priority 5270 lookup 52
+	done
+}
+tailscale_up() {
+	make_tun
+	ip route add default dev tun0 table 52
+	ip -6 route add default dev tun0 table 52
+	tailscale add
+}
+tailscale_down() {
+	tailscale del
+	tun_down
+}
+in_both_orders "Tailscale with an exit node" tailscale_up tailscale_down
+mullvad() { # mullvad add|del
+	local ip
+	for ip in -4 -6; do
+		ip $ip rule "$1" not fwmark 0x6d6f6c65 table 1836018789
+		ip $ip rule "$1" table main suppress_prefixlength 0
+	done
+}
+mullvad_up() {
+	make_tun
+	ip route add default dev tun0 table 1836018789
+	ip -6 route add default dev tun0 table 1836018789
+	mullvad add
+	nft -f - <<-END
+	table inet mullvad {
+		chain prerouting { type filter hook prerouting priority -199; iif != "tun0" ct mark 0x00000f41 meta mark set 0x6d6f6c65; }
+		chain output { type filter hook output priority 0; policy drop; oif "lo" accept; ct mark 0x00000f41 accept; icmpv6 type nd-neighbor-solicit accept; icmpv6 type nd-neighbor-advert accept; oif "tun0" accept; reject; }
+		chain input { type filter hook input priority 0; policy drop; iif "lo" accept; ct mark 0x00000f41 accept; icmpv6 type nd-neighbor-solicit accept; icmpv6 type nd-neighbor-advert accept; iif "tun0" ct state established accept; }
+		chain nat { type nat hook postrouting priority srcnat; oif "tun0" ct mark 0x00000f41 drop; oif != "lo" ct mark 0x00000f41 masquerade; }
+	}
+	END
+}
+mullvad_down() {
+	nft delete table inet mullvad
+	mullvad del
+	tun_down
+}
+in_both_orders "Mullvad" mullvad_up mullvad_down
+all_up() { mullvad_up; tailscale add; ip route add default dev tun0 table 52; ip route add 0.0.0.0/1 dev tun0; wg_quick_up; }
+all_down() { wg_quick_down; tailscale del; mullvad_down; }
+in_both_orders "all at once" all_up all_down
+# The network changes: another router, elsewhere.
+openvpn_up
+configure <<<"$ordinary"
+"${lan[@]}" ip addr add 192.168.99.2/24 dev there
+ip addr add 192.168.99.1/24 dev here
+ip route replace default via 192.168.99.2
+ip addr del 192.168.77.1/24 dev here
+hook_for here
+forget
+is "$(get ordinary http://$far_host/) $(($(counted far "${lan[@]}") > 0))" "0 1" "another network, with another router"
+ip addr add 192.168.77.1/24 dev here
+ip route replace default via $lan_host
+ip addr del 192.168.99.1/24 dev here
+tun_down
+
+# --- an interface whose router DHCP or an advertisement has given
+ip link add eth9 type veth peer name there9 netns "$other_host"
+ip addr add 10.19.0.1/24 dev eth9
+ip addr add fd19::1/64 dev eth9 nodad
+ip link set eth9 up
+"${lan[@]}" sh -c 'ip addr add 10.19.0.2/24 dev there9; ip addr add fd19::2/64 dev there9 nodad; ip link set there9 up; sysctl -qw net.ipv4.conf.all.arp_ignore=1'
+ip route add default via 10.19.0.2 dev eth9 proto dhcp metric 900
+ip -6 route add default via fd19::2 dev eth9 proto ra metric 900
+configure <<<"class other { interface = 'eth9' }"
+is "$(get other http://$far_host/) $(get other "http://[$far6]/")" "0 0" "an interface without gateway: the router that it has been given"
+like "$(ip route show table all proto 78)" "default via 10.19.0.2 dev eth9" "by that"
+"${lan[@]}" ip addr del 10.19.0.2/24 dev there9
+"${lan[@]}" ip addr add 10.19.0.3/24 dev there9
+ip route del default dev eth9
+ip route add default via 10.19.0.3 dev eth9 proto dhcp metric 900
+hook_for eth9
+is "$(get other http://$far_host/)" 0 "it is given another one"
+ip link del eth9
+
+# --- tun*: the first by name that is up and has an address
+for name in tun1 tun2 tunx; do
+	ip tuntap add $name mode tun
+done
+ip link set tun1 up # no address
+ip addr add 10.66.2.1/24 dev tunx
+ip link set tunx up
+configure <<<"class any { interface = 'tun*' }"
+device() { ip route show table all proto 78 default | sed -n 's/^default dev \(tun[^ ]*\) .*/\1/p'; }
+is "$? $(device)" "0 tunx" "tun*: the one that is up with an address"
+ip addr add 10.66.1.1/24 dev tun2
+ip link set tun2 up
+hook_for tun2
+is "$(device)" tunx "it stays while that is so"
+ip link set tunx down
+hook_for tunx
+is "$(device)" tun2 "then the next"
+is "$(sed -n 's/.*\(oifname "tun[^"]*"\).*/\1/p' < <(nft list chain inet netshim stay_any) | sort -u)" 'oifname "tun2"' "and no other is let out by"
+ip link del tun2
+forget
+is "$(get any http://$far_host/) $(counted far "${lan[@]}") $(hook_for tun2; get any http://$far_host/) $(counted far "${lan[@]}")" "7 0 7 0" "none: refused, at once and after a reload"
+"$netshim" check "$config" >/dev/null
+is $? 0 "which is no mistake"
+ip addr add 10.66.3.1/24 dev tun1
+hook_for tun1
+is "$(device)" tun1 "another one comes"
+
 finish

@@ -274,9 +274,9 @@ static bool put_into_force(struct change *c)
 {
 	return routing_check(c->routing, c->set) && compile_write(c->set, CGROUP_MOUNT) &&
 	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
-	       routing_add(c->set, &c->networks) && load_for_both(c) && sysctl_make(c->set) && compile_commit() &&
-	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->set, &c->networks) &&
-	       sysctl_restore(c->set);
+	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
+	       load_for_both(c) && sysctl_make(c->set, &c->networks) && compile_commit() &&
+	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
 }
 
 static void go_back_groups(const struct change *c)
@@ -439,11 +439,12 @@ int cmd_reload(const struct command *command)
 	return result;
 }
 
-/* The rules file first, so that no further program is sent into a class. */
+/* The rules file first, so that no further program is sent into a class. The settings
+ * before the table that makes them safe. */
 static bool take_out_of_force(struct change *c)
 {
-	return compile_withdraw() && (c->table_replaced = nft_unload()) && routing_clean(NULL, NULL) &&
-	       sysctl_restore(NULL);
+	return compile_withdraw() && sysctl_restore(NULL, NULL) && (c->table_replaced = nft_unload()) &&
+	       routing_clean(c->routing, NULL, NULL);
 }
 
 int cmd_down(const struct command *command)

@@ -42,6 +42,9 @@ static uint32_t number_of(uint32_t mark)
 	return mark ? MARK_COUNT : number;
 }
 
+/* What Mullvad's own filter lets past its tunnel: packets of connections with this. */
+#define PAST_MULLVAD 0xf41
+
 static bool wants_mark(const struct class *class)
 {
 	return class_is_routed(class) && !class->mark.value;
@@ -101,6 +104,40 @@ static void give_free_mark(const struct allotting *a, struct class *class)
 	give(a, class, next);
 }
 
+/* The classes that go the ordinary way are one to everybody else: the mark says no more
+ * than that way. */
+static void share_ordinary(struct ruleset *set)
+{
+	const struct class *first = NULL;
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct class *class = &set->classes[i];
+
+		class->ct_mark = class->mark;
+		if (!class->ordinary || class->mark_given)
+			continue;
+		class->mark = first ? first->mark : class->mark;
+		class->table = first ? first->table : class->table;
+		class->ct_mark = (struct packet_mark){ PAST_MULLVAD, UINT32_MAX };
+		class->mark_shared = true;
+		class->mark_repeated = first;
+		first = first ? first : class;
+	}
+}
+
+static bool is_first_ordinary(const struct ruleset *set, const struct class *class)
+{
+	for (const struct class *c = set->classes; c < class; c++)
+		if (c->ordinary && !c->mark_given)
+			return false;
+	return true;
+}
+
+static bool is_allotted(const struct ruleset *set, const struct class *class)
+{
+	return wants_mark(class) && (!class->ordinary || is_first_ordinary(set, class));
+}
+
 void marks_allot(struct ruleset *set, const struct routing *now)
 {
 	struct allotting a = { .set = set, .taken = zalloc(MARK_COUNT * sizeof(bool)) };
@@ -109,11 +146,12 @@ void marks_allot(struct ruleset *set, const struct routing *now)
 	a.rule_count = now ? routing_rules(now, &rules) : 0;
 	a.rules = rules;
 	for (size_t i = 0; i < set->class_count; i++)
-		if (wants_mark(&set->classes[i]))
+		if (is_allotted(set, &set->classes[i]))
 			keep_mark(&a, &set->classes[i]);
 	for (size_t i = 0; i < set->class_count; i++)
-		if (wants_mark(&set->classes[i]))
+		if (is_allotted(set, &set->classes[i]))
 			give_free_mark(&a, &set->classes[i]);
+	share_ordinary(set);
 	free(rules);
 	free(a.taken);
 }

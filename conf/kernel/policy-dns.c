@@ -109,6 +109,42 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, "\t\t}\n\t}\n");
 }
 
+static bool leaves_loopback(const struct class *class)
+{
+	for (size_t i = 0; i < class->dns.count; i++)
+		if (class->dns.items[i].family == AF_INET && class->dns.items[i].address.s6_addr[0] != 127)
+			return true;
+	return false;
+}
+
+bool policy_has_stand_in(const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (leaves_loopback(&set->classes[i]))
+			return true;
+	return false;
+}
+
+/* A query for a resolver on this machine comes from 127.0.0.1, with which no packet may
+ * leave it (without route_localnet, which would open 127/8 to the neighbours as soon as
+ * this table is gone). So before conntrack sees it, it gets another address of this
+ * machine, which no interface has (routing.c), and the answer, behind conntrack, gets
+ * the true one again. */
+static void write_stand_in(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	if (!policy_has_stand_in(set))
+		return;
+	fprintf(out, "\n\t# queries from 127.0.0.1 that may leave this machine\n\tchain stand_in {\n"
+		     "\t\ttype route hook output priority -305; policy accept;\n"
+		     "\t\tip saddr 127.0.0.1 meta l4proto { tcp, udp } th dport 53 ");
+	policy_write_classids(out, set, live, leaves_loopback);
+	fprintf(out, " ip saddr set " STAND_IN "\n\t}\n\tchain stand_in_here {\n"
+		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+		     "\t\toifname \"lo\" ip saddr " STAND_IN " snat ip to 127.0.0.1\n\t}\n"
+		     "\tchain stand_in_answers {\n\t\ttype filter hook input priority 110; policy accept;\n"
+		     "\t\tip daddr " STAND_IN " ip saddr 127.0.0.0/8 ct direction reply ip daddr set 127.0.0.1\n\t}\n");
+}
+
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
@@ -136,12 +172,7 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	}
 	fprintf(out, "\t}\n");
 	write_zones(out, set, live);
-	/* With route_localnet (sysctl.c), what comes from outside for 127/8 would be
-	 * taken in. The kernel's own check is repeated here. */
-	fprintf(out, "\n\t# what the kernel itself refuses without route_localnet\n\tchain martians {\n"
-		     "\t\ttype filter hook prerouting priority -300; policy accept;\n"
-		     "\t\tiifname != \"lo\" ip daddr 127.0.0.0/8 drop\n\t\tiifname != \"lo\" ip saddr 127.0.0.0/8 "
-		     "drop\n\t}\n");
+	write_stand_in(out, set, live);
 }
 
 void policy_write_resolvers(FILE *out, const struct class *class)

@@ -10,6 +10,11 @@
 
 #include <stdio.h>
 
+/* An address of this machine's that stands in for 127.0.0.1 where a query from there is
+ * to leave it: the dummy address of RFC 7600. Whether any is. */
+#define STAND_IN "192.0.0.8"
+bool policy_has_stand_in(const struct ruleset *set);
+
 /* The chains that redirect name queries; and the rules of a class's own
  * chain that let the redirected ones through and no other. */
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);

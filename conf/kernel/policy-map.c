@@ -5,6 +5,8 @@
 
 #include "conf/kernel/policy-map.h"
 
+#include <string.h>
+
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *))
 {
@@ -40,18 +42,27 @@ void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t 
 	fprintf(out, " }");
 }
 
-static bool mask_is_first(const struct ruleset *set, size_t index, bool (*wants)(const struct class *))
+/* The class's mark of the kind that the rule is about. */
+static struct packet_mark mark_in(const char *mark, const struct class *class)
 {
+	return strstr(mark, "ct mark") ? class->ct_mark : class->mark;
+}
+
+static bool mask_is_first(const struct ruleset *set, const char *mark, size_t index,
+			  bool (*wants)(const struct class *))
+{
+	uint32_t mask = mark_in(mark, &set->classes[index]).mask;
+
 	for (size_t i = 0; i < index; i++)
-		if (wants(&set->classes[i]) && set->classes[i].mark.mask == set->classes[index].mark.mask)
+		if (wants(&set->classes[i]) && mark_in(mark, &set->classes[i]).mask == mask)
 			return false;
 	return true;
 }
 
 /* The class from index on with which a mask is met first, or class_count. */
-static size_t next_mask(const struct ruleset *set, size_t index, bool (*wants)(const struct class *))
+static size_t next_mask(const struct ruleset *set, const char *mark, size_t index, bool (*wants)(const struct class *))
 {
-	while (index < set->class_count && (!wants(&set->classes[index]) || !mask_is_first(set, index, wants)))
+	while (index < set->class_count && (!wants(&set->classes[index]) || !mask_is_first(set, mark, index, wants)))
 		index++;
 	return index;
 }
@@ -66,9 +77,9 @@ static void write_masked(FILE *out, const struct ruleset *set, uint32_t mask, co
 		fprintf(out, " & 0x%08x", mask);
 	fprintf(out, then ? " vmap {\n" : " {\n");
 	for (size_t i = 0; i < set->class_count; i++) {
-		if (!wants(&set->classes[i]) || set->classes[i].mark.mask != mask)
+		if (!wants(&set->classes[i]) || mark_in(mark, &set->classes[i]).mask != mask)
 			continue;
-		fprintf(out, "\t\t\t0x%08x", set->classes[i].mark.value);
+		fprintf(out, "\t\t\t0x%08x", mark_in(mark, &set->classes[i]).value);
 		if (then)
 			fprintf(out, " : %s%s", then, set->classes[i].name);
 		fprintf(out, ",\n");
@@ -79,8 +90,8 @@ static void write_masked(FILE *out, const struct ruleset *set, uint32_t mask, co
 void policy_write_mark_map(FILE *out, const struct ruleset *set, const char *mark, const char *then,
 			   bool (*wants)(const struct class *))
 {
-	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
-		write_masked(out, set, set->classes[i].mark.mask, mark, then, wants);
+	for (size_t i = next_mask(set, mark, 0, wants); i < set->class_count; i = next_mask(set, mark, i + 1, wants)) {
+		write_masked(out, set, mark_in(mark, &set->classes[i]).mask, mark, then, wants);
 		fprintf(out, "\n");
 	}
 }
@@ -88,16 +99,16 @@ void policy_write_mark_map(FILE *out, const struct ruleset *set, const char *mar
 void policy_write_marked(FILE *out, const struct ruleset *set, const char *mark, const char *then,
 			 bool (*wants)(const struct class *))
 {
-	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
-		write_masked(out, set, set->classes[i].mark.mask, mark, NULL, wants);
+	for (size_t i = next_mask(set, mark, 0, wants); i < set->class_count; i = next_mask(set, mark, i + 1, wants)) {
+		write_masked(out, set, mark_in(mark, &set->classes[i]).mask, mark, NULL, wants);
 		fprintf(out, " %s\n", then);
 	}
 }
 
 void policy_write_unmark(FILE *out, const struct ruleset *set, const char *mark, bool (*wants)(const struct class *))
 {
-	for (size_t i = next_mask(set, 0, wants); i < set->class_count; i = next_mask(set, i + 1, wants)) {
-		uint32_t mask = set->classes[i].mark.mask;
+	for (size_t i = next_mask(set, mark, 0, wants); i < set->class_count; i = next_mask(set, mark, i + 1, wants)) {
+		uint32_t mask = mark_in(mark, &set->classes[i]).mask;
 
 		write_masked(out, set, mask, mark, NULL, wants);
 		fprintf(out, " ");

@@ -26,6 +26,17 @@ static bool has_interface(const struct class *class)
 	return class->interface;
 }
 
+/* Of those that go the ordinary way, one stands for all in what is told by marks. */
+static bool has_way(const struct class *class)
+{
+	return class->interface || class->ordinary;
+}
+
+static bool tells_way(const struct class *class)
+{
+	return has_way(class) && !class->mark_repeated;
+}
+
 static const int families[] = { AF_INET, AF_INET6 };
 
 static const char *family_name(int family)
@@ -190,8 +201,13 @@ static void write_arriving(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# for others' reverse-path filters\n\tchain answers {\n"
 		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
-	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto mark_", has_interface);
-	fprintf(out, "\t}\n\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
+	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto mark_", tells_way);
+	fprintf(out, "\t}\n");
+}
+
+static void write_dead_ends(FILE *out, const struct ruleset *set)
+{
+	fprintf(out, "\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
 	policy_write_marked(out, set, "iifname \"lo\" " NOT_HERE " meta mark", "goto refuse", has_interface);
 	fprintf(out, "\t}\n");
@@ -308,30 +324,35 @@ static void write_marks_again(FILE *out, const struct ruleset *set, const uint32
 	fprintf(out, "\n\t# interface: the mark, whatever others have set\n\tchain marks_again {\n"
 		     "\t\ttype route hook output priority 1000; policy accept;\n");
 	policy_write_tunnels(out, set, "accept");
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_interface);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto mark_", has_way);
 	fprintf(out, "\t}\n");
 }
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	bool any = false;
+	bool guarded = false;
+	bool led = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct guarded g = { &set->classes[i], networks, &networks->ways[i] };
 
+		led = led || has_way(g.class);
 		if (!has_interface(g.class))
 			continue;
 		write_sent(out, &g);
 		write_guard(out, set, &g);
 		write_untracked(out, &g);
-		any = true;
+		guarded = true;
 	}
-	if (!any)
+	if (led) {
+		write_marks_again(out, set, live);
+		write_arriving(out, set);
+	}
+	if (!guarded)
 		return;
-	write_marks_again(out, set, live);
 	write_source(out, set, live);
 	write_stay(out, set, live, networks);
-	write_arriving(out, set);
+	write_dead_ends(out, set);
 }
 
 /* The kernel would open further connections (subflows) of an MPTCP socket by other

@@ -244,7 +244,7 @@ static void write_mark_chains(FILE *out, const struct ruleset *set)
 		fprintf(out, "\tchain mark_%s {\n\t\t", class->name);
 		policy_write_mark(out, "meta mark", class->mark);
 		fprintf(out, " ");
-		policy_write_mark(out, "ct mark", class->mark);
+		policy_write_mark(out, "ct mark", class->ct_mark);
 		fprintf(out, "\n\t}\n");
 	}
 	/* What is in a tunnel has left its mark on the tunnel's packet. */

@@ -12,22 +12,45 @@
 
 #include "conf/kernel/routing.h"
 
+#include "conf/kernel/policy-dns.h"
 #include "conf/language/alloc.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netlink/msg.h>
 #include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
 /* rtnetlink's protocol numbers from 5 up are anybody's; "N". */
 #define PROTOCOL 0x4e
-/* Before the main table's rule (32766), after the local table's (0). */
+/* Before the main table's rule (32766), after the local table's (0), and before those of
+ * others: the kernel gives one that is added without a priority the next before the
+ * first after the local table's. */
 #define RULE_PRIORITY 20000
 
 static const int families[] = { AF_INET, AF_INET6 };
+
+/* Netshim's own, and everybody's: the kernel's lists at one moment. */
+struct routing {
+	struct nl_cache *rules;
+	struct nl_cache *routes;
+};
+
+static bool rule_is_ours(struct nl_object *object)
+{
+	uint8_t protocol = 0;
+
+	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
+}
+
+static bool route_is_ours(struct nl_object *object)
+{
+	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
+}
 
 static struct nl_sock *open_socket(void)
 {
@@ -155,19 +178,42 @@ static bool is_tunnel(const char *kind)
 	return false;
 }
 
-static void note_link(struct nl_object *object, void *with)
+static int note_link(struct nl_msg *message, void *with)
 {
-	struct rtnl_link *from = (struct rtnl_link *)object;
+	struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct ifinfomsg *info = nlmsg_data(header);
 	struct network_list *networks = with;
-	struct link link = {
-		.index = rtnl_link_get_ifindex(from),
-		.up = rtnl_link_get_flags(from) & IFF_UP,
-		.tunnel = is_tunnel(rtnl_link_get_type(from)),
-	};
+	struct nlattr *attributes[IFLA_MAX + 1];
+	struct nlattr *kinds[IFLA_INFO_MAX + 1] = { NULL };
+	struct link link = { .index = info->ifi_index, .up = info->ifi_flags & IFF_UP };
 
-	snprintf(link.name, sizeof(link.name), "%s", rtnl_link_get_name(from));
+	if (nlmsg_parse(header, sizeof(*info), attributes, IFLA_MAX, NULL) || !attributes[IFLA_IFNAME])
+		return NL_SKIP;
+	if (attributes[IFLA_LINKINFO])
+		nla_parse_nested(kinds, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL);
+	nla_strlcpy(link.name, attributes[IFLA_IFNAME], sizeof(link.name));
+	link.tunnel = kinds[IFLA_INFO_KIND] && is_tunnel(nla_get_string(kinds[IFLA_INFO_KIND]));
 	networks->links = grown(networks->links, networks->link_count, sizeof(*networks->links));
 	networks->links[networks->link_count++] = link;
+	return NL_OK;
+}
+
+/* libnl's own cache of links takes a request that could not be sent for one that was,
+ * and waits for the answer for ever. */
+static bool read_links(struct network_list *networks)
+{
+	struct nl_sock *socket = open_socket();
+	struct ifinfomsg all = { .ifi_family = AF_UNSPEC };
+	int error;
+
+	if (!socket)
+		return false;
+	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note_link, networks);
+	error = nl_send_simple(socket, RTM_GETLINK, NLM_F_DUMP, &all, sizeof(all));
+	if (error >= 0)
+		error = nl_recvmsgs_default(socket);
+	nl_socket_free(socket);
+	return succeeded(error, "read the interfaces");
 }
 
 static void note_address(struct nl_object *object, void *with)
@@ -190,18 +236,15 @@ bool routing_read_networks(struct network_list *networks)
 	struct nl_sock *socket = open_socket();
 	struct nl_cache *routes = NULL;
 	struct nl_cache *addresses = NULL;
-	struct nl_cache *links = NULL;
 	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes") &&
-		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses") &&
-		  succeeded(rtnl_link_alloc_cache(socket, AF_UNSPEC, &links), "read the interfaces");
+		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
 
 	*networks = (struct network_list){ .items = NULL };
 	if (ok) {
 		nl_cache_foreach(routes, note_route, networks);
 		nl_cache_foreach(addresses, note_address, networks);
-		nl_cache_foreach(links, note_link, networks);
 	}
-	nl_cache_free(links);
+	ok = ok && read_links(networks);
 	nl_cache_free(addresses);
 	nl_cache_free(routes);
 	nl_socket_free(socket);
@@ -317,12 +360,48 @@ static bool add_way(struct nl_sock *socket, const struct class *class, const str
 	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
 		return succeeded_for(way->to.family, error, words[way->kind]);
 	/* That is what is asked for. */
-	if (!way->to.prefix)
+	if (!way->to.prefix && class->interface)
 		tell_no_way_out(class, way, error);
 	return true;
 }
 
-static bool add_rule(struct nl_sock *socket, const struct class *class, int family)
+/* The rules that a class with a table of its own has. */
+struct wanted_rule {
+	uint32_t priority;
+	uint32_t table;
+};
+
+/* Returns how many. */
+static size_t rules_of(const struct class *class, uint32_t priority, struct wanted_rule rules[2])
+{
+	rules[0] = (struct wanted_rule){ priority, class->table };
+	rules[1] = (struct wanted_rule){ priority + 1, RT_TABLE_MAIN };
+	return class->ordinary ? 2 : 1;
+}
+
+static bool has_table(const struct class *class)
+{
+	return class_is_routed(class) && !(class->ordinary && class->mark_repeated);
+}
+
+static void look_at_rule(struct nl_object *object, void *with)
+{
+	uint32_t priority = rtnl_rule_get_prio((struct rtnl_rule *)object);
+	uint32_t *first = with;
+
+	if (!rule_is_ours(object) && priority && priority < *first)
+		*first = priority;
+}
+
+static uint32_t rule_priority(const struct routing *now)
+{
+	uint32_t first = RULE_PRIORITY + 2;
+
+	nl_cache_foreach(now->rules, look_at_rule, &first);
+	return first > 3 ? first - 2 : 1;
+}
+
+static bool add_rule(struct nl_sock *socket, const struct class *class, int family, const struct wanted_rule *wanted)
 {
 	struct rtnl_rule *rule = rtnl_rule_alloc();
 	int error;
@@ -330,10 +409,10 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	if (!rule)
 		err(EXIT_FAILURE, "out of memory");
 	rtnl_rule_set_family(rule, family);
-	rtnl_rule_set_prio(rule, RULE_PRIORITY);
+	rtnl_rule_set_prio(rule, wanted->priority);
 	rtnl_rule_set_mark(rule, class->mark.value);
 	rtnl_rule_set_mask(rule, class->mark.mask);
-	rtnl_rule_set_table(rule, class->table);
+	rtnl_rule_set_table(rule, wanted->table);
 	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
 	rtnl_rule_set_protocol(rule, PROTOCOL);
 	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
@@ -346,20 +425,45 @@ static bool is_routed_for(const struct class *class, int family)
 	for (size_t i = 0; i < class->udp_proxies.count; i++)
 		if (class->udp_proxies.items[i].family == family)
 			return true;
-	return class->interface;
+	return !class->udp_proxies.count;
 }
 
-static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways)
+static bool add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
+{
+	struct wanted_rule rules[2];
+	size_t count = rules_of(class, priority, rules);
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		for (size_t j = 0; ok && j < 2; j++)
+			ok = !is_routed_for(class, families[j]) || add_rule(socket, class, families[j], &rules[i]);
+	return ok;
+}
+
+/* A local route makes an address the machine's own without giving it to an interface. */
+static bool add_stand_in(struct nl_sock *socket)
+{
+	struct network address = { .family = AF_INET, .prefix = 32 };
+	struct rtnl_route *route;
+	int error;
+
+	inet_pton(AF_INET, STAND_IN, &address.address);
+	route = make_route(RT_TABLE_LOCAL, AF_INET, &address, RTN_LOCAL);
+	add_nexthop(route, loopback(), NULL, AF_INET);
+	rtnl_route_set_scope(route, RT_SCOPE_HOST);
+	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	return succeeded(error, "add the route of " STAND_IN);
+}
+
+static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways, uint32_t priority)
 {
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < ways->count; i++)
 		ok = add_way(socket, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
-	for (size_t i = 0; ok && i < 2; i++)
-		if (is_routed_for(class, families[i]))
-			ok = add_rule(socket, class, families[i]);
-	return ok;
+	return ok && add_rules(socket, class, priority);
 }
 
 /* What is to be removed, while the kernel's lists are gone through. */
@@ -367,28 +471,42 @@ struct cleaning {
 	struct nl_sock *socket;
 	const struct ruleset *set;
 	const struct network_list *networks;
+	uint32_t priority; /* of the rules that are wanted */
 	bool ok;
 };
 
 static const struct class *class_of_table(const struct ruleset *set, uint32_t table)
 {
 	for (size_t i = 0; set && i < set->class_count; i++)
-		if (class_is_routed(&set->classes[i]) && set->classes[i].table == table)
+		if (has_table(&set->classes[i]) && set->classes[i].table == table)
 			return &set->classes[i];
 	return NULL;
+}
+
+static bool is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
+{
+	struct wanted_rule rules[2];
+	size_t count = has_table(class) && is_routed_for(class, rtnl_rule_get_family(rule))
+			       ? rules_of(class, priority, rules)
+			       : 0;
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++)
+		found = found ||
+			(rules[i].priority == rtnl_rule_get_prio(rule) && rules[i].table == rtnl_rule_get_table(rule));
+	return found && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule);
 }
 
 static void clean_rule(struct nl_object *object, void *with)
 {
 	struct rtnl_rule *rule = (struct rtnl_rule *)object;
 	struct cleaning *c = with;
-	const struct class *class = class_of_table(c->set, rtnl_rule_get_table(rule));
-	uint8_t protocol = 0;
 
-	if (rtnl_rule_get_protocol(rule, &protocol) || protocol != PROTOCOL ||
-	    (class && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule) &&
-	     is_routed_for(class, rtnl_rule_get_family(rule))))
+	if (!rule_is_ours(object))
 		return;
+	for (size_t i = 0; c->set && i < c->set->class_count; i++)
+		if (is_rule_of(&c->set->classes[i], c->priority, rule))
+			return;
 	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
 
@@ -409,6 +527,9 @@ static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 	const struct class *class = class_of_table(c->set, rtnl_route_get_table(route));
 	const struct ways *ways = class ? &c->networks->ways[class - c->set->classes] : NULL;
 
+	if (rtnl_route_get_table(route) == RT_TABLE_LOCAL)
+		return c->set && policy_has_stand_in(c->set);
+
 	for (size_t i = 0; ways && i < ways->count; i++)
 		if (is_route_of(&ways->items[i], route))
 			return true;
@@ -428,9 +549,10 @@ static void clean_route(struct nl_object *object, void *with)
 	c->ok = (error == -NLE_OBJ_NOTFOUND || succeeded(error, "remove a route")) && c->ok;
 }
 
-static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks)
+static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks,
+		  uint32_t priority)
 {
-	struct cleaning c = { socket, set, networks, true };
+	struct cleaning c = { socket, set, networks, priority, true };
 	struct nl_cache *rules = NULL;
 	struct nl_cache *routes = NULL;
 
@@ -448,32 +570,26 @@ static bool clean(struct nl_sock *socket, const struct ruleset *set, const struc
 	return c.ok;
 }
 
-bool routing_add(const struct ruleset *set, const struct network_list *networks)
+bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
 	struct nl_sock *socket = open_socket();
-	bool ok = socket;
+	bool ok = socket && (!policy_has_stand_in(set) || add_stand_in(socket));
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
-		if (class_is_routed(&set->classes[i]))
-			ok = add_class(socket, &set->classes[i], &networks->ways[i]);
+		if (has_table(&set->classes[i]))
+			ok = add_class(socket, &set->classes[i], &networks->ways[i], rule_priority(now));
 	nl_socket_free(socket);
 	return ok;
 }
 
-bool routing_clean(const struct ruleset *set, const struct network_list *networks)
+bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
 	struct nl_sock *socket = open_socket();
-	bool ok = socket && clean(socket, set, networks);
+	bool ok = socket && clean(socket, set, networks, rule_priority(now));
 
 	nl_socket_free(socket);
 	return ok;
 }
-
-/* Netshim's own, and everybody's: the kernel's lists at one moment. */
-struct routing {
-	struct nl_cache *rules;
-	struct nl_cache *routes;
-};
 
 struct routing *routing_read(void)
 {
@@ -497,18 +613,6 @@ void routing_free(struct routing *routing)
 	nl_cache_free(routing->rules);
 	nl_cache_free(routing->routes);
 	free(routing);
-}
-
-static bool rule_is_ours(struct nl_object *object)
-{
-	uint8_t protocol = 0;
-
-	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
-}
-
-static bool route_is_ours(struct nl_object *object)
-{
-	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
 }
 
 struct looking {

@@ -108,8 +108,8 @@ void routing_restore(const struct routing *before);
 /* Brings rules and routes to what set says, in two steps between which nothing is
  * missing: what is to be added, and what is to be removed (with set NULL, all of
  * netshim's). No marked packet takes another way meanwhile. */
-bool routing_add(const struct ruleset *set, const struct network_list *networks);
-bool routing_clean(const struct ruleset *set, const struct network_list *networks);
+bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
+bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 
 /* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
 bool routing_lacks_ipv6(void);

@@ -126,29 +126,39 @@ static bool restore(const char *interface, const char *name, const char *before)
 	return ok;
 }
 
-/* Tells whether queries that a program sends to 127.0.0.53 or another loopback
- * resolver have to go out to a remote one. */
-static bool needs_route_localnet(const struct ruleset *set)
+/* By which the machine's ordinary way leads, past its tunnels. */
+static bool is_ordinary_way(const struct network_list *networks, const struct link *link)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		for (size_t j = 0; j < set->classes[i].dns.count; j++) {
-			const struct resolver *r = &set->classes[i].dns.items[j];
+	for (size_t i = 0; !link->tunnel && i < networks->main_count; i++)
+		if (networks->main[i].to.interface == link->index && !networks->main[i].to.prefix)
+			return true;
+	return false;
+}
 
-			if (r->family == AF_INET && r->address.s6_addr[0] != 127)
-				return true;
-		}
+static bool needs_rp_filter(const struct ruleset *set, const struct network_list *networks, const char *interface)
+{
+	const struct link *link = networks->links;
+
+	while (link < networks->links + networks->link_count && strcmp(link->name, interface))
+		link++;
+	if (link == networks->links + networks->link_count)
+		return false;
+	for (size_t i = 0; i < set->class_count; i++)
+		if ((set->classes[i].device && !strcmp(set->classes[i].device, interface)) ||
+		    (set->classes[i].ordinary && is_ordinary_way(networks, link)))
+			return true;
 	return false;
 }
 
 /* Answers come in by an interface that the main table would not use for them,
  * which a strict reverse-path filter takes for forged. Loose is enough. */
-static bool loosen_rp_filter(const struct ruleset *set)
+static bool loosen_rp_filter(const struct ruleset *set, const struct network_list *networks)
 {
 	bool ok = true;
 
-	for (size_t i = 0; i < set->class_count; i++) {
-		const char *interface = set->classes[i].device;
-		char own = (char)(interface ? setting(interface, "rp_filter") : 0);
+	for (size_t i = 0; i < networks->link_count; i++) {
+		const char *interface = networks->links[i].name;
+		char own = (char)(needs_rp_filter(set, networks, interface) ? setting(interface, "rp_filter") : 0);
 
 		/* The higher of the two is in force. */
 		if (own && own < '2' && (own == '1' || setting("all", "rp_filter") == '1'))
@@ -157,25 +167,19 @@ static bool loosen_rp_filter(const struct ruleset *set)
 	return ok;
 }
 
-static bool needs_rp_filter(const struct ruleset *set, const char *interface)
+bool sysctl_make(const struct ruleset *set, const struct network_list *networks)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].device && !strcmp(set->classes[i].device, interface))
-			return true;
-	return false;
+	return loosen_rp_filter(set, networks);
 }
 
-bool sysctl_make(const struct ruleset *set)
+/* Another setting is one of an older version's. */
+static bool is_needed(const struct ruleset *set, const struct network_list *networks, const char *interface,
+		      const char *name)
 {
-	return (!needs_route_localnet(set) || set_digit("all", "route_localnet", '1')) && loosen_rp_filter(set);
+	return !strcmp(name, "rp_filter") && needs_rp_filter(set, networks, interface);
 }
 
-static bool is_needed(const struct ruleset *set, const char *interface, const char *name)
-{
-	return strcmp(name, "route_localnet") ? needs_rp_filter(set, interface) : needs_route_localnet(set);
-}
-
-bool sysctl_restore(const struct ruleset *set)
+bool sysctl_restore(const struct ruleset *set, const struct network_list *networks)
 {
 	glob_t found;
 	bool ok = true;
@@ -188,7 +192,7 @@ bool sysctl_restore(const struct ruleset *set)
 
 		if (name)
 			*name++ = '\0';
-		if (name && !(set && is_needed(set, interface, name)))
+		if (name && !(set && is_needed(set, networks, interface, name)))
 			ok = restore(interface, name, found.gl_pathv[i]) && ok;
 		free(interface);
 	}

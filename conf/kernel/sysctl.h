@@ -7,13 +7,14 @@
 #ifndef NETSHIM_SYSCTL_H
 #define NETSHIM_SYSCTL_H
 
+#include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
 /* Makes the settings that set needs. */
-bool sysctl_make(const struct ruleset *set);
+bool sysctl_make(const struct ruleset *set, const struct network_list *networks);
 
 /* Puts back every one that was made, but for those that set needs (with set NULL, all). */
-bool sysctl_restore(const struct ruleset *set);
+bool sysctl_restore(const struct ruleset *set, const struct network_list *networks);
 
 /* Takes back what this process has made or put back. */
 void sysctl_undo(void);

@@ -253,6 +253,45 @@ static void find_ways(struct finding *f)
 	free(f->hosts);
 }
 
+static bool is_tunnel(const struct network_list *networks, int interface)
+{
+	for (size_t i = 0; i < networks->link_count; i++)
+		if (networks->links[i].index == interface)
+			return networks->links[i].tunnel;
+	return false;
+}
+
+static bool is_private(const struct network *n)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < PRIVATE_COUNT; i++)
+		found = found || contains(&private_networks[i], n);
+	return found;
+}
+
+/* The ordinary way is the main table's, to which a routing rule leads, as it is at any
+ * moment. Only where that leads more than private networks into a tunnel, there is a
+ * copy of what is left of it without tunnels. */
+static void find_ordinary(const struct finding *f)
+{
+	const struct network_list *networks = f->networks;
+	bool taken[2] = { false, false };
+
+	for (size_t i = 0; i < networks->main_count; i++)
+		if (is_tunnel(networks, networks->main[i].to.interface) && !is_private(&networks->main[i].to))
+			taken[networks->main[i].to.family == AF_INET6] = true;
+	for (size_t i = 0; i < networks->main_count; i++) {
+		const struct main_route *r = &networks->main[i];
+
+		if (!taken[r->to.family == AF_INET6] || is_tunnel(networks, r->to.interface))
+			continue;
+		add_way(f, WAY_OUT, &r->to, r->to.interface, OUT_METRIC + (uint32_t)i);
+		f->ways->items[f->ways->count - 1].gateway = r->gateway;
+		f->ways->items[f->ways->count - 1].has_gateway = r->has_gateway;
+	}
+}
+
 static bool matches(const char *pattern, const char *name)
 {
 	size_t size = strlen(pattern) - 1;
@@ -295,6 +334,8 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 		for (size_t j = 0; j < class->udp_proxies.count; j++)
 			add_way(&f, WAY_PROXY, &(struct network){ .family = class->udp_proxies.items[j].family }, 0,
 				OUT_METRIC);
+		if (class->ordinary && !class->mark_repeated)
+			find_ordinary(&f);
 		if (!class->interface)
 			continue;
 		class->device = class->interface[strlen(class->interface) - 1] == '*'
@@ -310,15 +351,6 @@ void ways_free(const struct ruleset *set, struct network_list *networks)
 	for (size_t i = 0; networks->ways && i < set->class_count; i++)
 		free(networks->ways[i].items);
 	free(networks->ways);
-}
-
-static bool is_private(const struct network *n)
-{
-	bool found = false;
-
-	for (size_t i = 0; i < PRIVATE_COUNT; i++)
-		found = found || contains(&private_networks[i], n);
-	return found;
 }
 
 static bool is_reached(const struct ways *ways, const struct network *n)

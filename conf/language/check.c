@@ -168,7 +168,7 @@ static void check_tables(struct ruleset *set)
 	struct class **list = sorted(set, by_table);
 
 	for (size_t i = 1; i < set->class_count; i++)
-		if (class_is_routed(list[i]) && class_is_routed(list[i - 1]) && list[i]->table == list[i - 1]->table &&
+		if (list[i]->table && list[i]->table == list[i - 1]->table &&
 		    (!list[i]->mark.value || list[i]->mark.value != list[i - 1]->mark.value))
 			ruleset_problem(set, list[i]->at,
 					"table %u is already that of class '%s' at %s:%d; choose another number with "
@@ -195,10 +195,15 @@ static void assign_tables(struct ruleset *set)
 	}
 }
 
+static bool needs_own_mark(const struct class *class)
+{
+	return class->interface || class->udp_proxies.count;
+}
+
 static void note_shared_mark(struct ruleset *set, struct class *one, struct class *other, const char *how)
 {
 	one->mark_shared = other->mark_shared = true;
-	if (class_is_routed(one) || class_is_routed(other))
+	if (needs_own_mark(one) || needs_own_mark(other))
 		ruleset_problem(set, other->at,
 				"mark %u %s that of class '%s' at %s:%d; a class with an interface or proxy-udp "
 				"needs its own",

@@ -147,7 +147,7 @@ static void check_ipv6(cfg_t *section, const char *option, const char *lets_no)
 
 static void check_proxies(cfg_t *section, const struct class *class)
 {
-	if (class->proxies.count && class->interface)
+	if (class->proxies.count && (class->interface || class->ordinary))
 		ruleset_problem(
 			reading.set, class->proxy_at,
 			"what goes to a proxy leaves by no interface; remove one of them, or give the interface "
@@ -174,6 +174,20 @@ static bool is_taken(const char *name)
 	return false;
 }
 
+/* A word, and no interface of that name. */
+static void read_ordinary(cfg_t *section, struct class *class)
+{
+	class->ordinary = class->interface && !strcmp(class->interface, "ordinary");
+	if (!class->ordinary)
+		return;
+	class->interface = NULL;
+	if (cfg_size(section, "gateway") || cfg_size(section, "local"))
+		ruleset_problem(
+			reading.set, class->interface_at,
+			"interface = 'ordinary' is the way that the main routing table says, with its routers and "
+			"local networks; remove gateway and local");
+}
+
 static void read_local(cfg_t *section, struct class *class)
 {
 	bool none = false;
@@ -186,7 +200,7 @@ static void read_local(cfg_t *section, struct class *class)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"none of the local networks, and some of them; "
 				"remove one or the other");
-	if (!class->interface && class->local_given)
+	if (!class->interface && !class->ordinary && class->local_given)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"local says what is not reached by the class's interface; add interface = '...'");
 	if (!class->local_given)
@@ -215,8 +229,9 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "proxy-udp", value_proxy, &class.udp_proxies);
 	class.interface_at = value_at(class.interface ? "interface" : "proxy-udp", 0);
 	class.proxy_at = value_at("proxy", 0);
+	read_ordinary(section, &class);
 	check_proxies(section, &class);
-	if (!class.interface &&
+	if (!class.interface && !class.ordinary &&
 	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(&class))))
 		ruleset_problem(set, class.at,
 				"gateway and table say how to reach an interface; add interface = '...'");

@@ -98,16 +98,18 @@ struct class
 	struct verdict verdict;
 	bool no_ipv6;
 	bool log;
-	uint64_t rate;		 /* bytes a second; 0 is any */
-	uint64_t rate_in;	 /* the same of what comes in */
-	uint32_t priority;	 /* a traffic-control class (major << 16 | minor), or 0 */
-	struct packet_mark mark; /* of packets and connections */
-	bool mark_given;	 /* in the configuration */
-	bool mark_shared;	 /* with another class, so that it tells none */
-	bool mark_repeated;	 /* with one before it */
+	uint64_t rate;		    /* bytes a second; 0 is any */
+	uint64_t rate_in;	    /* the same of what comes in */
+	uint32_t priority;	    /* a traffic-control class (major << 16 | minor), or 0 */
+	struct packet_mark mark;    /* of packets */
+	struct packet_mark ct_mark; /* of connections: the same but for `ordinary` (marks.c) */
+	bool mark_given;	    /* in the configuration */
+	bool mark_shared;	    /* with another class, so that it tells none */
+	bool mark_repeated;	    /* with one before it */
 	struct statement_list nft;
 	struct resolver_list dns;
 	const char *interface; /* all of its packets go out there, or NULL; may be a pattern */
+	bool ordinary;	       /* interface = 'ordinary': the machine's own way, past its tunnels */
 	const char *device;    /* the one that it is now, or NULL (ways.c) */
 	struct place_in_file interface_at;
 	struct resolver_list gateways; /* one a family at most; their ports mean nothing */
@@ -125,7 +127,7 @@ struct class
 /* Tells whether its mark leads to a routing table of its own. */
 static inline bool class_is_routed(const struct class *class)
 {
-	return class->interface || class->udp_proxies.count;
+	return class->interface || class->ordinary || class->udp_proxies.count;
 }
 
 #define CLASS_INDEX_NONE RULES_CLASS_NONE

@@ -427,10 +427,18 @@ bool interface_name_valid(const char *name)
 const char *value_interface(const char *text, const char **interface)
 {
 	char name[IF_NAMESIZE];
+	size_t size = strlen(text);
+	char *start = copied(text);
+	bool pattern = size && text[size - 1] == '*';
 
-	if (!interface_name_valid(text))
-		return printed("bad interface '%s'; it is a name of at most %d characters, as 'ip link' shows it", text,
-			       IFNAMSIZ - 1);
+	if (pattern)
+		start[size - 1] = '\0';
+	if (!interface_name_valid(start))
+		return printed(
+			"bad interface '%s'; it is a name of at most %d characters, as 'ip link' shows it, or the "
+			"beginning of one, as in 'tun*', or ordinary",
+			text, IFNAMSIZ - 1);
+	free(start);
 	/* Another of its names (altname) is not what packets are told by. */
 	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
 		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);

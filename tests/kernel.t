@@ -69,7 +69,7 @@ try() { # try CONFIGURATION: check, up and down
 	$netshim down || echo "down: $?"
 }
 cp -r $modules /all
-for m in nft_ct nft_nat nft_chain_nat nft_masq nft_fib nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_limit nft_log nft_numgen nft_tproxy nf_conntrack nf_nat; do
+for m in nft_ct nft_nat nft_chain_nat nft_masq nft_fib nft_fib_inet nft_fib_ipv4 nft_fib_ipv6 nft_limit nft_log nft_numgen nft_tproxy nft_socket nf_conntrack nf_nat; do
 	find $modules -name $m.ko -exec rm {} +
 done
 try "class plain { action = reject  allow = { 'loopback', 'lan', 'tcp/443' } }"
@@ -148,7 +148,7 @@ is "$(of "class vpn { interface = 'vpn0' }" | head -8)" "$(missing "1: class vpn
 is "$(of "class slow { rate = '10 mbit' }")" "$(missing "1: class slow" rate "limits (nft_limit)")" "rate"
 is "$(of "class heard { rate-in = '10 mbit' }")" "$(missing "1: class heard" rate-in "limits (nft_limit)")" "rate-in"
 is "$(of "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }")" \
-	"$(missing "1: class tor" proxy "$nat" "$ct" and proxy-udp "$fib" "transparent proxying (nft_tproxy)")" "proxy and proxy-udp"
+	"$(missing "1: class tor" proxy "$nat" "$ct" and proxy-udp "$fib" "look-ups of sockets (nft_socket)" "transparent proxying (nft_tproxy)")" "proxy and proxy-udp"
 is "$(of "class logged { log = true }")" "$(missing "1: class logged" log "$ct" "limits (nft_limit)" "logging (nft_log)")" "log"
 is "$(of "class marked { mark = 7 }" | head -4)" "$(missing "1: class marked" mark "$ct")" "mark"
 is "$(of "unclassified { action = reject  log = true }")" \

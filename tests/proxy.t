@@ -18,7 +18,7 @@ table inet watch {
 		type filter hook prerouting priority -300;
 		ip saddr != ${from[0]} meta l4proto { tcp, udp, icmp } counter name past
 		ip6 saddr != ${from[1]} meta l4proto { tcp, udp } counter name past
-		icmpv6 type echo-request counter name past
+		ip6 saddr != ${from[1]} icmpv6 type { echo-request, destination-unreachable } counter name past
 	}
 }
 EOF
@@ -102,7 +102,60 @@ for class in tor both; do
 done
 is "$(past)" 0 "not one packet of all these went past the proxies"
 
+# --- programs that ask for another way
+cat >"$scratch/bound.py" <<'EOF'
+import socket, sys
+for far in "203.0.113.7", "2001:db8::7":
+    family = socket.AF_INET6 if ":" in far else socket.AF_INET
+    for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+        for way in "device", "address", "interface":
+            s = socket.socket(family, kind)
+            s.settimeout(0.3)
+            try:
+                if way == "device":
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"here")
+                elif way == "address":
+                    s.bind(("fd77::1" if ":" in far else "192.168.77.1", 0))
+                elif family == socket.AF_INET:
+                    s.setsockopt(socket.IPPROTO_IP, 50, socket.htonl(socket.if_nametoindex("here")).to_bytes(4, sys.byteorder))
+                else:
+                    s.setsockopt(socket.IPPROTO_IPV6, 76, socket.htonl(socket.if_nametoindex("here")).to_bytes(4, sys.byteorder))
+                s.connect((far, 80 if kind == socket.SOCK_STREAM else 7777))
+                s.send(b"GET / HTTP/1.0\r\n\r\n")
+                s.recv(9)
+            except OSError:
+                pass
+EOF
+for class in tor both; do shim "$netshim" run $class python3 "$scratch/bound.py"; done
+is "$(past)" 0 "nor of programs that ask for an interface or an address (SO_BINDTODEVICE, bind, IP_UNICAST_IF)"
+
 # --- what others do
+cat >"$scratch/sends.py" <<'EOF'
+import socket
+for far in "203.0.113.7", "2001:db8::7":
+    for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+        s = socket.socket(socket.AF_INET6 if ":" in far else socket.AF_INET, kind)
+        s.settimeout(0.2)
+        try:
+            s.connect((far, 80 if kind == socket.SOCK_STREAM else 7777))
+            s.send(b"x")
+        except OSError:
+            pass
+EOF
+others() { # others HOOK PRIORITY RULE
+	nft "table inet others { chain c { type $1 priority $2; $3; }; }"
+	shim "$netshim" run both python3 "$scratch/sends.py"
+	nft delete table inet others
+}
+for priority in -350 -299 -141 -139 -106 -101 -99 1 300; do
+	others "route hook output" $priority "meta mark set 0x6d6f6c65 ct mark set 0xf41"
+	others "route hook output" $priority "meta mark set 0 ct mark set 0"
+done >/dev/null 2>&1
+for priority in -200 1 99 101 300; do others "filter hook postrouting" $priority "meta mark set ct mark ct mark set 7"; done >/dev/null 2>&1
+for rule in "notrack" "ct zone set 7" "ct original zone set 7"; do others "filter hook output" -300 "$rule"; done >/dev/null 2>&1
+for priority in -120 -107 -103 -99; do others "nat hook output" $priority "meta l4proto { tcp, udp } dnat ip to $lan_host"; done >/dev/null 2>&1
+others "nat hook postrouting" 90 "meta skuid 65534 masquerade" >/dev/null 2>&1
+is "$(past)" 0 "nor where others mark, route, redirect and masquerade at any priority"
 nft -f - <<EOF
 table inet others {
 	chain before { type filter hook output priority -300; tcp dport 8080 notrack; }

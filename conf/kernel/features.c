@@ -10,7 +10,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
-enum { CONNTRACK, ZONES, NAT, MASQUERADE, FIB, LIMIT, LOG, NUMGEN, TPROXY, FEATURE_COUNT };
+enum { CONNTRACK, ZONES, NAT, MASQUERADE, FIB, LIMIT, LOG, NUMGEN, TPROXY, SOCKET, FEATURE_COUNT };
 
 static const struct feature {
 	const char *name;
@@ -29,6 +29,7 @@ static const struct feature {
 	[NUMGEN] = { "counting through (nft_numgen)", "filter hook output", "numgen inc mod 2 1" },
 	[TPROXY] = { "transparent proxying (nft_tproxy)", "filter hook prerouting",
 		     "meta nfproto ipv4 meta l4proto udp tproxy ip to 127.0.0.1:9" },
+	[SOCKET] = { "look-ups of sockets (nft_socket)", "filter hook input", "socket mark 1" },
 };
 
 #define BIT(feature) (1u << (feature))
@@ -73,7 +74,7 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "proxy", class->proxies.count, BIT(CONNTRACK) | BIT(NAT) },
-		{ "proxy-udp", class->udp_proxies.count, BIT(TPROXY) | BIT(FIB) },
+		{ "proxy-udp", class->udp_proxies.count, BIT(TPROXY) | BIT(SOCKET) | BIT(FIB) },
 	};
 
 	memcpy(needs, list, sizeof(list));

@@ -169,7 +169,12 @@ static void write_udp(FILE *out, const struct ruleset *set, const uint32_t *live
 	fprintf(out, "\t}\n\n\t# and out of it, to the proxy\n\tchain received {\n"
 		     "\t\ttype filter hook prerouting priority mangle; policy accept;\n");
 	policy_write_mark_map(out, set, "iifname \"lo\" meta l4proto udp meta mark", "goto tproxy_", has_udp_proxy);
-	fprintf(out, "\t}\n");
+	/* To an answer that nobody waits for any more the kernel would say so (ICMP), and to
+	 * the address in whose name the proxy has sent it: past the proxy. */
+	fprintf(out, "\t}\n\n\t# an answer of it that comes too late\n\tchain late_answers {\n"
+		     "\t\ttype filter hook input priority filter; policy accept;\n"
+		     "\t\tiifname \"lo\" meta l4proto udp fib saddr type != local socket mark >= 0 accept\n"
+		     "\t\tiifname \"lo\" meta l4proto udp fib saddr type != local drop\n\t}\n");
 }
 
 /* Whatever others do to a packet on its way: no class with a proxy leaves this machine,

@@ -196,7 +196,7 @@ class one { mark = 9  action = reject }
 class two { mark = 9 }
 class three { mark = 10 }
 EOF
-is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto') $("$netshim" ruleset | grep -c '0x0000000a : goto class_three')" "0 0 1" \
+is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto class_') $("$netshim" ruleset | grep -c '0x0000000a : goto class_three')" "0 0 1" \
 	"of two classes with one mark, no connection's mark tells which it is"
 mkdir "$scratch/bin"
 printf '#!/bin/sh\ncat >>%s/logged\n' "$scratch" >"$scratch/bin/logger"

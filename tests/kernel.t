@@ -83,7 +83,7 @@ try "class two { dns = { '127.0.0.1', '127.0.0.2' } }"
 try "unclassified { action = reject  log = true }"
 try "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }"
 for m in nft_ct nf_conntrack; do cp /all/net/netfilter/$m.ko $modules/net/netfilter/; done
-try "class marked { mark = 7 }"
+try "unclassified { deny = { '192.0.2.1' } }"
 try "class vpn { interface = 'vpn0' }"
 cp -r /all/* $modules/
 
@@ -150,10 +150,10 @@ is "$(of "class heard { rate-in = '10 mbit' }")" "$(missing "1: class heard" rat
 is "$(of "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }")" \
 	"$(missing "1: class tor" proxy "$nat" "$ct" and proxy-udp "$fib" "look-ups of sockets (nft_socket)" "transparent proxying (nft_tproxy)")" "proxy and proxy-udp"
 is "$(of "class logged { log = true }")" "$(missing "1: class logged" log "$ct" "limits (nft_limit)" "logging (nft_log)")" "log"
-is "$(of "class marked { mark = 7 }" | head -4)" "$(missing "1: class marked" mark "$ct")" "mark"
+is "$(of "class marked { mark = 7 }")" "$(missing "1: class marked" mark "$ct" "$fib" "$masquerading")" "mark"
 is "$(of "unclassified { action = reject  log = true }")" \
 	"$(missing "1: unclassified" "refusing anything" "$ct" "limits (nft_limit)" "logging (nft_log)")" "a default deny, logged"
-is "$(of "class marked { mark = 7 }" | tail -3)" "$fine" "with conntrack: mark"
+is "$(of "unclassified { deny = { '192.0.2.1' } }")" "${fine/1 class/0 classes}" "with conntrack: what is in no class is refused"
 is "$(of "class vpn { interface = 'vpn0' }" | tail -6)" "$(missing "1: class vpn" interface "$fib" "$masquerading")" "and interface lacks less"
 is "$(of "no IPv6")" "netshim: this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force
 up: 0

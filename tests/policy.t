@@ -13,9 +13,6 @@ class some     { action = reject  allow = { 'lan' }  deny = { 'tcp/8080' } }
 class v4       { ipv6 = false }
 class logged   { action = reject  log = true }
 class slow     { rate = '10 mbit' }
-class fetching { rate-in = '10 mbit' }
-class hearing  { rate-in = '2 mbit'  mark = 44 }
-class deaf     { rate-in = '1 mbit' }
 class first    { priority = '1:10' }
 class marked   { mark = 43 }
 class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
@@ -123,6 +120,9 @@ class marked   { mark = 43 }
 class first    { priority = '1:10' }
 class logged   { action = reject  log = true }
 class slow     { rate = '10 mbit' }
+class fetching { rate-in = '10 mbit' }
+class hearing  { rate-in = '2 mbit'  mark = 44 }
+class deaf     { rate-in = '1 mbit' }
 class blocked  { action = reject }
 class free     { }
 class locking  { lock = true }

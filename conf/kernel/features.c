@@ -70,7 +70,7 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "log", class->log, BIT(CONNTRACK) | BIT(LIMIT) | BIT(LOG) },
 		{ "rate", class->rate, BIT(LIMIT) },
 		{ "rate-in", class->rate_in, BIT(LIMIT) },
-		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) },
+		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "proxy", class->proxies.count, BIT(CONNTRACK) | BIT(NAT) },

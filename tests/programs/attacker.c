@@ -337,7 +337,7 @@ static bool is_helper(pid_t pid)
 
 static bool can_get_at(pid_t pid)
 {
-	static const char *const files[] = { "mem", "environ", "fd/3", "fd/4", "auxv", "map_files", "cwd/." };
+	static const char *const files[] = { "mem", "exe", "environ", "fd/3", "fd/4", "auxv", "map_files", "cwd/." };
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	bool can = ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0;
 	char path[64];

@@ -99,10 +99,6 @@ SHIM32 = $(if $(ARM),,-mno-sse)
 SHIM32_OBJS = $(SHIM_OBJS:$(BUILD)/shim/%=$(BUILD)/shim32/%)
 $(SHIM32_OBJS): KNOWN := $(if $(LIB32),$(call known,$(CC32)))
 
-# What glibc's loader puts for $$LIB; nothing on a machine of musl's.
-FOLDER64 = $$($$(readelf -lW $(BUILD)/netshim | sed -n 's/.*interpreter: \(.*\)]/\1/p') --list-diagnostics 2>/dev/null | \
-	sed -n 's/^dl_dst_lib="\(.*\)"$$/\1/p')
-
 build: $(PRODUCTS) $(LIB32)
 
 # Everything is built anew when a flag, a path or this file changes.
@@ -157,7 +153,7 @@ install: build
 ifneq ($(LIB32),)
 	for folder in $(FOLDERS32); do $(call install_library,$(LIB32),$(BY_LIB)/$$folder) || exit 1; done
 endif
-	folder=$(FOLDER64) && { test -z "$$folder" || $(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder); }
+	folder=$$(scripts/library-folder $(BUILD)/netshim $(CC)) && { test -z "$$folder" || $(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder); }
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || \
 		$(INSTALL) -m 644 conf/netshim.conf $(DESTDIR)$(SYSCONFDIR)/netshim.conf
 	for hook in $(HOOKS); do \

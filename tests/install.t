@@ -53,6 +53,13 @@ done
 like "$(scripts/try-start "$preload" gcc -Wl,--dynamic-linker=/none 2>&1 && echo goes on)" \
 	"untried: no programs of 'gcc -Wl,--dynamic-linker=/none' run here.*goes on" "what is built for another machine cannot be tried: that is said"
 
+# what is built for another machine, whose loader does not run here
+printf '#!/bin/sh\ncase $1 in -print-file-name=*) echo /none ;; *) exec gcc "$@" ;; esac\n' >"$scratch/cross-cc"
+chmod 755 "$scratch/cross-cc"
+is "$(scripts/library-folder "$netshim" "$scratch/cross-cc")" "$(scripts/library-folder "$netshim" gcc)" \
+	"the compiler names the folder that the loader puts for \$LIB"
+is "$(scripts/library-folder "$root/bin/probe-musl" gcc)" "" "musl's loader puts none"
+
 # the shape of what is installed
 is "$(readelf -d "$preload" | grep -c NEEDED)" 0 "the shim needs no library"
 is "$(readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" 0 "the helper is static"

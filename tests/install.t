@@ -54,6 +54,7 @@ like "$(scripts/try-start "$preload" gcc -Wl,--dynamic-linker=/none 2>&1 && echo
 	"untried: no programs of 'gcc -Wl,--dynamic-linker=/none' run here.*goes on" "what is built for another machine cannot be tried: that is said"
 
 # what is built for another machine, whose loader does not run here
+# shellcheck disable=SC2016 # expanded by that compiler
 printf '#!/bin/sh\ncase $1 in -print-file-name=*) echo /none ;; *) exec gcc "$@" ;; esac\n' >"$scratch/cross-cc"
 chmod 755 "$scratch/cross-cc"
 is "$(scripts/library-folder "$netshim" "$scratch/cross-cc")" "$(scripts/library-folder "$netshim" gcc)" \

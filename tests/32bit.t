@@ -3,21 +3,22 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # 32-bit programs: their own library does what the 64-bit one does. A kernel without
-# 32-bit programs (IA32_EMULATION) has them run by qemu, which makes the same calls.
+# 32-bit programs (IA32_EMULATION; pages of 16K) has them run by qemu, which makes the
+# same calls.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
 by_lib=$root/usr/lib/netshim/\$LIB/libnetshim.so
-[ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib)"
+[ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib, gcc-arm-linux-gnueabihf)"
 native=
 "$bin/probe-32" loaded >/dev/null 2>&1 && native=yes
-[ -n "$native" ] || command -v qemu-i386 >/dev/null || cannot_run "no 32-bit programs here, and no qemu-i386 (Debian: qemu-user)"
+[ -n "$native" ] || command -v "$emulator32" >/dev/null || cannot_run "no 32-bit programs here, and no $emulator32 (Debian: qemu-user)"
 
 run32() { # run32 PROGRAM ARGUMENT...
 	if [ -n "$native" ]; then
 		"${user[@]}" LD_PRELOAD="$by_lib" "$@"
 	else
-		"${user[@]}" qemu-i386 -E LD_PRELOAD="$by_lib" "$@"
+		"${user[@]}" "$emulator32" -E LD_PRELOAD="$by_lib" "$@"
 	fi
 }
 

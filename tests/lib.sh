@@ -22,6 +22,8 @@ preload=$root/usr/lib/libnetshim.so
 empty=$root/bin/empty.so # a preload that does nothing
 config=$root/etc/netshim.conf
 scratch=$root/${NETSHIM_TEST_SCRATCH:-scratch}
+emulator32=qemu-i386
+[ "$(uname -m)" != aarch64 ] || emulator32=qemu-arm
 lan_host=192.168.77.2
 far_host=203.0.113.7
 export lan_host far_host

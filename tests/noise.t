@@ -9,7 +9,7 @@
 bin=$root/bin
 page=$tests/../shim/libnetshim.7
 lib=/usr/local/lib
-[ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib)"
+[ -e "$bin/probe-32" ] || cannot_run "the compiler builds no 32-bit programs (Debian: gcc-multilib, gcc-arm-linux-gnueabihf)"
 
 # The places that the page names, seen by this test alone.
 mount --bind "$root/usr/lib" $lib
@@ -38,7 +38,7 @@ run32() { # run32 LD_PRELOAD
 	if "$bin/probe-32" loaded >/dev/null 2>&1; then
 		as_user LD_PRELOAD="$1" "$bin/probe-32" loaded
 	else
-		as_user qemu-i386 -E LD_PRELOAD="$1" "$bin/probe-32" loaded
+		as_user "$emulator32" -E LD_PRELOAD="$1" "$bin/probe-32" loaded
 	fi
 }
 
@@ -48,9 +48,11 @@ start() { # start KIND LD_PRELOAD: a program of a kind, as the table names it
 	32-bit) run32 "$2" ;;
 	"32-bit, its library not built")
 		mkdir -p "$scratch/none"
-		mount --bind "$scratch/none" $lib/netshim/lib32
+		folder32=lib32
+		[ "$(uname -m)" != aarch64 ] || folder32=lib/arm-linux-gnueabihf
+		mount --bind "$scratch/none" "$lib/netshim/$folder32"
 		run32 "$2"
-		umount $lib/netshim/lib32
+		umount "$lib/netshim/$folder32"
 		;;
 	"of musl") as_user LD_PRELOAD="$2" "$bin/probe-musl" loaded ;;
 	static) as_user LD_PRELOAD="$2" "$bin/probe-static" loaded ;;

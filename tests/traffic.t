@@ -59,7 +59,7 @@ is "$(plain_get shim $far_host)" 200 "an unconfigured program is untouched"
 like "$(shim ping -c 1 -W 2 $lan_host)" " 0% packet loss" "a LAN program reaches the LAN"
 like "$(shim ping -c 1 -W 2 $far_host 2>&1)" "Operation not permitted" "and nothing beyond"
 like "$(shim ping -c 1 -W 2 127.0.0.1 2>&1)" " 0% packet loss" "and loopback, as listed"
-like "$(shim ping -c 1 -W 2 2001:db8::7 2>&1)" "Operation not permitted" "nothing beyond by IPv6"
+like "$(shim ping -c 1 -W 2 2001:db8::7 2>&1)" "Operation not permitted|prohibited" "nothing beyond by IPv6"
 is "$(shim "$scratch"/curl-web -sS -m 5 http://$far_host:80/)" hello "a listed port is reached"
 shim "$scratch"/curl-web -sS -m 5 http://$far_host:8080/ >/dev/null 2>&1
 is $? 7 "another port is refused at once"

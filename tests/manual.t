@@ -82,6 +82,6 @@ done
 
 # --- the tests
 
-is "$(sed -n 's/^| .\([^ ]*\.t\). | .*/\1/p' tests/README.md | words)" "$(cd tests && printf '%s\n' *.t suites/*.t | words)" \
+is "$(sed -n 's/^| .\([^ ]*\.t\). | .*/\1/p' tests/README.md | words)" "$(cd tests && printf '%s\n' *.t machines/*.t suites/*.t | words)" \
 	"tests/README.md: each test has its line"
 finish

@@ -146,8 +146,8 @@ configure <<<"class vpn { $vpn_class  local = { 'none' } }"
 forget
 "${lan[@]}" nft 'add counter inet watch every; add rule inet watch from ip saddr 192.168.77.1 counter name every; add rule inet watch from ip6 saddr fd77::1 icmpv6 type != nd-neighbor-solicit counter name every'
 for url in http://$lan_host/ 'http://[fd77::2]/'; do
-	SECONDS_FOR=0.5 get vpn $url >/dev/null
-	SECONDS_FOR=0.5 get vpn $url --interface here >/dev/null
+	SECONDS_FOR=0.5 get vpn "$url" >/dev/null
+	SECONDS_FOR=0.5 get vpn "$url" --interface here >/dev/null
 done
 shim "$netshim" run vpn python3 -c 'import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -93,6 +93,15 @@ static void write_reach(FILE *out, const struct guarded *g, const char *before, 
 		}
 }
 
+/* Two interfaces may have one address. */
+static bool is_first_own(const struct network_list *networks, const struct network *own, int interface)
+{
+	for (const struct network *n = networks->own; n < own; n++)
+		if (network_is_same(n, own) && (!interface || n->interface == interface))
+			return false;
+	return true;
+}
+
 /* Writes "before { ... } then" with the addresses of the family that the interface has
  * (0: this machine has), or nothing where there are none. */
 static void write_addresses(FILE *out, const struct network_list *networks, int interface, int family,
@@ -104,7 +113,8 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 	for (size_t i = 0; i < networks->own_count; i++) {
 		const struct network *own = &networks->own[i];
 
-		if (own->family != family || (interface && own->interface != interface))
+		if (own->family != family || (interface && own->interface != interface) ||
+		    !is_first_own(networks, own, interface))
 			continue;
 		inet_ntop(family, &own->address, text, sizeof(text));
 		fprintf(out, "%s %s", any ? "," : before, text);
@@ -296,13 +306,21 @@ static void write_stay(FILE *out, const struct ruleset *set, const uint32_t *liv
 	fprintf(out, "\t}\n");
 }
 
+static bool is_first_with_device(const struct ruleset *set, const struct class *class)
+{
+	for (const struct class *c = set->classes; class->device && c < class; c++)
+		if (c->device && !strcmp(c->device, class->device))
+			return false;
+	return class->device;
+}
+
 /* Only the first packet of a connection is asked about. */
 static void write_source(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		if (!set->classes[i].device)
+		if (!is_first_with_device(set, &set->classes[i]))
 			continue;
 		if (!any)
 			fprintf(out, "\n\t# with the interface's address\n\tchain vpn_source {\n"

@@ -524,15 +524,21 @@ static bool is_route_of(const struct way *way, struct rtnl_route *route)
 
 static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 {
-	const struct class *class = class_of_table(c->set, rtnl_route_get_table(route));
-	const struct ways *ways = class ? &c->networks->ways[class - c->set->classes] : NULL;
+	uint32_t table = rtnl_route_get_table(route);
 
-	if (rtnl_route_get_table(route) == RT_TABLE_LOCAL)
-		return c->set && policy_has_stand_in(c->set);
+	if (!c->set)
+		return false;
+	if (table == RT_TABLE_LOCAL)
+		return policy_has_stand_in(c->set);
+	for (size_t i = 0; i < c->set->class_count; i++) {
+		const struct ways *ways = &c->networks->ways[i];
 
-	for (size_t i = 0; ways && i < ways->count; i++)
-		if (is_route_of(&ways->items[i], route))
-			return true;
+		if (!has_table(&c->set->classes[i]) || c->set->classes[i].table != table)
+			continue;
+		for (size_t j = 0; j < ways->count; j++)
+			if (is_route_of(&ways->items[j], route))
+				return true;
+	}
 	return false;
 }
 

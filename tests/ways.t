@@ -75,6 +75,23 @@ ip addr del 198.51.100.5/32 dev lo
 full_tunnel del
 "$netshim" down
 
+# --- marks that nobody has chosen
+marks() { ip rule | sed -n 's/.*fwmark \(0x[0-9a-f]*\) lookup \([0-9]*\) proto 78/\2 \1/p' | sort; }
+ip rule add fwmark 0x1002 lookup 52 priority 30000
+configure <<<"class b { interface = 'vpn0' } class c { interface = 'vpn0' }"
+before=$(marks)
+is "$(grep -c . <<<"$before") $(grep -c 0x1002 <<<"$before")" "2 0" "every class has its own, and none that another's routing rule has"
+ip rule del fwmark 0x1002 lookup 52
+configure <<<"class a { interface = 'vpn0' } class b { interface = 'vpn0' } class c { interface = 'vpn0' } class d { mark = 0x1002 }"
+is "$(comm -12 <(echo "$before") <(marks)) $(marks | wc -l)" "$before 3" "others that come leave it alone"
+is "$(marks | grep -c 0x1002)" 0 "nor is one taken that the configuration gives"
+for ((i = 0; i < 1000; i++)); do echo "class c$i { interface = 'vpn0' }"; done >"$scratch/many.conf"
+"$netshim" -c "$scratch/many.conf" ruleset | sed -n 's/^\t\tmeta mark set \(0x[0-9a-f]*\) .*/\1/p' | sort -u >"$scratch/marks"
+is "$(wc -l <"$scratch/marks") $(while read -r mark; do echo $((mark & 0xffffcf00)); done <"$scratch/marks" | sort -u)" "1000 0" \
+	"a thousand, clear of the bits of kube-proxy, Tailscale, Cilium and Calico"
+is "$(grep -c -e 0x0000ca6c -e 0x6d6f6c65 "$scratch/marks")" 0 "and of wg-quick's and Mullvad's"
+"$netshim" down
+
 # --- what the local network says is local
 "${lan[@]}" ip addr add 10.11.0.2/32 dev lo # the attacker there answers for what is the VPN's
 "${lan[@]}" ip addr add 10.9.0.1/32 dev lo

@@ -302,7 +302,7 @@ static void write_moved(FILE *out, const struct ruleset *set, const uint32_t *li
 	policy_write_classids(out, set, live, may_move);
 	fprintf(out, " add @at_home { ct id }\n\t}\n\tchain moved {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
-		     "\t\tct id @at_home fib saddr . oif type != local masquerade\n\t}\n");
+		     "\t\tct id @at_home oifname != \"lo\" fib saddr . oif type != local masquerade\n\t}\n");
 }
 
 #define NO_SOCKETS "\t\tmeta skuid >= 0 goto unclassified\n"

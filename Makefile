@@ -36,7 +36,13 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 # They name the folders above, too.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
+	s|/usr/local/share/|$(SHARE)/|g; \
 	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g
+
+# Where each shell looks for what it completes after a command's name.
+SHARE = $(PREFIX)/share
+COMPLETIONS = bash-completion/completions/netshim:netshim.bash zsh/site-functions/_netshim:_netshim \
+	fish/vendor_completions.d/netshim.fish:netshim.fish
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
@@ -165,6 +171,10 @@ endif
 		folder=$(DESTDIR)$(MANDIR)/man$${page##*.}; name=$${page##*/}; \
 		$(INSTALL) -d $$folder && sed '$(NAME_FOLDERS)' $$page > $$folder/$$name && chmod 644 $$folder/$$name || exit 1; \
 	done
+	for completion in $(COMPLETIONS); do \
+		file=$(DESTDIR)$(SHARE)/$${completion%:*}; \
+		$(INSTALL) -d $${file%/*} && $(INSTALL) -m 644 scripts/completions/$${completion#*:} $$file || exit 1; \
+	done
 ifeq ($(DESTDIR),)
 	$(BINDIR)/netshim grant
 endif
@@ -174,6 +184,7 @@ uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
 	rm -f $(addprefix $(DESTDIR), $(HOOKS))
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so
 	rm -rf $(DESTDIR)$(BY_LIB)
 

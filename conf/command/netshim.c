@@ -62,8 +62,8 @@ static const struct verb {
 	  { CAP_NET_ADMIN } },
 	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, { 0 } },
 	{ "move",
-	  "CLASS PID...",
-	  "put running processes into a class, or with none, out",
+	  "CLASS|none PID...",
+	  "put running processes into a class, or out",
 	  cmd_move,
 	  true,
 	  false,
@@ -97,8 +97,9 @@ static const struct verb {
 static void print_usage(FILE *out)
 {
 	fprintf(out, "usage: netshim [-c FILE] VERB [ARGUMENT...]\n\n");
+	/* Two blanks before what a verb does: completions find it by them. */
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(out, "  %-8s %-22s %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+		fprintf(out, "  %-8s %-22s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fprintf(out,
 		"\n  -c FILE    another configuration than " NETSHIM_CONFIG ", or for reload,\n"
 		"             than what is in force\n"

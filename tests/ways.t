@@ -215,6 +215,37 @@ wg_quick_down() {
 	ip -6 route flush table 51820
 }
 in_both_orders "a full tunnel of wg-quick's" wg_quick_up wg_quick_down
+# The real one, with WireGuard in user space.
+export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error WG_QUICK_USERSPACE_IMPLEMENTATION=$scratch/wireguard
+# shellcheck disable=SC2016 # for that shell
+printf '#!/bin/sh\nwireguard-go -f "$@" >/dev/null 2>&1 &\nwhile ! wg show "$1" >/dev/null 2>&1; do sleep 0.02; done\n' >"$scratch/wireguard"
+chmod 755 "$scratch/wireguard"
+mkdir -p /var/run/wireguard
+mount -t tmpfs tmpfs /var/run/wireguard
+for end in here there; do wg genkey | tee "$scratch/$end.key" | wg pubkey >"$scratch/$end.pub"; done
+in_background "${vpn[@]}" wireguard-go -f wg1 >/dev/null 2>&1
+wait_until test -S /var/run/wireguard/wg1.sock
+"${vpn[@]}" wg set wg1 listen-port 5555 private-key "$scratch/there.key" peer "$(cat "$scratch/here.pub")" allowed-ips 10.99.0.1/32,fd99::1/128
+"${vpn[@]}" ip link set wg1 up
+"${vpn[@]}" ip route add 10.99.0.1 dev wg1
+"${vpn[@]}" ip route add fd99::1 dev wg1
+cat >"$scratch/wg0.conf" <<EOF
+[Interface]
+PrivateKey = $(cat "$scratch/here.key")
+Address = 10.99.0.1/32, fd99::1/128
+[Peer]
+PublicKey = $(cat "$scratch/there.pub")
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 10.11.0.2:5555
+EOF
+chmod 600 "$scratch/wg0.conf"
+real_up() { wg-quick up "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
+real_down() { wg-quick down "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
+real_up
+forget
+is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0)) $(counted far "${lan[@]}")" "hello 1 0" "(wg-quick's tunnel carries everything)"
+real_down
+in_both_orders "wg-quick" real_up real_down
 openvpn_up() { # redirect-gateway def1
 	make_tun
 	ip route add 0.0.0.0/1 via 10.66.0.1

@@ -10,9 +10,9 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
-/* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, in_NAME, and with a proxy
- * asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME: no other chain's
- * name begins so. */
+/* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, sent_NAME,
+ * untracked_NAME and in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_,
+ * inside_, udp_, tproxied_ and tproxy_NAME: no other chain's name begins so. */
 
 /* The ruleset as nft would be given it, in one transaction that replaces the table.
  * Allocated. counters, where not NULL, has what the counters go on from; live, where not NULL, the classids that the

@@ -53,7 +53,6 @@ static bool contains(const struct network *wide, const struct network *narrow)
 
 /* One class's ways while they are found. */
 struct finding {
-	const struct ruleset *set;
 	const struct class *class;
 	const struct network_list *networks;
 	struct ways *ways;
@@ -329,7 +328,7 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 	networks->ways = zalloc((set->class_count + 1) * sizeof(*networks->ways));
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
-		struct finding f = { .set = set, .class = class, .networks = networks, .ways = &networks->ways[i] };
+		struct finding f = { .class = class, .networks = networks, .ways = &networks->ways[i] };
 
 		for (size_t j = 0; j < class->udp_proxies.count; j++)
 			add_way(&f, WAY_PROXY, &(struct network){ .family = class->udp_proxies.items[j].family }, 0,

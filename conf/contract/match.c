@@ -438,16 +438,26 @@ static const char *last_name(const char *path)
 	return !*name || str_equal(name, ".") || str_equal(name, "..") ? NULL : name;
 }
 
-/* Puts what the symlink at path leads to into buf, where path may lie. */
-static bool skim_link(const char *path, char buf[BUFFER_SMALL])
+/* Puts what the symlink at path leads to into buf, where path may lie, and sets
+ * changeable, where that is asked for, if others than root may change its folder. */
+static bool skim_link(const char *path, char buf[BUFFER_SMALL], bool *changeable)
 {
 	size_t folder = (size_t)(last_name(path) - path);
 	size_t gap = str_len(path) + 1;
+	char first = path[folder];
 	long n;
 
 	if (gap >= BUFFER_SMALL)
 		return false;
 	memmove(buf, path, gap);
+	if (changeable) {
+		struct sys_file file;
+
+		buf[folder] = '\0';
+		if (sys_stat(AT_FDCWD, folder ? buf : ".", 0, &file) || file_others_may_change(&file))
+			*changeable = true;
+		buf[folder] = first;
+	}
 	n = sys_readlink(buf, buf + gap, BUFFER_SMALL - gap);
 	if (n <= 0 || (size_t)n == BUFFER_SMALL - gap)
 		return false;
@@ -477,6 +487,7 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 					  struct match_file *skimmed)
 {
 	char buf[BUFFER_SMALL];
+	bool changeable = false;
 	unsigned links = 0;
 	unsigned depth = 0;
 
@@ -494,9 +505,13 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 		if (skimmed)
 			*skimmed = (struct match_file){ file.device, file.inode, links };
 		if (S_ISLNK(file.mode)) {
-			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX || !skim_link(path, buf))
+			changeable = changeable || file_others_may_change(&file);
+			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX ||
+			    !skim_link(path, buf, skimmed ? &changeable : NULL))
 				return 1;
 		} else {
+			if (skimmed)
+				*skimmed = (struct match_file){ file.device, file.inode, changeable };
 			ret = scripts && S_ISREG(file.mode) ? skim_script(dirfd, path, buf) : 0;
 			if (ret <= 0 || depth++ == MATCH_SCRIPTS_MAX)
 				return ret < 0 ? ret : 0;

@@ -24,8 +24,7 @@ struct match_file {
 	uint64_t device;
 	uint64_t inode;
 	/* There was a symlink on the way, and one other than root may have it lead
-	 * elsewhere by the time the kernel follows it. (Where scripts are not asked for,
-	 * who may is not looked at either.) */
+	 * elsewhere by the time the kernel follows it. */
 	bool swappable;
 };
 

@@ -502,8 +502,6 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 		if (!name || rules_may_name(rules, name, str_len(name)) ||
 		    sys_stat(dirfd, path, AT_SYMLINK_NOFOLLOW, &file))
 			return 1;
-		if (skimmed)
-			*skimmed = (struct match_file){ file.device, file.inode, links };
 		if (S_ISLNK(file.mode)) {
 			changeable = changeable || file_others_may_change(&file);
 			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX ||

@@ -111,8 +111,8 @@ static bool get_capabilities(struct __user_cap_data_struct caps[2])
 	return !SYS(SYS_capget, &header, caps, 0, 0, 0);
 }
 
-/* Makes these all that are permitted and effective, and reads back that they are.
- * The inheritable set is the target's. */
+/* Makes low the permitted and the effective set, and reads back that it is. The
+ * inheritable set is left to the target. */
 static bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -123,16 +123,16 @@ static bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low
 	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
 }
 
-/* Opens the tasks file of the job's class; -errno where it cannot. There are no
- * symlinks to be led astray by beneath a cgroup-v1 root, and what leads to it is
- * root's. */
+/* Opens the tasks file of the job's class; -errno where it cannot. Nothing can lead
+ * it elsewhere: there are no symlinks beneath a cgroup-v1 root, and the path to that
+ * is root's. */
 static int open_tasks(const struct job *job, char path[TASKS_MAX])
 {
 	const uint32_t needed = CAP_TO_MASK(CAP_DAC_OVERRIDE);
 	struct __user_cap_data_struct caps[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
 	/* Where the kernel has given none, a sandbox may refuse to set any. */
 	bool capable = get_capabilities(caps) && (caps[0].permitted & needed);
-	/* Root has it effective, as all programs of root's do, and keeps what it has. */
+	/* A process of root's has it effective already, and keeps it. */
 	bool privileged = caps[0].effective & needed;
 	char *end = path + str_len(path);
 	char *limit = path + TASKS_MAX;
@@ -147,7 +147,7 @@ static int open_tasks(const struct job *job, char path[TASKS_MAX])
 	if (privileged || (capable && set_capabilities(caps, needed)))
 		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (capable && !privileged && !set_capabilities(caps, 0)) {
-		/* Before a word is said: it may have become descriptor 2. */
+		/* Closed before the message: it may have become descriptor 2. */
 		sys_close(fd);
 		fail(EXIT_REFUSED, job->path, job->class, "the helper could not drop its capability");
 	}
@@ -244,8 +244,8 @@ static const char *move_error(int err)
 	}
 }
 
-/* Reads the rules and decides. Nothing is open any more when it returns, so that a
- * caller short of descriptors needs one for each step and no more. */
+/* Reads the rules and decides. It closes everything before it returns, so that one
+ * free descriptor is enough. */
 static enum action decide(struct job *job, struct rules *rules, char hierarchy[TASKS_MAX])
 {
 	struct membership now;
@@ -280,8 +280,8 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
 	return MOVE;
 }
 
-/* Classifies this process. Returns START where it is where it must be; MOVE where
- * a reload has come between, and all of it must be done again. */
+/* Classifies this process. Returns START if the process is where it belongs, or MOVE
+ * if a reload came in between and all must be done again. */
 static enum action classify(struct job *job)
 {
 	char hierarchy[TASKS_MAX];
@@ -301,7 +301,7 @@ static enum action classify(struct job *job)
 	if (!err)
 		return since == RULES_SAME ? START : MOVE;
 	job->problem = move_error(err);
-	/* ENODEV: its folder went between opening and writing. */
+	/* ENODEV: its folder was removed between opening and writing. */
 	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;
 }
 

@@ -20,7 +20,7 @@ __typeof__(posix_spawn_file_actions_addclose) posix_spawn_file_actions_addclose 
 __typeof__(posix_spawn_file_actions_addchdir_np) posix_spawn_file_actions_addchdir_np __attribute__((weak));
 __typeof__(posix_spawn_file_actions_addfchdir_np) posix_spawn_file_actions_addfchdir_np __attribute__((weak));
 
-/* How often a folder may have been opened in one that was opened before. */
+/* How many folders may be opened one within the other. */
 #define DEPTH 4
 
 struct action {

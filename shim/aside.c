@@ -25,12 +25,13 @@ __attribute__((used)) static void in_child(const struct work *work)
 {
 	uint64_t limit[2];
 
-	/* Its limits are its own. */
+	/* The child's limits are not shared with its parent. */
 	process_raise_descriptors(limit);
 	for (int fd = 0, closed = 0; closed < NEEDED && fd <= NEEDED; fd++) {
 		if (fd == work->keep)
 			continue;
-		/* The record locks of a process go by its table: the parent's stay. */
+		/* Record locks belong to a descriptor table, so the parent keeps its
+		 * own. */
 		sys_close(fd);
 		closed++;
 	}

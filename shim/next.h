@@ -22,7 +22,7 @@ static inline bool next_is_glibc(void)
 	return dlvsym;
 }
 
-/* NULL is what is not there. */
+/* A member is NULL if there is no such function. */
 struct next {
 	__typeof__(execve) *execve;
 	__typeof__(execveat) *execveat;
@@ -39,11 +39,12 @@ struct next {
 void next_keep(void);
 struct next next(void);
 
-/* With glibc, what the library writes to, pointers to functions among it, is read-only
- * once it is loaded, and what needs to write says so. (The linker's own way, RELRO,
- * comes before next_keep, and costs each start of a program a page and a region of
- * memory: 2.3 % of /bin/true's, where this is 0.3 %.) false where that cannot be: the
- * process may have no more data. Async-signal-safe. */
+/* With glibc, the library's data, with pointers to functions among it, is read-only
+ * once the library is loaded; what needs to write makes it writable first. (The
+ * linker's own way, RELRO, comes before next_keep, and costs each start of a program
+ * a page and a region of memory: 2.3 % of /bin/true's, where this is 0.3 %.) false
+ * where that cannot be done, for instance because the process may have no more data.
+ * Async-signal-safe. */
 bool next_protect(int protection);
 
 /* For what no program calls there: a function that not every libc has, by

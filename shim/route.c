@@ -87,11 +87,12 @@ __attribute__((noinline)) static bool format_is_known(const struct program *p)
 	return interpreter && is_program(interpreter) && !(uses_dirfd(p) && is_close_on_exec(p->dirfd));
 }
 
-/* Tells whether one pointer of the caller's array can be read, wherever it lies:
- * the kernel reads a signal set before it sees that there is nothing to do. */
+/* Tells whether one pointer of the caller's array can be read. The kernel reads the
+ * signal set before it finds that there is no such operation. */
 static bool readable(uintptr_t from)
 {
-	/* It is twice as large as a 32-bit program's pointer, behind which the page may end. */
+	/* A signal set is twice as large as a 32-bit program's pointer, and the page
+	 * may end behind the pointer. */
 	from &= ~(sizeof(uint64_t) - sizeof(void *));
 	return SYS(SYS_rt_sigprocmask, -1, from, 0, sizeof(uint64_t), 0) != -EFAULT;
 }
@@ -100,7 +101,7 @@ static int check_env_array(char *const *envp)
 {
 	if (!envp)
 		return 0;
-	/* In no page yet. */
+	/* No page has been checked yet. */
 	for (uintptr_t page = UINTPTR_MAX;; envp++) {
 		uintptr_t last = (uintptr_t)envp + sizeof(*envp) - 1;
 
@@ -300,8 +301,9 @@ static bool leaves_descriptors(const posix_spawn_file_actions_t *actions)
 	return found == HELPER_DESCRIPTORS;
 }
 
-/* For a process at its limit of descriptors. Where no child can be had, or gets none
- * either, the helper has to tell: what is closed on exec is closed there. */
+/* For a process at its limit of descriptors. If no child can be had, or the child
+ * gets no descriptor either, the helper has to tell: there, close-on-exec descriptors
+ * are closed. */
 __attribute__((noinline)) static int examine_without_descriptors(const struct program *p, struct route *route)
 {
 	struct examination e = { p, route, 0 };
@@ -351,7 +353,7 @@ static int start_with(const struct program *p, const struct route *route, route_
 	return start(p->argv, (char *const *)env, context);
 }
 
-/* The stack grows by what is needed and not by the most that may be. */
+/* Takes as much stack as is needed, not the most that may be. */
 __attribute__((noinline)) static int start_on_stack(const struct program *p, const struct route *route,
 						    route_starter *start, const void *context, size_t count)
 {

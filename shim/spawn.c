@@ -60,7 +60,7 @@ __attribute__((noinline)) static int spawn_resolved(const struct spawn *s, const
 	return spawn_helper(s, &direct, route);
 }
 
-/* One call, on the way to what is to be done about it. */
+/* One call, and what has been decided about it so far. */
 struct decision {
 	const struct spawn *spawn;
 	struct program program;
@@ -79,7 +79,7 @@ static bool is_relative(const char *path)
 	return path && sys_stat(AT_FDCWD, path, 0, &info) != -EFAULT && path[0] != '/';
 }
 
-/* Of a relative path it is the child's folder that counts. */
+/* A relative path starts at the child's folder. */
 static int decide(struct decision *d)
 {
 	const posix_spawn_file_actions_t *actions = d->spawn->actions;
@@ -130,8 +130,8 @@ static int spawn(struct decision *d, const char *file)
 		if (ret != NO_NAME)
 			ret = route_failed(p, &d->route);
 	}
-	/* Of other errors the plain call tells, after the file actions and attributes,
-	 * which may have effects or errors of their own. */
+	/* The plain call reports other errors itself, after the file actions and
+	 * attributes, which may have effects or errors of their own. */
 	if (ret < 0 && d->route.refused)
 		return -ret;
 	return s->plain(s->pid, file, s->actions, s->attr, p->argv, p->envp);

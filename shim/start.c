@@ -57,11 +57,11 @@ static bool runs_itself(const char *path)
 	       sys_same_file(&running, &named);
 }
 
-/* For a script, the kernel has put interpreters, each with at most one argument,
- * before the script's path, and for what binfmt_misc knows that one's interpreter
- * before the path, and behind it what was argv[0] if that is wanted. Returns where
- * the program's own arguments start, or argv. The file is looked at only where its
- * path is among the arguments. */
+/* For a script, the kernel puts interpreters before the script's path, each with at
+ * most one argument. For what binfmt_misc knows, it puts the interpreter before the
+ * path, and behind the path the old argv[0] if that is asked for. Returns where the
+ * program's own arguments start, or argv. The file is looked at only where its path
+ * is among the arguments. */
 static char **own_arguments(char **argv, const char *execfn)
 {
 	if (!argv || !argv[0])
@@ -100,9 +100,9 @@ static void remove_variable(char **env, const char *variable)
 		env[0] = env[1];
 }
 
-/* Takes the helper's mark for this process out of the environment, where the
- * program's main() has it too. env is that which the kernel has passed: there the mark
- * is the first, whatever other constructors have made of theirs by now. */
+/* Takes the helper's mark for this process out of the environment, so that the
+ * program's main() does not get it. env is that which the kernel has passed: there
+ * the mark is the first, whatever other constructors have made of theirs by now. */
 static bool take_mark(char **env)
 {
 	const char *mark = env && *env && str_after(*env, UNCLASSIFIED_NAME) ? *env : NULL;
@@ -123,9 +123,9 @@ static void classify(const struct program *program, struct route *route)
 	int err;
 
 	drop_opened();
-	/* What on-error says about a process that cannot be classified is the
-	 * helper's to carry out, which can say why; but not where becoming the
-	 * helper would itself take something from the program. */
+	/* If the process cannot be classified, the helper does what on-error says,
+	 * because it can say why. But if becoming the helper would take something
+	 * from the program, that is done here. */
 	err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
 	if (!err)
 		return;
@@ -155,8 +155,8 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	by_fd = str_after(execfn, "/dev/fd/");
 	if (by_fd || (program.argv == own && route_means_caller(&program)))
 		program.path = RUNNING;
-	/* Out of another tool's group it would not get. In a class, where the file is
-	 * known by a descriptor only, it is the helper that has put it there. */
+	/* The helper would not take it out of another tool's group. If it is in a
+	 * class and known by a descriptor only, the helper has put it there. */
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
 	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)))
 		return;

@@ -103,8 +103,8 @@ static bool is_helper(const char *id)
 	return is;
 }
 
-/* A helper that has looked at its group before would still go on into another one,
- * from a locked one too. It is no helper for long, unless a user stops it. */
+/* A helper that has already looked at its group would still move on to another one,
+ * even out of a locked one. It is a helper for a moment only, unless a user stops it. */
 static bool move_for_good(const char *class, bool locked, const char *id)
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };

@@ -52,7 +52,7 @@ struct row {
 	struct counter received;
 };
 
-/* A count that is not known is no 0. */
+/* A count that is not known must not look like 0. */
 static const char *number(bool known, uint64_t n, const char *unknown, char buf[24])
 {
 	if (!known)

@@ -111,7 +111,7 @@ static void lock_state(bool for_hook)
 	be_patient();
 	waiting.l_type = F_UNLCK;
 	fcntl(fd, F_OFD_SETLK, &waiting);
-	/* A `down` that this has waited for has removed the file. */
+	/* The lock was held by a `down`, which has removed the file. */
 	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
 		hold_signals();
 		return;
@@ -139,8 +139,8 @@ static const struct class *class_with(const struct ruleset *set, uint32_t classi
 	return NULL;
 }
 
-/* A classid that goes from one class to another would send the packets of one by
- * the rules of the other while it does. */
+/* If a classid went from one class to another in one reload, the packets of one would
+ * for a moment pass by the rules of the other. */
 static bool classids_are_free(const struct ruleset *set, const uint32_t *live)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
@@ -185,8 +185,8 @@ struct change {
 	size_t reserve_size;
 };
 
-/* What libnftables takes to load the old table again, by measurement: 3 MiB for a
- * start, and about 90 times a large table's text. */
+/* How much memory libnftables takes to load the old table again, as measured: 3 MiB,
+ * and about 90 times the text of a large table. */
 #define RESERVE_LEAST ((size_t)8 << 20)
 #define RESERVE_PER_BYTE 128
 
@@ -249,7 +249,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 
 	nft_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
-	c->table_replaced = true; /* should the process end in there */
+	c->table_replaced = true; /* in case the process ends in there */
 	c->refusal = nft_load(text, false);
 	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
@@ -257,8 +257,8 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	return !c->refusal;
 }
 
-/* The rules of classes that are gone are not at hand any more, while the old rules
- * file still sends programs there: what these send must not go out by no rules. */
+/* The rules of a removed class are not known any more, but the old rules file still
+ * sends programs there. What these send must not pass without any rules. */
 static bool load_for_both(struct change *c)
 {
 	c->gone = cgroup_gone(c->set);
@@ -317,8 +317,8 @@ static void leave(void)
 /* The change that is under way. */
 static struct change *under_way;
 
-/* Also where the process ends half way: for want of memory alloc.h and libnftables
- * just exit. */
+/* Also runs when the process ends half way: alloc.h and libnftables exit when there
+ * is no memory. */
 static void give_up(void)
 {
 	struct change *c = under_way;
@@ -326,7 +326,7 @@ static void give_up(void)
 	under_way = NULL;
 	if (!c)
 		return;
-	/* Done last, also where the process ends in the next line. */
+	/* Runs last, even if the process ends in the next line. */
 	atexit(leave);
 	give_up_reserve(c);
 	go_back(c);

@@ -125,8 +125,8 @@ static const struct verb *find_verb(const char *name)
 	exit(EXIT_USAGE);
 }
 
-/* libcap-ng's CAPNG_SELECT_BOTH says it has succeeded where the bounding set was
- * out of reach, so only the sets that matter here are set, and read back. */
+/* libcap-ng's CAPNG_SELECT_BOTH reports success even if the bounding set could not be
+ * changed. So only the sets that matter here are set, and read back. */
 static void confine(const struct verb *verb)
 {
 	bool keep[CAPS_MAX];
@@ -151,7 +151,7 @@ static void confine(const struct verb *verb)
 	}
 }
 
-/* What is opened from here on must not become what messages are written to. */
+/* A file that is opened later must not get the number of standard error. */
 static void open_standard_descriptors(void)
 {
 	int fd;
@@ -182,7 +182,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
 	/* What a user runs must find the user's own capabilities, environment and
-	 * descriptors; and `run` takes nothing from anybody but its arguments. */
+	 * descriptors; and `run` itself goes by its arguments only. */
 	if (verb->run != cmd_run) {
 		confine(verb);
 		open_standard_descriptors();

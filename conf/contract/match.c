@@ -14,9 +14,9 @@
 
 #define LINKS_MAX 40 /* the kernel's MAXSYMLINKS */
 
-/* One buffer holds both what is resolved, at its start, and what is still to be
- * walked, at its end; and most paths fit in a small one: the shim may have to
- * live on a signal handler's stack. */
+/* One buffer holds what is resolved at its start, and what is still to be walked at
+ * its end. Most paths fit into a small one, which matters because the shim may run on
+ * a signal handler's stack. */
 #define BUFFER_SMALL 512
 #define BUFFER_LARGE (RULE_PATH_MAX + 8)
 
@@ -200,9 +200,9 @@ static bool find_own(struct rules *rules, const struct walk *w, struct rules_slo
 	return true;
 }
 
-/* Walks to the file. Returns 1 at the first name with a rule of its own, 0 at
- * the file; *tree tells whether rule then holds the tree that the outermost such
- * name is in. */
+/* Walks to the file. Returns 1 at the first name with a rule of its own. Returns 0 at
+ * the file; then *tree tells whether rule is that of the tree in which the first name
+ * lies. */
 static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
 {
 	struct sys_file file;
@@ -235,7 +235,7 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 
 static long read_head_at(int dirfd, const char *path, char *head, size_t size)
 {
-	/* O_NONBLOCK: should it have become a FIFO since, open must not wait. */
+	/* O_NONBLOCK: if it has become a FIFO meanwhile, open must not wait. */
 	int fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	long n;
 
@@ -343,7 +343,7 @@ static int go_to_interpreter(struct walk *w)
 }
 
 /* Fills in the file that the walk has come to. A rule for a symlink's own name
- * decides whatever is behind it. */
+ * counts, whatever the link leads to. */
 static void note_file(const struct walk *w, int dirfd, const char *path, struct match_file *file)
 {
 	struct sys_file found;
@@ -396,7 +396,7 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 			note_file(w, dirfd, path, file);
 		if (!depth && ret >= 0 && (by_fd || w->through_proc) && !leads_there(w, dirfd, path, flags))
 			return 0;
-		/* Beneath a tree, what cannot be looked at is in the tree still. */
+		/* What lies in a tree is in it even if it cannot be looked at. */
 		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;
 		if (ret < 0 || !scripts || depth == MATCH_SCRIPTS_MAX)

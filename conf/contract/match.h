@@ -45,11 +45,11 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
  * returns, and *fd is left alone where it may not. */
 int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd);
 
-/* The kernel looks at as much of a file to tell what it is, and one byte more for
- * the terminator. */
+/* How much of a file the kernel looks at to tell what it is, and one byte for the
+ * terminator. */
 #define MATCH_HEAD (256 + 1)
 
-#define MATCH_SCRIPTS_MAX 5 /* the kernel follows as many interpreters */
+#define MATCH_SCRIPTS_MAX 5 /* as many interpreters as the kernel follows */
 
 /* Reads the head of the regular file at path (dirfd itself where that is empty), at
  * most size - 1 bytes, and terminates it. Returns its length or -errno. */
@@ -64,7 +64,7 @@ char *match_interpreter(char *head);
 
 /* Finds the program interpreter (the dynamic loader) of a native ELF file in that
  * file's head, aligned as its header is. Returns 1, 0 where the file has none, -1
- * where that does not lie in the head: it is left to the kernel. */
+ * where the head does not tell and the kernel has to. */
 int match_elf_interpreter(const char *head, size_t size, const char **interpreter);
 
 /* Tells whether the program (or dirfd, where path is empty), or the interpreter of a

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* Or gcc finds that these loops could be calls to memset and memmove. */
+/* Otherwise gcc would turn these loops into calls to memset and memmove. */
 #ifndef __clang__
 #pragma GCC optimize("no-tree-loop-distribute-patterns")
 #endif

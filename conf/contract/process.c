@@ -76,8 +76,8 @@ static size_t split_lines(char *text, size_t size)
 	return whole;
 }
 
-/* For the first thread the same file by a shorter way: every step of a path in
- * /proc is made when it is first gone. */
+/* The first thread reaches the same file by a shorter path. The kernel makes each
+ * part of a path in /proc when it is first used, so fewer parts cost less. */
 static const char *own_cgroup(void)
 {
 	return sys_is_first_thread() ? "/proc/self/cgroup" : "/proc/thread-self/cgroup";

@@ -21,8 +21,8 @@ struct membership {
 	char class[CLASS_NAME_MAX + 1]; /* where place is PLACE_CLASS */
 };
 
-/* Tells where the calling thread is in the net_cls hierarchy; it is the thread
- * and not the process that execve carries on, and that `tasks` moves.
+/* Tells where the calling thread is in the net_cls hierarchy. The thread and not the
+ * process: execve goes on with the thread, and `tasks` moves a thread.
  * Async-signal-safe. */
 void process_membership(struct membership *membership);
 

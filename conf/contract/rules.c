@@ -115,7 +115,7 @@ void rules_close(struct rules *rules)
 	rules->fd = -1;
 }
 
-/* The readers' way out. */
+/* What a reader returns where the file is damaged. */
 static bool damaged(struct rules *rules)
 {
 	rules->damaged = true;

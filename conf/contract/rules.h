@@ -13,8 +13,8 @@
  *
  *     header | names | slots | classes | users | strings
  *
- * Nobody has time to read all of it before a program starts, so each record ends
- * with a checksum of its own: a damaged one is known when it is come upon.
+ * There is no time to read all of it before a program starts. So each record ends
+ * with a checksum of its own, and damage is noticed when the record is read.
  *
  * The names are a Bloom filter of the last names of all paths: for nearly every
  * program it says at once that no rule is about it. The slots are an open-addressing
@@ -79,7 +79,7 @@ struct rules_header {
 	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
 	uint32_t config;    /* string: the configuration that this is made from */
 	uint64_t hierarchy_hash;
-	uint64_t cgroup_namespace; /* inode: in another, /proc shows other groups */
+	uint64_t cgroup_namespace; /* its inode; in another namespace, /proc shows other groups */
 	uint64_t body_hash;	   /* of all that follows the header */
 	uint64_t unused[2];
 	uint64_t checksum;
@@ -147,7 +147,7 @@ _Static_assert(sizeof(struct rules_header) == 168 && sizeof(struct rules_names) 
 /* An open rules file. */
 struct rules {
 	int fd;
-	bool damaged; /* what was come upon so far is not what was written */
+	bool damaged; /* something that was read is not what was written */
 	/* Which file it is, where it was opened with trusted set: a later one may have the
 	 * number of one that is gone. */
 	uint64_t inode;
@@ -156,11 +156,11 @@ struct rules {
 	struct rules_names names[RULES_NAMES_READ]; /* where there are fewer, what follows them */
 };
 
-/* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where
- * there is none (netshim is down), -EBADMSG where it is not a rules file of this
- * version, -EACCES where trusted is asked for and the file is not root's alone.
- * Whoever opens it with trusted unset must act for nobody but itself. The others
- * find nothing in what is damaged, and set rules->damaged.
+/* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where there
+ * is none (netshim is down), -EBADMSG where it is not a rules file of this version,
+ * -EACCES where trusted is asked for and the file is not root's alone. Whoever opens
+ * it with trusted unset must act for nobody but itself. The functions below find
+ * nothing in a damaged record, and set rules->damaged.
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* Raw system calls and the few string functions that the shim and the helper
- * need. The helper has no libc (libc start-up alone costs more than the rest of
- * it), and the shim must not go through one: it runs in vfork children and
- * signal handlers, where errno and other preloads' wrappers are not its to use.
+/* Raw system calls and the few string functions that the shim and the helper need.
+ * The helper has no libc (libc start-up alone costs more than the rest of it), and
+ * the shim must not go through one: it runs in vfork children and signal handlers,
+ * where it may touch neither errno nor the wrappers of other preloads.
  *
  * Every function is async-signal-safe and leaves errno alone. System calls
  * return what the kernel returns: -errno on failure. */
@@ -121,7 +121,7 @@ static inline bool sys_is_first_thread(void)
 	return SYS(SYS_gettid, 0, 0, 0, 0, 0) == SYS(SYS_getpid, 0, 0, 0, 0, 0);
 }
 
-/* Nothing is wrong with a file that cannot be opened for this. */
+/* The file itself is in order then. */
 static inline bool no_descriptor_free(long err)
 {
 	return err == -EMFILE || err == -ENFILE;
@@ -183,8 +183,8 @@ static inline bool sys_same_file(const struct sys_file *a, const struct sys_file
 	return a->device == b->device && a->inode == b->inode;
 }
 
-/* Tells of a folder or a symlink whether others than root may have what is there lead
- * elsewhere. In a sticky folder, what is root's stays. */
+/* Tells whether others than root can change a symlink, or what is in a folder. In a
+ * sticky folder, they cannot change what is root's. */
 static inline bool file_others_may_change(const struct sys_file *file)
 {
 	return !S_ISREG(file->mode) && (file->uid != 0 || (S_ISDIR(file->mode) && !(file->mode & S_ISVTX) &&

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Each round moves all that is there; only programs that fork or come in meanwhile,
- * and those that are just ending, make a further one necessary. */
+/* Each round moves all that is there. Another one is needed only for programs that
+ * fork, come in or end meanwhile. */
 #define REMOVE_ROUNDS 2000
 #define TOP CGROUP_MOUNT "/" NETSHIM_GROUP
 
@@ -106,7 +106,7 @@ static uint32_t get_classid(const char *group)
 	return classid;
 }
 
-/* Makes one group, and *live 0; or if it is there, *live its classid. */
+/* Makes one group and sets *live to 0; if it was there, sets *live to its classid. */
 static bool make_group(const char *path, uint32_t classid, uint32_t *live)
 {
 	if (mkdir(path, 0755) && errno != EEXIST) {

@@ -19,16 +19,16 @@ bool cgroup_is_mounted(void);
 bool cgroup_mount(bool *mounted);
 void cgroup_unmount(void);
 
-/* Makes the groups that are not there yet, with their classids. What was there
- * keeps the classid that it has; its number is put into live (one a class, 0 for
- * a new group). A class has one number afterwards, whatever a command that was
- * killed has left. Where it fails, the rest of live is left as it was:
+/* Makes the groups that are not there yet, with their classids. A group that was
+ * there keeps its classid. live gets one number for each class: that classid, or 0
+ * for a new group. Both groups of a class have the same number afterwards, even if a
+ * killed command has left two. Where it fails, the rest of live stays
  * CLASSID_UNKNOWN. */
 #define CLASSID_UNKNOWN UINT32_MAX
 bool cgroup_make(const struct ruleset *set, uint32_t *live);
 
-/* Gives every class its own classid, and with that the sockets of its processes;
- * or with live, the one that it has there, where that is known. */
+/* Gives every class its classid, and so the sockets of its processes. With live, each
+ * class gets the number that it has there, if that is known. */
 bool cgroup_set_classids(const struct ruleset *set, const uint32_t *live);
 
 /* Undoes cgroup_make: removes the groups that are new by live. */
@@ -38,9 +38,8 @@ void cgroup_unmake(const struct ruleset *set, const uint32_t *live);
  * Allocated. */
 uint32_t *cgroup_gone(const struct ruleset *set);
 
-/* Moves the processes of every group of netshim's whose class is not in set to
- * the root group and removes those groups; with set NULL, all and netshim's own
- * group. */
+/* Removes every group of netshim's whose class is not in set, and moves its processes
+ * to the root group. With set NULL, removes all of them and netshim's own. */
 bool cgroup_remove(const struct ruleset *set);
 
 /* Calls visit with the id of each process in a class, or in its locked group. */

@@ -32,8 +32,8 @@ void nft_tell(const char *words)
 	say_lines(stderr, words);
 }
 
-/* nftables' own words: the first line without the place in a text that nobody has
- * written ("<cmdline>:3:5-9: Error: ..."). */
+/* nftables' own words: the first line, without the position in a text that the
+ * administrator has not written ("<cmdline>:3:5-9: Error: ..."). */
 static char *nft_words(const char *error)
 {
 	const char *words = strstr(error, "Error: ");

@@ -62,8 +62,9 @@ static void write_redirect(FILE *out, const struct class *class, int family)
 	fprintf(out, count > 1 ? " }\n" : "\n");
 }
 
-/* A query before it was redirected. Of several protocols at once nft would list it as
- * what it does not read again, and a failed reload could not put the table back. */
+/* Matches what was a query before it was redirected, one protocol at a time: nft
+ * lists a set of protocols in a way that it does not read again, and a failed reload
+ * could not put the table back. */
 #define WAS_QUERY "\t\tmeta l4proto %s ct original proto-dst 53"
 static const char *const protocols[] = { "udp", "tcp" };
 

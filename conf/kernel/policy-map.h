@@ -10,9 +10,9 @@
 
 #include <stdio.h>
 
-/* Writes the rule with that map from classids to what is done with the packets of the
- * classes that want it, such as "goto CHAIN": "thenNAME" for each. live as in
- * policy_text (policy.h). */
+/* Writes one rule: map, with an element for each class that wants one, which leads
+ * from its classid to then followed by the class's name ("goto class_" and "lan").
+ * live as in policy_text (policy.h). */
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
 

@@ -137,14 +137,14 @@ static void write_dead_end(FILE *out, const struct class *class)
 	fprintf(out, "\n\t\toifname \"lo\" accept\n");
 }
 
-/* By the interface, with one of its addresses. Of interfaces with one IPv4 address,
- * fib knows but the first. */
+/* By the interface, with one of its addresses. If several interfaces have the same
+ * IPv4 address, fib knows only the first. */
 static void write_way(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
 	const char *device = g->class->device;
 	char *before = printed(TO_INTERFACE "ip saddr {", device);
 
-	/* A tunnel looks for its own way by the mark of what it wraps. */
+	/* A tunnel's packet is routed by the mark of the packet inside. */
 	if (set->tunnels.count) {
 		fprintf(out, TO_INTERFACE, device);
 		policy_write_mark(out, "meta mark", (struct packet_mark){ 0, g->class->mark.mask });
@@ -278,9 +278,9 @@ static void write_own(FILE *out, const struct ruleset *set, const struct network
 		fprintf(out, then ? "\t\t}\n" : "\t\t} accept\n");
 }
 
-/* What comes by a class's interface for no connection that conntrack knows (any
- * longer), the kernel answers in nobody's name: by the interface whose address it
- * answers from. What leaves by such a one anyway goes on as if there were no class:
+/* When a packet of no connection that conntrack knows comes in by a class's
+ * interface, the kernel answers in nobody's name. The answer is led to the interface
+ * whose address it has. If it leaves by such an interface anyway, it is left alone:
  * the class's router need not be the machine's. */
 void policy_write_own_addresses(FILE *out, const struct ruleset *set, const struct network_list *networks,
 				const char *then)

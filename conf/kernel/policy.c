@@ -4,12 +4,11 @@
 /* From a ruleset to the text that nftables is given: one table, replaced in one
  * transaction.
  *
- * The way of a packet: its sending socket's classid is looked up in one map, so
- * the number of classes costs nothing. Packets of a socket in no class go to the
- * chain `unclassified`. The kernel's own packets (resets, what follows a close,
- * ICMP, neighbour discovery) have no socket or one of the kernel's, whose classid
- * is 0; they are told from those by `meta skuid`, which matches only a socket that
- * a process has open. */
+ * The way of a packet: its sending socket's classid is looked up in one map, so the
+ * number of classes costs nothing. Packets of a socket in no class go to the chain
+ * `unclassified`. The kernel's own packets (resets, what follows a close, ICMP,
+ * neighbour discovery) have no socket or one of the kernel's, whose classid is 0;
+ * `meta skuid` tells the two apart: it matches only a socket that a process has open. */
 
 #include "conf/kernel/policy.h"
 
@@ -65,10 +64,10 @@ static void write_refuse(FILE *out)
 		     "\t}\n");
 }
 
-/* Packets over the rate are dropped, which is what TCP slows down for. A quarter of
- * a second of traffic may come at once: the shortest time that TCP waits before it
- * sends again what was dropped (RTO_MIN is 200 ms), in which the rate would be lost.
- * And always two large segments. */
+/* Packets over the rate are dropped, which is what TCP slows down for. A quarter of a
+ * second of traffic may come at once, because TCP waits at least 200 ms (RTO_MIN)
+ * before it sends again what was dropped, and would fall short of the rate. Two large
+ * segments always may. */
 static void write_rate(FILE *out, uint64_t rate)
 {
 	uint64_t burst = rate / 4 > UINT64_C(131072) ? rate / 4 : UINT64_C(131072);
@@ -181,8 +180,8 @@ static bool is_marked_in(const struct class *class)
 	return class->rate_in && has_mark(class) && !class->mark_shared;
 }
 
-/* What comes in for a class: by the socket that the kernel has found for it by
- * then (early demux), which it has for connections. */
+/* Counts what comes in for a class, by its socket. At this hook the kernel has found
+ * the socket of a connection (early demux), and no other. */
 static void write_input(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	if (!set->class_count)
@@ -262,9 +261,9 @@ static bool any_class(const struct ruleset *set, bool (*wants)(const struct clas
 	return false;
 }
 
-/* In a chain of type route, so that policy routing sees the mark; after others'
- * at the usual priority, mangle. The connection gets it too: the kernel's own
- * packets of it are marked by that. */
+/* The chain is of type route, so that policy routing sees the mark, and comes after
+ * those of others at the usual priority, mangle. The connection is marked too: by
+ * that, the kernel's own packets of it get the mark. */
 static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
 	if (!any_class(set, has_mark))
@@ -312,8 +311,8 @@ static bool is_told_by_mark(const struct class *class)
 	return class->mark.value && !class->mark_shared;
 }
 
-/* The kernel's own packets, which no socket of a process sends: those of a class's
- * connections go by the class's rules too where the connection's mark tells it. */
+/* The kernel's own packets, which no socket of a process sends. If the mark of their
+ * connection tells a class, they go by its rules. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
 	if (any_class(set, is_told_by_mark) || verdict_refuses(&set->unclassified))

@@ -14,11 +14,11 @@
  * untracked_NAME and in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_,
  * inside_, udp_, tproxied_ and tproxy_NAME: no other chain's name begins so. */
 
-/* The ruleset as nft would be given it, in one transaction that replaces the table.
- * Allocated. counters, where not NULL, has what the counters go on from; live, where not NULL, the classids that the
- * classes have until they are given their own (0: none other), which lead to the same rules; gone, where not NULL, more
- * classids up to a 0, whose packets are dropped; networks, the machine's own, which a class with an interface still
- * reaches. */
+/* The ruleset as text for nft, in one transaction that replaces the table. Allocated.
+ * What follows may be NULL: counters is what the counters go on from; live has the
+ * classid that each class has until it is given its own (0: no other), which leads to
+ * the same rules; gone has more classids, up to a 0, whose packets are dropped;
+ * networks are the machine's own, which a class with an interface still reaches. */
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
 		  const uint32_t *gone, const struct network_list *networks);
 

@@ -4,11 +4,11 @@
 /* Policy routing for the classes that have an interface: see routing.h.
  *
  * A class's table has the networks of this machine, a default route over the
- * interface, and behind that one into the loopback interface: when the interface
- * goes, the kernel takes its routes with it, and that one is left. There the packet
- * filter refuses what is not for this machine, at once and in a way that programs
- * understand (an `unreachable` route would only make TCP try again for minutes); and
- * where the filter has gone too, such packets end there as martians. */
+ * interface, and a last one into the loopback interface. When the interface goes, the
+ * kernel removes its routes, and the last one is left. There the packet filter
+ * refuses what is not for this machine, at once and in a way that programs understand
+ * (an `unreachable` route would only make TCP try again for minutes). If the filter
+ * is gone too, such packets end there as martians. */
 
 #include "conf/kernel/routing.h"
 
@@ -25,7 +25,7 @@
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
-/* rtnetlink's protocol numbers from 5 up are anybody's; "N". */
+/* rtnetlink leaves protocol numbers from 5 up to its users; this is "N". */
 #define PROTOCOL 0x4e
 /* Before the main table's rule (32766), after the local table's (0), and before those of
  * others: the kernel gives one that is added without a priority the next before the
@@ -34,7 +34,7 @@
 
 static const int families[] = { AF_INET, AF_INET6 };
 
-/* Netshim's own, and everybody's: the kernel's lists at one moment. */
+/* The kernel's rules and routes, netshim's and all others, at one moment. */
 struct routing {
 	struct nl_cache *rules;
 	struct nl_cache *routes;
@@ -115,8 +115,8 @@ static bool is_ones_own(struct rtnl_route *route)
 	       rtnl_route_get_nnexthops(route) == 1 && !rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
 }
 
-/* false where there is none, or one of a link: the kernel keeps link-local
- * destinations on their link by itself. */
+/* false where there is none, or a link-local one: the kernel keeps those on their
+ * link by itself. */
 static bool take_address(struct network *network, const struct nl_addr *from)
 {
 	if (!from || nl_addr_get_len(from) > sizeof(network->address))
@@ -319,7 +319,7 @@ static void tell_no_way_out(const struct class *class, const struct way *way, in
 	const char *why = way->has_gateway ? "the interface is down, or the gateway is in no network of the interface"
 					   : "the interface is down";
 
-	/* What the kernel says in these cases has no words in libnl. */
+	/* libnl has no words for what the kernel says in these cases. */
 	if (error != -NLE_FAILURE)
 		why = nl_geterror(error);
 	warnx("%s:%d: class %s has no way out by %s over %s and is refused meanwhile: %s; when that has changed, run "

@@ -13,9 +13,9 @@
 #include <net/if.h>
 #include <string.h>
 
-/* The networks that this machine is itself part of, as routes without a gateway say
- * that the kernel has made in the main table, or who configures interfaces by router
- * advertisements or DHCP. */
+/* The networks that this machine is itself part of. They have a route without a
+ * gateway in the main table, made by the kernel or by what configures interfaces by
+ * router advertisements or DHCP. */
 struct network {
 	int family;
 	struct in6_addr address;
@@ -105,9 +105,9 @@ bool routing_check(const struct routing *now, const struct ruleset *set);
  * taken away itself meanwhile, with an interface, stays away. */
 void routing_restore(const struct routing *before);
 
-/* Brings rules and routes to what set says, in two steps between which nothing is
- * missing: what is to be added, and what is to be removed (with set NULL, all of
- * netshim's). No marked packet takes another way meanwhile. */
+/* Brings rules and routes to what set says, in two steps: the first adds what is
+ * missing, the second removes what is too much (with set NULL, all of netshim's). In
+ * between, nothing is missing, and no marked packet takes another way. */
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 

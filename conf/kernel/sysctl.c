@@ -115,8 +115,9 @@ static bool restore(const char *interface, const char *name, const char *before)
 	bool ok;
 
 	remember(path, before);
-	/* A command that was killed had not come to write the note, let alone to
-	 * change the setting. ENOENT: it has gone with its interface. */
+	/* An empty note is from a command that was killed before it wrote the note,
+	 * and so before it changed the setting. ENOENT: it has gone with its
+	 * interface. */
 	ok = !was || write_digit(path, was) || errno == ENOENT;
 	if (!ok)
 		warn("cannot put %s back", path);
@@ -150,8 +151,8 @@ static bool needs_rp_filter(const struct ruleset *set, const struct network_list
 	return false;
 }
 
-/* Answers come in by an interface that the main table would not use for them,
- * which a strict reverse-path filter takes for forged. Loose is enough. */
+/* Answers come in by an interface that the main table would not use for them. A
+ * strict reverse-path filter takes them for forged; a loose one does not. */
 static bool loosen_rp_filter(const struct ruleset *set, const struct network_list *networks)
 {
 	bool ok = true;

@@ -162,7 +162,7 @@ static int by_table(const void *a, const void *b)
 	return by_name(a, b);
 }
 
-/* Where the marks are the same too, that is what is told. */
+/* If the marks are the same too, only that is reported. */
 static void check_tables(struct ruleset *set)
 {
 	struct class **list = sorted(set, by_table);

@@ -8,8 +8,8 @@
 
 #include "conf/language/ruleset.h"
 
-/* Finds doubles and what has no class; gives classids, marks and tables to the classes
- * that state none. Notes mistakes. */
+/* Finds what is defined twice and what has no class. Gives classids, marks and tables
+ * to the classes that state none. Notes mistakes. */
 void check_whole(struct ruleset *set);
 
 #endif

@@ -18,8 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The canonical form of a directory that may not exist yet: as far as it does,
- * without symlinks. Allocated, without a trailing slash ("" is the root). */
+/* The canonical form of a directory that may not exist yet: without symlinks, as far
+ * as it exists. Allocated, without a trailing slash ("" is the root). */
 static char *canonical_directory(const char *path)
 {
 	char *real = realpath(path, NULL);
@@ -469,7 +469,7 @@ static void free_parts(struct parts *p)
 
 static const char new_path[] = RULES_PATH ".new";
 static const char old_path[] = RULES_PATH ".old";
-static bool replaced; /* what is in the place of the rules file is not what was */
+static bool replaced; /* the rules file was replaced or taken away */
 
 static bool body_is_intact(const struct rules *rules)
 {

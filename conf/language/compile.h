@@ -12,9 +12,10 @@
 /* Finds what each app is looked up by, and notes conflicts. */
 void compile_names(struct ruleset *set);
 
-/* Writes a new rules file (hierarchy is where net_cls is mounted); puts it in the
- * place of the old one; or just takes the old one away. All return false with a
- * message on stderr. Then either back to the old one, or done: no copy is left. */
+/* Write a new rules file (hierarchy is where net_cls is mounted), put it in the place
+ * of the old one, or take the old one away. They return false with a message on
+ * stderr. After them, either undo, which goes back to the old one, or done, which
+ * leaves no copy. */
 bool compile_write(const struct ruleset *set, const char *hierarchy);
 bool compile_commit(void);
 bool compile_withdraw(void);

@@ -3,12 +3,12 @@
 
 /* From the text of a configuration to a ruleset, with libconfuse.
  *
- * Every option is read as text and every section is taken over and freed as soon
- * as it ends (libconfuse compares each new section's title with all it has, so
- * keeping 100,000 of them would take minutes). Nothing that is wrong stops the
- * reading but what libconfuse itself cannot get past: its syntax, and options
- * that it does not know. For these the file is read once more, leaving out what
- * is not known, so that all other mistakes are reported too. */
+ * Every option is read as text and every section is taken over and freed as soon as
+ * it ends (libconfuse compares each new section's title with all it has, so keeping
+ * 100,000 of them would take minutes). A mistake stops the reading only where
+ * libconfuse cannot go on: at bad syntax, and at options that it does not know. If
+ * there are such options, the file is read once more without them, so that all other
+ * mistakes are reported too. */
 
 #include "conf/language/grammar.h"
 
@@ -298,7 +298,8 @@ static void add_matching_app(const char *path, bool by_others, const void *with)
 	add_app(&app, path);
 }
 
-/* What others may make a folder, or none, is no mistake in the configuration. */
+/* If others than root decide whether it is a folder, it is no mistake in the
+ * configuration. */
 static bool is_folder(const char *path)
 {
 	size_t size = strlen(path);
@@ -718,7 +719,7 @@ static char *read_text(FILE *file, size_t *size)
 		putc(c, out);
 	if (c != EOF || ferror(file))
 		ruleset_problem(reading.set, here(0), "the file cannot be read to its end");
-	/* There are no files of no bytes in memory. */
+	/* fmemopen takes no empty buffer. */
 	putc(' ', out);
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");

@@ -104,7 +104,7 @@ struct class
 	struct packet_mark mark;    /* of packets */
 	struct packet_mark ct_mark; /* of connections: the same but for `ordinary` (marks.c) */
 	bool mark_given;	    /* in the configuration */
-	bool mark_shared;	    /* with another class, so that it tells none */
+	bool mark_shared;	    /* shared with another class, so that it does not tell which */
 	bool mark_repeated;	    /* with one before it */
 	struct statement_list nft;
 	struct resolver_list dns;

@@ -31,7 +31,7 @@ static char *look_behind(const char *link, unsigned links)
 	return found;
 }
 
-/* What is not there is not led astray either. */
+/* What is not there cannot be led elsewhere. */
 static char *look_along(const char *path, unsigned links)
 {
 	char *part = copied(path);

@@ -148,9 +148,9 @@ const char *value_table(const char *text, uint32_t *table)
 	return NULL;
 }
 
-/* A statement is one rule of the chain that it is put into and no more: outside
- * quotes, a semicolon would end it, a brace too many the chain, and a backslash at
- * its end would draw in the line that follows. The rest is nftables' to judge. */
+/* A statement must be one rule of its chain and no more. Outside quotes, a semicolon
+ * would end the rule, one brace too many the chain, and a backslash at the end would
+ * join the next line to it. nftables judges the rest. */
 static bool is_one_rule(const char *text)
 {
 	bool quoted = false;
@@ -439,7 +439,7 @@ const char *value_interface(const char *text, const char **interface)
 			"beginning of one, as in 'tun*', or ordinary",
 			text, IFNAMSIZ - 1);
 	free(start);
-	/* Another of its names (altname) is not what packets are told by. */
+	/* nftables does not know an interface by its other names (altname). */
 	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
 		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);
 	*interface = copied(text);

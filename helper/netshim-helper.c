@@ -45,7 +45,7 @@
 #define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
-static const char damaged[] = "the rules file is damaged, or another version's; run 'netshim reload' as root";
+static const char damaged[] = "the rules file is damaged or of another version; run 'netshim reload' as root";
 
 enum action { START, MOVE, FAIL };
 
@@ -270,7 +270,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
 	if (action != MOVE)
 		return action;
 	if (!trusted)
-		return problem(job, "the rules file is not root's here (a user namespace?)");
+		return problem(job, "the rules file does not belong to root here (is this a user namespace?)");
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
 	if (now.place == PLACE_UNKNOWN || process_cgroup_namespace() != rules->header.cgroup_namespace)

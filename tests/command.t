@@ -80,7 +80,7 @@ cat >"$config" <<EOF
 class two   { action = drop classid = '10:46' }
 class three { classid = '10:44' }
 EOF
-like "$("$netshim" reload 2>&1)" "$config:2: classid 10:44 is that of class 'two' until now" \
+like "$("$netshim" reload 2>&1)" "$config:2: classid 10:44 still belongs to class 'two'" \
 	"a classid that goes over to another class is refused"
 
 "$netshim" down

@@ -152,7 +152,7 @@ is "$failed" 0 "up and reload beside others that change nftables all the time"
 coproc nft -i
 echo 'add table inet netshim { flags owner; }' >&"${COPROC[1]}"
 wait_until eval 'nft list table inet netshim >/dev/null 2>&1'
-fails "nftables would not take the ruleset" "up, somebody else owns the table" up
+fails "nftables refuses the ruleset" "up, somebody else owns the table" up
 eval "exec ${COPROC[1]}>&-"
 wait "$COPROC_PID"
 up

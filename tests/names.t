@@ -51,13 +51,13 @@ app '/usr/bin/true'     { class = three }
 app '$home/bob/bin/own' { class = three }
 EOF
 cp "$root/bin/probe" "$home/bob/bin/own"
-loads "$config:2: '$home/bob/bin/own' has a rule already, as '$home/bob/bin/own' at $config:6: this one is for nothing" \
+loads "$config:2: '$home/bob/bin/own' has a rule already, as '$home/bob/bin/own' at $config:6: this one has no effect" \
 	"a name that a pattern matches, and that root has written"
 is "$(class "$home/bob/bin/own")" three "root's own rule is in force, though it comes after"
 sed -i '$d' "$config"
 cp "$root/bin/probe" "$home/bob/bin/both"
 cp "$root/bin/probe" "$home/alice/bin/tool"
-loads "$config:3: '$home/bob/bin/both' has a rule already, as '$home/bob/bin/both' at $config:2: this one is for nothing" \
+loads "$config:3: '$home/bob/bin/both' has a rule already, as '$home/bob/bin/both' at $config:2: this one has no effect" \
 	"a name that two patterns of two classes match"
 is "$(class "$home/bob/bin/both")" one "the first of the two is in force"
 rm "$home/bob/bin/both"
@@ -76,7 +76,7 @@ EOF
 )
 ln -sfn "$deep" "$home/bob/to"
 chown -h daemon "$home/bob/to"
-loads "$config:4: '$home/bob/to/tool' leads too deep: the rule is for nothing" "a link to a folder too deep for any rule"
+loads "$config:4: '$home/bob/to/tool' leads too deep; this rule has no effect" "a link to a folder too deep for any rule"
 rm "$home/bob/to"
 for i in {1..5000}; do echo "$home/bob/bin/many-$i"; done | xargs touch
 loads "$config:2: '$home/\*/bin/\*' matches more than 4096 names, .* where others than root can change '$home/bob': the rest have no rule; .*" "names without end"
@@ -121,7 +121,7 @@ chown -h daemon "$home/bob/bin"
 loads "$config:2: not every user can look into '$home/bob/bin/': .*" "a user's link to a folder of root's"
 is "$(shows roots-secret)" 0 "nothing in it is shown"
 chmod 755 "$scratch/roots"
-loads "$config:2: '$home/bob/bin/' leads to '$scratch/roots', and others than root can change '$home/bob': the rule is for nothing" \
+loads "$config:2: '$home/bob/bin/' leads to '$scratch/roots' by '$home/bob', which others than root can change; this rule has no effect: write the folder's own path" \
 	"one that all can look into"
 is "$(shows roots-secret)" 0 "still has no rule by a user's link"
 rm "$home/bob/bin"

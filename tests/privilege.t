@@ -137,12 +137,12 @@ is $? 0 "a folder in a program's place does not keep a reload from going on"
 as_user rmdir "$scratch/theirs/bin"
 as_user ln -s /usr/bin "$scratch/theirs/bin"
 like "$("$netshim" -c "$conf" reload 2>&1; "$netshim" which true false)" \
-	"^$conf:4: '$scratch/theirs/bin/' leads to '/usr/bin', .*"$'\n'"/usr/bin/true: class b, [^"$'\n'"]*"$'\n'"/usr/bin/false: no class" \
+	"^$conf:4: '$scratch/theirs/bin/' leads to '/usr/bin' by .*"$'\n'"/usr/bin/true: class b, [^"$'\n'"]*"$'\n'"/usr/bin/false: no class" \
 	"nor does a link to others' programs, which it does not put into a class"
 as_user ln -sfn own "$scratch/theirs/bin"
 cp /bin/true "$scratch/theirs/own/other"
 is "$("$netshim" -c "$conf" reload 2>&1) $? $("$netshim" which "$scratch/theirs/own/"{other,true} | sed 's/.*class \(.\), .*/\1/' | xargs)" \
-	"$conf:5: '$scratch/theirs/bin/true' has a rule already, as '$scratch/theirs/own/true' at $conf:6: this one is for nothing 0 a b" \
+	"$conf:5: '$scratch/theirs/bin/true' has a rule already, as '$scratch/theirs/own/true' at $conf:6: this one has no effect 0 a b" \
 	"a link to the user's own is followed, and stands back where there is another rule"
 "$netshim" -c "$config" reload
 

@@ -168,10 +168,10 @@ done
 rules=$root/run/netshim/rules
 cp -p "$rules" "$scratch/rules"
 chmod 666 "$rules"
-like "$(shim "$scratch/denied" 2>&1)" "not root's here" "a rules file that others may write is not acted on"
+like "$(shim "$scratch/denied" 2>&1)" "does not belong to root here" "a rules file that others may write is not acted on"
 chmod 644 "$rules"
 chown 65534 "$rules"
-like "$(shim "$scratch/denied" 2>&1)" "not root's here" "nor one that is not root's"
+like "$(shim "$scratch/denied" 2>&1)" "does not belong to root here" "nor one that is not root's"
 head -c 100 "$scratch/rules" >"$rules" && chown 0 "$rules"
 is "$(shim "$scratch/denied" class)" / "a damaged rules file is none to the shim"
 like "$(shim "$netshim" run b true 2>&1)" "damaged" "the helper says that it is damaged"

@@ -52,13 +52,16 @@ int cmd_grant(const struct command *command)
 		     NETSHIM_HELPER, NETSHIM_HELPER, NETSHIM_HELPER);
 	changeable = trust_changeable(NETSHIM_HELPER);
 	if (changeable)
-		errx(EXIT_FAILURE, "others than root can change %s, and so put another program in the helper's place",
+		errx(EXIT_FAILURE,
+		     "others than root can change %s, and so replace the helper; make it root's, and writable by "
+		     "nobody else",
 		     changeable);
 	if (set_dac_override(fd))
 		err(EXIT_FAILURE, "cannot give %s its capability (its file system must support extended attributes)",
 		    NETSHIM_HELPER);
 	if (capng_get_caps_fd(fd) || !only_dac_override())
-		errx(EXIT_FAILURE, "%s did not end up with cap_dac_override=p alone", NETSHIM_HELPER);
+		errx(EXIT_FAILURE, "%s has not got cap_dac_override=p and nothing else; reinstall netshim",
+		     NETSHIM_HELPER);
 	close(fd);
 	printf("%s: cap_dac_override=p\n", NETSHIM_HELPER);
 	return EXIT_SUCCESS;

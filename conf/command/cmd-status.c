@@ -191,7 +191,7 @@ int cmd_status(const struct command *command)
 	}
 	/* nftables answers only to root. */
 	if (geteuid() != 0)
-		warnx("packets and bytes are not shown: that takes root");
+		warnx("packets and bytes are shown to root only");
 	else
 		loaded = nft_counters(&counters);
 	if (!loaded)

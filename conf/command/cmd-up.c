@@ -150,8 +150,7 @@ static bool classids_are_free(const struct ruleset *set, const uint32_t *live)
 			next = class_with(set, live[i]);
 		if (!next)
 			continue;
-		warnx("%s:%d: classid %x:%x is that of class '%s' until now; use another one, or run 'netshim down' "
-		      "and "
+		warnx("%s:%d: classid %x:%x still belongs to class '%s'; use another one, or run 'netshim down' and "
 		      "'netshim up'",
 		      next->classid_at.file, next->classid_at.line, live[i] >> 16, live[i] & 0xffff,
 		      set->classes[i].name);
@@ -373,8 +372,8 @@ static int apply(struct ruleset *set)
 	under_way = NULL;
 	ok = cgroup_remove(set);
 	if (!ok)
-		warnx("the new configuration is in force; 'netshim reload' tries again to remove what is left of the "
-		      "old one");
+		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
+		      "again to remove them");
 	cgroup_warn_of_exits();
 	end(&c);
 	tell_loops(set);
@@ -406,7 +405,8 @@ static const char *config_in_force(void)
 
 	if (path)
 		return path;
-	warnx("%s is damaged, or another version's, and does not tell the configuration; taking " NETSHIM_CONFIG,
+	warnx("%s is damaged or of another version, so it does not tell which configuration is in force; "
+	      "taking " NETSHIM_CONFIG,
 	      RULES_PATH);
 	return NETSHIM_CONFIG;
 }

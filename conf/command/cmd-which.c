@@ -53,7 +53,7 @@ int cmd_which(const struct command *command)
 
 	if (!compile_open(&rules, false)) {
 		if (errno == ENOENT)
-			printf("no class for anything: netshim is not up\n");
+			printf("no program has a class: netshim is not up\n");
 		return EXIT_FAILURE;
 	}
 	for (int i = 0; i < command->argc; i++)

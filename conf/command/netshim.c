@@ -49,7 +49,7 @@ static const struct verb {
 } verbs[] = {
 	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
 	{ "up", "", "put the configuration into force", cmd_up, true, true, 0, 0, UP_CAPS },
-	{ "reload", "[--hook]", "the same while it is up: replace the rules", cmd_reload, true, true, 0, 1, UP_CAPS },
+	{ "reload", "[--hook]", "replace the rules while netshim is up", cmd_reload, true, true, 0, 1, UP_CAPS },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
 	{ "status",
 	  "[--json]",
@@ -174,7 +174,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 		return EXIT_USAGE;
 	}
 	if (command->config && !verb->configured) {
-		warnx("'%s' reads no configuration, but what is in force; leave out -c", verb->name);
+		warnx("'%s' goes by what is in force and reads no configuration; leave out -c", verb->name);
 		return EXIT_USAGE;
 	}
 	if (!command->config && verb->run != cmd_reload)

@@ -28,7 +28,7 @@ static struct nft_ctx *new_context(void)
 
 void nft_tell(const char *words)
 {
-	warnx("nftables would not take the ruleset; nothing was changed there:");
+	warnx("nftables refuses the ruleset, and nothing was changed there:");
 	say_lines(stderr, words);
 }
 

@@ -110,12 +110,13 @@ static void find_canonical(struct ruleset *set, struct app *app)
 	app->canonical = printed("%s/%s", last.canonical, slash + 1);
 	if (last.astray) {
 		ruleset_warning(set, app->at,
-				"'%s' leads to '%s', and others than root can change '%s': the rule is for nothing",
+				"'%s' leads to '%s' by '%s', which others than root can change; this rule has no "
+				"effect: write the folder's own path",
 				last.written, last.astray, last.changeable);
 		/* Its name may be one that not everybody can find. */
 		app->left_out = app->matched;
 	} else if (strlen(app->canonical) >= RULE_PATH_MAX && app->by_others) {
-		ruleset_warning(set, app->at, "'%s' leads too deep: the rule is for nothing", app->path);
+		ruleset_warning(set, app->at, "'%s' leads too deep; this rule has no effect", app->path);
 		app->left_out = true;
 	} else if (strlen(app->canonical) >= RULE_PATH_MAX) {
 		ruleset_problem(set, app->at, "path '%s' is too long", app->path);
@@ -151,7 +152,7 @@ static void compare_rules(struct ruleset *set, const struct app *first, const st
 	if (first->class_index == app->class_index && same_users(&first->users, &app->users))
 		return;
 	if (app->by_others)
-		ruleset_warning(set, app->at, "'%s' has a rule already, as '%s' at %s:%d: this one is for nothing",
+		ruleset_warning(set, app->at, "'%s' has a rule already, as '%s' at %s:%d: this one has no effect",
 				app->path, first->path, first->at.file, first->at.line);
 	else if (first->class_index != app->class_index)
 		ruleset_problem(set, app->at,
@@ -159,7 +160,7 @@ static void compare_rules(struct ruleset *set, const struct app *first, const st
 				app->path, class_name(set, app), first->path, class_name(set, first), first->at.file,
 				first->at.line);
 	else
-		ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make it one rule for all",
+		ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make one rule of the two",
 				app->path, first->at.file, first->at.line);
 }
 
@@ -530,7 +531,8 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 	bool ok;
 
 	if (strlen(hierarchy) >= HIERARCHY_MAX) {
-		warnx("%s: this path, where net_cls is mounted, is too long; mount it at a shorter one too", hierarchy);
+		warnx("net_cls is mounted at %s, and that path is too long; mount it at a shorter one as well",
+		      hierarchy);
 		return false;
 	}
 	/* What a command that was killed has left. */
@@ -605,7 +607,7 @@ bool compile_open(struct rules *rules, bool trusted)
 	}
 	if (error == -EBADMSG || error == -EACCES)
 		warnx("%s is %s; run 'netshim reload' as root", RULES_PATH,
-		      error == -EACCES ? "not root's alone" : "damaged, or another version's");
+		      error == -EACCES ? "not root's alone" : "damaged or of another version");
 	else if (error && error != -ENOENT)
 		warnx("cannot open %s: %s", RULES_PATH, strerror(-error));
 	errno = -error;

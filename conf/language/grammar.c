@@ -215,8 +215,8 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 
 	(void)cfg;
 	if (!class_name_valid(class.name))
-		ruleset_problem(set, class.at, "bad class name '%s'; it is 1 to %d of A-Z a-z 0-9 _ -", class.name,
-				CLASS_NAME_MAX);
+		ruleset_problem(set, class.at, "bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -",
+				class.name, CLASS_NAME_MAX);
 	else if (is_taken(class.name))
 		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
 	read_verdict(section, &class.verdict);
@@ -329,8 +329,9 @@ static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 	if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
 	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
-		ruleset_problem(reading.set, app.at,
-				"path of app is too long or has a line break in it; quote it 'so'");
+		ruleset_problem(
+			reading.set, app.at,
+			"the path of this app is too long or has a line break in it; put it in 'single quotes'");
 	else if (is_folder(app.path))
 		ruleset_problem(reading.set, app.at, "'%s' is a folder; write '%s/' for the whole tree beneath it",
 				app.path, app.path);
@@ -492,7 +493,7 @@ __attribute__((format(printf, 2, 0))) static void note_error(cfg_t *cfg, const c
 				strcmp(cfg->name, "root") ? cfg->name : "a configuration", names);
 		free(names);
 	} else {
-		ruleset_problem(reading.set, at, "%s (see the example in netshim.conf for the syntax)", text);
+		ruleset_problem(reading.set, at, "%s (netshim.conf(5) explains the syntax)", text);
 	}
 	free(text);
 }

@@ -185,7 +185,7 @@ const char *value_on_error(const char *text, bool *allow)
 	*allow = !strcmp(text, "allow");
 	if (*allow || !strcmp(text, "deny"))
 		return NULL;
-	return printed("bad on-error '%s'; it is deny (do not start the program) or allow (start it unclassified)",
+	return printed("bad on-error '%s'; it is deny (do not start the program) or allow (start it all the same)",
 		       text);
 }
 

@@ -63,7 +63,8 @@ is "$(cd "$scratch" && shim git -c safe.directory='*' -c alias.p="!$bin/probe-st
 cp "$(command -v ping)" "$scratch/ping"
 setcap cap_net_raw=ep "$scratch/ping"
 # shellcheck disable=SC2016 # expanded by that shell
-like "$(shim sh -c '"$0" -c 3 -i 0.2 127.0.0.1 >/dev/null & sleep 0.2; cat /proc/$!/cgroup; wait' "$scratch/ping")" \
+like "$(shim sh -c '"$0" -c 300 -i 0.2 127.0.0.1 >/dev/null & until grep -qx ping /proc/$!/comm; do sleep 0.1; done
+	cat /proc/$!/cgroup; kill $!' "$scratch/ping")" \
 	"net_cls:$group/other" "a set-capability target (ping)"
 
 # --- launchers without the shim: the check at start

@@ -22,7 +22,8 @@ done
 like "$(readelf -hW "$command" | grep Type:)" "Position-Independent Executable" "netshim: a position-independent executable"
 is "$(readelf -lW "$command" | grep -c GNU_RELRO)" 1 "netshim: relocations are read-only"
 maps=$(shim cat /proc/self/maps)
-is "$(grep -c libnetshim.so <<<"$maps") $(grep libnetshim.so <<<"$maps" | grep -c " .w")" "2 0" \
+# With pages of up to 64K, there is a gap between the two parts, which is in no page.
+like "$(grep libnetshim.so <<<"$maps" | grep -vc -e " ---p ") $(grep libnetshim.so <<<"$maps" | grep -c " .w")" "^2 0$" \
 	"libnetshim.so: in a program, nothing of it is writable, relocations and pointers to functions neither"
 like "$(dynamic "$command")" "FLAGS_1.*NOW PIE" "netshim: and done at start"
 like "$(readelf -sW --dyn-syms "$command")" "__stack_chk_fail" "netshim: the stack is protected"

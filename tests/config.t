@@ -49,6 +49,10 @@ EOF
 for bad in 0/1 1/ /1 1/x 1/4294967296; do
 	complains 1 "bad mark" "a bad mark: $bad" <<<"class a { mark = '$bad' }"
 done
+complains 2 "mark 51820 is already that of class 'a'" "a class that wg-quick's mark leads to an interface, beside the ordinary way" <<EOF
+class a { interface = 'ordinary' }
+class b { interface = 'x' mark = 51820 }
+EOF
 complains 1 "bad table '0'" "a bad table" <<<"class a { interface = 'x' table = 0 }"
 for bad in a/b 'a b' sixteencharacters '' 'x"y' '*' 'a*b' 't**'; do
 	complains 1 "bad interface" "a bad interface: $bad" <<<"class a { interface = '$bad' }"

@@ -246,6 +246,22 @@ forget
 is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0)) $(counted far "${lan[@]}")" "hello 1 0" "(wg-quick's tunnel carries everything)"
 real_down
 in_both_orders "wg-quick" real_up real_down
+configure <<<"$ordinary"
+real_up
+is "$(way ordinary)" lan "wg-quick, which came later and ran no hook"
+real_down
+sed -i '/^Address/a PostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPreDown = iptables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT' "$scratch/wg0.conf"
+real_up
+is "$(way ordinary) $(get plain http://127.0.0.1:1/)" "lan 7" "nor is it held back by the kill switch of wg-quick's manual page"
+real_down
+"$netshim" down
+configure <<<"class ordinary { interface = 'ordinary' } class direct { mark = 51820 } class later { interface = 'ordinary' } unclassified { tunnels = { '10.11.0.2:5555' } }"
+real_up
+is "$(way ordinary) $(way later) $(way direct)" "lan lan lan" "beside a class with that mark, and the tunnel listed"
+forget
+is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0))" "hello 1" "which still works"
+real_down
+"$netshim" down
 openvpn_up() { # redirect-gateway def1
 	make_tun
 	ip route add 0.0.0.0/1 via 10.66.0.1

@@ -47,7 +47,7 @@ static uint32_t number_of(uint32_t mark)
 
 static bool wants_mark(const struct class *class)
 {
-	return class_is_routed(class) && !class->mark.value;
+	return (class->interface || class->udp_proxies.count) && !class->mark.value;
 }
 
 struct allotting {
@@ -104,11 +104,19 @@ static void give_free_mark(const struct allotting *a, struct class *class)
 	give(a, class, next);
 }
 
-/* The classes that go the ordinary way are one to everybody else: the mark says no more
- * than that way. */
-static void share_ordinary(struct ruleset *set)
+static bool is_given(const struct ruleset *set, uint32_t mark)
 {
-	const struct class *first = NULL;
+	for (size_t i = 0; i < set->class_count; i++)
+		if (set->classes[i].mark_given && set->classes[i].mark.value == mark)
+			return true;
+	return false;
+}
+
+/* The classes that go the ordinary way are one to everybody else: their connections'
+ * mark says no more than that way. */
+static void mark_connections(struct ruleset *set)
+{
+	bool given = is_given(set, PAST_MULLVAD);
 
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
@@ -116,26 +124,10 @@ static void share_ordinary(struct ruleset *set)
 		class->ct_mark = class->mark;
 		if (!class->ordinary || class->mark_given)
 			continue;
-		class->mark = first ? first->mark : class->mark;
-		class->table = first ? first->table : class->table;
 		class->ct_mark = (struct packet_mark){ PAST_MULLVAD, UINT32_MAX };
 		class->mark_shared = true;
-		class->mark_repeated = first;
-		first = first ? first : class;
+		class->mark_repeated = given || !class->table;
 	}
-}
-
-static bool is_first_ordinary(const struct ruleset *set, const struct class *class)
-{
-	for (const struct class *c = set->classes; c < class; c++)
-		if (c->ordinary && !c->mark_given)
-			return false;
-	return true;
-}
-
-static bool is_allotted(const struct ruleset *set, const struct class *class)
-{
-	return wants_mark(class) && (!class->ordinary || is_first_ordinary(set, class));
 }
 
 void marks_allot(struct ruleset *set, const struct routing *now)
@@ -146,12 +138,12 @@ void marks_allot(struct ruleset *set, const struct routing *now)
 	a.rule_count = now ? routing_rules(now, &rules) : 0;
 	a.rules = rules;
 	for (size_t i = 0; i < set->class_count; i++)
-		if (is_allotted(set, &set->classes[i]))
+		if (wants_mark(&set->classes[i]))
 			keep_mark(&a, &set->classes[i]);
 	for (size_t i = 0; i < set->class_count; i++)
-		if (is_allotted(set, &set->classes[i]))
+		if (wants_mark(&set->classes[i]))
 			give_free_mark(&a, &set->classes[i]);
-	share_ordinary(set);
+	mark_connections(set);
 	free(rules);
 	free(a.taken);
 }

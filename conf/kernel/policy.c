@@ -233,6 +233,12 @@ static bool tells_mark(const struct class *class)
 	return has_mark(class) && !class->mark_repeated;
 }
 
+/* Not the mark that a tunnel's packets have of its own. */
+static bool leads_away(const struct class *class)
+{
+	return tells_mark(class) && class->mark.value != MARK_PAST_WG_QUICK;
+}
+
 static void write_mark_chains(FILE *out, const struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
@@ -248,8 +254,8 @@ static void write_mark_chains(FILE *out, const struct ruleset *set)
 	}
 	/* What is in a tunnel has left its mark on the tunnel's packet. */
 	fprintf(out, "\tchain wrapped {\n");
-	policy_write_unmark(out, set, "meta mark", tells_mark);
-	policy_write_unmark(out, set, "ct mark", tells_mark);
+	policy_write_unmark(out, set, "meta mark", leads_away);
+	policy_write_unmark(out, set, "ct mark", leads_away);
 	fprintf(out, "\t}\n");
 }
 

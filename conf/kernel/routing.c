@@ -381,7 +381,7 @@ static size_t rules_of(const struct class *class, uint32_t priority, struct want
 
 static bool has_table(const struct class *class)
 {
-	return class_is_routed(class) && !(class->ordinary && class->mark_repeated);
+	return class->table;
 }
 
 static void look_at_rule(struct nl_object *object, void *with)

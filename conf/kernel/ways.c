@@ -333,7 +333,7 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 		for (size_t j = 0; j < class->udp_proxies.count; j++)
 			add_way(&f, WAY_PROXY, &(struct network){ .family = class->udp_proxies.items[j].family }, 0,
 				OUT_METRIC);
-		if (class->ordinary && !class->mark_repeated)
+		if (class->ordinary && class->table)
 			find_ordinary(&f);
 		if (!class->interface)
 			continue;

@@ -177,17 +177,36 @@ static void check_tables(struct ruleset *set)
 	free(list);
 }
 
-/* By default the number that is the class's mark, or its classid where the mark is
- * allotted (marks.c). */
+/* Those that go the ordinary way are led there by one mark. */
+static void assign_ordinary(struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (set->classes[i].ordinary && !set->classes[i].mark_given)
+			set->classes[i].mark = (struct packet_mark){ MARK_PAST_WG_QUICK, UINT32_MAX };
+}
+
+/* The first of those that go the ordinary way has the table for all. */
+static bool has_table(const struct ruleset *set, const struct class *class)
+{
+	for (const struct class *c = set->classes; class->ordinary && !class->mark_given && c < class; c++)
+		if (c->ordinary && !c->mark_given)
+			return false;
+	return class_is_routed(class);
+}
+
+/* By default the number that is given for the class's mark, or its classid where none
+ * is. */
 static void assign_tables(struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
 
-		if (!class_is_routed(class))
+		if (!has_table(set, class)) {
+			class->table = 0;
 			continue;
+		}
 		if (!class->table)
-			class->table = class->mark.value ? class->mark.value : class->classid;
+			class->table = class->mark_given ? class->mark.value : class->classid;
 		if (class->table >= 253 && class->table <= 255)
 			ruleset_problem(set, class->interface_at,
 					"table %u is the kernel's own (default, main or local); use another number",
@@ -249,6 +268,7 @@ void check_whole(struct ruleset *set)
 	check_doubles(set);
 	find_classes(set);
 	assign_classids(set);
+	assign_ordinary(set);
 	check_marks(set);
 	assign_tables(set);
 	check_tables(set);

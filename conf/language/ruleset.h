@@ -83,6 +83,10 @@ struct packet_mark {
 	uint32_t mask;
 };
 
+/* wg-quick lets what has this mark past its tunnel, as the tunnel's own packets have it,
+ * and so does the kill switch in its manual page. */
+#define MARK_PAST_WG_QUICK 0xca6c
+
 /* Tells whether one packet can have both. */
 static inline bool packet_marks_meet(struct packet_mark a, struct packet_mark b)
 {

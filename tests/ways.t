@@ -85,6 +85,15 @@ ip rule del fwmark 0x1002 lookup 52
 configure <<<"class a { interface = 'vpn0' } class b { interface = 'vpn0' } class c { interface = 'vpn0' } class d { mark = 0x1002 }"
 is "$(comm -12 <(echo "$before") <(marks)) $(marks | wc -l)" "$before 3" "others that come leave it alone"
 is "$(marks | grep -c 0x1002)" 0 "nor is one taken that the configuration gives"
+priority() { ip rule | sed -n 's/^\([0-9]*\):.* proto 78/\1/p' | sort -u; }
+ip rule add priority 3000 lookup 52
+ip rule add priority 1000 l3mdev 2>/dev/null # where there are virtual routers
+"$netshim" reload
+is "$(priority)" 2998 "netshim's routing rules go before others', but not before virtual routers'"
+ip rule del priority 1000 2>/dev/null
+ip rule del priority 3000
+"$netshim" reload
+is "$(priority)" 20000 "and no further than they have to"
 for ((i = 0; i < 1000; i++)); do echo "class c$i { interface = 'vpn0' }"; done >"$scratch/many.conf"
 "$netshim" -c "$scratch/many.conf" ruleset | sed -n 's/^\t\tmeta mark set \(0x[0-9a-f]*\) .*/\1/p' | sort -u >"$scratch/marks"
 is "$(wc -l <"$scratch/marks") $(while read -r mark; do echo $((mark & 0xffffcf00)); done <"$scratch/marks" | sort -u)" "1000 0" \
@@ -250,6 +259,7 @@ configure <<<"$ordinary"
 real_up
 is "$(way ordinary)" lan "wg-quick, which came later and ran no hook"
 real_down
+# shellcheck disable=SC2016 # as that page writes it
 sed -i '/^Address/a PostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPreDown = iptables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT' "$scratch/wg0.conf"
 real_up
 is "$(way ordinary) $(get plain http://127.0.0.1:1/)" "lan 7" "nor is it held back by the kill switch of wg-quick's manual page"

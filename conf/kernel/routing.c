@@ -386,10 +386,13 @@ static bool has_table(const struct class *class)
 
 static void look_at_rule(struct nl_object *object, void *with)
 {
-	uint32_t priority = rtnl_rule_get_prio((struct rtnl_rule *)object);
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	uint32_t priority = rtnl_rule_get_prio(rule);
+	/* That of virtual routers (l3mdev) has no table; who is in one stays there. */
+	bool virtual = rtnl_rule_get_action(rule) == FR_ACT_TO_TBL && !rtnl_rule_get_table(rule);
 	uint32_t *first = with;
 
-	if (!rule_is_ours(object) && priority && priority < *first)
+	if (!rule_is_ours(object) && !virtual && priority && priority < *first)
 		*first = priority;
 }
 

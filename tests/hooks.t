@@ -92,7 +92,7 @@ for interface in here vpn0; do
 	ip link set $interface down
 	hook $interface down
 done
-like "$(cat "$scratch/said")" "^netshim: $config:1: class vpn has no way out by IPv4 over vpn0 [^"$'\n'"]*$" "a class's interface goes down: told, and no more"
+like "$(cat "$scratch/said")" "^netshim: $config:1: class vpn has no way out by IPv4 over vpn0, [^"$'\n'"]*$" "a class's interface goes down: told, and no more"
 : >"$scratch/said"
 is "$(get vpn http://$far_host/) $(get offline http://$lan_host/) $(leaked)" "7 7 0" "all interfaces go down"
 waking=()

@@ -3,8 +3,8 @@
 
 /* The search for a program on PATH. */
 
-#ifndef NETSHIM_SEARCH_H
-#define NETSHIM_SEARCH_H
+#ifndef NETSHIM_SHIM_SEARCH_H
+#define NETSHIM_SHIM_SEARCH_H
 
 #include <stddef.h>
 

@@ -3,8 +3,8 @@
 
 /* Finding a command on PATH, for the verbs that take one. */
 
-#ifndef NETSHIM_SEARCH_H
-#define NETSHIM_SEARCH_H
+#ifndef NETSHIM_COMMAND_SEARCH_H
+#define NETSHIM_COMMAND_SEARCH_H
 
 /* Returns the path of a command: name itself where it has a slash, else the first
  * executable file of that name on PATH (allocated), or NULL. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The command's verbs. Each has a file of its own, cmd-VERB.c, and returns the
- * exit code: 0 ok, 1 no or failed, 2 wrong usage. */
+/* The command's verbs, which the cmd-*.c have, each one or a few that belong together. They
+ * return the exit code: 0 ok, 1 no or failed, 2 wrong usage. */
 
 #ifndef NETSHIM_VERBS_H
 #define NETSHIM_VERBS_H

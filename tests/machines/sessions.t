@@ -89,6 +89,8 @@ each_session() { # each_session FORM: of the path in /etc/environment
 
 grep -q "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >>/etc/hosts # sudo asks for it
 
+# What is in the journal before is other tests', which log.
+cursor=$(journalctl -q -n 1 --no-pager -o export | sed -n 's/^__CURSOR=//p')
 is "$(systemctl is-system-running)" running "all is well before"
 before=$(state)
 make -s install >"$scratch/installed" 2>&1
@@ -130,7 +132,7 @@ each_session "by \$LIB, "
 # --- the system is content
 
 is "$(systemctl is-system-running)" running "no unit has failed"
-is "$(journalctl -b -q -p warning --no-pager | grep -i -e netshim -e net_cls -e ld.so)" "" "no warning of netshim's making"
+is "$(journalctl -q -p warning --no-pager --after-cursor "$cursor" | grep -i -e netshim -e net_cls -e ld.so)" "" "no warning of netshim's making"
 sed -i '/^LD_PRELOAD/d' /etc/environment
 systemctl daemon-reload
 systemctl restart getty@tty1

@@ -108,11 +108,9 @@ static void write_noting(FILE *out, const char *neighbours, const char *full)
  * addresses of neighbours (a tunnel) has none. */
 void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	bool classes = false;
+	bool classes = policy_any(set, class_has_link);
 	bool unclassified = has_link(&set->unclassified);
 
-	for (size_t i = 0; i < set->class_count; i++)
-		classes = classes || class_has_link(&set->classes[i]);
 	if (classes)
 		write_noting(out, "neighbours", "goto refuse");
 	if (unclassified)

@@ -120,10 +120,7 @@ static bool leaves_loopback(const struct class *class)
 
 bool policy_has_stand_in(const struct ruleset *set)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (leaves_loopback(&set->classes[i]))
-			return true;
-	return false;
+	return policy_any(set, leaves_loopback);
 }
 
 /* A query for a resolver on this machine comes from 127.0.0.1, with which no packet may

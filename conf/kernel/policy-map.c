@@ -7,6 +7,14 @@
 
 #include <string.h>
 
+bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *))
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (wants(&set->classes[i]))
+			return true;
+	return false;
+}
+
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *))
 {

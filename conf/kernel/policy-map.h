@@ -10,6 +10,9 @@
 
 #include <stdio.h>
 
+/* Tells whether any class is one that wants names. */
+bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
+
 /* Writes one rule: map, with an element for each class that wants one, which leads
  * from its classid to then followed by the class's name ("goto class_" and "lan").
  * live as in policy_text (policy.h). */

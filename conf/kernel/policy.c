@@ -259,20 +259,12 @@ static void write_mark_chains(FILE *out, const struct ruleset *set)
 	fprintf(out, "\t}\n");
 }
 
-static bool any_class(const struct ruleset *set, bool (*wants)(const struct class *))
-{
-	for (size_t i = 0; i < set->class_count; i++)
-		if (wants(&set->classes[i]))
-			return true;
-	return false;
-}
-
 /* The chain is of type route, so that policy routing sees the mark, and comes after
  * those of others at the usual priority, mangle. The connection is marked too: by
  * that, the kernel's own packets of it get the mark. */
 static void write_marks(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	if (!any_class(set, has_mark))
+	if (!policy_any(set, has_mark))
 		return;
 	write_mark_chains(out, set);
 	fprintf(out, "\n\t# mark: before the packet is routed\n\tchain marks {\n\t\ttype route hook output priority "
@@ -298,7 +290,7 @@ static bool may_move(const struct class *class)
  * was somebody's choice and stays. */
 static void write_moved(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	if (!any_class(set, may_move))
+	if (!policy_any(set, may_move))
 		return;
 	fprintf(out, "\n\t# mark: connections that had the address of their interface\n"
 		     "\tset at_home {\n\t\ttypeof ct id\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n"
@@ -321,7 +313,7 @@ static bool is_told_by_mark(const struct class *class)
  * connection tells a class, they go by its rules. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
-	if (any_class(set, is_told_by_mark) || verdict_refuses(&set->unclassified))
+	if (policy_any(set, is_told_by_mark) || verdict_refuses(&set->unclassified))
 		fprintf(out, NO_SOCKETS);
 	policy_write_mark_map(out, set, "ct direction original ct mark", "goto class_", is_told_by_mark);
 	if (verdict_refuses(&set->unclassified))
@@ -340,11 +332,7 @@ static void write_gone(FILE *out, const uint32_t *gone)
 
 static void write_asking(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	bool any = false;
-
-	for (size_t i = 0; i < set->class_count; i++)
-		any = any || policy_has_proxy(&set->classes[i]);
-	if (!any)
+	if (!policy_any(set, policy_has_proxy))
 		return;
 	fprintf(out, "\n\t# what is to go to a proxy\n\tchain asking {\n\t\ttype filter hook output priority -105; "
 		     "policy accept;\n");

@@ -10,6 +10,7 @@
 
 #include "conf/command/load.h"
 #include "conf/command/proxy.h"
+#include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/features.h"
@@ -22,114 +23,9 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
-#include "conf/language/trust.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static const char lock_path[] = NETSHIM_RUNDIR "/lock";
-
-/* A command that is ended half way, or whose messages nobody reads any more, would
- * leave half of the old state and half of the new. */
-static void hold_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGPIPE);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-#define PATIENCE 10 /* seconds */
-
-static const char *waiting_for;
-
-/* Nothing has been changed yet. */
-__attribute__((noreturn)) static void lose_patience(int signal)
-{
-	(void)signal;
-	if (write(STDERR_FILENO, waiting_for, strlen(waiting_for)) < 0)
-		_exit(EXIT_FAILURE);
-	_exit(EXIT_FAILURE);
-}
-
-/* Ends the command where this takes longer than PATIENCE; until be_patient. */
-static void be_impatient(const char *what)
-{
-	sigset_t set;
-
-	waiting_for = what;
-	sigemptyset(&set);
-	sigaddset(&set, SIGALRM);
-	sigprocmask(SIG_UNBLOCK, &set, NULL);
-	signal(SIGALRM, lose_patience);
-	alarm(PATIENCE);
-}
-
-static void be_patient(void)
-{
-	alarm(0);
-}
-
-#define GAVE_UP "netshim: gave up after 10 seconds: "
-_Static_assert(PATIENCE == 10, "as GAVE_UP says");
-
-/* Holds off every other up, reload and down until this process ends. Makes
- * NETSHIM_RUNDIR. Ends the command where it cannot. One for a hook (see cmd_reload)
- * ends it too where another one waits already: that one looks at what there is by then. */
-static void lock_state(bool for_hook)
-{
-	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
-	struct stat locked;
-	struct stat there;
-	char *changeable;
-	int fd;
-
-	if (mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST)
-		err(EXIT_FAILURE, "cannot make %s", NETSHIM_RUNDIR);
-	changeable = trust_changeable(NETSHIM_RUNDIR);
-	if (changeable)
-		errx(EXIT_FAILURE, "others than root can change %s; make it root's, and writable by nobody else",
-		     changeable);
-	if (chmod(NETSHIM_RUNDIR, 0755))
-		err(EXIT_FAILURE, "cannot give %s its mode", NETSHIM_RUNDIR);
-	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (for_hook && fd >= 0 && fcntl(fd, F_OFD_SETLK, &waiting) && errno == EAGAIN)
-		exit(EXIT_SUCCESS);
-	be_impatient(GAVE_UP "another netshim holds " NETSHIM_RUNDIR "/lock; 'fuser " NETSHIM_RUNDIR
-			     "/lock' tells which\n");
-	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
-		err(EXIT_FAILURE, "cannot lock %s", lock_path);
-	be_patient();
-	waiting.l_type = F_UNLCK;
-	fcntl(fd, F_OFD_SETLK, &waiting);
-	/* The lock was held by a `down`, which has removed the file. */
-	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
-		hold_signals();
-		return;
-	}
-	close(fd);
-	lock_state(for_hook);
-}
-
-static void remove_folder(void)
-{
-	unlink(lock_path);
-	rmdir(NETSHIM_RUNDIR);
-}
-
-static bool is_up(void)
-{
-	return !access(RULES_PATH, F_OK);
-}
 
 static const struct class *class_with(const struct ruleset *set, uint32_t classid)
 {
@@ -210,7 +106,7 @@ static bool begin(struct change *c, struct ruleset *set)
 {
 	*c = (struct change){
 		.set = set,
-		.was_up = is_up(),
+		.was_up = state_is_up(),
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
 		.table = nft_save(),
 	};
@@ -307,12 +203,6 @@ static void go_back(const struct change *c)
 	free(words);
 }
 
-static void leave(void)
-{
-	if (!is_up())
-		remove_folder();
-}
-
 /* The change that is under way. */
 static struct change *under_way;
 
@@ -326,7 +216,7 @@ static void give_up(void)
 	if (!c)
 		return;
 	/* Runs last, even if the process ends in the next line. */
-	atexit(leave);
+	atexit(state_leave);
 	give_up_reserve(c);
 	go_back(c);
 	end(c);
@@ -393,7 +283,7 @@ int cmd_up(const struct command *command)
 	int result;
 
 	load_ruleset(&set, command->config);
-	lock_state(false);
+	state_lock(false);
 	result = apply(&set);
 	tell_what_is_lacking(result);
 	return result;
@@ -423,14 +313,14 @@ int cmd_reload(const struct command *command)
 		warnx("reload: what is '%s'? usage: netshim reload [--hook]", command->argv[0]);
 		return EXIT_USAGE;
 	}
-	if (is_up())
-		lock_state(for_hook);
-	if (!is_up() && for_hook)
+	if (state_is_up())
+		state_lock(for_hook);
+	if (!state_is_up() && for_hook)
 		return EXIT_SUCCESS;
-	if (!is_up())
+	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	if (for_hook)
-		be_impatient(GAVE_UP "the configuration could not be read, users and groups looked up\n");
+		be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
 	load_ruleset(&set, command->config ? command->config : config_in_force());
 	be_patient();
 	result = apply(&set);
@@ -456,8 +346,8 @@ int cmd_down(const struct command *command)
 	(void)command;
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
-	lock_state(false);
-	c.hierarchy = is_up() ? cgroup_mount(&c.mounted) : cgroup_is_mounted();
+	state_lock(false);
+	c.hierarchy = state_is_up() ? cgroup_mount(&c.mounted) : cgroup_is_mounted();
 	c.table = nft_save();
 	take_reserve(&c);
 	c.routing = routing_read();
@@ -474,6 +364,6 @@ int cmd_down(const struct command *command)
 		cgroup_unmount();
 	end(&c);
 	if (ok)
-		remove_folder();
+		state_remove_folder();
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

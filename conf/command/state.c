@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Is netshim up, and who may change it: see state.h. */
+
+#include "conf/command/state.h"
+
+#include "conf/contract/rules.h"
+#include "conf/language/alloc.h"
+#include "conf/language/trust.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char lock_path[] = NETSHIM_RUNDIR "/lock";
+
+/* A command that is ended half way, or whose messages nobody reads any more, would
+ * leave half of the old state and half of the new. */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGPIPE);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+#define PATIENCE 10 /* seconds */
+
+static const char *waiting_for;
+
+/* Nothing has been changed yet. */
+__attribute__((noreturn)) static void lose_patience(int signal)
+{
+	(void)signal;
+	if (write(STDERR_FILENO, waiting_for, strlen(waiting_for)) < 0)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_FAILURE);
+}
+
+void be_impatient(const char *what)
+{
+	sigset_t set;
+
+	waiting_for = what;
+	sigemptyset(&set);
+	sigaddset(&set, SIGALRM);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	signal(SIGALRM, lose_patience);
+	alarm(PATIENCE);
+}
+
+void be_patient(void)
+{
+	alarm(0);
+}
+
+_Static_assert(PATIENCE == 10, "as STATE_GAVE_UP says");
+
+void state_lock(bool for_hook)
+{
+	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
+	struct stat locked;
+	struct stat there;
+	char *changeable;
+	int fd;
+
+	if (mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST)
+		err(EXIT_FAILURE, "cannot make %s", NETSHIM_RUNDIR);
+	changeable = trust_changeable(NETSHIM_RUNDIR);
+	if (changeable)
+		errx(EXIT_FAILURE, "others than root can change %s; make it root's, and writable by nobody else",
+		     changeable);
+	if (chmod(NETSHIM_RUNDIR, 0755))
+		err(EXIT_FAILURE, "cannot give %s its mode", NETSHIM_RUNDIR);
+	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (for_hook && fd >= 0 && fcntl(fd, F_OFD_SETLK, &waiting) && errno == EAGAIN)
+		exit(EXIT_SUCCESS);
+	be_impatient(STATE_GAVE_UP "another netshim holds " NETSHIM_RUNDIR "/lock; 'fuser " NETSHIM_RUNDIR
+				   "/lock' tells which\n");
+	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
+		err(EXIT_FAILURE, "cannot lock %s", lock_path);
+	be_patient();
+	waiting.l_type = F_UNLCK;
+	fcntl(fd, F_OFD_SETLK, &waiting);
+	/* The lock was held by a `down`, which has removed the file. */
+	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
+		hold_signals();
+		return;
+	}
+	close(fd);
+	state_lock(for_hook);
+}
+
+void state_remove_folder(void)
+{
+	unlink(lock_path);
+	rmdir(NETSHIM_RUNDIR);
+}
+
+bool state_is_up(void)
+{
+	return !access(RULES_PATH, F_OK);
+}
+
+void state_leave(void)
+{
+	if (!state_is_up())
+		state_remove_folder();
+}

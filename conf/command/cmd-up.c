@@ -1,274 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* netshim up, reload and down.
- *
- * The order keeps every program under rules that are in force: a class's group
- * and its packet rules are there before the rules file sends anybody into it, and
- * a vanished class's group goes last. Whatever fails before that, all is put back
- * as it was: so each step that changes something has one that undoes it. */
+/* netshim up, reload and down. */
 
+#include "conf/command/change.h"
 #include "conf/command/load.h"
-#include "conf/command/proxy.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
-#include "conf/kernel/cgroup.h"
-#include "conf/kernel/features.h"
-#include "conf/kernel/marks.h"
-#include "conf/kernel/nft.h"
-#include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
-#include "conf/kernel/sysctl.h"
-#include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
-#include "conf/language/ruleset.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
-
-static const struct class *class_with(const struct ruleset *set, uint32_t classid)
-{
-	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].classid == classid)
-			return &set->classes[i];
-	return NULL;
-}
-
-/* If a classid went from one class to another in one reload, the packets of one would
- * for a moment pass by the rules of the other. */
-static bool classids_are_free(const struct ruleset *set, const uint32_t *live)
-{
-	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *next = NULL;
-
-		if (live[i] && live[i] != set->classes[i].classid)
-			next = class_with(set, live[i]);
-		if (!next)
-			continue;
-		warnx("%s:%d: classid %x:%x still belongs to class '%s'; use another one, or run 'netshim down' and "
-		      "'netshim up'",
-		      next->classid_at.file, next->classid_at.line, live[i] >> 16, live[i] & 0xffff,
-		      set->classes[i].name);
-		return false;
-	}
-	return true;
-}
-
-static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
-{
-	for (size_t i = 0; i < set->class_count; i++)
-		if (live[i] && live[i] != set->classes[i].classid)
-			return true;
-	return false;
-}
-
-/* One change of what is in force, with what there was before it. */
-struct change {
-	const struct ruleset *set; /* what is wanted */
-	bool hierarchy;		   /* it is mounted */
-	bool mounted;		   /* by this change */
-	bool was_up;
-	uint32_t *live; /* the classids until now, one a class of set (0: a new group) */
-	uint32_t *gone; /* those of classes that are not in set */
-	struct routing *routing;
-	char *table;
-	bool table_replaced;
-	char *refusal; /* nftables' words, where it has not taken the table */
-	struct network_list networks;
-	void *reserve; /* memory that going back may take */
-	size_t reserve_size;
-};
-
-/* How much memory libnftables takes to load the old table again, as measured: 3 MiB,
- * and about 90 times the text of a large table. */
-#define RESERVE_LEAST ((size_t)8 << 20)
-#define RESERVE_PER_BYTE 128
-
-static void take_reserve(struct change *c)
-{
-	c->reserve_size = RESERVE_LEAST + strlen(c->table) * RESERVE_PER_BYTE;
-	c->reserve =
-		mmap(NULL, c->reserve_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->reserve == MAP_FAILED)
-		err(EXIT_FAILURE, "out of memory");
-}
-
-static void give_up_reserve(struct change *c)
-{
-	if (c->reserve)
-		munmap(c->reserve, c->reserve_size);
-	c->reserve = NULL;
-}
-
-/* false where what there is cannot be read. */
-static bool begin(struct change *c, struct ruleset *set)
-{
-	*c = (struct change){
-		.set = set,
-		.was_up = state_is_up(),
-		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
-		.table = nft_save(),
-	};
-	take_reserve(c);
-	/* Until cgroup_make has looked, no group is taken for new. */
-	for (size_t i = 0; i < set->class_count; i++)
-		c->live[i] = CLASSID_UNKNOWN;
-	c->hierarchy = cgroup_mount(&c->mounted);
-	c->routing = c->hierarchy ? routing_read() : NULL;
-	if (!c->routing)
-		return false;
-	marks_allot(set, c->routing);
-	if (!routing_read_networks(&c->networks))
-		return false;
-	ways_find(set, c->routing, &c->networks);
-	return true;
-}
-
-static void end(struct change *c)
-{
-	compile_done();
-	routing_free(c->routing);
-	ways_free(c->set, &c->networks);
-	routing_free_networks(&c->networks);
-	free(c->table);
-	free(c->gone);
-	free(c->live);
-}
-
-static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
-{
-	bool replaced = c->table_replaced;
-	struct counters counters;
-	char *text;
-
-	nft_counters(&counters);
-	text = policy_text(c->set, &counters, live, gone, &c->networks);
-	c->table_replaced = true; /* in case the process ends in there */
-	c->refusal = nft_load(text, false);
-	c->table_replaced = replaced || !c->refusal;
-	free(counters.items);
-	free(text);
-	return !c->refusal;
-}
-
-/* The rules of a removed class are not known any more, but the old rules file still
- * sends programs there. What these send must not pass without any rules. */
-static bool load_for_both(struct change *c)
-{
-	c->gone = cgroup_gone(c->set);
-	return load(c, c->live, c->gone);
-}
-
-static bool load_for_new(struct change *c)
-{
-	return (!*c->gone && !any_old_classid(c->set, c->live)) || load(c, NULL, NULL);
-}
-
-static bool put_into_force(struct change *c)
-{
-	return routing_check(c->routing, c->set) && compile_write(c->set, CGROUP_MOUNT) &&
-	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
-	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
-	       load_for_both(c) && sysctl_make(c->set, &c->networks) && compile_commit() &&
-	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
-}
-
-static void go_back_groups(const struct change *c)
-{
-	cgroup_set_classids(c->set, c->live);
-	if (c->was_up)
-		cgroup_unmake(c->set, c->live);
-	else
-		cgroup_remove(NULL);
-	if (c->mounted)
-		cgroup_unmount();
-}
-
-static void go_back(const struct change *c)
-{
-	char *words;
-
-	compile_undo();
-	compile_done();
-	if (c->routing)
-		routing_restore(c->routing);
-	sysctl_undo();
-	if (c->hierarchy)
-		go_back_groups(c);
-	/* Last: with too little memory, the process ends here again. */
-	words = c->table_replaced ? nft_load(c->table, false) : NULL;
-	if (words)
-		nft_tell(words);
-	free(words);
-}
-
-/* The change that is under way. */
-static struct change *under_way;
-
-/* Also runs when the process ends half way: alloc.h and libnftables exit when there
- * is no memory. */
-static void give_up(void)
-{
-	struct change *c = under_way;
-
-	under_way = NULL;
-	if (!c)
-		return;
-	/* Runs last, even if the process ends in the next line. */
-	atexit(state_leave);
-	give_up_reserve(c);
-	go_back(c);
-	end(c);
-}
-
-static void set_out(struct change *c)
-{
-	under_way = c;
-	if (atexit(give_up))
-		err(EXIT_FAILURE, "out of memory");
-}
-
-static void tell_loops(const struct ruleset *set)
-{
-	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
-
-		if (proxy_in_own_class(class))
-			warnx("%s:%d: the proxy of class %s is in that class itself: " PROXY_LOOP, class->proxy_at.file,
-			      class->proxy_at.line, class->name);
-	}
-}
-
-static void tell_refusal(struct ruleset *set, const char *words)
-{
-	features_check(set);
-	if (!ruleset_report(set))
-		nft_tell(words);
-}
-
-static int apply(struct ruleset *set)
-{
-	static struct change c;
-	bool ok;
-
-	set_out(&c);
-	if (!begin(&c, set) || !put_into_force(&c)) {
-		give_up();
-		if (c.refusal)
-			tell_refusal(set, c.refusal);
-		return EXIT_FAILURE;
-	}
-	under_way = NULL;
-	ok = cgroup_remove(set);
-	if (!ok)
-		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
-		      "again to remove them");
-	cgroup_warn_of_exits();
-	end(&c);
-	tell_loops(set);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
-}
 
 /* Nothing that is there could leak by it. */
 static void tell_what_is_lacking(int result)
@@ -284,7 +27,7 @@ int cmd_up(const struct command *command)
 
 	load_ruleset(&set, command->config);
 	state_lock(false);
-	result = apply(&set);
+	result = change_to(&set);
 	tell_what_is_lacking(result);
 	return result;
 }
@@ -323,47 +66,17 @@ int cmd_reload(const struct command *command)
 		be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
 	load_ruleset(&set, command->config ? command->config : config_in_force());
 	be_patient();
-	result = apply(&set);
+	result = change_to(&set);
 	if (!for_hook)
 		tell_what_is_lacking(result);
 	return result;
 }
 
-/* The rules file first, so that no further program is sent into a class. The settings
- * before the table that makes them safe. */
-static bool take_out_of_force(struct change *c)
-{
-	return compile_withdraw() && sysctl_restore(NULL, NULL) && (c->table_replaced = nft_unload()) &&
-	       routing_clean(c->routing, NULL, NULL);
-}
-
 int cmd_down(const struct command *command)
 {
-	static const struct ruleset nothing;
-	static struct change c = { .set = &nothing, .was_up = true };
-	bool ok;
-
 	(void)command;
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	state_lock(false);
-	c.hierarchy = state_is_up() ? cgroup_mount(&c.mounted) : cgroup_is_mounted();
-	c.table = nft_save();
-	take_reserve(&c);
-	c.routing = routing_read();
-	set_out(&c);
-	if (!c.routing || !take_out_of_force(&c)) {
-		give_up();
-		return EXIT_FAILURE;
-	}
-	under_way = NULL;
-	ok = !c.hierarchy || cgroup_remove(NULL);
-	if (!ok)
-		warnx("all else is undone; run 'netshim down' again");
-	else
-		cgroup_unmount();
-	end(&c);
-	if (ok)
-		state_remove_folder();
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return change_to_nothing();
 }

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Changes what is in force, whole or not at all. For who has the lock (state.h). Failures
+ * are told on stderr; both return the command's exit code. */
+
+#ifndef NETSHIM_CHANGE_H
+#define NETSHIM_CHANGE_H
+
+#include "conf/language/ruleset.h"
+
+int change_to(struct ruleset *set);
+
+/* Takes everything out of force, and NETSHIM_RUNDIR away. */
+int change_to_nothing(void);
+
+#endif

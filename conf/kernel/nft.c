@@ -42,6 +42,13 @@ static char *nft_words(const char *error)
 	return printed("%.*s", (int)strcspn(words, "\n"), words);
 }
 
+/* What the kernel refuses: by the chain's hook at once (Linux 6.1), or when the rule is put
+ * into force. */
+static bool is_of_kernel(const char *words)
+{
+	return !strncmp(words, "Could not process rule", strlen("Could not process rule"));
+}
+
 /* Where nftables does not take a statement, returns what it says (allocated). */
 static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
 {
@@ -50,9 +57,15 @@ static char *refusal_words(struct nft_ctx *nft, const struct statement *s)
 			     "add rule inet netshim-check c %s\n",
 			     s->text);
 	char *words = nft_run_cmd_from_buffer(nft, text) ? nft_words(nft_ctx_get_error_buffer(nft)) : NULL;
+	char *advice = words && is_of_kernel(words)
+			       ? printed("%s; it is to be one for chains of type filter, hook output", words)
+			       : NULL;
 
 	free(text);
-	return words;
+	if (!advice)
+		return words;
+	free(words);
+	return advice;
 }
 
 /* Returns what puts a table back as it is now, or away where there is none (allocated).
@@ -100,8 +113,8 @@ static void try_statement(struct nft_ctx *nft, const struct statement *s, FILE *
 	if (!words)
 		try_listing(out);
 	/* What else nftables may say: that interfaces are not there. */
-	else if (!strncmp(words, "Could not process rule", strlen("Could not process rule")))
-		fprintf(out, "%s; it is to be one for chains of type filter, hook output", words);
+	else if (is_of_kernel(words))
+		fputs(words, out);
 	nft_run_cmd_from_buffer(nft, "delete table inet netshim-check");
 	free(words);
 }

@@ -42,7 +42,7 @@
 
 #define TRIES_MAX 20
 /* The path of a tasks file always fits. */
-#define TASKS_MAX (HIERARCHY_MAX + sizeof("/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
+#define TASKS_MAX (sizeof(CGROUP_MOUNT "/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
 static const char damaged[] = "the rules file is damaged or of another version; run 'netshim reload' as root";
@@ -126,7 +126,7 @@ static bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low
 /* Opens the tasks file of the job's class; -errno where it cannot. Nothing can lead
  * it elsewhere: there are no symlinks beneath a cgroup-v1 root, and the path to that
  * is root's. */
-static int open_tasks(const struct job *job, char path[TASKS_MAX])
+static int open_tasks(const struct job *job)
 {
 	const uint32_t needed = CAP_TO_MASK(CAP_DAC_OVERRIDE);
 	struct __user_cap_data_struct caps[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
@@ -134,10 +134,12 @@ static int open_tasks(const struct job *job, char path[TASKS_MAX])
 	bool capable = get_capabilities(caps) && (caps[0].permitted & needed);
 	/* A process of root's has it effective already, and keeps it. */
 	bool privileged = caps[0].effective & needed;
-	char *end = path + str_len(path);
+	char path[TASKS_MAX];
+	char *end = path;
 	char *limit = path + TASKS_MAX;
 	int fd = -EACCES;
 
+	str_append(&end, limit, CGROUP_MOUNT);
 	if (*job->class) {
 		str_append(&end, limit, "/" NETSHIM_GROUP "/");
 		str_append(&end, limit, job->class);
@@ -155,9 +157,9 @@ static int open_tasks(const struct job *job, char path[TASKS_MAX])
 }
 
 /* Moves this process into the job's class. Returns 0 or -errno. */
-static int move(const struct job *job, char hierarchy[TASKS_MAX])
+static int move(const struct job *job)
 {
-	int fd = open_tasks(job, hierarchy);
+	int fd = open_tasks(job);
 	struct statfs fs;
 	long n = -EPERM;
 
@@ -246,7 +248,7 @@ static const char *move_error(int err)
 
 /* Reads the rules and decides. It closes everything before it returns, so that one
  * free descriptor is enough. */
-static enum action decide(struct job *job, struct rules *rules, char hierarchy[TASKS_MAX])
+static enum action decide(struct job *job, struct rules *rules)
 {
 	struct membership now;
 	enum action action;
@@ -264,7 +266,7 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
 	if (err)
 		return problem(job, no_descriptor_free(err) ? no_descriptor : damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
-	if ((action == MOVE && !rules_hierarchy(rules, hierarchy)) || rules->damaged)
+	if (rules->damaged)
 		action = problem(job, damaged);
 	rules_close(rules);
 	if (action != MOVE)
@@ -284,15 +286,14 @@ static enum action decide(struct job *job, struct rules *rules, char hierarchy[T
  * if a reload came in between and all must be done again. */
 static enum action classify(struct job *job)
 {
-	char hierarchy[TASKS_MAX];
 	struct rules rules = { .fd = -1 };
-	enum action action = decide(job, &rules, hierarchy);
+	enum action action = decide(job, &rules);
 	enum rules_since since;
 	int err;
 
 	if (action != MOVE)
 		return action;
-	err = move(job, hierarchy);
+	err = move(job);
 	/* The class may have been emptied just before this process came into it, or closed
 	 * to its user: then nothing is started there, whatever on-error says. */
 	since = err ? RULES_OTHERS : rules_since(&rules, job->class);

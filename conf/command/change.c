@@ -165,11 +165,11 @@ static bool load_for_new(struct change *c)
 
 static bool put_into_force(struct change *c)
 {
-	return routing_check(c->routing, c->set) && compile_write(c->set, CGROUP_MOUNT) &&
-	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
-	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
-	       load_for_both(c) && sysctl_make(c->set, &c->networks) && compile_commit() &&
-	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
+	return routing_check(c->routing, c->set) && compile_write(c->set) && cgroup_make(c->set, c->live) &&
+	       classids_are_free(c->set, c->live) && routing_add(c->routing, c->set, &c->networks) &&
+	       sysctl_restore(c->set, &c->networks) && load_for_both(c) && sysctl_make(c->set, &c->networks) &&
+	       compile_commit() && cgroup_set_classids(c->set, NULL) && load_for_new(c) &&
+	       routing_clean(c->routing, c->set, &c->networks);
 }
 
 static void go_back_groups(const struct change *c)

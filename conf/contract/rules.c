@@ -202,14 +202,6 @@ bool rules_string(struct rules *rules, uint32_t offset, char *buf, size_t size)
 	return damaged(rules);
 }
 
-bool rules_hierarchy(struct rules *rules, char hierarchy[HIERARCHY_MAX])
-{
-	const struct rules_header *h = &rules->header;
-
-	return rules_string(rules, h->hierarchy, hierarchy, HIERARCHY_MAX) &&
-	       (rules_hash(h, hierarchy, str_len(hierarchy)) == h->hierarchy_hash || damaged(rules));
-}
-
 static bool slot_is_free(const struct rules_slot *slot)
 {
 	return !slot->path && !slot->checksum;

@@ -47,12 +47,16 @@
 #endif
 #define RULES_PATH NETSHIM_RUNDIR "/rules"
 
+/* Where netshim mounts the net_cls hierarchy. Whatever others mount elsewhere is the
+ * same one, but may go at any time, and what is beneath /sys is hidden by
+ * `ip netns exec`. */
+#define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
+
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 4
+#define RULES_VERSION 5
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
-#define HIERARCHY_MAX 512    /* the helper touches no page of its stack for more */
 #define RULES_PROBES_MAX 128 /* where there would be more, the file gets another key */
 #define RULES_PROBES_AT_ONCE 4
 
@@ -76,12 +80,10 @@ struct rules_header {
 	uint64_t strings_size;
 	uint32_t names_count; /* they begin where the header ends */
 	uint32_t rule_count;
-	uint32_t hierarchy; /* string, at most HIERARCHY_MAX with its terminator: where net_cls is mounted */
-	uint32_t config;    /* string: the configuration that this is made from */
-	uint64_t hierarchy_hash;
 	uint64_t cgroup_namespace; /* its inode; in another namespace, /proc shows other groups */
 	uint64_t body_hash;	   /* of all that follows the header */
-	uint64_t unused[2];
+	uint32_t config;	   /* string: the configuration that this is made from */
+	uint32_t unused[5];
 	uint64_t checksum;
 };
 
@@ -139,7 +141,7 @@ struct rules_class {
 };
 
 /* 32-bit and 64-bit programs read the same file. */
-_Static_assert(sizeof(struct rules_header) == 168 && sizeof(struct rules_names) == 64 &&
+_Static_assert(sizeof(struct rules_header) == 160 && sizeof(struct rules_names) == 64 &&
 		       sizeof(struct rules_slot) == 64 && sizeof(struct rules_class) == 112 &&
 		       sizeof(struct rules_user) == 16,
 	       "the layout of the rules file");
@@ -217,9 +219,6 @@ enum rules_since rules_since(const struct rules *rules, const char *class);
 
 /* Finds a class by its name. */
 bool rules_class_named(struct rules *rules, const char *name, uint32_t *index, struct rules_class *class);
-
-/* Reads where the net_cls hierarchy is mounted. */
-bool rules_hierarchy(struct rules *rules, char hierarchy[HIERARCHY_MAX]);
 
 /* Copies a string out of the file; false where it does not fit or does not end
  * there. */

@@ -9,11 +9,7 @@
 
 #include "conf/language/ruleset.h"
 
-/* Where netshim mounts the hierarchy. Whatever others mount elsewhere is the same one,
- * but may go at any time, and what is beneath /sys is hidden by `ip netns exec`. */
-#define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
-
-/* Tells whether it is mounted there; or mounts it where it is not, and sets *mounted
+/* Tells whether it is mounted at CGROUP_MOUNT; or mounts it where it is not, and sets *mounted
  * then. The third undoes that. */
 bool cgroup_is_mounted(void);
 bool cgroup_mount(bool *mounted);

@@ -417,7 +417,7 @@ static void place_arrays(struct parts *p)
 	h->file_size = h->strings + h->strings_size;
 }
 
-static void build(struct parts *p, const struct ruleset *set, const char *hierarchy)
+static void build(struct parts *p, const struct ruleset *set)
 {
 	struct rules_header *h = &p->header;
 	struct rules_slot *rules;
@@ -427,7 +427,6 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	if (!p->strings_out)
 		err(EXIT_FAILURE, "out of memory");
 	add_string(p, ""); /* offset 0 marks a free slot */
-	h->hierarchy = add_string(p, hierarchy);
 	h->config = add_string(p, set->path);
 	add_classes(p, set);
 	rules = add_apps(p, set);
@@ -437,7 +436,6 @@ static void build(struct parts *p, const struct ruleset *set, const char *hierar
 	free(rules);
 	place_arrays(p);
 	add_checksums(p);
-	h->hierarchy_hash = rules_hash(h, hierarchy, strlen(hierarchy));
 	h->cgroup_namespace = process_cgroup_namespace();
 	h->body_hash = hash_body(p);
 	add_checksum(h, (char *)h, sizeof(*h));
@@ -523,18 +521,13 @@ static bool all_read_back(const struct ruleset *set)
 	return i == set->app_count;
 }
 
-bool compile_write(const struct ruleset *set, const char *hierarchy)
+bool compile_write(const struct ruleset *set)
 {
 	struct parts parts;
 	FILE *file;
 	int fd;
 	bool ok;
 
-	if (strlen(hierarchy) >= HIERARCHY_MAX) {
-		warnx("net_cls is mounted at %s, and that path is too long; mount it at a shorter one as well",
-		      hierarchy);
-		return false;
-	}
 	/* What a command that was killed has left. */
 	compile_done();
 	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -543,7 +536,7 @@ bool compile_write(const struct ruleset *set, const char *hierarchy)
 		warn("cannot write %s", new_path);
 		return false;
 	}
-	build(&parts, set, hierarchy);
+	build(&parts, set);
 	ok = write_parts(&parts, file);
 	free_parts(&parts);
 	if (fclose(file) || !ok) {

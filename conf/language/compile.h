@@ -12,11 +12,10 @@
 /* Finds what each app is looked up by, and notes conflicts. */
 void compile_names(struct ruleset *set);
 
-/* Write a new rules file (hierarchy is where net_cls is mounted), put it in the place
- * of the old one, or take the old one away. They return false with a message on
- * stderr. After them, either undo, which goes back to the old one, or done, which
- * leaves no copy. */
-bool compile_write(const struct ruleset *set, const char *hierarchy);
+/* Write a new rules file, put it in the place of the old one, or take the old one
+ * away. They return false with a message on stderr. After them, either undo, which goes
+ * back to the old one, or done, which leaves no copy. */
+bool compile_write(const struct ruleset *set);
 bool compile_commit(void);
 bool compile_withdraw(void);
 void compile_undo(void);

@@ -142,8 +142,7 @@ static void compile(const struct ruleset *set)
 {
 	struct rules rules;
 
-	check(compile_write(set, "/hierarchy") && compile_commit() && !rules_open(&rules, true), "no rules file",
-	      RULES_PATH);
+	check(compile_write(set) && compile_commit() && !rules_open(&rules, true), "no rules file", RULES_PATH);
 	for (size_t i = 0; i < set->app_count; i++)
 		if (!set->apps[i].left_out)
 			find_again(set, &set->apps[i], &rules);

@@ -207,7 +207,6 @@ static void find_rule(struct rules *rules, int dirfd, const char *path, int flag
 
 static void read_rules(const char *path, bool trusted)
 {
-	char hierarchy[HIERARCHY_MAX];
 	struct rules_class class;
 	struct rules rules;
 	uint32_t index;
@@ -218,8 +217,6 @@ static void read_rules(const char *path, bool trusted)
 	find_rule(&rules, folder, path, AT_EMPTY_PATH, !trusted);
 	if (rules_class_named(&rules, path, &index, &class))
 		check(index < rules.header.class_count, "a class beyond the last");
-	if (rules_hierarchy(&rules, hierarchy))
-		check(strlen(hierarchy) < sizeof(hierarchy), "a hierarchy without an end");
 	check(rules_since(&rules, path) == RULES_SAME || !trusted, "rules that are not the same");
 	rules_close(&rules);
 }

@@ -91,7 +91,6 @@ static int read_all(void)
 	}
 	rules_class_named(&rules, "one", &index, &class);
 	rules_class_named(&rules, "no-such-class", &index, &class);
-	rules_hierarchy(&rules, text);
 	rules_close(&rules);
 	return found;
 }

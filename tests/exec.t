@@ -184,7 +184,6 @@ chown 65534 "$scratch/own"
 	echo "app '$scratch/own' { class = net }"
 } | configure
 for odd in bad-env bad-env-string bad-argument too-much busy page-end-unaligned; do
-	[ "$odd $before_6_14" != "busy yes" ] || known="Linux before 6.14 does not tell that a file is open for writing"
 	is "$(shim launcher errno $odd "$scratch/own")" "$(as_user launcher errno $odd "$scratch/own")" "the error for $odd"
 done
 

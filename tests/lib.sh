@@ -39,22 +39,16 @@ findmnt -rno TARGET -t cgroup -O net_cls | xargs -r umount
 
 test_count=0
 failed_count=0
-known= # why the next test is known to fail
 
 ok() { # ok STATUS NAME
 	test_count=$((test_count + 1))
 	if [ "$1" -eq 0 ]; then
 		echo "ok $test_count - $2"
 	else
-		[ -n "$known" ] || failed_count=$((failed_count + 1))
-		echo "not ok $test_count - $2${known:+ # TODO $known}"
+		failed_count=$((failed_count + 1))
+		echo "not ok $test_count - $2"
 	fi
-	known=
 }
-
-# From Linux 6.14 on, the kernel can be asked whether it would execute a file.
-before_6_14=
-printf '6.14\n%s\n' "$(uname -r)" | sort -VC || before_6_14=yes
 
 is() { # is GOT EXPECTED NAME
 	if [ "$1" = "$2" ]; then

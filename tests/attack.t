@@ -290,13 +290,14 @@ class jail    { lock = true }
 app '$scratch/closing' { class = closing }
 EOF
 }
+openat=$(call_number openat)
 while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group
 	local tracer helping
 	closing nobody "$1"
 	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/$2/tasks" -e trace=openat \
 		-e inject=openat:delay_enter=1000000:when=1 env LD_PRELOAD="$preload" env "${@:3}" >"$scratch/out" 2>&1 &
 	tracer=$!
-	waiting() { helping=$(pgrep -P "$tracer" -x netshim-helper) && grep -q ^257 "/proc/$helping/syscall"; }
+	waiting() { helping=$(pgrep -P "$tracer" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall"; }
 	wait_until waiting
 	closing daemon "$1"
 	wait "$tracer"

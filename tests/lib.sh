@@ -235,8 +235,8 @@ calls() { # calls NAME: what strace takes for it
 	echo "/^$1(at2?)?\$"
 }
 
-call_number() { # call_number NAME: on this machine
-	printf '#include <sys/syscall.h>\nSYS_%s\n' "$1" | gcc -E -P - | tail -n 1
+call_number() { # call_number NAME...: on this machine
+	printf '#include <sys/syscall.h>\n%s\n' "$(printf 'SYS_%s\n' "$@")" | gcc -E -P - | tail -n $#
 }
 
 rules_say() { # rules_say FILE: what each load writes alike; the hashes have another key each time

@@ -25,13 +25,10 @@ EOF
 
 # --- sandboxes, which refuse one system call or another
 
-numbers() { # numbers CALL...
-	printf '#include <sys/syscall.h>\n%s\n' "$(printf 'SYS_%s\n' "$@")" | gcc -E -P -xc - | grep -o '[0-9]*$'
-}
 calls=(capset capget execveat faccessat faccessat2 readlinkat readlink getcwd prctl personality prlimit64 socket sendto getppid gettid
 	getpid fcntl geteuid getegid getgroups fstatfs statx rt_sigprocmask clone getrandom)
-mapfile -t number < <(numbers "${calls[@]}")
-is "${#number[@]}" "${#calls[@]}" "(the calls have numbers)"
+mapfile -t number < <(call_number "${calls[@]}")
+is "$(printf '%s\n' "${number[@]}" | grep -cx '[0-9]*')" "${#calls[@]}" "(the calls have numbers)"
 say() { # say LIBRARY SANDBOX...: what comes of each program
 	local library=$1
 	shift
@@ -40,16 +37,16 @@ say() { # say LIBRARY SANDBOX...: what comes of each program
 	done
 }
 for ((i = 0; i < ${#calls[@]}; i++)); do
-	plain=$(say "$empty" sandbox "${number[i]}" --)
-	is "$(say "$preload" sandbox "${number[i]}" --)" "$plain" "a sandbox refuses ${calls[i]}"
-	is "$(say "$preload" sandbox "${number[i]}" -- env)" "$plain" "and its caller has the library"
+	plain=$(say "$empty" sandbox refuse 1 "${number[i]}" --)
+	is "$(say "$preload" sandbox refuse 1 "${number[i]}" --)" "$plain" "a sandbox refuses ${calls[i]}"
+	is "$(say "$preload" sandbox refuse 1 "${number[i]}" -- env)" "$plain" "and its caller has the library"
 done
-plain=$(say "$empty" sandbox "${number[@]}" --)
+plain=$(say "$empty" sandbox refuse 1 "${number[@]}" --)
 like "$plain" "^/"$'\n' "programs start where all of them are refused"
-is "$(say "$preload" sandbox "${number[@]}" -- env)" "$plain" "with the library, too"
-like "$(as_user LD_PRELOAD="$preload" sandbox "${number[0]}" -- env "$folder/denied" 2>&1)" "No such file" "(there is no such program)"
+is "$(say "$preload" sandbox refuse 1 "${number[@]}" -- env)" "$plain" "with the library, too"
+like "$(as_user LD_PRELOAD="$preload" sandbox refuse 1 "${number[0]}" -- env "$folder/denied" 2>&1)" "No such file" "(there is no such program)"
 cp "$folder/static" "$folder/denied"
-like "$(as_user LD_PRELOAD="$preload" sandbox "${number[0]}" -- env "$folder/denied" class 2>&1)" "not started .class strict.: the helper may not enter it" \
+like "$(as_user LD_PRELOAD="$preload" sandbox refuse 1 "${number[0]}" -- env "$folder/denied" class 2>&1)" "not started .class strict.: the helper may not enter it" \
 	"on-error = deny stays what it is, and says why"
 
 # --- where that leaves a program: with who has started it

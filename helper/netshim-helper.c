@@ -45,7 +45,11 @@
 #define TASKS_MAX (sizeof(CGROUP_MOUNT "/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
-static const char damaged[] = "the rules file is damaged or of another version; run 'netshim reload' as root";
+static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
+static const char newer[] = "the rules file was made by a newer netshim; run 'netshim reload' as root";
+static const char older[] = "the rules file was made by an older netshim; run 'netshim reload' as root";
+static const char by_hand[] = "it is for libnetshim.so and 'netshim run', not to be run by hand";
+static const char foreign[] = "the library in the program that starts this one is of another netshim; log in anew";
 
 enum action { START, MOVE, FAIL };
 
@@ -55,7 +59,7 @@ struct job {
 	char *const *argv;
 	char **envp;
 	char run[CLASS_NAME_MAX + 1];
-	char mark[sizeof(UNCLASSIFIED_NAME) + 24];
+	char mark[sizeof(DECIDED_NAME) + 24];
 	int fd; /* the target, where its path may lead elsewhere by now; or -1 */
 
 	char class[CLASS_NAME_MAX + 1]; /* "" is the root class */
@@ -139,13 +143,9 @@ static int open_tasks(const struct job *job)
 	char *limit = path + TASKS_MAX;
 	int fd = -EACCES;
 
-	str_append(&end, limit, CGROUP_MOUNT);
-	if (*job->class) {
-		str_append(&end, limit, "/" NETSHIM_GROUP "/");
-		str_append(&end, limit, job->class);
-		str_append(&end, limit, job->into_locked ? "/locked" : "");
-	}
-	str_append(&end, limit, "/tasks");
+	str_append(&end, limit, *job->class ? CGROUP_MOUNT "/" NETSHIM_GROUP "/" : CGROUP_MOUNT);
+	str_append(&end, limit, job->class);
+	str_append(&end, limit, job->into_locked ? "/locked/tasks" : "/tasks");
 	if (privileged || (capable && set_capabilities(caps, needed)))
 		fd = sys_openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
 	if (capable && !privileged && !set_capabilities(caps, 0)) {
@@ -177,11 +177,16 @@ static enum action problem(struct job *job, const char *why)
 	return FAIL;
 }
 
+static enum action not_understood(struct job *job, const struct rules *rules)
+{
+	return problem(job, rules->header.version < RULES_OLDEST ? older : newer);
+}
+
 /* Fills in the job's class from the rule for its path. */
 static enum action decide_exec(struct job *job, struct rules *rules, const struct membership *now)
 {
 	struct rules_slot rule;
-	struct rules_class class;
+	struct rules_class class = { .flags = 0 };
 	const struct request *r = &job->request;
 	int found = match_open(rules, r->dirfd, job->path, r->flags, &rule, &job->fd);
 
@@ -194,14 +199,16 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	if (!found)
 		return START;
 	job->class[0] = '\0';
-	if (rule.class_index == RULES_CLASS_NONE)
-		return now->place == PLACE_CLASS && !now->locked ? MOVE : START;
-	if (!rules_class(rules, rule.class_index, &class, job->class))
+	if (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &class, job->class))
 		return problem(job, damaged);
 	job->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 	job->into_locked = class.flags & CLASS_LOCK;
+	if (!rules_understood(rule.flags, class.flags))
+		return not_understood(job, rules);
 	if (now->locked)
 		return START;
+	if (!*job->class)
+		return now->place == PLACE_CLASS ? MOVE : START;
 	if (!rules_users_include_caller(rules, &class.users))
 		return problem(job, not_for_user);
 	if (now->place == PLACE_CLASS && str_equal(now->class, job->class) && !job->into_locked)
@@ -222,8 +229,12 @@ static enum action decide_run(struct job *job, struct rules *rules, const struct
 		return START;
 	if (now->locked)
 		return problem(job, "already assigned to a locked class, which nothing leaves");
+	if (!rules_readable(&rules->header))
+		return not_understood(job, rules);
 	if (!rules_class_named(rules, job->run, &index, &class))
 		return problem(job, "there is no such class; 'netshim status' lists them");
+	if (!rules_understood(0, class.flags))
+		return not_understood(job, rules);
 	if (!rules_users_include_caller(rules, &class.users))
 		return problem(job, not_for_user);
 	return MOVE;
@@ -331,12 +342,12 @@ static bool may_have_shim(const struct job *job)
 }
 
 /* Marks the environment so that the shim in the target does not come back. */
-static void mark_unclassified(struct job *job)
+static void mark_decided(struct job *job)
 {
 	char *end = job->mark;
 	char *limit = job->mark + sizeof(job->mark);
 
-	str_append(&end, limit, UNCLASSIFIED_NAME);
+	str_append(&end, limit, DECIDED_NAME);
 	str_append_number(&end, limit, (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
 	*--job->envp = job->mark;
 }
@@ -365,8 +376,7 @@ void helper_main(uintptr_t *stack)
 	uint64_t limit[2] = { 0, 0 };
 
 	if (!argc || !request_read(&job.request, job.envp[0], job.run) || !job.envp[1])
-		fail(EXIT_REFUSED, "netshim-helper", "",
-		     "it is for libnetshim.so and 'netshim run', not to be run by hand");
+		fail(EXIT_REFUSED, "netshim-helper", "", request_is_foreign(job.envp[0]) ? foreign : by_hand);
 	job.path = job.envp[1];
 	job.envp += REQUEST_STRINGS;
 	action = classify(&job);
@@ -380,9 +390,9 @@ void helper_main(uintptr_t *stack)
 		if (!job.allow)
 			fail(EXIT_REFUSED, job.path, job.class, job.problem);
 		process_log(job.path, "started unclassified", job.class, job.problem);
-		if (may_have_shim(&job))
-			mark_unclassified(&job);
 	}
+	if ((action != START || job.request.unsure) && may_have_shim(&job))
+		mark_decided(&job);
 	process_lower_descriptors(limit);
 	start(&job);
 }

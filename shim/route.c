@@ -200,10 +200,12 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 		return no_descriptor_free(found) ? found : 0;
 	found = match(p, runs, &rules, &rule, &route->other);
 	route->class[0] = '\0';
+	route->request.unsure = found > 0 && !rules_understood(rule.flags, 0);
 	if (found > 0 && rule.class_index != RULES_CLASS_NONE) {
 		found = rules_class(&rules, rule.class_index, &class, route->class);
 		route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 		*lock = class.flags & CLASS_LOCK;
+		route->request.unsure |= !rules_understood(0, class.flags);
 	}
 	rules_close(&rules);
 	if (rules.damaged)
@@ -221,6 +223,8 @@ int route_must_move(const struct program *p, bool runs, struct route *route, enu
 		return found;
 	process_membership(&now);
 	*place = now.place;
+	if (route->request.unsure)
+		return true;
 	if (now.locked)
 		return false;
 	if (!route->class[0])

@@ -105,8 +105,8 @@ static void remove_variable(char **env, const char *variable)
  * the mark is the first, whatever other constructors have made of theirs by now. */
 static bool take_mark(char **env)
 {
-	const char *mark = env && *env && str_after(*env, UNCLASSIFIED_NAME) ? *env : NULL;
-	const char *value = mark ? str_after(mark, UNCLASSIFIED_NAME) : NULL;
+	const char *mark = env && *env && str_after(*env, DECIDED_NAME) ? *env : NULL;
+	const char *value = mark ? str_after(mark, DECIDED_NAME) : NULL;
 	uint64_t pid;
 
 	if (!value || !str_number(&value, &pid) || pid != (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0))

@@ -42,9 +42,9 @@ like "$out" "^shim: [0-9]+ classified, [1-9][0-9]* unclassified, [0-9]+ refused,
 like "$out" "helper: [0-9]+ classified, 0 unclassified, [1-9][0-9]* refused, 0 other" \
 	"turned: the helper puts it into its class or says that the file is damaged"
 like "$out" "command: 0 classified, 0 unclassified, [1-9][0-9]* refused, 0 other" "turned: the command says so each time"
-is "$(damage version)" "shim: 0 classified, 1 unclassified, 0 refused, 0 other
+is "$(damage version)" "shim: 0 classified, 0 unclassified, 1 refused, 0 other
 helper: 0 classified, 0 unclassified, 1 refused, 0 other
-command: 0 classified, 0 unclassified, 1 refused, 0 other" "a later version"
+command: 0 classified, 0 unclassified, 1 refused, 0 other" "a later version, which is no damage"
 
 # --- while it changes
 until_ended() { # until_ended PID COMMAND...: again and again

@@ -88,7 +88,7 @@ for how in "front.so first:LD_PRELOAD=$preload $scratch/front.so:dynamic" "front
 		start=(env)
 		[ $launcher = env ] || start=(launcher-static execve)
 		out=$(timeout 10 "${no_new_privs[@]}" "$variable" "${start[@]}" "$folder/$program" state 2>&1)
-		is "$? $(grep -c -e "^execfn" <<<"$out") $(grep -c NETSHIM_UNCLASSIFIED <<<"$out")" "0 1 0" "$name, from $launcher: started once, without a mark"
+		is "$? $(grep -c -e "^execfn" <<<"$out") $(grep -c NETSHIM_DECIDED <<<"$out")" "0 1 0" "$name, from $launcher: started once, without a mark"
 	done
 done
 

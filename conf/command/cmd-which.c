@@ -20,7 +20,7 @@ static bool explain(struct rules *rules, const char *program)
 	char written[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
 	char class[CLASS_NAME_MAX + 1] = "none";
-	struct rules_class record;
+	struct rules_class record = { .flags = 0 };
 	struct rules_slot rule;
 	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) : -ENOENT;
 
@@ -38,6 +38,11 @@ static bool explain(struct rules *rules, const char *program)
 	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
 	say(stdout, "%s: class %s, by rule '%s' at %s:%u", path, class, written, file, rule.line);
+	if (!rules_understood(rule.flags, record.flags))
+		say(stdout,
+		    "%s: but a newer netshim has made this rule, and this one does not understand it; run 'netshim "
+		    "reload' as root",
+		    path);
 	if (rule.class_index == RULES_CLASS_NONE)
 		return false;
 	if (!rules_users_include_caller(rules, &record.users))

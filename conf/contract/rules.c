@@ -46,15 +46,19 @@ static bool array_fits(const struct rules_header *h, uint64_t offset, uint64_t c
 	return offset <= h->file_size && count <= (h->file_size - offset) / size;
 }
 
-static bool header_valid(const struct rules_header *h)
+static bool records_fit(const struct rules_header *h)
 {
-	return h->magic == RULES_MAGIC && h->version == RULES_VERSION && is_intact(h, h, sizeof(*h)) && h->slot_count &&
-	       !(h->slot_count & (h->slot_count - 1)) && h->names_count &&
-	       array_fits(h, sizeof(*h), h->names_count, sizeof(struct rules_names)) &&
+	return h->slot_count && !(h->slot_count & (h->slot_count - 1)) &&
 	       array_fits(h, h->slots, h->slot_count, sizeof(struct rules_slot)) &&
 	       array_fits(h, h->classes, h->class_count, sizeof(struct rules_class)) &&
-	       array_fits(h, h->users, h->user_count, sizeof(struct rules_user)) &&
-	       array_fits(h, h->strings, h->strings_size, 1);
+	       array_fits(h, h->users, h->user_count, sizeof(struct rules_user));
+}
+
+static bool header_valid(const struct rules_header *h)
+{
+	return h->magic == RULES_MAGIC && is_intact(h, h, sizeof(*h)) && h->names_count &&
+	       array_fits(h, sizeof(*h), h->names_count, sizeof(struct rules_names)) &&
+	       array_fits(h, h->strings, h->strings_size, 1) && (!rules_readable(h) || records_fit(h));
 }
 
 /* The file itself, not only its folder, has to be root's: the helper acts on
@@ -258,7 +262,12 @@ bool rules_find(struct rules *rules, const char *path, size_t size, struct rules
 {
 	size_t name = rules_name_at(path, size);
 
-	return rules_may_name(rules, path + name, size - name) && search(rules, path, size, found);
+	if (!rules_may_name(rules, path + name, size - name))
+		return false;
+	if (rules_readable(&rules->header))
+		return search(rules, path, size, found);
+	*found = (struct rules_slot){ .class_index = RULES_CLASS_NONE, .flags = ~RULE_FLAGS };
+	return true;
 }
 
 bool class_name_valid(const char *name)
@@ -280,7 +289,7 @@ bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class,
 	const struct rules_header *h = &rules->header;
 	char *end = name;
 
-	if (index >= h->class_count ||
+	if (!rules_readable(h) || index >= h->class_count ||
 	    !read_record(rules, class, sizeof(*class), h->classes + (uint64_t)index * sizeof(*class)))
 		return false;
 	if (!class_name_valid(class->name))
@@ -365,13 +374,16 @@ enum rules_since rules_since(const struct rules *before, const char *class)
 	return forbid ? RULES_FORBID : RULES_OTHERS;
 }
 
-#define REQUEST_NUMBERS 8
+#define REQUEST_NUMBERS 9
+#define REQUEST_LEAST 8 /* so many there have always been */
+#define REQUEST_STACK 7 /* before it, they have 32 bits */
 
 void request_write(const struct request *r, char buf[REQUEST_MAX])
 {
 	const uint64_t numbers[REQUEST_NUMBERS] = {
 		(uint32_t)r->dirfd,  (uint32_t)r->flags, r->cloexec, (uint32_t)r->pdeathsig,
 		(uint32_t)r->parent, r->personality,	 r->tries,   r->stack,
+		r->unsure,
 	};
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
@@ -414,15 +426,20 @@ static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1], bool *st
 bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX + 1])
 {
 	const char *p = text ? str_after(text, REQUEST_NAME REQUEST_VERSION) : NULL;
-	uint64_t numbers[REQUEST_NUMBERS];
+	uint64_t numbers[REQUEST_NUMBERS] = { 0 };
+	uint64_t number;
+	size_t count;
 	bool start;
 
 	if (!p || !request_verb(&p, name, &start))
 		return false;
-	for (size_t i = 0; i < REQUEST_NUMBERS; i++)
-		if (*p++ != ' ' || !str_number(&p, &numbers[i]) || (i < REQUEST_NUMBERS - 1 && numbers[i] > UINT32_MAX))
+	for (count = 0; *p; count++) {
+		if (*p++ != ' ' || !str_number(&p, &number) || (count < REQUEST_STACK && number > UINT32_MAX))
 			return false;
-	if (*p)
+		if (count < REQUEST_NUMBERS)
+			numbers[count] = number;
+	}
+	if (count < REQUEST_LEAST)
 		return false;
 	*r = (struct request){
 		.run = name[0] ? name : NULL,
@@ -434,9 +451,18 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		.parent = (int)(uint32_t)numbers[4],
 		.personality = (uint32_t)numbers[5],
 		.tries = (uint32_t)numbers[6],
-		.stack = numbers[7],
+		.stack = numbers[REQUEST_STACK],
+		.unsure = numbers[8] != 0,
 	};
 	return true;
+}
+
+bool request_is_foreign(const char *text)
+{
+	const char *version = text ? str_after(text, REQUEST_NAME) : NULL;
+	uint64_t number;
+
+	return version && str_number(&version, &number) && number != 1 && *version == ' ';
 }
 
 void request_state(struct request *r)

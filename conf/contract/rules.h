@@ -24,9 +24,19 @@
  * Users may have a say in which paths there are, so every hash has a key, which is
  * drawn anew for each file: nobody can choose paths that get into others' way.
  *
- * What is not used yet is zeros. Who comes to use it sees to it that a reader that
- * knows nothing of it, which may be in a process for months, takes a rule or class for
- * more than it is and not for less: that reader then asks the helper, who knows. */
+ * A library may be in a process for months, so files and readers of different versions
+ * meet. This holds in all of them:
+ *
+ *  - The header and the names have this form, the hash is this one, and the strings are
+ *    strings.
+ *  - What is not used yet is zeros, which no reader looks at: what comes there is what
+ *    may be ignored. What may not has a flag of the rule or of the class.
+ *  - The header says which versions can read slots, classes and users. To others, each
+ *    path whose last name may be that of a rule has one, of which nothing more is known.
+ *
+ * The library asks the helper about a rule that it does not understand, because of such
+ * a flag or such a header. What the helper does not understand either, it treats as what
+ * cannot be classified. */
 
 #ifndef NETSHIM_RULES_H
 #define NETSHIM_RULES_H
@@ -54,6 +64,8 @@
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
 #define RULES_VERSION 5
+#define RULES_OLDEST 5	/* the oldest version whose files this one can read */
+#define RULES_READERS 5 /* the oldest version that can read those of this one */
 
 #define CLASS_NAME_MAX 64
 #define RULE_PATH_MAX 4096
@@ -66,8 +78,8 @@ enum { EXIT_REFUSED = 125, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 struct rules_header {
 	uint64_t magic;
-	uint32_t version;
-	uint32_t class_count;
+	uint32_t version; /* of the command that has made it */
+	uint32_t readers; /* the oldest version that can read it */
 	uint64_t file_size;
 	uint64_t key[2];
 	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes */
@@ -83,7 +95,8 @@ struct rules_header {
 	uint64_t cgroup_namespace; /* its inode; in another namespace, /proc shows other groups */
 	uint64_t body_hash;	   /* of all that follows the header */
 	uint32_t config;	   /* string: the configuration that this is made from */
-	uint32_t unused[5];
+	uint32_t class_count;
+	uint32_t unused[4];
 	uint64_t checksum;
 };
 
@@ -114,6 +127,11 @@ struct rules_user {
 
 #define RULES_CLASS_NONE UINT32_MAX /* the rule says `class = none` */
 
+/* The flags that are known here. */
+#define RULE_FLAGS 0u
+#define CLASS_FLAGS ((uint32_t)(CLASS_LOCK | CLASS_ON_ERROR_ALLOW))
+enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2 };
+
 /* One rule, or all zeros in a free slot. Strings are offsets into the strings,
  * terminated there. */
 struct rules_slot {
@@ -125,11 +143,10 @@ struct rules_slot {
 	uint32_t written; /* string: the path as the configuration has it */
 	uint32_t file;	  /* string: the configuration file */
 	uint32_t line;
-	uint32_t unused[4]; /* for what else a program must have to be meant: an argument */
+	uint32_t flags;
+	uint32_t unused[3]; /* for what else a program must have to be meant: an argument */
 	uint64_t checksum;
 };
-
-enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2 };
 
 struct rules_class {
 	char name[CLASS_NAME_MAX + 4];
@@ -146,6 +163,17 @@ _Static_assert(sizeof(struct rules_header) == 160 && sizeof(struct rules_names) 
 		       sizeof(struct rules_user) == 16,
 	       "the layout of the rules file");
 
+static inline bool rules_understood(uint32_t rule_flags, uint32_t class_flags)
+{
+	return !(rule_flags & ~RULE_FLAGS) && !(class_flags & ~CLASS_FLAGS);
+}
+
+/* Tells whether this version can read slots, classes and users. */
+static inline bool rules_readable(const struct rules_header *header)
+{
+	return header->readers <= RULES_VERSION && header->version >= RULES_OLDEST;
+}
+
 /* An open rules file. */
 struct rules {
 	int fd;
@@ -159,10 +187,10 @@ struct rules {
 };
 
 /* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where there
- * is none (netshim is down), -EBADMSG where it is not a rules file of this version,
- * -EACCES where trusted is asked for and the file is not root's alone. Whoever opens
- * it with trusted unset must act for nobody but itself. The functions below find
- * nothing in a damaged record, and set rules->damaged.
+ * is none (netshim is down), -EBADMSG where it is no rules file or damaged, -EACCES
+ * where trusted is asked for and the file is not root's alone. Whoever opens it with
+ * trusted unset must act for nobody but itself. The functions below find nothing in a
+ * damaged record, and set rules->damaged.
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);
@@ -205,10 +233,11 @@ static inline size_t rules_name_at(const char *path, size_t size)
 /* Tells whether some rule's path may end in that name. No is certain. */
 bool rules_may_name(struct rules *rules, const char *name, size_t size);
 
-/* Finds the rule whose canonical path is exactly these size bytes. */
+/* Finds the rule whose canonical path is exactly these size bytes. In a file that cannot
+ * be read, it is one that is not understood, for whatever may have a rule there. */
 bool rules_find(struct rules *rules, const char *path, size_t size, struct rules_slot *slot);
 
-/* Reads one class; name, where not NULL, receives its name. */
+/* Reads one class, of a file that can be read; name, where not NULL, receives its name. */
 bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);
 
 /* What has become of the rules (opened with trusted set) since they were read, for a process that was moved into
@@ -234,7 +263,7 @@ bool class_name_valid(const char *name);
 /* The request. The helper gets the target's own argv; its environment is the
  * target's with two strings before it:
  *
- *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack>
+ *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack> <unsure>
  *     <the path exactly as the caller gave it>
  *
  * The verb is "exec", "start" from a program at its own start (which so has the shim
@@ -242,8 +271,13 @@ bool class_name_valid(const char *name);
  * dirfd and flags are execveat's (dirfd AT_FDCWD is written 4294967196), cloexec
  * says that dirfd was close-on-exec, and the rest is what a set-capability exec
  * takes from a process and the helper gives back: the parent death signal (and
- * whose), the personality, the soft RLIMIT_STACK. Nothing in it is trusted: each
- * is something the caller could do to itself. */
+ * whose), the personality, the soft RLIMIT_STACK; unsure says that the library does not
+ * understand the rule. Nothing in it is trusted: each is something the caller could do
+ * to itself.
+ *
+ * A later version may append numbers, which an earlier one passes over, and to which it
+ * is 0 where one is missing. What must not be passed over makes the first number higher,
+ * in those requests alone that ask for it. */
 #define REQUEST_NAME "NETSHIM_REQUEST="
 #define REQUEST_VERSION "1 "
 #define REQUEST_STRINGS 2
@@ -260,12 +294,16 @@ struct request {
 	uint32_t personality;
 	uint32_t tries; /* how often the helper has started itself again */
 	uint64_t stack;
+	bool unsure; /* the library does not understand the rule */
 };
 
 /* Writes a request into buf (it always fits), or reads one back; false where it
  * is none. request_read copies the class name of a `run:` into name. */
 void request_write(const struct request *request, char buf[REQUEST_MAX]);
 bool request_read(struct request *request, const char *text, char name[CLASS_NAME_MAX + 1]);
+
+/* Tells whether a request that cannot be read is another version's. */
+bool request_is_foreign(const char *text);
 
 /* Fills in the state of the calling process: parent death signal and parent,
  * personality, stack limit. */
@@ -275,9 +313,9 @@ void request_state(struct request *request);
  * begin_new_exec in the kernel). None of it needs privilege. */
 void request_restore(const struct request *request);
 
-/* What the helper puts before the environment of a program that it starts
- * unclassified (on-error = allow), followed by the process id: the shim in that
- * program takes it out and does not ask the helper again. */
-#define UNCLASSIFIED_NAME "NETSHIM_UNCLASSIFIED="
+/* What the helper puts before the environment of a program that it starts unclassified
+ * (on-error = allow), or by an unsure request, followed by the process id: the shim in
+ * that program takes it out and does not ask the helper again. */
+#define DECIDED_NAME "NETSHIM_DECIDED="
 
 #endif

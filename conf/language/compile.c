@@ -422,7 +422,7 @@ static void build(struct parts *p, const struct ruleset *set)
 	struct rules_header *h = &p->header;
 	struct rules_slot *rules;
 
-	*p = (struct parts){ .header = { .magic = RULES_MAGIC, .version = RULES_VERSION } };
+	*p = (struct parts){ .header = { .magic = RULES_MAGIC, .version = RULES_VERSION, .readers = RULES_READERS } };
 	p->strings_out = open_memstream(&p->strings, &p->strings_size);
 	if (!p->strings_out)
 		err(EXIT_FAILURE, "out of memory");
@@ -598,9 +598,16 @@ bool compile_open(struct rules *rules, bool trusted)
 		rules_close(rules);
 		error = -EBADMSG;
 	}
-	if (error == -EBADMSG || error == -EACCES)
+	if (!error && !rules_readable(&rules->header)) {
+		rules_close(rules);
+		error = -EPROTO;
+	}
+	if (error == -EPROTO)
+		warnx("%s was made by %s netshim; run 'netshim reload' as root", RULES_PATH,
+		      rules->header.version < RULES_OLDEST ? "an older" : "a newer");
+	else if (error == -EBADMSG || error == -EACCES)
 		warnx("%s is %s; run 'netshim reload' as root", RULES_PATH,
-		      error == -EACCES ? "not root's alone" : "damaged or of another version");
+		      error == -EACCES ? "not root's alone" : "damaged");
 	else if (error && error != -ENOENT)
 		warnx("cannot open %s: %s", RULES_PATH, strerror(-error));
 	errno = -error;

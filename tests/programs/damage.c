@@ -7,7 +7,7 @@
  *   damage MODE STEP COMMAND PROGRAM [ARG...]
  *       cut      the file ends after each of its bytes
  *       turn     each of its bits, or of STEP, is the other way round
- *       version  its header is a later version's
+ *       version  its header is that of a later version which this one cannot read
  *       N        as it is, N times
  *
  * Each time PROGRAM is started as the shim has it, and by the helper as a shim that
@@ -125,6 +125,7 @@ static void later_version(void)
 	memcpy(later, good, size);
 	memcpy(&header, good, sizeof(header));
 	header.version++;
+	header.readers = header.version;
 	header.checksum = rules_checksum(&header, &header, sizeof(header));
 	memcpy(later, &header, sizeof(header));
 	put(later, size);

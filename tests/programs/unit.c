@@ -103,6 +103,35 @@ static void put(const char *bytes, size_t size)
 		abort();
 }
 
+static void put_with_header(const char *good, size_t size, struct rules_header header)
+{
+	static char file[1 << 16];
+
+	header.checksum = rules_checksum(&header, &header, sizeof(header));
+	memcpy(file, good, size);
+	memcpy(file, &header, sizeof(header));
+	put(file, size);
+}
+
+/* The paths with a rule are those with a rule, and of no rule or class anything is known. */
+static bool not_understood(void)
+{
+	struct rules_class class;
+	struct answer answer;
+	struct rules rules;
+	uint32_t index;
+	bool good = !rules_open(&rules, false) && !rules_readable(&rules.header) &&
+		    !rules_class_named(&rules, "one", &index, &class) && !rules.damaged;
+
+	rules_close(&rules);
+	for (size_t i = 0; i < PATHS; i++) {
+		ask(paths[i], &answer);
+		good = good && !answer.damaged && (answer.found || !expected[i].found) &&
+		       (!answer.found || !rules_understood(answer.rule.flags, 0));
+	}
+	return good;
+}
+
 static void test_damage(void)
 {
 	static char good[1 << 16];
@@ -153,11 +182,16 @@ static void test_damage(void)
 	ok(true, "every number of the header replaced: nothing is read out of bounds");
 	memcpy(&header, good, sizeof(header));
 	header.version++;
-	header.checksum = rules_checksum(&header, &header, sizeof(header));
-	memcpy(bad, good, size);
-	memcpy(bad, &header, sizeof(header));
-	put(bad, size);
-	ok(read_all() == -1, "a future version is none");
+	memset(header.unused, 0xff, sizeof(header.unused));
+	put_with_header(good, size, header);
+	ok(read_all() == all && nothing_false(), "a future version is read as it is, where it says that it can be");
+	header.readers++;
+	header.slots = UINT64_MAX;
+	put_with_header(good, size, header);
+	ok(not_understood(), "where it says that it cannot, whoever may have a rule has one that is not understood");
+	header.version = header.readers = RULES_OLDEST - 1;
+	put_with_header(good, size, header);
+	ok(not_understood(), "and in one that is too old");
 	/* A table without a free slot must not be searched for ever. */
 	memcpy(bad, good, size);
 	memcpy(&header, good, sizeof(header));
@@ -213,6 +247,7 @@ static void put_twins(void)
 
 	*h = (struct rules_header){ .magic = RULES_MAGIC,
 				    .version = RULES_VERSION,
+				    .readers = RULES_READERS,
 				    .file_size = sizeof(*f),
 				    .names_count = 1,
 				    .slot_count = 8,
@@ -273,6 +308,7 @@ static void test_request(void)
 		.parent = 4711,
 		.personality = 0xffffffff,
 		.stack = UINT64_MAX,
+		.unsure = true,
 	};
 	char name[CLASS_NAME_MAX + 1];
 	char text[REQUEST_MAX];
@@ -281,8 +317,20 @@ static void test_request(void)
 	request_write(&request, text);
 	ok(request_read(&back, text, name) && !strcmp(back.run, "a-class") && back.dirfd == AT_FDCWD &&
 		   back.flags == 0x1000 && back.cloexec && back.pdeathsig == 15 && back.parent == 4711 &&
-		   back.personality == 0xffffffff && back.stack == UINT64_MAX,
+		   back.personality == 0xffffffff && back.stack == UINT64_MAX && back.unsure,
 	   "a request is read as it was written");
+	strcat(text, " 18446744073709551615 0");
+	ok(request_read(&back, text, name) && back.unsure && !request_is_foreign(text),
+	   "further numbers are passed over");
+	strcat(text, " x");
+	ok(!request_read(&back, text, name), "and nothing else");
+	ok(request_read(&back, REQUEST_NAME "1 exec 0 0 0 0 0 0 0 7", name) && back.stack == 7 && !back.unsure,
+	   "one that a version did not know yet is 0");
+	ok(!request_read(&back, REQUEST_NAME "2 exec 0 0 0 0 0 0 0 0", name) &&
+		   request_is_foreign(REQUEST_NAME "2 exec 0 0 0 0 0 0 0 0") &&
+		   !request_is_foreign(REQUEST_NAME "1 exec") && !request_is_foreign(REQUEST_NAME "2") &&
+		   !request_is_foreign("2 exec") && !request_is_foreign(NULL),
+	   "a request of another version");
 	for (size_t cut = 0; cut < strlen(text); cut++) {
 		char *copy = strndup(text, cut);
 

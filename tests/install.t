@@ -37,6 +37,23 @@ chmod g+w "$helper"
 like "$("$netshim" grant 2>&1)" "can be changed by others than root" "not to a helper that others may write"
 chmod g-w "$helper"
 
+# another helper takes its place, with the capability from the first moment on
+cp "$helper" "$helper.new"
+inode=$(stat -c %i "$helper.new")
+is "$("$netshim" grant "$helper.new") $(stat -c %i "$helper") $(getcap "$helper")" "$helper: cap_dac_override=p $inode $helper cap_dac_override=p" \
+	"grant FILE: it gets the capability and becomes the helper"
+ok $(($(find "$root/usr/libexec" -type f | wc -l) - 1)) "and none is left beside it"
+install -m 775 "$helper" "$helper.new"
+like "$("$netshim" grant "$helper.new" 2>&1; stat -c %i "$helper")" "can be changed by others than root.*"$'\n'"$inode" \
+	"not one that others may write: the helper is the old one"
+rm "$helper.new"
+mkdir "$scratch/elsewhere"
+mount -t tmpfs none "$scratch/elsewhere"
+cp "$helper" "$scratch/elsewhere"
+like "$("$netshim" grant "$scratch/elsewhere/netshim-helper" 2>&1; stat -c %i "$helper")" "cannot put $scratch/elsewhere.*same folder.*"$'\n'"$inode" \
+	"nor one from elsewhere"
+umount "$scratch/elsewhere"
+
 # nothing that would end every program of a session
 like "$(make -s BUILD="$scratch/profiled" CFLAGS=-pg "$scratch/profiled/libnetshim.so" 2>&1)" "libnetshim.so: no program could start with it: it needs _*mcount" \
 	"a library that needs what programs do not have is not made"

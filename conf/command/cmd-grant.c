@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* netshim grant: gives the installed helper cap_dac_override=p, and nothing else. */
+/* netshim grant: gives the helper cap_dac_override=p, and nothing else: the installed one,
+ * or a new one, which then takes its place. */
 
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
@@ -37,32 +38,42 @@ static int set_dac_override(int fd)
 	return fsetxattr(fd, "security.capability", &data, XATTR_CAPS_SZ_2, 0);
 }
 
-int cmd_grant(const struct command *command)
+/* Opens the helper at path; ends the command where others than root could change it:
+ * they would get the capability. */
+static int open_helper(const char *path)
 {
-	int fd = open(NETSHIM_HELPER, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	char *changeable;
 
-	(void)command;
 	if (fd < 0 || fstat(fd, &st))
-		err(EXIT_FAILURE, "cannot open %s (run 'make install')", NETSHIM_HELPER);
-	/* Whoever may write to it would get the capability. */
+		err(EXIT_FAILURE, "cannot open %s (run 'make install')", path);
 	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		errx(EXIT_FAILURE, "%s can be changed by others than root; run: chown root %s && chmod 755 %s",
-		     NETSHIM_HELPER, NETSHIM_HELPER, NETSHIM_HELPER);
-	changeable = trust_changeable(NETSHIM_HELPER);
+		errx(EXIT_FAILURE, "%s can be changed by others than root; run: chown root %s && chmod 755 %s", path,
+		     path, path);
+	changeable = trust_changeable(path);
 	if (changeable)
 		errx(EXIT_FAILURE,
 		     "others than root can change %s, and so replace the helper; make it root's, and writable by "
 		     "nobody else",
 		     changeable);
+	return fd;
+}
+
+int cmd_grant(const struct command *command)
+{
+	const char *path = command->argc ? command->argv[0] : NETSHIM_HELPER;
+	int fd = open_helper(path);
+
 	if (set_dac_override(fd))
 		err(EXIT_FAILURE, "cannot give %s its capability (its file system must support extended attributes)",
-		    NETSHIM_HELPER);
+		    path);
 	if (capng_get_caps_fd(fd) || !only_dac_override())
-		errx(EXIT_FAILURE, "%s has not got cap_dac_override=p and nothing else; reinstall netshim",
-		     NETSHIM_HELPER);
+		errx(EXIT_FAILURE, "%s has not got cap_dac_override=p and nothing else; reinstall netshim", path);
 	close(fd);
+	if (command->argc && rename(path, NETSHIM_HELPER))
+		err(EXIT_FAILURE, "cannot put %s in the place of %s (it must be in the same folder)", path,
+		    NETSHIM_HELPER);
 	printf("%s: cap_dac_override=p\n", NETSHIM_HELPER);
 	return EXIT_SUCCESS;
 }

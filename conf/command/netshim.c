@@ -89,7 +89,7 @@ static const struct verb {
 	  -1,
 	  { 0 } },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
-	{ "grant", "", "give the helper its one capability", cmd_grant, true, false, 0, 0, { CAP_SETFCAP } },
+	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, { CAP_SETFCAP } },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

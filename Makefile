@@ -33,7 +33,7 @@ FOLDERS32 = $(if $(ARM),lib/arm-linux-gnueabihf,lib/i386-linux-gnu lib32) lib
 HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispatcher.d/50-netshim \
 	networkd-dispatcher/routable.d/50-netshim)
 
-# They name the folders above, too.
+# They name the folders above, and so do the hook and the sample.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
@@ -143,49 +143,59 @@ $(BUILD)/netshim: $(COMMAND_OBJS)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/conf/*/*.d)
 
-# A process may have the old one mapped: it is replaced, not written to.
-install_library = $(INSTALL) -d "$(DESTDIR)$(2)" && $(INSTALL) -m 644 $(1) "$(DESTDIR)$(2)/libnetshim.so.new" && \
-	mv -f "$(DESTDIR)$(2)/libnetshim.so.new" "$(DESTDIR)$(2)/libnetshim.so"
+# Each file is written beside the one that is there, and takes its place by rename:
+# programs are started meanwhile, and at no moment one is missing, half there or without
+# what it needs. Helper, library, command and rules come in this order, as each
+# understands best what is older than itself; wherever 'make install' is ended, what is
+# there by then works.
+put = target="$(DESTDIR)$(3)" && $(INSTALL) -d "$${target%/*}" && $(INSTALL) -m $(1) $(2) "$$target.new" && mv -f "$$target.new" "$$target"
+# Texts name the folders.
+put_text = target="$(DESTDIR)$(3)" && $(INSTALL) -d "$${target%/*}" && sed '$(NAME_FOLDERS)' $(2) > "$$target.new" && \
+	chmod $(1) "$$target.new" && mv -f "$$target.new" "$$target"
+
+# Before anything is replaced, libraries and helper are tried where they will be.
+TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new)
+or_nothing = || { rm -f $(TRIED); exit 1; }
+try_library = $(INSTALL) -d $(DESTDIR)$(2) && $(INSTALL) -m 644 $(1) $(DESTDIR)$(2)/libnetshim.so.new && \
+	scripts/try-start $(DESTDIR)$(2)/libnetshim.so.new $(3) $(or_nothing)
+# By hand, it does nothing.
+try_helper = $(HELPER).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing has been installed: $(HELPER).new does not run" >&2; false; }
 
 install: build
-	scripts/try-start $(BUILD)/libnetshim.so $(CC)
-	$(if $(LIB32),scripts/try-start $(LIB32) $(CC32))
-	$(INSTALL) -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)
-	$(INSTALL) -m 755 $(BUILD)/netshim $(DESTDIR)$(BINDIR)/netshim
-	$(INSTALL) -m 755 $(BUILD)/netshim-helper $(DESTDIR)$(HELPER)
-	$(call install_library,$(BUILD)/libnetshim.so,$(LIBDIR))
-	$(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB)
-	$(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB))
-ifneq ($(LIB32),)
-	for folder in $(FOLDERS32); do $(call install_library,$(LIB32),$(BY_LIB)/$$folder) || exit 1; done
+	@$(call try_library,$(BUILD)/libnetshim.so,$(LIBDIR),$(CC))
+	$(if $(LIB32),@$(call try_library,$(LIB32),$(BY_LIB)/lib,$(CC32)))
+ifeq ($(DESTDIR),)
+	@$(INSTALL) -d $(LIBEXECDIR) && $(INSTALL) -m 755 $(BUILD)/netshim-helper $(HELPER).new && { $(try_helper); } && \
+		$(BUILD)/netshim grant $(HELPER).new $(or_nothing)
+else
+	$(call put,755,$(BUILD)/netshim-helper,$(HELPER))
 endif
-	folder=$$(scripts/library-folder $(BUILD)/netshim $(CC)) && { test -z "$$folder" || $(call install_library,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder); }
-	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || \
-		$(INSTALL) -m 644 conf/netshim.conf $(DESTDIR)$(SYSCONFDIR)/netshim.conf
-	for hook in $(HOOKS); do \
-		$(INSTALL) -d $(DESTDIR)$${hook%/*} && \
-		sed 's|@RUNDIR@|$(RUNDIR)|; s|@BINDIR@|$(BINDIR)|' scripts/interface-hook > $(DESTDIR)$$hook && \
-		chmod 755 $(DESTDIR)$$hook || exit 1; \
-	done
-	for page in $(PAGES); do \
-		folder=$(DESTDIR)$(MANDIR)/man$${page##*.}; name=$${page##*/}; \
-		$(INSTALL) -d $$folder && sed '$(NAME_FOLDERS)' $$page > $$folder/$$name && chmod 644 $$folder/$$name || exit 1; \
-	done
+	mv -f "$(DESTDIR)$(LIBDIR)/libnetshim.so.new" "$(DESTDIR)$(LIBDIR)/libnetshim.so"
+	$(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB/libnetshim.so)
+	$(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/libnetshim.so)
+ifneq ($(LIB32),)
+	for folder in $(FOLDERS32); do $(call put,644,$(LIB32),$(BY_LIB)/$$folder/libnetshim.so) || exit 1; done
+endif
+	folder=$$(scripts/library-folder $(BUILD)/netshim $(CC)) && \
+		{ test -z "$$folder" || { $(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder/libnetshim.so); }; }
+	$(call put,755,$(BUILD)/netshim,$(BINDIR)/netshim)
+	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
+	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done
+	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
 	for completion in $(COMPLETIONS); do \
-		file=$(DESTDIR)$(SHARE)/$${completion%:*}; \
-		$(INSTALL) -d $${file%/*} && $(INSTALL) -m 644 scripts/completions/$${completion#*:} $$file || exit 1; \
+		$(call put,644,scripts/completions/$${completion#*:},$(SHARE)/$${completion%:*}) || exit 1; \
 	done
 ifeq ($(DESTDIR),)
-	$(BINDIR)/netshim grant
+	@scripts/reload-after-install $(BINDIR)/netshim $(RUNDIR)/netshim/rules
 endif
 
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
-	rm -f $(addprefix $(DESTDIR), $(HOOKS))
+	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new))
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
-	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so
+	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
 	rm -rf $(DESTDIR)$(BY_LIB)
 
 check:

@@ -23,7 +23,13 @@ is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/pro
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
 	2 "the paths are compiled in"
-is "$(grep -rl /usr/local "$dest/opt/ns/share/man")" "" "the manual pages name them"
+is "$(grep -rl -e /usr/local -e ' /run' "$dest/opt/ns/share/man" "$dest/opt/etc")" "" "the manual pages and the hooks name them"
+is "$(grep ^include "$dest/opt/etc/netshim.conf")" "include('/opt/etc/netshim.d/*.conf')" "the sample includes what lies beside it"
+mkdir "$dest/opt/etc/netshim.d"
+echo "class more { }" | sed "s|/opt/etc|$dest/opt/etc|" >"$dest/opt/etc/netshim.d/more.conf"
+sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
+like "$("$netshim" check "$scratch/sample")" ": ok, 8 classes" "and it is read"
+rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
@@ -64,7 +70,7 @@ for harm in 'void end(void) { _exit(0); }' 'void end(void) { __builtin_trap(); }
 	printf '#include <unistd.h>\n__attribute__((constructor)) %s\n' "$harm" |
 		gcc -shared -fPIC -Wno-implicit-function-declaration -x c - -o "$scratch/build/libnetshim.so"
 	like "$(make -s install DESTDIR="$dest" "${args[@]}" 2>&1)" \
-		"nothing has been installed: the compiler's programs do not start with $scratch/build/libnetshim.so" \
+		"nothing has been installed: the compiler's programs do not start with $dest/opt/ns/lib64/libnetshim.so.new" \
 		"a library that ends programs stops the installation: $harm"
 	is "$(cd "$dest" && find . -type f -exec cksum {} + | sort)" "$before" "and all stays as it was"
 done

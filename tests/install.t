@@ -23,7 +23,7 @@ is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/pro
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
 	2 "the paths are compiled in"
-is "$(grep -rl -e /usr/local -e ' /run' "$dest/opt/ns/share/man" "$dest/opt/etc")" "" "the manual pages and the hooks name them"
+is "$(grep -rl -e /usr/local -e ' /run/' "$dest/opt/ns/share/man" "$dest/opt/etc")" "" "the manual pages and the hooks name them"
 is "$(grep ^include "$dest/opt/etc/netshim.conf")" "include('/opt/etc/netshim.d/*.conf')" "the sample includes what lies beside it"
 mkdir "$dest/opt/etc/netshim.d"
 echo "class more { }" | sed "s|/opt/etc|$dest/opt/etc|" >"$dest/opt/etc/netshim.d/more.conf"

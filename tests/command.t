@@ -142,8 +142,12 @@ echo "class one { }" >"$config"
 (cd "$scratch" && "$netshim" -c other.conf up)
 "$root/etc/network/if-up.d/netshim"
 is "$? $(in_force)" "0 other" "reload, by a hook too, takes the configuration that up was given with -c"
+sed -i 's/other/further/' "$scratch/other.conf"
+"$root/etc/network/if-up.d/netshim"
+is "$? $(in_force)" "0 other" "a hook's, in the text that it had then"
+like "$("$netshim" -c "$config" reload --hook 2>&1; echo $?)" "leave out -c.*2" "reload --hook reads no file"
 "$netshim" -c "$config" reload
-sed -i 's/other/{/' "$scratch/other.conf"
+sed -i 's/further/{/' "$scratch/other.conf"
 "$netshim" -c "$scratch/other.conf" reload 2>/dev/null
 is "$? $("$netshim" reload; in_force)" "1 one" "or the last reload that did not fail"
 sed -i 's/{ /mine /' "$scratch/other.conf"
@@ -201,9 +205,10 @@ is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto class_') $("$netshim" r
 mkdir "$scratch/bin"
 printf '#!/bin/sh\ncat >>%s/logged\n' "$scratch" >"$scratch/bin/logger"
 chmod 755 "$scratch/bin/logger"
-echo "class one { mistake = 1 }" >"$config"
+configure <<<"class one { } app '$scratch/bin/later' { class = one }"
+mkdir "$scratch/bin/later"
 like "$(PATH=$scratch/bin:$PATH "$root/etc/network/if-up.d/netshim" 2>&1; echo $?) $(cat "$scratch/logged")" \
-	"no such option 'mistake'.*"$'\n'"0 .*no such option" "the hook for interfaces tells and logs a mistake, and does not fail for it"
+	"later' is a folder.*"$'\n'"0 .*later' is a folder" "the hook for interfaces tells and logs a mistake, and does not fail for it"
 configure <<<"class one { }"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"

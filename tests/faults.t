@@ -26,7 +26,7 @@ app '$program' { class = two }
 EOT
 
 state() {
-	find "$root/run" -mindepth 1 ! -path '*/net_cls/*' ! -name filler ! -name 'inode-*'
+	find "$root/run" -mindepth 1 ! -path '*/net_cls/*' ! -name filler ! -name 'inode-*' | sort
 	[ ! -e "$rules" ] || cksum "$rules"
 	nft -s list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'
 	ip rule

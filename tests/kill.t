@@ -36,7 +36,7 @@ app '$scratch/moves' { class = three }
 EOT
 
 state() {
-	find "$root/run" -mindepth 1 ! -path '*/net_cls/*'
+	find "$root/run" -mindepth 1 ! -path '*/net_cls/*' | sort
 	[ ! -e "$run/rules" ] || rules_say "$run/rules"
 	cat "$run"/before:* 2>/dev/null
 	grep -c "$run" /proc/self/mounts

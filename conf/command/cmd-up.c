@@ -10,6 +10,7 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
+#include "conf/language/text.h"
 
 #include <unistd.h>
 
@@ -44,8 +45,27 @@ static const char *config_in_force(void)
 	return NETSHIM_CONFIG;
 }
 
+/* As it was when it was put into force, whatever its files say by now. */
+static void load_in_force(struct ruleset *set)
+{
+	const char *text = text_in_force();
+
+	if (!text)
+		load_ruleset(set, config_in_force());
+	else if (!load_text(set, text))
+		exit(EXIT_FAILURE);
+}
+
+static void load_for_hook(struct ruleset *set)
+{
+	be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
+	load_in_force(set);
+	be_patient();
+}
+
 /* With --hook, for scripts that interfaces, the boot and a login may wait for: nothing
- * is waited for without limit, not even a name service. */
+ * is waited for without limit, not even a name service, and an interface that comes up puts
+ * nobody's half-edited file into force. */
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
@@ -56,6 +76,10 @@ int cmd_reload(const struct command *command)
 		warnx("reload: what is '%s'? usage: netshim reload [--hook]", command->argv[0]);
 		return EXIT_USAGE;
 	}
+	if (for_hook && command->config) {
+		warnx("reload: --hook goes by what is in force and reads no file; leave out -c");
+		return EXIT_USAGE;
+	}
 	if (state_is_up())
 		state_lock(for_hook);
 	if (!state_is_up() && for_hook)
@@ -63,9 +87,9 @@ int cmd_reload(const struct command *command)
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	if (for_hook)
-		be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
-	load_ruleset(&set, command->config ? command->config : config_in_force());
-	be_patient();
+		load_for_hook(&set);
+	else
+		load_ruleset(&set, command->config ? command->config : config_in_force());
 	result = change_to(&set);
 	if (!for_hook)
 		tell_what_is_lacking(result);

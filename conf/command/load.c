@@ -6,21 +6,41 @@
 #include "conf/command/load.h"
 
 #include "conf/kernel/nft.h"
+#include "conf/language/alloc.h"
 #include "conf/language/check.h"
 #include "conf/language/compile.h"
 #include "conf/language/grammar.h"
+#include "conf/language/text.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-void load_ruleset(struct ruleset *set, const char *path)
+/* Returns how many mistakes there are. */
+static size_t look_at_whole(struct ruleset *set)
 {
-	grammar_read(set, path);
 	check_whole(set);
 	compile_names(set);
 	/* nftables answers to nobody else. */
 	if (geteuid() == 0)
 		nft_check_statements(set);
-	if (ruleset_report(set))
+	return ruleset_report(set);
+}
+
+void load_ruleset(struct ruleset *set, const char *path)
+{
+	grammar_read(set, path);
+	if (look_at_whole(set))
 		exit(EXIT_FAILURE);
+}
+
+bool load_text(struct ruleset *set, const char *path)
+{
+	size_t size;
+	char *text = text_read(path, &size);
+	bool whole = text && grammar_read_text(set, text, size);
+
+	free(text);
+	if (!whole)
+		warnx("%s is damaged or missing", path);
+	return whole && !look_at_whole(set);
 }

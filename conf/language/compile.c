@@ -10,6 +10,7 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
+#include "conf/language/text.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>
@@ -521,6 +522,14 @@ static bool all_read_back(const struct ruleset *set)
 	return i == set->app_count;
 }
 
+/* The text that the rules are from, beside them. */
+static bool write_text(const struct ruleset *set, FILE *rules)
+{
+	struct stat st;
+
+	return !fstat(fileno(rules), &st) && text_write(set, st.st_ino);
+}
+
 bool compile_write(const struct ruleset *set)
 {
 	struct parts parts;
@@ -539,11 +548,14 @@ bool compile_write(const struct ruleset *set)
 	build(&parts, set);
 	ok = write_parts(&parts, file);
 	free_parts(&parts);
-	if (fclose(file) || !ok) {
+	if (!ok)
+		warn("cannot write %s", new_path);
+	ok = ok && write_text(set, file);
+	if (fclose(file) && ok) {
 		warn("cannot write %s", new_path);
 		return false;
 	}
-	return all_read_back(set);
+	return ok && all_read_back(set);
 }
 
 bool compile_commit(void)
@@ -573,6 +585,7 @@ void compile_undo(void)
 
 void compile_done(void)
 {
+	text_settle();
 	unlink(new_path);
 	unlink(old_path);
 }

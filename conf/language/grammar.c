@@ -53,6 +53,7 @@ static struct {
 	} * inputs;
 	size_t input_count;
 	uid_t rights; /* of whoever wrote the file being read */
+	bool again;   /* from a text that has all that was included */
 } reading;
 
 static struct place_in_file here(int line)
@@ -395,6 +396,8 @@ static int include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 	struct place_in_file at = here(cfg->line);
 
 	(void)option;
+	if (reading.again)
+		return 0;
 	if (argc != 1 || argv[0][0] != '/') {
 		ruleset_problem(reading.set, at,
 				"include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
@@ -706,8 +709,8 @@ static void scan_text(char *text, size_t size)
 						  : "}");
 }
 
-/* Reads all of the file, without its comments. Allocated. */
-static char *read_text(FILE *file, size_t *size)
+/* Reads all of the file. Allocated, with a byte behind it. */
+static char *read_file(FILE *file, size_t *size)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, size);
@@ -720,11 +723,8 @@ static char *read_text(FILE *file, size_t *size)
 		putc(c, out);
 	if (c != EOF || ferror(file))
 		ruleset_problem(reading.set, here(0), "the file cannot be read to its end");
-	/* fmemopen takes no empty buffer. */
-	putc(' ', out);
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
-	scan_text(text, *size);
 	return text;
 }
 
@@ -752,10 +752,45 @@ static void forget_since(const struct ruleset *before)
 	set->unclassified_at = before->unclassified_at;
 }
 
+static void parse_text(char *text, size_t size)
+{
+	struct ruleset before = *reading.set;
+	FILE *file;
+
+	/* There are no files of no bytes in memory: the byte behind the text is one more. */
+	text[size++] = ' ';
+	scan_text(text, size);
+	file = fmemopen(text, size, "r");
+	if (!file)
+		err(EXIT_FAILURE, "out of memory");
+	parse(file, CFGF_NONE);
+	if (reading.unknown_option) {
+		rewind(file);
+		forget_since(&before);
+		parse(file, CFGF_IGNORE_UNKNOWN);
+	}
+	fclose(file);
+}
+
+/* Adds to set->text: the size and the path of a file, and what is in it. */
+static void keep_text(const char *path, const char *text, size_t size)
+{
+	struct ruleset *set = reading.set;
+	char *head = printed("%zu %s", size, path);
+	size_t head_size = strlen(head) + 1;
+
+	set->text = realloc(set->text, set->text_size + head_size + size);
+	if (!set->text)
+		err(EXIT_FAILURE, "out of memory");
+	memcpy(set->text + set->text_size, head, head_size);
+	memcpy(set->text + set->text_size + head_size, text, size);
+	set->text_size += head_size + size;
+	free(head);
+}
+
 static void read_input(size_t index)
 {
 	struct input input = reading.inputs[index];
-	struct ruleset before = *reading.set;
 	FILE *file;
 	char *text;
 	size_t size;
@@ -770,18 +805,10 @@ static void read_input(size_t index)
 		fclose(file);
 		return;
 	}
-	text = read_text(file, &size);
+	text = read_file(file, &size);
 	fclose(file);
-	file = fmemopen(text, size, "r");
-	if (!file)
-		err(EXIT_FAILURE, "out of memory");
-	parse(file, CFGF_NONE);
-	if (reading.unknown_option) {
-		rewind(file);
-		forget_since(&before);
-		parse(file, CFGF_IGNORE_UNKNOWN);
-	}
-	fclose(file);
+	keep_text(input.path, text, size);
+	parse_text(text, size);
 	free(text);
 }
 
@@ -792,16 +819,61 @@ static char *absolute(const char *path)
 	return *path == '/' || !getcwd(folder, sizeof(folder)) ? copied(path) : printed("%s/%s", folder, path);
 }
 
-void grammar_read(struct ruleset *set, const char *path)
+static void begin(struct ruleset *set, const char *path, bool again)
 {
 	/* libconfuse puts variables of the environment into unquoted and "quoted"
 	 * values; a configuration must mean the same whoever reads it. */
 	clearenv();
 	reading.set = set;
-	set->path = absolute(path);
+	reading.again = again;
 	reading.input_count = 0;
 	reading.rights = 0;
+	set->path = absolute(path);
+	keep_text(set->path, "", 0);
+}
+
+void grammar_read(struct ruleset *set, const char *path)
+{
+	begin(set, path, false);
 	add_input(path, (struct place_in_file){ NULL, 0 }, false);
 	for (size_t i = 0; i < reading.input_count; i++)
 		read_input(i);
+}
+
+/* Takes the next file's path and text from what is left of a text. */
+static bool next_file(char **at, size_t *left, char **path, size_t *size)
+{
+	size_t head = strnlen(*at, *left);
+	char *end;
+
+	if (head == *left)
+		return false;
+	errno = 0;
+	*size = strtoul(*at, &end, 10);
+	if (errno || end == *at || *end != ' ' || *size > *left - head - 1)
+		return false;
+	*path = end + 1;
+	*at += head + 1 + *size;
+	*left -= head + 1 + *size;
+	return true;
+}
+
+bool grammar_read_text(struct ruleset *set, char *text, size_t size)
+{
+	char *path;
+	size_t file_size;
+
+	if (!next_file(&text, &size, &path, &file_size))
+		return false;
+	begin(set, path, true);
+	while (next_file(&text, &size, &path, &file_size)) {
+		char *copy = zalloc(file_size + 1);
+
+		memcpy(copy, text - file_size, file_size);
+		reading.file = copied(path);
+		keep_text(path, copy, file_size);
+		parse_text(copy, file_size);
+		free(copy);
+	}
+	return !size;
 }

@@ -12,4 +12,8 @@
  * afterwards; with any, the rest of set is of no use but to report. */
 void grammar_read(struct ruleset *set, const char *path);
 
+/* The same from set->text of an earlier time, which has every file that was read then,
+ * whatever is in them now. false where it is damaged. */
+bool grammar_read_text(struct ruleset *set, char *text, size_t size);
+
 #endif

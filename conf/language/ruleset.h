@@ -157,6 +157,8 @@ struct problem {
 
 struct ruleset {
 	const char *path; /* absolute */
+	char *text;	  /* all that it was read from: grammar_read_text reads it again */
+	size_t text_size;
 	struct class *classes;
 	size_t class_count;
 	struct app *apps;

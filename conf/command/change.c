@@ -10,6 +10,7 @@
 
 #include "conf/command/change.h"
 
+#include "conf/command/cmd-confirm.h"
 #include "conf/command/proxy.h"
 #include "conf/command/state.h"
 #include "conf/kernel/cgroup.h"
@@ -51,6 +52,26 @@ static bool classids_are_free(const struct ruleset *set, const uint32_t *live)
 		return false;
 	}
 	return true;
+}
+
+static uint32_t classid_in(const struct ruleset *set, const char *name)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (!strcmp(set->classes[i].name, name))
+			return set->classes[i].classid;
+	return 0;
+}
+
+bool change_can_follow(const struct ruleset *next, const struct ruleset *set)
+{
+	uint32_t *live = zalloc((next->class_count + 1) * sizeof(*live));
+	bool ok;
+
+	for (size_t i = 0; i < next->class_count; i++)
+		live[i] = classid_in(set, next->classes[i].name);
+	ok = classids_are_free(next, live);
+	free(live);
+	return ok;
 }
 
 static bool any_old_classid(const struct ruleset *set, const uint32_t *live)
@@ -217,6 +238,7 @@ static void give_up(void)
 	atexit(state_leave);
 	give_up_reserve(c);
 	go_back(c);
+	confirm_undo();
 	end(c);
 }
 
@@ -258,6 +280,7 @@ int change_to(struct ruleset *set)
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
+	confirm_count();
 	ok = cgroup_remove(set);
 	if (!ok)
 		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
@@ -298,7 +321,9 @@ int change_to_nothing(void)
 	else
 		cgroup_unmount();
 	end(&c);
-	if (ok)
+	if (ok) {
+		confirm_end();
 		state_remove_folder();
+	}
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -11,6 +11,10 @@
 
 int change_to(struct ruleset *set);
 
+/* Tells whether next, too, could be put into force after set, as far as sets can tell; with
+ * a message where not. */
+bool change_can_follow(const struct ruleset *next, const struct ruleset *set);
+
 /* Takes everything out of force, and NETSHIM_RUNDIR away. */
 int change_to_nothing(void);
 

@@ -3,6 +3,7 @@
 
 /* netshim status: the classes in force, who is in them, what they sent. */
 
+#include "conf/command/cmd-confirm.h"
 #include "conf/command/proxy.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
@@ -105,7 +106,9 @@ static void print_json_counts(const char *prefix, const struct counter *counter,
 static void print_json(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
 	char processes[24];
+	char seconds[24];
 	bool mounted = cgroup_is_mounted();
+	long left = confirm_left();
 
 	printf("{\"classes\": [");
 	for (const struct row *r = rows; r < rows + count; r++) {
@@ -120,7 +123,7 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 	}
 	printf("],\n \"unclassified\": {");
 	print_json_counts("", unclassified, counted);
-	printf("}}\n");
+	printf("},\n \"confirm_within\": %s}\n", number(left >= 0, (uint64_t)left, "null", seconds));
 }
 
 /* Allocated, one row a class. */
@@ -186,7 +189,8 @@ int cmd_status(const struct command *command)
 	}
 	if (!compile_open(&rules, true)) {
 		if (errno == ENOENT)
-			printf(command->argc ? "{\"classes\": [], \"unclassified\": null}\n" : "netshim is not up\n");
+			printf(command->argc ? "{\"classes\": [], \"unclassified\": null, \"confirm_within\": null}\n"
+					     : "netshim is not up\n");
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */
@@ -203,7 +207,9 @@ int cmd_status(const struct command *command)
 	rows = read_rows(&rules, &counters, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
+	fflush(stdout);
 	tell_loops(rows, count, &counters);
+	confirm_remind();
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);

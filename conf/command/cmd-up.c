@@ -4,6 +4,7 @@
 /* netshim up, reload and down. */
 
 #include "conf/command/change.h"
+#include "conf/command/cmd-confirm.h"
 #include "conf/command/load.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -12,6 +13,7 @@
 #include "conf/language/compile.h"
 #include "conf/language/text.h"
 
+#include <getopt.h>
 #include <unistd.h>
 
 /* Nothing that is there could leak by it. */
@@ -21,16 +23,103 @@ static void tell_what_is_lacking(int result)
 		warnx("this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force");
 }
 
+/* What is gone back to where a change is not confirmed; NULL: netshim was down. */
+static struct ruleset *before;
+
+static int go_back(void)
+{
+	return before ? change_to(before) : change_to_nothing();
+}
+
+/* All that may be wrong with what is gone back to is found before anything changes. */
+static bool prepare_going_back(const struct ruleset *set)
+{
+	static struct ruleset earlier;
+
+	if (!confirm_keep())
+		return false;
+	if (access(CONFIRM_BEFORE, F_OK))
+		return true;
+	before = &earlier;
+	if (load_text(&earlier, CONFIRM_BEFORE) && change_can_follow(&earlier, set))
+		return true;
+	warnx("what is in force could not be gone back to");
+	return false;
+}
+
+/* What up and reload can be told. */
+struct options {
+	unsigned confirm; /* seconds; 0: none */
+	bool for_hook;
+};
+
+static int put(struct ruleset *set, const struct options *options)
+{
+	int result;
+
+	/* What a command that was killed has left. */
+	if (confirm_left() == CONFIRM_NONE)
+		confirm_end();
+	if (options->confirm && !(prepare_going_back(set) && confirm_start(options->confirm, go_back))) {
+		warnx("nothing was changed");
+		confirm_undo();
+		state_leave();
+		return EXIT_FAILURE;
+	}
+	result = change_to(set);
+	if (options->for_hook)
+		return result;
+	tell_what_is_lacking(result);
+	confirm_remind();
+	return result;
+}
+
+#define CONFIRM_MAX 86400
+
+static unsigned read_seconds(const char *verb, const char *text)
+{
+	char *end;
+	unsigned long seconds = strtoul(text, &end, 10);
+
+	if (*text >= '0' && *text <= '9' && !*end && seconds && seconds <= CONFIRM_MAX)
+		return (unsigned)seconds;
+	warnx("%s: '%s' is no number of seconds from 1 to %d", verb, text, CONFIRM_MAX);
+	exit(EXIT_USAGE);
+}
+
+/* Ends the command where they are wrong. known: short names of those that the verb has. */
+static struct options read_options(const struct command *command, const char *known)
+{
+	static const struct option names[] = { { "confirm", required_argument, NULL, 'c' },
+					       { "hook", no_argument, NULL, 'h' },
+					       { NULL, 0, NULL, 0 } };
+	struct options options = { .confirm = 0 };
+	char **argv = command->argv - 1; /* with the verb */
+	int option;
+
+	optind = 0; /* begins anew */
+	opterr = 0;
+	while ((option = getopt_long(command->argc + 1, argv, "+", names, NULL)) > 0 && strchr(known, option)) {
+		if (option == 'c')
+			options.confirm = read_seconds(argv[0], optarg);
+		else
+			options.for_hook = true;
+	}
+	if (option == -1 && !argv[optind])
+		return options;
+	warnx("%s: what is '%s'? 'netshim %s --help' tells what it takes", argv[0],
+	      option == -1 ? argv[optind] : argv[optind - 1], argv[0]);
+	exit(EXIT_USAGE);
+}
+
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
-	int result;
+	struct options options = read_options(command, "c");
 
 	load_ruleset(&set, command->config);
 	state_lock(false);
-	result = change_to(&set);
-	tell_what_is_lacking(result);
-	return result;
+	return put(&set, &options);
 }
 
 static const char *config_in_force(void)
@@ -69,31 +158,23 @@ static void load_for_hook(struct ruleset *set)
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
-	bool for_hook = command->argc;
-	int result;
+	struct options options = read_options(command, "ch");
 
-	if (for_hook && strcmp(command->argv[0], "--hook")) {
-		warnx("reload: what is '%s'? usage: netshim reload [--hook]", command->argv[0]);
-		return EXIT_USAGE;
-	}
-	if (for_hook && command->config) {
-		warnx("reload: --hook goes by what is in force and reads no file; leave out -c");
+	if (options.for_hook && (command->config || options.confirm)) {
+		warnx("reload: --hook goes by what is in force and reads no file; leave out -c and --confirm");
 		return EXIT_USAGE;
 	}
 	if (state_is_up())
-		state_lock(for_hook);
-	if (!state_is_up() && for_hook)
+		state_lock(options.for_hook);
+	if (!state_is_up() && options.for_hook)
 		return EXIT_SUCCESS;
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	if (for_hook)
+	if (options.for_hook)
 		load_for_hook(&set);
 	else
 		load_ruleset(&set, command->config ? command->config : config_in_force());
-	result = change_to(&set);
-	if (!for_hook)
-		tell_what_is_lacking(result);
-	return result;
+	return put(&set, &options);
 }
 
 int cmd_down(const struct command *command)

@@ -48,8 +48,10 @@ static const struct verb {
 	int caps[CAPS_MAX];
 } verbs[] = {
 	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
-	{ "up", "", "put the configuration into force", cmd_up, true, true, 0, 0, UP_CAPS },
-	{ "reload", "[--hook]", "replace the rules while netshim is up", cmd_reload, true, true, 0, 1, UP_CAPS },
+	{ "up", "[--confirm SECONDS]", "put the configuration into force", cmd_up, true, true, 0, -1, UP_CAPS },
+	{ "reload", "[--confirm SECONDS] [--hook]", "replace the rules while netshim is up", cmd_reload, true, true, 0,
+	  -1, UP_CAPS },
+	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, { 0 } },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
 	{ "status",
 	  "[--json]",
@@ -99,7 +101,7 @@ static void print_usage(FILE *out)
 	fprintf(out, "usage: netshim [-c FILE] VERB [ARGUMENT...]\n\n");
 	/* Two blanks before what a verb does: completions find it by them. */
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(out, "  %-8s %-22s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+		fprintf(out, "  %-8s %-28s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fprintf(out,
 		"\n  -c FILE    another configuration than " NETSHIM_CONFIG ", or for reload,\n"
 		"             than what is in force\n"

@@ -22,6 +22,7 @@ struct command {
 };
 
 int cmd_check(const struct command *command);
+int cmd_confirm(const struct command *command);
 int cmd_down(const struct command *command);
 int cmd_grant(const struct command *command);
 int cmd_move(const struct command *command);

@@ -158,13 +158,13 @@ static int check_file(const struct program *p)
 	char *const few[] = { "", NULL };
 	int err = sys_execveat(p->dirfd, p->path, few, few + 1, p->flags | AT_EXECVE_CHECK);
 
-	if (err != -EINVAL && !is_refused(err))
-		return err;
-	/* Before Linux 6.14. */
-	err = open_only(p->dirfd, p->path, p->flags);
-	if (err == -EFAULT && open_only(-1, "", AT_EMPTY_PATH) == -EBADF)
-		return 0;
-	return err == -EFAULT || is_refused(err) ? check_access(p) : err;
+	if (err == -EINVAL) {
+		/* Before Linux 6.14. */
+		err = open_only(p->dirfd, p->path, p->flags);
+		if (err == -EFAULT)
+			return open_only(-1, "", AT_EMPTY_PATH) == -EBADF ? 0 : check_access(p);
+	}
+	return err && sys_execveat_refused() ? check_access(p) : err;
 }
 
 /* What execveat would say about all but the format. The arguments, and the

@@ -73,6 +73,8 @@ like "$(traced "$scratch/denied" class)" "could not drop its capability" "where 
 strace_more=(-e inject=capset:error=EPERM:when=2)
 like "$(traced "$scratch/denied" class)" "could not drop its capability" "where the kernel says so, too"
 is "$(grep 'write(' "$scratch/helper-trace" | grep -cv 'write(2, "netshim:')" 0 "and nothing was written but its message"
+strace_more=(-P "$tasks" -e trace=all -e inject=write:retval=0)
+like "$(traced "$scratch/denied" class)" "not started .class strict.: the kernel would not move" "where its write is said to have written nothing, it does not start the program"
 strace_more=()
 
 # --- what it says about files that the caller cannot see

@@ -41,6 +41,12 @@ for ((i = 0; i < ${#calls[@]}; i++)); do
 	is "$(say "$preload" sandbox refuse 1 "${number[i]}" --)" "$plain" "a sandbox refuses ${calls[i]}"
 	is "$(say "$preload" sandbox refuse 1 "${number[i]}" -- env)" "$plain" "and its caller has the library"
 done
+execveat=$(call_number execveat)
+for error in 0 2 12 13 14 22 24 38; do # a sandbox may have any
+	plain=$(say "$empty" sandbox refuse $error "$execveat" --)
+	is "$(say "$preload" sandbox refuse $error "$execveat" -- env)" "$plain" "a sandbox answers execveat with error $error"
+	is "$(say "$preload" sandbox refuse $error "$execveat" --)" "$plain" "and its caller has the library"
+done
 plain=$(say "$empty" sandbox refuse 1 "${number[@]}" --)
 like "$plain" "^/"$'\n' "programs start where all of them are refused"
 is "$(say "$preload" sandbox refuse 1 "${number[@]}" -- env)" "$plain" "with the library, too"

@@ -26,6 +26,7 @@ HELPER = $(LIBEXECDIR)/netshim-helper
 # Debian, of its 64-bit ports, or Fedora's), musl's take it as it is written, and
 # systemd's user manager, which reads /etc/environment too, puts nothing.
 BY_LIB = $(LIBDIR)/netshim
+LIBRARY = $(LIBDIR)/libnetshim.so
 FOLDERS32 = $(if $(ARM),lib/arm-linux-gnueabihf,lib/i386-linux-gnu lib32) lib
 
 # Where the hook for interfaces that come and go is looked for: by ifupdown,
@@ -35,7 +36,7 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 
 # They name the folders above, and so do the hook and the sample.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
-NAME_FOLDERS = s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
+NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
 	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g
 
@@ -240,7 +241,11 @@ dist:
 	$(DIST_GIT) archive --format=tar --prefix=$(DIST)/ -o $(BUILD)/$(DIST).tar HEAD
 	gzip -9nf $(BUILD)/$(DIST).tar
 
+deb:
+	scripts/install-packages build package
+	scripts/deb
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist clean FORCE
+.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist deb clean FORCE

@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The Debian packages are installed, upgraded, downgraded, removed and purged while
+# programs are started all the time: none is refused, and none is in no class while its
+# class is in force. What was not there before is not there after.
+export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
+. "$(dirname "$0")/../lib.sh"
+cd "$tests/.." || exit 1
+netshim=/usr/bin/netshim
+rules=/run/netshim/rules
+this=("$PWD"/build/deb/{lib,}netshim_*.deb)
+later=(/var/tmp/later/build/deb/{lib,}netshim_*.deb)
+ruled=/usr/local/bin/ruled
+
+# What there is, and what could be of netshim's making.
+state() {
+	find / -xdev \( -path "$root" -o -path /root -o -path /tmp -o -path /var/tmp -o -path /var/cache -o -path '/var/lib/apt*' \
+		-o -path '/var/lib/dpkg' -o -path '/var/lib/systemd/*' -o -path '/var/log/*' -o -path /var/spool \) -prune -o ! -name '*.cache' -print |
+		sort
+	find /run -xdev -name '*netshim*'
+	getent passwd
+	getent group
+	findmnt -rno TARGET | grep -v ^/run/user
+	nft list ruleset
+	ip rule
+	ip -6 rule
+	sysctl -a 2>/dev/null | grep -e '^net\.' | grep -v -e conntrack -e '_mem ' -e 'fs\.' -e '\.stat'
+	cat /etc/environment /proc/sys/kernel/yama/ptrace_scope
+	systemctl list-unit-files --no-legend
+	systemctl list-units --failed --plain --no-legend
+	dpkg-query -W
+}
+
+# --- programs are started all the time
+
+starts() { # starts PROGRAM...: what is wrong with each, or a dot
+	local before said
+	until [ -e "$scratch/enough" ]; do
+		for program; do
+			before=$(stat -c %i $rules 2>/dev/null)
+			said=$("$program" class 2>&1 | grep -v 'ld.so: object')
+			# It was in force before and after, and it is the same group whichever load it was.
+			if [ "$said" = /netshim/ruled ] || { [ "$said" = / ] && [ -z "$before" -o ! -e $rules ]; }; then
+				echo .
+			else
+				echo "$program: '$said'"
+			fi
+		done
+	done
+}
+export -f starts
+export rules scratch
+
+begin() { # begin PROGRAM...: in two users' sessions
+	rm -f "$scratch/enough"
+	for user in ada bob; do
+		LD_PRELOAD=/usr/lib/netshim/\$LIB/libnetshim.so setpriv --reuid $user --regid $user --clear-groups \
+			bash -c "starts $*" >"$scratch/$user" 2>"$scratch/noise" &
+		sessions+=($!)
+	done
+}
+end() { # end WHAT
+	sleep 2
+	touch "$scratch/enough"
+	wait "${sessions[@]}"
+	sessions=()
+	is "$(cat "$scratch/ada" "$scratch/bob" | grep -vx '\.' | sort | uniq -c)" "" "$1: none refused, none in no class"
+	ok $(($(cat "$scratch/ada" "$scratch/bob" | wc -l) < 10)) "$1: $(cat "$scratch/ada" "$scratch/bob" | wc -l) programs were started"
+}
+sessions=()
+
+apt() { # apt WHAT ARGUMENT...: what it complains of
+	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold "$@" >"$scratch/apt" 2>&1 || tail -n 20 "$scratch/apt"
+	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v _apt # which may not read beneath /root
+}
+
+install -m 755 "$root/bin/probe" $ruled
+install -m 755 "$root/bin/probe-static" $ruled-static
+before=$(state)
+
+# --- installed: these sessions began without the library
+
+begin $ruled
+is "$(apt install "${this[@]}")" "" "apt installs it, without a network"
+is "$(getcap /usr/libexec/netshim-helper | sed 's/.* //')" cap_dac_override=p "the helper has its capability"
+cat >/etc/netshim.conf <<END
+class ruled { }
+app '$ruled' { class = ruled }
+app '$ruled-static' { class = ruled }
+END
+"$netshim" up
+is $? 0 "netshim up"
+end "installed"
+in_session() { su bob -c "LD_PRELOAD='/usr/lib/netshim/\$LIB/libnetshim.so' sh -c '$1'"; }
+is "$(in_session "$ruled class; $ruled-static class; $ruled loaded" | xargs)" "/netshim/ruled /netshim/ruled yes" "its programs are in their class"
+is "$(LD_PRELOAD=/usr/lib/netshim/libnetshim.so "$root/bin/probe" loaded)" yes "by the path for systemd's user manager"
+is "$(LD_PRELOAD=/usr/lib/netshim/\$LIB/libnetshim.so "$root/bin/probe-musl" loaded)" yes "programs of musl have it too"
+
+# --- upgraded, downgraded, installed again
+
+begin $ruled $ruled-static
+is "$(apt install "${later[@]}")" "" "apt upgrades it"
+is "$("$netshim" --version)" "netshim 99.$(sed -n 's/.*VERSION "\(.*\)"/\1/p' conf/contract/version.h)" "it is the later version"
+is "$(apt --allow-downgrades install "${this[@]}")" "" "apt downgrades it"
+is "$(apt --reinstall install "${this[@]}")" "" "apt installs it again"
+end "upgraded and downgraded"
+is "$(getcap /usr/libexec/netshim-helper | sed 's/.* //')" cap_dac_override=p "the helper has its capability"
+
+# --- the administrator's mode of the helper
+
+groupadd callers
+dpkg-statoverride --add root callers 750 /usr/libexec/netshim-helper
+is "$(apt --reinstall install "${this[@]}")" "" "installed where dpkg-statoverride says who may call the helper"
+is "$(stat -c '%U %G %a' /usr/libexec/netshim-helper) $(getcap /usr/libexec/netshim-helper | sed 's/.* //')" "root callers 750 cap_dac_override=p" "it has that mode, and its capability"
+dpkg-statoverride --remove /usr/libexec/netshim-helper
+groupdel callers
+is "$(apt --reinstall install "${this[@]}")" "" "and without it"
+
+# --- a file system without capabilities
+
+mount -t ramfs none /usr/libexec
+like "$(apt --reinstall install "${this[@]}")" "extended attributes.*programs that have a rule will not be started.*run 'netshim grant'" \
+	"a file system without capabilities: it says what that does, and what to do"
+is "$(stat -c %a /usr/libexec/netshim-helper)" 755 "and the helper is not setuid instead"
+umount /usr/libexec
+
+# --- removed
+
+begin $ruled $ruled-static
+is "$(apt remove netshim)" "" "apt removes it"
+end "removed"
+is "$(ls /run/netshim /usr/libexec/netshim-helper 2>/dev/null; nft list ruleset)" "" "nothing of it is in force"
+is "$(head -n 1 /etc/netshim.conf)" "class ruled { }" "but the configuration is there"
+is "$(apt install "${this[@]}"; head -n 1 /etc/netshim.conf)" "class ruled { }" "and still when it is installed again"
+begin $ruled $ruled-static
+is "$(apt purge netshim libnetshim)" "" "apt purges it"
+end "purged"
+is "$(diff <(echo "$before") <(state))" "" "nothing is left"
+
+finish

@@ -30,6 +30,27 @@ bool cgroup_is_mounted(void)
 	return !statfs(CGROUP_MOUNT "/net_cls.classid", &fs) && fs.f_type == CGROUP_SUPER_MAGIC;
 }
 
+/* Whether this mount namespace gets what is mounted in another one but gives nothing back
+ * (proc_pid_mountinfo(5)), as that of a unit with PrivateTmp=, or of `ip netns exec`. A
+ * container has mounts of its own there. */
+static bool nobody_would_see(void)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	struct statx of;
+	char *line = NULL;
+	size_t size = 0;
+	bool slave = false;
+
+	if (file && !statx(AT_FDCWD, NETSHIM_RUNDIR, 0, STATX_MNT_ID, &of) && (of.stx_mask & STATX_MNT_ID))
+		while (getline(&line, &size, file) > 0)
+			if (strtoull(line, NULL, 10) == of.stx_mnt_id)
+				slave = strstr(line, " master:") && !strstr(line, " shared:");
+	free(line);
+	if (file)
+		fclose(file);
+	return slave;
+}
+
 /* Not under /sys/fs/cgroup, where systemd and container managers would take a
  * version-1 mount for theirs. */
 bool cgroup_mount(bool *mounted)
@@ -37,6 +58,12 @@ bool cgroup_mount(bool *mounted)
 	*mounted = false;
 	if (cgroup_is_mounted())
 		return true;
+	if (nobody_would_see()) {
+		warnx("in this mount namespace, net_cls would be mounted for nobody else, and programs that have a "
+		      "class be refused everywhere else; run netshim in no unit with PrivateTmp= or the like, and not "
+		      "by 'ip netns exec', but 'nsenter --net='");
+		return false;
+	}
 	if (mkdir(CGROUP_MOUNT, 0755) && errno != EEXIST) {
 		warn("cannot make %s", CGROUP_MOUNT);
 		return false;

@@ -145,4 +145,21 @@ count=$(grep -c "DST=$lan_host .*PROTO=TCP.*DPT=8080 .*SYN" <<<"$logged")
 ok $? "unclassified log: what is refused, no more than 10 a second after the first 20 ($count of 60)"
 is "$(grep -v "DPT=8080" <<<"$logged")" "" "and nothing that is not"
 
+# --- what comes in is counted for the class that it is for, whatever the numbers of the classes are
+count_in() { # count_in CLASS...: that has fetched something
+	local class
+	for class in "$@"; do "$netshim" run "$class" curl -sS -m 5 http://$lan_host/ >/dev/null; done
+	"$netshim" status --json | python3 -c "
+import json, sys
+print(*(c['name'] for c in json.load(sys.stdin)['classes'] if c['in_packets'] > 2))"
+}
+configure <<<"class one { } class two { } class three { rate-in = '100 mbit' }"
+is "$(count_in one) $(count_in three)" "one one three" "by their names"
+"$netshim" down
+configure <<<"class one { classid = '1:2' } class two { classid = '201:0' } class three { classid = '200:100' }"
+is "$(count_in one) $(count_in three)" "one one three" "by numbers of which one is another with its bytes turned round"
+"$netshim" down
+configure <<<"class one { classid = '100:1' } class two { classid = '1:100' }"
+is "$(count_in one)" "one" "or itself"
+
 finish

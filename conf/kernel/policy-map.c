@@ -5,6 +5,9 @@
 
 #include "conf/kernel/policy-map.h"
 
+#include "conf/language/alloc.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *))
@@ -34,6 +37,53 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 	}
 	if (any)
 		fprintf(out, "\t\t}\n");
+}
+
+static uint32_t turned(uint32_t classid)
+{
+	return __builtin_bswap32(classid);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+bool policy_can_count(const struct ruleset *set, const uint32_t *live)
+{
+	uint32_t *classids = zalloc((set->class_count + 1) * sizeof(*classids));
+	bool can = true;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		classids[i] = set->classes[i].classid;
+	qsort(classids, set->class_count, sizeof(*classids), by_number);
+	for (size_t i = 0; can && i < set->class_count; i++) {
+		uint32_t other = turned(set->classes[i].classid);
+
+		can = (!live || !live[i] || live[i] == set->classes[i].classid) &&
+		      !bsearch(&other, classids, set->class_count, sizeof(*classids), by_number);
+	}
+	free(classids);
+	return can;
+}
+
+void policy_write_counting(FILE *out, const struct ruleset *set, const char *counters,
+			   bool (*wants)(const struct class *))
+{
+	if (!policy_any(set, wants))
+		return;
+	fprintf(out, "\t\tcounter name meta cgroup map {\n");
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
+
+		if (wants(class))
+			fprintf(out, "\t\t\t0x%08x : \"%s%s\",\n\t\t\t0x%08x : \"%s%s\",\n", class->classid,
+				counters, class->name, turned(class->classid), counters, class->name);
+	}
+	fprintf(out, "\t\t}\n");
 }
 
 void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t *live,

@@ -19,6 +19,14 @@ bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
 
+/* One rule that counts by the class, in the counter of its name after counters. nft 1.1.7
+ * turns the bytes of the keys of such a map round, when it loads and when it lists: so each
+ * is there both ways. That can be done where no class has the classid of another turned
+ * round, or its own, and none has two. */
+bool policy_can_count(const struct ruleset *set, const uint32_t *live);
+void policy_write_counting(FILE *out, const struct ruleset *set, const char *counters,
+			   bool (*wants)(const struct class *));
+
 /* "meta cgroup { ... }" with the classids of the classes that want it. */
 void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t *live,
 			   bool (*wants)(const struct class *));

@@ -47,11 +47,13 @@ static void write_denials(FILE *out, const struct verdict *verdict, const char *
 		policy_write_denial(out, &verdict->deny.items[i], neighbours, refusal(verdict));
 }
 
+/* Who has come to the end of a chain by goto is accepted. */
 static void write_verdict(FILE *out, const struct verdict *verdict, const char *neighbours)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
 		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
-	fprintf(out, "\t\t%s\n", verdict->action == ACTION_ACCEPT ? "accept" : refusal(verdict));
+	if (verdict->action != ACTION_ACCEPT)
+		fprintf(out, "\t\t%s\n", refusal(verdict));
 }
 
 /* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
@@ -159,13 +161,23 @@ static bool has_mark(const struct class *class)
 	return class->mark.value && !class->udp_proxies.count;
 }
 
-/* A chain for each and not a map to the counters: nft 1.1.7 gives the kernel such a map's
- * keys in the wrong byte order. */
-static void write_classes_in(FILE *out, const struct ruleset *set)
+static bool has_rate_in(const struct class *class)
+{
+	return class->rate_in;
+}
+
+static bool has_no_rate_in(const struct class *class)
+{
+	return !class->rate_in;
+}
+
+static void write_classes_in(FILE *out, const struct ruleset *set, bool (*wants)(const struct class *))
 {
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
+		if (!wants(class))
+			continue;
 		fprintf(out, "\tchain in_%s {\n\t\tcounter name in_%s\n", class->name, class->name);
 		if (class->rate_in)
 			write_rate(out, class->rate_in);
@@ -184,12 +196,18 @@ static bool is_marked_in(const struct class *class)
  * the socket of a connection (early demux), and no other. */
 static void write_input(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
+	/* A chain for each would do for all, but takes longer, for packets and to load. */
+	bool by_map = policy_can_count(set, live);
+	bool (*by_chain)(const struct class *) = by_map ? has_rate_in : is_class;
+
 	if (!set->class_count)
 		return;
-	write_classes_in(out, set);
+	write_classes_in(out, set, by_chain);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
 		     "priority filter; policy accept;\n");
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", is_class);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", by_chain);
+	if (by_map)
+		policy_write_counting(out, set, "in_", has_no_rate_in);
 	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto in_", is_marked_in);
 	fprintf(out, "\t}\n");
 }

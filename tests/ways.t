@@ -158,6 +158,24 @@ ip route add 203.0.113.0/24 via $lan_host
 ip -6 route add 2001:db8::/64 dev here proto ra
 like "$("$netshim" check "$config" 2>&1)" "^$config:1: class vpn goes to 2001:db8::/64 over vpn0.* by here: .*local = . 'lan', '2001:db8::/64' .; if not: local = . 'lan' ." \
 	"check says which network is local and no private one, and what to write"
+# What went to the local network once and no longer does.
+check_says() { # check_says CLASS-OPTIONS: addresses and reasons
+	echo "class vpn { $1 }" >"$scratch/told.conf"
+	"$netshim" check "$scratch/told.conf" 2>&1 >/dev/null | grep -v 2001:db8 | sed -n "s/^.*told.conf:1: class vpn goes to \\([^ ]*\\) over \\([^,]*\\), .* by \\([^:]*\\): \\(.*\\); if that is where.*local = { 'lan', '\\([^']*\\)' }.*/\\1 \\2 \\3 \\5: \\4/p"
+}
+is "$(check_says "interface = 'vpn0'  dns = { '$lan_host', '10.11.0.9', '127.0.0.1', '192.168.77.1', '[fd77::9]:5353' }")" \
+	"$lan_host/32 vpn0 here $lan_host/32: it is a resolver of the class's
+fd77::9/128 vpn0 here fd77::9/128: it is a resolver of the class's" "a resolver in a local network, unless it is this machine"
+is "$(check_says "interface = 'gone0'  gateway = '$lan_host'")" "$lan_host/32 gone0 here $lan_host/32: it is the class's gateway" "a gateway, also where the interface is not there yet"
+ip addr add 192.168.77.99/24 dev vpn0
+is "$(check_says "interface = 'vpn0'")" "192.168.77.0/24 vpn0 here 192.168.77.0/24: the class's interface is part of it too" "a network of the class's interface and of another before it"
+is "$(check_says "interface = 'here'")" "" "not of one behind it"
+ip addr del 192.168.77.99/24 dev vpn0
+is "$(check_says "interface = 'vpn0'  local = { 'lan' }  dns = '$lan_host'")" "" "with local, there is nothing to say"
+configure <<<"class vpn { $vpn_class  dns = { '$lan_host' }  local = { 'lan', '$lan_host' } }"
+resolver 192.0.2.77 "${lan[@]}" -- --listen-address=$lan_host
+wait_until eval '[ -n "$(on_other_host dig +short +tries=1 +time=1 @$lan_host name.test)" ]'
+is "$(shim "$netshim" run vpn dig +short +tries=1 +time=2 @$far_host name.test)" 192.0.2.77 "what check says to write has the queries go to that resolver"
 configure <<<"class vpn { $vpn_class  local = { 'lan', '203.0.113.0/24' } }"
 is "$(get vpn http://$far_host/) $(get vpn http://$lan_host/) $(counted far "${vpn[@]}")" "0 0 0" "local: a network goes the ordinary way, also behind a router"
 is "$(get vpn "http://[$far6]/") $(($(counted far "${vpn[@]}") > 0))" "0 1" "others do not"

@@ -361,18 +361,69 @@ static bool is_reached(const struct ways *ways, const struct network *n)
 	return false;
 }
 
-static void tell(const struct class *class, const struct network *n)
+/* Told of a class without `local`: that part of the network, which the machine says it
+ * is part of, lies behind the class's interface for it (why). */
+static void tell(const struct class *class, const struct network *part, const struct network *n, const char *why)
 {
 	char text[INET6_ADDRSTRLEN];
+	char network[INET6_ADDRSTRLEN];
 	char name[IF_NAMESIZE] = "?";
 
-	inet_ntop(n->family, &n->address, text, sizeof(text));
+	inet_ntop(part->family, &part->address, text, sizeof(text));
+	inet_ntop(n->family, &n->address, network, sizeof(network));
 	if_indextoname((unsigned)n->interface, name);
 	fprintf(stderr,
-		"%s:%d: class %s goes to %s/%u over %s, although that is a network of this machine's, by %s: it is no "
-		"private one; if you trust it, add: local = { 'lan', '%s/%u' }; if not: local = { 'lan' }\n",
-		class->interface_at.file, class->interface_at.line, class->name, text, n->prefix, class->interface,
-		name, text, n->prefix);
+		"%s:%d: class %s goes to %s/%u over %s, although this machine is part of %s/%u, by %s: %s; if that is "
+		"where it should go, add: local = { 'lan', '%s/%u' }; if not: local = { 'lan' }\n",
+		class->interface_at.file, class->interface_at.line, class->name, text, part->prefix, class->interface,
+		network, n->prefix, name, why, text, part->prefix);
+}
+
+static void tell_hosts(const struct class *class, const struct network_list *networks, const struct network *n,
+		       const struct resolver_list *list, const char *why)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct resolver *r = &list->items[i];
+		struct network host = { .family = r->family, .address = r->address, .prefix = address_bits(r->family) };
+		bool own = false;
+
+		for (size_t j = 0; j < networks->own_count; j++)
+			own = own || (networks->own[j].family == host.family &&
+				      !memcmp(&networks->own[j].address, &host.address, sizeof(host.address)));
+		if (!own && contains(n, &host))
+			tell(class, &host, n, why);
+	}
+}
+
+/* Whether the class's interface has the network too, or a wider one, by which it goes
+ * there although the other's is before it. */
+static bool is_preceded(const struct network_list *networks, int interface, const struct network *n)
+{
+	for (size_t i = 0; interface && i < networks->count; i++) {
+		const struct network *own = &networks->items[i];
+
+		if (own->interface == interface && contains(own, n) && (own > n || own->prefix < n->prefix))
+			return true;
+	}
+	return false;
+}
+
+static void tell_network(const struct class *class, const struct network_list *networks, const struct ways *ways,
+			 const struct network *n)
+{
+	if (n->interface == ways->interface)
+		return;
+	if (!is_private(n)) {
+		if (!is_reached(ways, n))
+			tell(class, n, n, "it is no private network");
+		return;
+	}
+	if (is_preceded(networks, ways->interface, n)) {
+		tell(class, n, n, "the class's interface is part of it too");
+		return;
+	}
+	tell_hosts(class, networks, n, &class->dns, "it is a resolver of the class's");
+	tell_hosts(class, networks, n, &class->gateways, "it is the class's gateway");
 }
 
 void ways_tell(const struct ruleset *set, const struct network_list *networks)
@@ -383,7 +434,6 @@ void ways_tell(const struct ruleset *set, const struct network_list *networks)
 		if (!class->interface || class->local_given)
 			continue;
 		for (size_t j = 0; j < networks->count; j++)
-			if (!is_private(&networks->items[j]) && !is_reached(&networks->ways[i], &networks->items[j]))
-				tell(class, &networks->items[j]);
+			tell_network(class, networks, &networks->ways[i], &networks->items[j]);
 	}
 }

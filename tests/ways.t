@@ -212,7 +212,12 @@ only_ordinary() { # only_ordinary NAME: and both classes of that kind go by the 
 	SECONDS_FOR=0.5 get plain http://$far_host/ >/dev/null
 	is "$(counted far "${lan[@]}")" 0 "(others do not)"
 }
-in_both_orders() { # in_both_orders NAME START STOP: a VPN's functions, before netshim and after it
+# Others' rules come at any moment; netshim's are moved before them then.
+is_first() {
+	local ip
+	for ip in -4 -6; do [[ $(ip $ip rule | grep -v '^0:' | head -n 1) == *" proto 78" ]] || return 1; done
+}
+in_both_orders() { # in_both_orders NAME START STOP [no]: a VPN's functions, before netshim and after it; "no" hook is run then
 	"$2"
 	configure <<<"$ordinary"
 	only_ordinary "$1, which was there before"
@@ -220,7 +225,8 @@ in_both_orders() { # in_both_orders NAME START STOP: a VPN's functions, before n
 	is "$(way ordinary) $(way plain)" "lan lan" "and when it has gone"
 	hook_for here
 	"$2"
-	hook_for tun0
+	[ -n "${4-}" ] || hook_for tun0
+	wait_until is_first
 	only_ordinary "$1, which came later"
 	"$netshim" down
 	"$3"
@@ -241,7 +247,7 @@ wg_quick_down() {
 	ip route flush table 51820
 	ip -6 route flush table 51820
 }
-in_both_orders "a full tunnel of wg-quick's" wg_quick_up wg_quick_down
+in_both_orders "a full tunnel of wg-quick's" wg_quick_up wg_quick_down no
 # The real one, with WireGuard in user space.
 export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error WG_QUICK_USERSPACE_IMPLEMENTATION=$scratch/wireguard
 # shellcheck disable=SC2016 # for that shell
@@ -272,7 +278,7 @@ real_up
 forget
 is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0)) $(counted far "${lan[@]}")" "hello 1 0" "(wg-quick's tunnel carries everything)"
 real_down
-in_both_orders "wg-quick" real_up real_down
+in_both_orders "wg-quick" real_up real_down no
 configure <<<"$ordinary"
 real_up
 is "$(way ordinary)" lan "wg-quick, which came later and ran no hook"
@@ -290,6 +296,86 @@ forget
 is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0))" "hello 1" "which still works"
 real_down
 "$netshim" down
+# A second one has another mark, which nobody knows before it comes.
+sed -i '/^PostUp\|^PreDown/d' "$scratch/wg0.conf"
+sed "s|^Address.*|Address = 10.98.0.1/32, fd98::1/128|" "$scratch/wg0.conf" >"$scratch/wg9.conf"
+chmod 600 "$scratch/wg9.conf"
+two_up() { real_up && wg-quick up "$scratch/wg9.conf" >"$scratch/said" 2>&1; }
+two_down() { wg-quick down "$scratch/wg9.conf" >"$scratch/said" 2>&1; real_down; }
+in_both_orders "two tunnels of wg-quick's" two_up two_down no
+configure <<<"$ordinary"
+two_up
+wait_until is_first
+is "$(get plain http://$lan_host/)" 0 "the local network stays everybody's, as wg-quick's rules say in the order that it gives them"
+sleep 0.2
+"$netshim" reload
+is "$(is_first; echo $?) $(way ordinary)" "0 lan" "after a reload too"
+two_down
+wait_until eval '[ "$(priority)" = "20000${IFS:2:1}20001" ]'
+ok $? "when others' rules go, netshim's go back"
+"$netshim" down
+
+# --- who sees to that
+watchers() { # process IDs, of this namespace
+	local process here
+	here=$(readlink /proc/self/ns/net)
+	for process in /proc/[0-9]*; do
+		[ "$(readlink "$process/ns/net")" != "$here" ] || [ "$(tr '\0' ' ' <"$process/cmdline")" != "netshim watch " ] || echo "${process#/proc/}"
+	done 2>/dev/null
+}
+there_are() { [ "$(watchers | wc -l)" = "$1" ]; }
+is "$(watchers)" "" "nobody watches when netshim is down"
+configure <<<"class plain { }"
+is "$(watchers)" "" "nor for classes without an interface"
+sleep 100 9>"$scratch/theirs" &
+background+=($!)
+configure <<<"$ordinary" 9>>"$scratch/theirs"
+"$netshim" up
+"$netshim" reload
+wait_until there_are 1
+watcher=$(watchers)
+wait_until test -e "/proc/$watcher/fd/5"
+is "$(readlink "/proc/$watcher/fd/"{0,1,2} | sort -u) $(readlink "/proc/$watcher/fd/"* | grep -c theirs) $(sed -n 's/CapEff:\t//p; s/SigBlk:\t//p' "/proc/$watcher/status" | paste -sd' ') $(readlink "/proc/$watcher/cwd")" \
+	"/dev/null 0 0000000000000000 0000000000001000 /" "one process does, with nothing of whoever started it, and with CAP_NET_ADMIN alone"
+before=$(ip rule; ip -6 rule)
+put_back() { [ "$(ip rule; ip -6 rule)" = "$before" ]; }
+ip rule flush
+ip rule add priority 32766 lookup main
+ip rule add priority 32767 lookup default
+wait_until put_back
+ok $? "rules of netshim's that others take away come back"
+for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
+wait_until put_back
+ok $? "all of them"
+ip rule add priority 1 lookup 52
+wait_until eval '[ "$(priority | head -n 1)" = 1 ]'
+sleep 0.3
+used() { awk '{ print $14 + $15 }' "/proc/$watcher/stat"; }
+ticks=$(used)
+sleep 1
+is "$(($(used) - ticks)) $(way ordinary)" "0 lan" "where there is no room before others', it does not try for ever"
+ip rule del priority 1
+"$netshim" reload
+kill "$watcher"
+wait_until there_are 0
+like "$("$netshim" status 2>&1)" "nobody watches the routing rules that others add.*run 'netshim reload'" "status says that it is missing"
+"$netshim" reload
+wait_until there_are 1
+is "$("$netshim" status 2>&1 >/dev/null)" "" "and a reload starts another"
+"$netshim" watch 2>"$scratch/said"
+is "$? $(cat "$scratch/said")" "1 netshim: netshim is not up, no class needs it, or another process watches already" "a second one there is not"
+"$netshim" down
+wait_until there_are 0
+ok $? "it ends with netshim down"
+is "$(ls "$root/run/netshim" 2>&1 | grep -c .) $(ip rule | grep -c 'proto 78')" "1 0" "and nothing is left"
+configure <<<"$ordinary"
+wait_until there_are 1
+rm -rf "$root/run/netshim/rules"
+wait_until there_are 0
+ok $? "and where what is in force has been removed"
+"$netshim" up
+"$netshim" down
+
 openvpn_up() { # redirect-gateway def1
 	make_tun
 	ip route add 0.0.0.0/1 via 10.66.0.1
@@ -330,7 +416,7 @@ tailscale_down() {
 	tailscale del
 	tun_down
 }
-in_both_orders "Tailscale with an exit node" tailscale_up tailscale_down
+in_both_orders "Tailscale with an exit node" tailscale_up tailscale_down no
 mullvad() { # mullvad add|del
 	local ip
 	for ip in -4 -6; do
@@ -357,7 +443,7 @@ mullvad_down() {
 	mullvad del
 	tun_down
 }
-in_both_orders "Mullvad" mullvad_up mullvad_down
+in_both_orders "Mullvad" mullvad_up mullvad_down no
 all_up() { mullvad_up; tailscale add; ip route add default dev tun0 table 52; ip route add 0.0.0.0/1 dev tun0; wg_quick_up; }
 all_down() { wg_quick_down; tailscale del; mullvad_down; }
 in_both_orders "all at once" all_up all_down

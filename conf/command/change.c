@@ -11,6 +11,7 @@
 #include "conf/command/change.h"
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/cmd-watch.h"
 #include "conf/command/proxy.h"
 #include "conf/command/state.h"
 #include "conf/kernel/cgroup.h"
@@ -286,6 +287,7 @@ int change_to(struct ruleset *set)
 		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
 		      "again to remove them");
 	cgroup_warn_of_exits();
+	watch_start(set);
 	end(&c);
 	tell_loops(set);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;

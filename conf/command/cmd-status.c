@@ -5,6 +5,7 @@
 
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/proxy.h"
+#include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
@@ -201,6 +202,9 @@ int cmd_status(const struct command *command)
 	if (!loaded)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
+	if (geteuid() == 0 && state_is_unwatched())
+		warnx("nobody watches the routing rules that others add, which may lead classes elsewhere; run "
+		      "'netshim reload'");
 	if (!cgroup_is_mounted())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");

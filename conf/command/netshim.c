@@ -91,6 +91,15 @@ static const struct verb {
 	  -1,
 	  { 0 } },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
+	{ "watch",
+	  "",
+	  "keep the routing rules before those of others",
+	  cmd_watch,
+	  true,
+	  false,
+	  0,
+	  0,
+	  { CAP_NET_ADMIN } },
 	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, { CAP_SETFCAP } },
 };
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static const char lock_path[] = NETSHIM_RUNDIR "/lock";
+static const char watch_path[] = NETSHIM_RUNDIR "/watch";
 
 /* A command that is ended half way, or whose messages nobody reads any more, would
  * leave half of the old state and half of the new. */
@@ -64,11 +65,17 @@ void be_patient(void)
 
 _Static_assert(PATIENCE == 10, "as STATE_GAVE_UP says");
 
+static bool is_still(int fd, const char *path)
+{
+	struct stat opened;
+	struct stat there;
+
+	return !fstat(fd, &opened) && !stat(path, &there) && there.st_ino == opened.st_ino;
+}
+
 void state_lock(bool for_hook)
 {
 	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
-	struct stat locked;
-	struct stat there;
 	char *changeable;
 	int fd;
 
@@ -85,13 +92,13 @@ void state_lock(bool for_hook)
 		exit(EXIT_SUCCESS);
 	be_impatient(STATE_GAVE_UP "another netshim holds " NETSHIM_RUNDIR "/lock; 'fuser " NETSHIM_RUNDIR
 				   "/lock' tells which\n");
-	if (fd < 0 || flock(fd, LOCK_EX) || fstat(fd, &locked))
+	if (fd < 0 || flock(fd, LOCK_EX))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);
 	be_patient();
 	waiting.l_type = F_UNLCK;
 	fcntl(fd, F_OFD_SETLK, &waiting);
 	/* The lock was held by a `down`, which has removed the file. */
-	if (!stat(lock_path, &there) && there.st_ino == locked.st_ino) {
+	if (is_still(fd, lock_path)) {
 		hold_signals();
 		return;
 	}
@@ -101,6 +108,7 @@ void state_lock(bool for_hook)
 
 void state_remove_folder(void)
 {
+	unlink(watch_path);
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
 }
@@ -114,4 +122,50 @@ void state_leave(void)
 {
 	if (!state_is_up())
 		state_remove_folder();
+}
+
+static int open_to_watch(int flags)
+{
+	int fd = open(watch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+
+	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static bool nobody_watches(int flags)
+{
+	int fd = open_to_watch(flags);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+bool state_allow_watching(void)
+{
+	return nobody_watches(O_CREAT);
+}
+
+bool state_is_unwatched(void)
+{
+	return nobody_watches(0);
+}
+
+int state_watch(void)
+{
+	return open_to_watch(0);
+}
+
+int state_turn(int watching)
+{
+	int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && is_still(watching, watch_path) &&
+	    state_is_up())
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }

@@ -22,6 +22,16 @@ void state_lock(bool for_hook);
 
 bool state_is_up(void);
 
+/* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
+ * until the next down. */
+bool state_allow_watching(void); /* false where one does already */
+bool state_is_unwatched(void);	 /* one may, and none does */
+/* A descriptor to keep open while one watches, or -1 where it may not. */
+int state_watch(void);
+/* Holds off every up, reload and down as long as what it returns is open. -1 where the
+ * watching is over. */
+int state_turn(int watching);
+
 /* Removes NETSHIM_RUNDIR with the lock; the second where netshim is not up. */
 void state_remove_folder(void);
 void state_leave(void);

@@ -32,6 +32,7 @@ int cmd_run(const struct command *command);
 int cmd_status(const struct command *command);
 int cmd_up(const struct command *command);
 int cmd_reload(const struct command *command);
+int cmd_watch(const struct command *command);
 int cmd_which(const struct command *command);
 
 #endif

@@ -764,3 +764,95 @@ void routing_restore(const struct routing *before)
 	routing_free(now);
 	nl_socket_free(r.socket);
 }
+
+/* From where netshim's rules are to where they are to be. */
+struct moving {
+	struct nl_sock *socket;
+	uint32_t from;
+	uint32_t to;
+};
+
+static void look_at_own_rule(struct nl_object *object, void *with)
+{
+	uint32_t *first = with;
+	uint32_t priority = rtnl_rule_get_prio((struct rtnl_rule *)object);
+
+	if (rule_is_ours(object) && priority < *first)
+		*first = priority;
+}
+
+static void add_moved(struct nl_object *object, void *with)
+{
+	const struct moving *m = with;
+	struct rtnl_rule *rule;
+
+	if (!rule_is_ours(object))
+		return;
+	rule = (struct rtnl_rule *)nl_object_clone(object);
+	if (!rule)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_rule_set_prio(rule, rtnl_rule_get_prio(rule) - m->from + m->to);
+	rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
+	rtnl_rule_put(rule);
+}
+
+static void delete_moved(struct nl_object *object, void *with)
+{
+	const struct moving *m = with;
+
+	if (rule_is_ours(object))
+		rtnl_rule_delete(m->socket, (struct rtnl_rule *)object, 0);
+}
+
+static struct routing *read_rules(struct nl_sock *socket)
+{
+	struct routing *now = zalloc(sizeof(*now));
+
+	if (succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
+		return now;
+	routing_free(now);
+	return NULL;
+}
+
+static bool move_ahead(struct nl_sock *socket, const struct routing *now)
+{
+	struct moving m = { socket, UINT32_MAX, rule_priority(now) };
+
+	nl_cache_foreach(now->rules, look_at_own_rule, &m.from);
+	if (m.from == UINT32_MAX || m.from == m.to)
+		return false;
+	nl_cache_foreach(now->rules, add_moved, &m);
+	nl_cache_foreach(now->rules, delete_moved, &m);
+	return true;
+}
+
+struct routing *routing_keep_rules(struct routing *before)
+{
+	struct restoring r = { open_socket(), before };
+	struct routing *now = NULL;
+
+	if (r.socket && before)
+		nl_cache_foreach(before->rules, put_back_rule, &r);
+	routing_free(before);
+	if (r.socket)
+		now = read_rules(r.socket);
+	if (now && move_ahead(r.socket, now)) {
+		routing_free(now);
+		now = read_rules(r.socket);
+	}
+	nl_socket_free(r.socket);
+	return now;
+}
+
+int routing_events(void)
+{
+	struct sockaddr_nl groups = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = 1U << (RTNLGRP_IPV4_RULE - 1) | 1U << (RTNLGRP_IPV6_RULE - 1),
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&groups, sizeof(groups)))
+		err(EXIT_FAILURE, "cannot be told of routing rules (rtnetlink)");
+	return fd;
+}

@@ -111,6 +111,13 @@ void routing_restore(const struct routing *before);
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 
+/* Puts netshim's rules before those that others have added since, or back to where they
+ * were, after having put back those of before (NULL: none; it is freed) that others have
+ * taken away. Returns what there is then, without the routes; NULL where it cannot be read. */
+struct routing *routing_keep_rules(struct routing *before);
+/* A descriptor that can be read when a routing rule has come or gone. */
+int routing_events(void);
+
 /* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
 bool routing_lacks_ipv6(void);
 

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The process that up and reload leave behind, where a class has an interface. */
+
+#ifndef NETSHIM_CMD_WATCH_H
+#define NETSHIM_CMD_WATCH_H
+
+#include "conf/language/ruleset.h"
+
+/* Starts one where set needs it and none is there; while the lock is held. */
+void watch_start(const struct ruleset *set);
+
+#endif

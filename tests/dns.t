@@ -81,6 +81,10 @@ ok $? "which the counter on the other host sees"
 is "$(dig +short +tries=1 +time=2 @$lan_host name.test)" 192.0.2.1 "and so do unclassified ones"
 is "$(for _ in 1 2 3 4; do ask two @127.0.0.53; ask two +tcp @127.0.0.53; done | sort -u | paste -sd' ')" "192.0.2.2 192.0.2.3" \
 	"also from one on this machine, to one here and one elsewhere"
+# The answer to another address than 127.0.0.1 could not be told from one to that.
+since=$(leaked)
+is "$(ask remote -b 127.0.0.1 @127.0.0.53) $(ask remote -b 127.0.0.5 @127.0.0.53) $(ask remote -b 127.0.0.5 +tcp @127.0.0.53) $(ask local -b 127.0.0.5 @127.0.0.53) $(($(leaked) - since))" \
+	"192.0.2.3 none none 192.0.2.2 0" "to one elsewhere from 127.0.0.1 only: from other addresses of 127.0.0.0/8 it is refused"
 is "$(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "$before" "for that, 127.0.0.0/8 is not opened to the neighbours (route_localnet)"
 cat >"$scratch/forge.py" <<'EOF'
 import socket, struct

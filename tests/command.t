@@ -134,8 +134,11 @@ is "$(ip netns exec there "${user[@]}" LD_PRELOAD="$preload" env "$scratch/progr
 "$netshim" down
 ip netns del there
 umount /run/netns /sys/fs/cgroup/net_cls /sys/fs/cgroup
-# as in a unit with PrivateTmp: what is mounted there reaches nobody else
-in_unit() { unshare --mount --propagation shared sh -c 'unshare --mount --propagation slave "$@"; exit $?' sh "$netshim" "$@"; }
+# as in a unit with PrivateTmp: what is mounted there does not reach where it comes from
+in_unit() {
+	unshare --mount --propagation shared sh -c 'unshare --mount --propagation slave sh -c "mount --make-rshared / && \"\$@\"" sh "$@"; exit $?' \
+		sh "$netshim" "$@"
+}
 like "$(in_unit up 2>&1; echo $?)" \
 	"in this mount namespace, net_cls would be mounted for nobody else.*PrivateTmp=.*1$" "in a mount namespace that others do not see into, up refuses"
 is "$(ls "$run" 2>/dev/null)" "" "and leaves nothing"

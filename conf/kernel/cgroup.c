@@ -31,8 +31,8 @@ bool cgroup_is_mounted(void)
 }
 
 /* Whether this mount namespace gets what is mounted in another one but gives nothing back
- * (proc_pid_mountinfo(5)), as that of a unit with PrivateTmp=, or of `ip netns exec`. A
- * container has mounts of its own there. */
+ * to it (proc_pid_mountinfo(5)), as that of a unit with PrivateTmp=, which may give it to
+ * others again, or of `ip netns exec`. A container has a mount of its own there. */
 static bool nobody_would_see(void)
 {
 	FILE *file = fopen("/proc/self/mountinfo", "re");
@@ -44,7 +44,7 @@ static bool nobody_would_see(void)
 	if (file && !statx(AT_FDCWD, NETSHIM_RUNDIR, 0, STATX_MNT_ID, &of) && (of.stx_mask & STATX_MNT_ID))
 		while (getline(&line, &size, file) > 0)
 			if (strtoull(line, NULL, 10) == of.stx_mnt_id)
-				slave = strstr(line, " master:") && !strstr(line, " shared:");
+				slave = strstr(line, " master:");
 	free(line);
 	if (file)
 		fclose(file);

@@ -94,18 +94,31 @@ static void drop_opened(void)
 
 static void remove_variable(char **env, const char *variable)
 {
-	while (*env && *env != variable)
+	while (env && *env && *env != variable)
 		env++;
-	for (; *env; env++)
+	for (; env && *env; env++)
 		env[0] = env[1];
 }
 
-/* Takes the helper's mark for this process out of the environment, so that the
- * program's main() does not get it. env is that which the kernel has passed: there
- * the mark is the first, whatever other constructors have made of theirs by now. */
-static bool take_mark(char **env)
+/* The first variable that the kernel has passed. It lies behind the last argument,
+ * whatever constructors have made of the variables by now: another copy of this library
+ * may have taken it out of them. */
+static const char *first_variable(char **argv, char **env, const char *execfn)
 {
-	const char *mark = env && *env && str_after(*env, DECIDED_NAME) ? *env : NULL;
+	const char *last = NULL;
+
+	while (argv && *argv)
+		last = *argv++;
+	if (last)
+		last += str_len(last) + 1;
+	/* Else somebody's constructor has replaced the arguments. */
+	return (uintptr_t)last > (uintptr_t)argv && (uintptr_t)last < (uintptr_t)execfn ? last : env ? *env : NULL;
+}
+
+/* Tells whether a variable is the helper's mark for this process, and takes it out of the
+ * environment, so that the program's main() does not get it. */
+static bool take_mark(const char *mark, char **env)
+{
 	const char *value = mark ? str_after(mark, DECIDED_NAME) : NULL;
 	uint64_t pid;
 
@@ -139,6 +152,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	char **own = arguments(argv);
+	char **env = next_is_glibc() ? envp : environ;
 	enum place place;
 	bool by_fd;
 
@@ -147,7 +161,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	next_protect(PROT_READ);
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
-	if (take_mark(next_is_glibc() ? envp : environ) || getauxval(AT_SECURE) || !execfn || !own)
+	if (take_mark(first_variable(own, env, execfn), env) || getauxval(AT_SECURE) || !execfn || !own)
 		return;
 	program.argv = own_arguments(own, execfn);
 	/* Started by a descriptor that is closed by now, or by a name that may mean another

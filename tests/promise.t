@@ -86,9 +86,11 @@ __attribute__((constructor)) static void front(void)
 }
 EOF
 gcc -D_GNU_SOURCE -I. "$tests/programs/probe.c" -o "$folder/needs" -Wl,--no-as-needed "$preload" -Wl,-rpath,"${preload%/*}"
+cp "$preload" "$scratch/copy.so"
 no_new_privs=(setpriv --no-new-privs "${user[@]}")
 for how in "front.so first:LD_PRELOAD=$preload $scratch/front.so:dynamic" "front.so last:LD_PRELOAD=$scratch/front.so $preload:dynamic" \
-	"by DT_NEEDED:A=b:needs"; do
+	"two copies:LD_PRELOAD=$preload $scratch/copy.so:dynamic" "two copies, of musl:LD_PRELOAD=$preload $scratch/copy.so:musl" \
+	"two copies and front.so:LD_PRELOAD=$preload $scratch/front.so $scratch/copy.so:dynamic" "by DT_NEEDED:A=b:needs"; do
 	IFS=: read -r name variable program <<<"$how"
 	for launcher in env launcher-static; do
 		start=(env)

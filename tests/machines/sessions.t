@@ -40,6 +40,9 @@ in_cron() { as_bob "echo '* * * * * $1' | crontab -"; }
 in_cron_told() { as_bob "printf 'LD_PRELOAD=$library\n* * * * * %s\n' '$1' | crontab -"; }
 in_at() { as_bob "echo '$1' | at now"; }
 in_user_service() { as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect sh -c '$1'"; }
+in_sandboxed_service() { # in_sandboxed_service OPTION... COMMAND: what it prints
+	as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect --pipe --quiet $*" 2>&1
+}
 in_service() { systemd-run --wait --collect sh -c "$1"; }
 
 # What there is of netshim outside its source, and what could be of its making.
@@ -128,6 +131,15 @@ sed -i '/^LD_PRELOAD/d' /etc/environment
 library=/usr/local/lib/netshim/\$LIB/libnetshim.so
 echo "LD_PRELOAD=$library" >>/etc/environment
 each_session "by \$LIB, "
+
+# --- services of a user, with a sandbox of systemd's
+
+ruled=/usr/local/bin/ruled
+for option in NoNewPrivileges=yes PrivateTmp=yes ProtectSystem=strict; do
+	like "$(in_sandboxed_service -p $option $ruled class)" "netshim: $ruled: not started .class ruled.: " "a service with $option is not started"
+	like "$(in_sandboxed_service -p $option "$netshim" run ruled $ruled class)" "netshim: $ruled: not started .class ruled.: " "nor by netshim run in it"
+done
+is "$(in_sandboxed_service "$netshim" run ruled setpriv --no-new-privs $ruled class)" /netshim/ruled/locked "one that enters its class, and then gives up privileges"
 
 # --- the system is content
 

@@ -116,9 +116,9 @@ allowed() { # allowed CALLS COMMAND...: how it ends where there are no others
 }
 more() { # more ROW CALLS COMMAND...: what the page has in that row and CALLS; no fewer will do
 	local told alone call
-	told=$(sed -n "/^\.It Sy System calls/,/^\.It Sy The first/s/^\.It $1 Ta //p" "$page")
-	told=$(tr ' ' '\n' <<<"${told%none} $2" | grep . | sort)
 	alone=$(calls_of "$empty" "${@:3}")
+	told=$(sed -n "/^\.It Sy System calls/,/^\.It Sy The first/s/^\.It \(of glibc\|$1\) Ta //p" "$page" | sed 's/none//')
+	told=$(tr ' ' '\n' <<<"$told $2" | grep . | sort -u | comm -23 - <(echo "$alone"))
 	is "$(comm -13 <(echo "$alone") <(calls_of "$preload" "${@:3}"))" "$told" "$1: more system calls with the library"
 	is "$(allowed "$alone $told" "${@:3}")" 0 "$1: where no others are allowed it runs"
 	for call in $told; do

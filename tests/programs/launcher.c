@@ -157,14 +157,8 @@ static int start(const char *entry, const char *program, char **argv)
 static void be_odd(void)
 {
 	struct rlimit limit;
-	sigset_t mask;
 
-	umask(0137);
-	signal(SIGUSR1, SIG_IGN);
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
-	kill(getpid(), SIGUSR2);
+	be_odd_to_signals();
 	prctl(PR_SET_PDEATHSIG, SIGWINCH);
 	personality(ADDR_NO_RANDOMIZE | 0x0400000); /* READ_IMPLIES_EXEC */
 	setpriority(PRIO_PROCESS, 0, 3);

@@ -388,14 +388,8 @@ static void limit(int resource, rlim_t value)
 static void be_odd(void)
 {
 	struct itimerval timer = { { 0, 0 }, { 1000, 0 } };
-	sigset_t mask;
 
-	umask(0137);
-	signal(SIGUSR1, SIG_IGN);
-	sigemptyset(&mask);
-	sigaddset(&mask, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &mask, NULL);
-	kill(getpid(), SIGUSR2);
+	be_odd_to_signals();
 	be_odd_child();
 	prctl(PR_SET_TIMERSLACK, 70000);
 	personality(ADDR_NO_RANDOMIZE);

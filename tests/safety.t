@@ -64,17 +64,25 @@ as_root() { LD_PRELOAD=$preload env "$@"; }
 is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root's neither"
 
 # The helper waits behind its look at its own group, as a user can have it wait (SIGSTOP).
-strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/strict/tasks" -e trace=openat \
-	-e inject=openat:delay_enter=1000000 env LD_PRELOAD="$preload" env "$scratch/denied" stop &
 openat=$(call_number openat)
 waiting() { helping=$(pgrep -P "$1" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall" && grep -q '^State:.t' "/proc/$helping/status"; }
-wait_until waiting $!
-"$netshim" move jail "$helping"
-moved=$?
-wait_until grep -qx denied "/proc/$helping/comm"
-is "$moved $(sed -n 's/.*:net_cls://p' "/proc/$helping/cgroup")" "0 $group/jail/locked" "moved into a locked class while it is started: it stays there"
-kill -9 "$helping"
-wait $! 2>/dev/null
+move_on_the_way() { # move_on_the_way COMMAND...: that comes in between
+	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/strict/tasks" -e trace=openat \
+		-e inject=openat:delay_enter=1000000 env LD_PRELOAD="$preload" env "$scratch/denied" stop &
+	wait_until waiting $!
+	"$@"
+	"$netshim" move jail "$helping"
+	moved=$?
+	wait_until grep -qx denied "/proc/$helping/comm"
+	moved+=" $(sed -n 's/.*:net_cls://p' "/proc/$helping/cgroup")"
+	kill -9 "$helping"
+	wait $! 2>/dev/null
+}
+move_on_the_way true
+is "$moved" "0 $group/jail/locked" "moved into a locked class while it is started: it stays there"
+replace_helper() { cp "$helper" "$helper.new" && "$netshim" grant "$helper.new" >/dev/null; }
+move_on_the_way replace_helper
+is "$moved" "0 $group/jail/locked" "by a helper that has been replaced meanwhile, too"
 
 is "$(setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps +net_raw --ambient-caps +net_raw "$netshim" run b true 2>&1)" \
 	"netshim: true: not started (class b): the helper would take its ambient capabilities away" "run with ambient capabilities"

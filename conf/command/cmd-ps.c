@@ -11,6 +11,7 @@
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
 
+#include <limits.h>
 #include <pwd.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,14 +92,35 @@ int cmd_ps(const struct command *command)
 	return found ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat one;
+	struct stat other;
+
+	return !stat(a, &one) && !stat(b, &other) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* Of a file in whose place there is another by now, the kernel says so (d_path). */
+static bool was_replaced(const char *path, const char *helper)
+{
+	char *replaced = printed("%s (deleted)", helper);
+	char program[PATH_MAX];
+	ssize_t n = readlink(path, program, sizeof(program) - 1);
+	bool was;
+
+	program[n < 0 ? 0 : n] = '\0';
+	was = !strcmp(program, replaced);
+	free(replaced);
+	return was;
+}
+
 static bool is_helper(const char *id)
 {
 	char *path = printed("/proc/%s/exe", id);
-	struct stat program;
-	struct stat helper;
-	bool is = !stat(path, &program) && !stat(NETSHIM_HELPER, &helper) && program.st_dev == helper.st_dev &&
-		  program.st_ino == helper.st_ino;
+	char *helper = realpath(NETSHIM_HELPER, NULL);
+	bool is = helper && (is_same_file(path, helper) || was_replaced(path, helper));
 
+	free(helper);
 	free(path);
 	return is;
 }

@@ -7,6 +7,8 @@
 
 #include "conf/language/alloc.h"
 
+#include <linux/rtnetlink.h>
+
 /* Classes sorted by a key, for finding doubles among many. */
 static int by_name(const void *a, const void *b)
 {
@@ -177,37 +179,32 @@ static void check_tables(struct ruleset *set)
 	free(list);
 }
 
-/* Those that go the ordinary way are led there by one mark. */
-static void assign_ordinary(struct ruleset *set)
+/* Those that go the ordinary way are led there by one mark, and the first of them has the
+ * table for all. */
+static bool shares_way(const struct class *class)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].ordinary && !set->classes[i].mark_given)
-			set->classes[i].mark = (struct packet_mark){ MARK_PAST_WG_QUICK, UINT32_MAX };
+	return class->ordinary && !class->mark_given;
 }
 
-/* The first of those that go the ordinary way has the table for all. */
-static bool has_table(const struct ruleset *set, const struct class *class)
+/* A table is by default the number that is given for the class's mark, or its classid
+ * where none is. */
+static void assign_ways(struct ruleset *set)
 {
-	for (const struct class *c = set->classes; class->ordinary && !class->mark_given && c < class; c++)
-		if (c->ordinary && !c->mark_given)
-			return false;
-	return class_is_routed(class);
-}
+	bool shared = false;
 
-/* By default the number that is given for the class's mark, or its classid where none
- * is. */
-static void assign_tables(struct ruleset *set)
-{
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
+		bool follows = shared && shares_way(class);
 
-		if (!has_table(set, class)) {
-			class->table = 0;
-			continue;
+		if (shares_way(class)) {
+			class->mark = (struct packet_mark){ MARK_PAST_WG_QUICK, UINT32_MAX };
+			shared = true;
 		}
-		if (!class->table)
+		if (!class_is_routed(class) || follows)
+			class->table = 0;
+		else if (!class->table)
 			class->table = class->mark_given ? class->mark.value : class->classid;
-		if (class->table >= 253 && class->table <= 255)
+		if (class->table >= RT_TABLE_DEFAULT && class->table <= RT_TABLE_LOCAL)
 			ruleset_problem(set, class->interface_at,
 					"table %u is the kernel's own (default, main or local); use another number",
 					class->table);
@@ -268,8 +265,7 @@ void check_whole(struct ruleset *set)
 	check_doubles(set);
 	find_classes(set);
 	assign_classids(set);
-	assign_ordinary(set);
+	assign_ways(set);
 	check_marks(set);
-	assign_tables(set);
 	check_tables(set);
 }

@@ -60,19 +60,6 @@ static void check_doubles(struct ruleset *set)
 	free(list);
 }
 
-static int is_classid(const void *key, const void *element)
-{
-	uint32_t x = *(const uint32_t *)key;
-	uint32_t y = *(const uint32_t *)element;
-
-	return (x > y) - (x < y);
-}
-
-static int compare_classids(const void *a, const void *b)
-{
-	return is_classid(a, b);
-}
-
 /* FNV-1a. Whatever else comes to be hashed in another way, this stays. */
 static uint32_t name_hash(const char *name)
 {
@@ -83,30 +70,29 @@ static uint32_t name_hash(const char *name)
 	return (uint32_t)hash;
 }
 
+#define CLASSID_FIRST UINT32_C(0x4e530000) /* "NS" */
+#define MINOR_MAX UINT32_C(0xffff)
+
 /* Gives a classid to the classes that state none: from the name, so that adding
- * or removing a class leaves the others' alone. 4e53 is "NS". */
+ * or removing a class leaves the others' alone. */
 static void assign_classids(struct ruleset *set)
 {
 	struct class **list = sorted(set, by_name);
-	uint32_t *taken = zalloc((set->class_count + 1) * sizeof(*taken));
-	size_t count = 0;
+	bool *taken = zalloc((MINOR_MAX + 1) * sizeof(*taken));
 
+	taken[0] = true;
 	for (size_t i = 0; i < set->class_count; i++)
-		if (list[i]->classid)
-			taken[count++] = list[i]->classid;
-	qsort(taken, count, sizeof(*taken), compare_classids);
+		if ((list[i]->classid & ~MINOR_MAX) == CLASSID_FIRST)
+			taken[list[i]->classid & MINOR_MAX] = true;
 	for (size_t i = 0; i < set->class_count; i++) {
-		uint32_t minor = name_hash(list[i]->name);
-		uint32_t id;
+		uint32_t minor = name_hash(list[i]->name) & MINOR_MAX;
 
 		if (list[i]->classid)
 			continue;
-		do
-			id = 0x4e530000 | (minor++ & 0xffff);
-		while (!(id & 0xffff) || bsearch(&id, taken, count, sizeof(*taken), is_classid));
-		list[i]->classid = id;
-		taken[count++] = id;
-		qsort(taken, count, sizeof(*taken), compare_classids);
+		while (taken[minor])
+			minor = (minor + 1) & MINOR_MAX;
+		list[i]->classid = CLASSID_FIRST | minor;
+		taken[minor] = true;
 	}
 	free(taken);
 	free(list);

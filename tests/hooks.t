@@ -153,7 +153,8 @@ ended_after() { # ended_after COMMAND...: its exit status, how many times five s
 sed -i "s/class offline {/& users = { 'root' }/" "$config"
 in_own_world() { # where the lock is another one
 	# shellcheck disable=SC2016 # the inner shell's
-	unshare --net --mount sh -c 'mount -t tmpfs -o mode=755 tmpfs "$1" && "$2" up && shift && shift && "$@"' sh "$root/run" "$netshim" "$@"
+	unshare --net --mount sh -c 'mount -t tmpfs -o mode=755 tmpfs "$1" && "$2" up && (shift 2 && "$@"); status=$?; "$2" down; exit $status' \
+		sh "$root/run" "$netshim" "$@"
 }
 ended_after in_own_world strace -qq -o /dev/null -P /etc/passwd -e inject=openat:delay_enter=11000000 "$netshim" reload --hook >"$scratch/names-late" &
 late=($!)

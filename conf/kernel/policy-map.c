@@ -80,8 +80,8 @@ void policy_write_counting(FILE *out, const struct ruleset *set, const char *cou
 		const struct class *class = &set->classes[i];
 
 		if (wants(class))
-			fprintf(out, "\t\t\t0x%08x : \"%s%s\",\n\t\t\t0x%08x : \"%s%s\",\n", class->classid,
-				counters, class->name, turned(class->classid), counters, class->name);
+			fprintf(out, "\t\t\t0x%08x : \"%s%s\",\n\t\t\t0x%08x : \"%s%s\",\n", class->classid, counters,
+				class->name, turned(class->classid), counters, class->name);
 	}
 	fprintf(out, "\t\t}\n");
 }

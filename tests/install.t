@@ -14,7 +14,9 @@ make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
-./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib64/libnetshim.so \
+./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-nftables \
+./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
+./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
 ./opt/ns/share/man/man1/netshim.1 ./opt/ns/share/man/man5/netshim.conf.5 ./opt/ns/share/man/man7/libnetshim.7 \
 ./opt/ns/share/man/man8/netshim-helper.8 ./opt/ns/share/zsh/site-functions/_netshim" \
@@ -48,7 +50,7 @@ cp "$helper" "$helper.new"
 inode=$(stat -c %i "$helper.new")
 is "$("$netshim" grant "$helper.new") $(stat -c %i "$helper") $(getcap "$helper")" "$helper: cap_dac_override=p $inode $helper cap_dac_override=p" \
 	"grant FILE: it gets the capability and becomes the helper"
-ok $(($(find "$root/usr/libexec" -type f | wc -l) - 1)) "and none is left beside it"
+ok $(($(find "$root/usr/libexec" -name 'netshim-helper*' | wc -l) - 1)) "and none is left beside it"
 install -m 775 "$helper" "$helper.new"
 like "$("$netshim" grant "$helper.new" 2>&1; stat -c %i "$helper")" "can be changed by others than root.*"$'\n'"$inode" \
 	"not one that others may write: the helper is the old one"

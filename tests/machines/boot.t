@@ -1,0 +1,142 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The unit of the Debian package, through two boots: rules are in force before the first
+# interface is up, until the machine stops, and while nftables.service flushes the ruleset,
+# by the packets that the neighbour gets; a configuration with a mistake is in the journal.
+export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
+. "$(dirname "$0")/../lib.sh"
+trap 'rm -rf "$scratch"' EXIT # what is in force stays
+cd "$tests/.." || exit 1
+netshim=/usr/bin/netshim
+boots=/var/tmp/boots
+echo boot >>$boots
+
+on_wire() { # on_wire PORT: how many datagrams to that port the neighbour got in the last boot
+	python3 - "$1" <<'END'
+import struct, sys
+wire = open('/var/tmp/wire', 'rb').read()
+at, count = 24, 0
+while at < len(wire):
+    size, = struct.unpack_from('=I', wire, at + 8)
+    frame = wire[at + 16:at + 16 + size]
+    at += 16 + size
+    if frame[12:14] == b'\x08\x00' and frame[23] == 17:
+        header = 14 + (frame[14] & 15) * 4
+        count += struct.unpack_from('>H', frame, header + 2)[0] == int(sys.argv[1])
+print(count)
+END
+}
+
+again() { # goes on after the next boot
+	echo tests/machines/boot.t >/var/tmp/again
+	finish
+	exit
+}
+
+since_boot() { # since_boot UNIT: when it has become active
+	systemctl show -P ActiveEnterTimestampMonotonic "$1"
+}
+before() { # before UNIT UNIT
+	ok $(($(since_boot "$1") == 0 || $(since_boot "$1") > $(since_boot "$2"))) "$1 is up before $2"
+}
+
+# --- the first boot: installed; two users send from the next boot's beginning on
+
+talker() { # talker USER PORT: a unit that sends from before the first interface is up until the machine stops
+	cat >"/etc/systemd/system/talk-$1.service" <<END
+[Unit]
+DefaultDependencies=no
+After=local-fs.target
+Before=network-pre.target
+[Service]
+User=$1
+ExecStart=/usr/local/bin/talk $2
+[Install]
+WantedBy=sysinit.target
+END
+	systemctl -q enable "talk-$1"
+}
+
+first_boot() {
+	apt-get -q -y install ./build/deb/{lib,}netshim_*.deb >"$scratch/apt" 2>&1
+	is $? 0 "the package is installed"
+	is "$(systemctl is-active netshim; systemctl is-enabled netshim)" $'active\nenabled' "its unit is up, and will be at boot"
+	is "$(systemd-analyze --man=no verify netshim.service 2>&1)" "" "systemd-analyze verify has nothing to say"
+	systemd-analyze --no-pager security netshim.service | tail -n 1 | sed 's/^/# /' >&2
+	is "$(systemctl show -P NeedDaemonReload nftables run-netshim-net_cls.mount | xargs)" "no no" "and has read the drop-ins"
+
+	"$netshim" down
+	like "$(systemd-run -q --pipe --wait -p PrivateTmp=yes "$netshim" up 2>&1; echo $?)" "mounted for nobody else.*1$" "a unit with PrivateTmp=: up fails"
+	cat >/usr/local/bin/talk <<'END'
+#!/usr/bin/python3
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    try:
+        s.sendto(b'x', ('10.0.2.2', int(sys.argv[1])))
+    except OSError:
+        pass
+    time.sleep(.02)
+END
+	chmod 755 /usr/local/bin/talk
+	cat >/etc/netshim.conf <<'END'
+class cut { action = reject }
+unclassified { action = reject  allow = { 'loopback' }  except-users = { 'root', 'systemd-network' } }
+END
+	systemctl restart netshim
+	is "$? $(systemctl is-active netshim)" "0 active" "systemctl restart"
+	talker root 9998
+	talker bob 9999
+
+	# what goes by way of nftables.service
+	systemctl -q enable --now nftables
+	setpriv --reuid root "$netshim" run cut /usr/local/bin/talk 9997 &
+	/usr/local/bin/talk 9996 &
+	for ((i = 0; i < 5; i++)); do
+		systemctl reload nftables
+		systemctl restart nftables
+	done
+	is "$(nft list tables | xargs)" "table inet filter table inet netshim" "nftables.service has loaded its own file"
+	like "$(nft list counter inet netshim out_cut)" "packets [1-9]" "netshim's table is as it was, with its counts"
+	systemctl stop nftables
+	is "$(nft list tables)" "table inet netshim" "stopped, it leaves that alone"
+	kill %1 %2
+	systemctl start nftables
+	systemctl stop run-netshim-net_cls.mount 2>"$scratch/stop"
+	like "$? $(cat "$scratch/stop") $("$netshim" status)" "^[1-9].*refused.*cut" "systemctl stop takes no mount away"
+	umount /run/netshim/net_cls
+	like "$("$netshim" status 2>&1)" "not mounted at /run/netshim/net_cls.*netshim reload" "umount does, and status says so"
+	systemctl reload netshim
+	is "$? $("$netshim" status >/dev/null 2>&1; echo $?)" "0 0" "systemctl reload mends it"
+	again
+}
+
+# --- the second boot
+
+second_boot() {
+	is "$(on_wire 9997)" 0 "of the class without a network, nothing was on the wire while nftables.service came and went"
+	ok $(($(on_wire 9996) < 50)) "$(on_wire 9996) datagrams of a program in no class were, meanwhile"
+	is "$(systemctl is-active netshim nftables | xargs)" "active active" "both are up after a boot"
+	before netshim.service network-pre.target
+	before netshim.service systemd-networkd.service
+	before netshim.service ssh.service
+	before talk-bob.service systemd-networkd.service
+	is "$(nft list tables | xargs)" "table inet filter table inet netshim" "so are their tables"
+	again
+}
+
+# --- the third: what of the second was on the wire, from its beginning to its end
+
+third_boot() {
+	is "$(on_wire 9999)" 0 "a default deny from the first interface on until the machine stops: nothing was on the wire"
+	ok $(($(on_wire 9998) < 50)) "$(on_wire 9998) datagrams of a user that it leaves out were, meanwhile"
+	finish
+}
+
+case $(wc -l <$boots) in
+1) first_boot ;;
+2) second_boot ;;
+3) third_boot ;;
+esac

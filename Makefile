@@ -10,6 +10,7 @@ LIBEXECDIR = $(PREFIX)/libexec
 MANDIR = $(PREFIX)/share/man
 SYSCONFDIR = /etc
 RUNDIR = /run
+STATEDIR = /var/lib
 DESTDIR =
 GROUP = netshim
 BUILD = build
@@ -43,7 +44,7 @@ UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
-	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g
+	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
 
 # Where each shell looks for what it completes after a command's name.
 SHARE = $(PREFIX)/share
@@ -51,7 +52,7 @@ COMPLETIONS = bash-completion/completions/netshim:netshim.bash zsh/site-function
 	fish/vendor_completions.d/netshim.fish:netshim.fish
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
-PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' \
+PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' -DNETSHIM_STATEDIR='"$(STATEDIR)/netshim"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # The compiler knows best which options it has for a machine. -fcf-protection and
@@ -206,7 +207,7 @@ uninstall:
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
-	rm -rf $(DESTDIR)$(BY_LIB)
+	rm -rf $(DESTDIR)$(BY_LIB) $(DESTDIR)$(STATEDIR)/netshim
 
 check:
 	scripts/install-packages build test tools 32bit kernel

@@ -11,7 +11,7 @@ cd "$tests/.." || exit 1
 sanitize=(-O1 -g -fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all -static-libasan)
 # The command gives back no memory on purpose.
 export ASAN_OPTIONS=detect_leaks=0
-paths=(PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" GROUP="$NETSHIM_TEST_GROUP")
+paths=(PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" STATEDIR="$root/var" GROUP="$NETSHIM_TEST_GROUP")
 
 gcc -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror "${sanitize[@]}" -DNETSHIM_RUNDIR="\"$scratch/run\"" \
 	-DNETSHIM_GROUP="\"${group#/}\"" tests/programs/unit.c conf/contract/rules.c conf/contract/match.c conf/contract/process.c -o "$scratch/unit"

@@ -11,6 +11,7 @@
 
 #include "conf/command/cmd-confirm.h"
 
+#include "conf/command/last.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
@@ -290,6 +291,7 @@ int cmd_confirm(const struct command *command)
 		     "there is nothing to confirm: no change waits for it, or its time was over and what was "
 		     "in force before is in force again");
 	confirm_end();
+	last_keep();
 	puts("confirmed: what is in force stays");
 	return EXIT_SUCCESS;
 }

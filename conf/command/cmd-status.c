@@ -4,6 +4,7 @@
 /* netshim status: the classes in force, who is in them, what they sent. */
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/last.h"
 #include "conf/command/proxy.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -214,6 +215,7 @@ int cmd_status(const struct command *command)
 	fflush(stdout);
 	tell_loops(rows, count, &counters);
 	confirm_remind();
+	last_remind();
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);

@@ -5,6 +5,7 @@
 
 #include "conf/command/change.h"
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/last.h"
 #include "conf/command/load.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -51,6 +52,7 @@ static bool prepare_going_back(const struct ruleset *set)
 struct options {
 	unsigned confirm; /* seconds; 0: none */
 	bool for_hook;
+	bool at_boot;
 };
 
 static int put(struct ruleset *set, const struct options *options)
@@ -69,6 +71,10 @@ static int put(struct ruleset *set, const struct options *options)
 	result = change_to(set);
 	if (options->for_hook)
 		return result;
+	if (result == EXIT_SUCCESS)
+		last_note(false);
+	if (result == EXIT_SUCCESS && confirm_left() == CONFIRM_NONE)
+		last_keep();
 	tell_what_is_lacking(result);
 	confirm_remind();
 	return result;
@@ -92,6 +98,7 @@ static struct options read_options(const struct command *command, const char *kn
 {
 	static const struct option names[] = { { "confirm", required_argument, NULL, 'c' },
 					       { "hook", no_argument, NULL, 'h' },
+					       { "boot", no_argument, NULL, 'b' },
 					       { NULL, 0, NULL, 0 } };
 	struct options options = { .confirm = 0 };
 	char **argv = command->argv - 1; /* with the verb */
@@ -102,8 +109,8 @@ static struct options read_options(const struct command *command, const char *kn
 	while ((option = getopt_long(command->argc + 1, argv, "+", names, NULL)) > 0 && strchr(known, option)) {
 		if (option == 'c')
 			options.confirm = read_seconds(argv[0], optarg);
-		else
-			options.for_hook = true;
+		options.for_hook = options.for_hook || option == 'h';
+		options.at_boot = options.at_boot || option == 'b';
 	}
 	if (option == -1 && !argv[optind])
 		return options;
@@ -112,14 +119,34 @@ static struct options read_options(const struct command *command, const char *kn
 	exit(EXIT_USAGE);
 }
 
+/* Nobody may be there to mend the configuration: better rules that were right than none. */
+static int put_last(void)
+{
+	static struct ruleset last;
+
+	if (!last_load(&last) || change_to(&last) != EXIT_SUCCESS) {
+		warnx("no rules are in force; mend the configuration, then run 'netshim up'");
+		state_leave();
+		return EXIT_FAILURE;
+	}
+	last_note(true);
+	last_remind();
+	return EXIT_SUCCESS;
+}
+
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
-	struct options options = read_options(command, "c");
+	struct options options = read_options(command, "cb");
+	bool whole = load_whole(&set, command->config);
+	int result = EXIT_FAILURE;
 
-	load_ruleset(&set, command->config);
+	if (!whole && !options.at_boot)
+		return result;
 	state_lock(false);
-	return put(&set, &options);
+	if (whole)
+		result = put(&set, &options);
+	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last();
 }
 
 static const char *config_in_force(void)

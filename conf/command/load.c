@@ -26,10 +26,15 @@ static size_t look_at_whole(struct ruleset *set)
 	return ruleset_report(set);
 }
 
-void load_ruleset(struct ruleset *set, const char *path)
+bool load_whole(struct ruleset *set, const char *path)
 {
 	grammar_read(set, path);
-	if (look_at_whole(set))
+	return !look_at_whole(set);
+}
+
+void load_ruleset(struct ruleset *set, const char *path)
+{
+	if (!load_whole(set, path))
 		exit(EXIT_FAILURE);
 }
 

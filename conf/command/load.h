@@ -12,6 +12,9 @@
  * the command. */
 void load_ruleset(struct ruleset *set, const char *path);
 
+/* The same, but false with the mistakes on stderr. */
+bool load_whole(struct ruleset *set, const char *path);
+
 /* The same from a text that was kept (conf/language/text.h). false with the mistakes in
  * it, or another message, on stderr. */
 bool load_text(struct ruleset *set, const char *path);

@@ -48,7 +48,7 @@ static const struct verb {
 	int caps[CAPS_MAX];
 } verbs[] = {
 	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
-	{ "up", "[--confirm SECONDS]", "put the configuration into force", cmd_up, true, true, 0, -1, UP_CAPS },
+	{ "up", "[--confirm SECONDS] [--boot]", "put the configuration into force", cmd_up, true, true, 0, -1, UP_CAPS },
 	{ "reload", "[--confirm SECONDS] [--hook]", "replace the rules while netshim is up", cmd_reload, true, true, 0,
 	  -1, UP_CAPS },
 	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, { 0 } },

@@ -109,6 +109,7 @@ void state_lock(bool for_hook)
 void state_remove_folder(void)
 {
 	unlink(watch_path);
+	unlink(STATE_LAST);
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
 }

@@ -6,7 +6,12 @@
 #ifndef NETSHIM_STATE_H
 #define NETSHIM_STATE_H
 
+#include "conf/contract/rules.h"
+
 #include <stdbool.h>
+
+/* Is there where last.h says so. */
+#define STATE_LAST NETSHIM_RUNDIR "/last"
 
 /* Ends the command with these words where this takes longer than ten seconds; until
  * be_patient. */

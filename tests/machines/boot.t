@@ -4,7 +4,7 @@
 
 # The unit of the Debian package, through two boots: rules are in force before the first
 # interface is up, until the machine stops, and while nftables.service flushes the ruleset,
-# by the packets that the neighbour gets; a configuration with a mistake is in the journal.
+# by the packets that the neighbour gets; also if the configuration has a mistake by then.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
 trap 'rm -rf "$scratch"' EXIT # what is in force stays
@@ -124,14 +124,19 @@ second_boot() {
 	before netshim.service ssh.service
 	before talk-bob.service systemd-networkd.service
 	is "$(nft list tables | xargs)" "table inet filter table inet netshim" "so are their tables"
+	echo "class {" >>/etc/netshim.conf
 	again
 }
 
-# --- the third: what of the second was on the wire, from its beginning to its end
+# --- the third, with a mistake in the configuration: what of the second was on the wire,
+# from its beginning to its end
 
 third_boot() {
 	is "$(on_wire 9999)" 0 "a default deny from the first interface on until the machine stops: nothing was on the wire"
 	ok $(($(on_wire 9998) < 50)) "$(on_wire 9998) datagrams of a user that it leaves out were, meanwhile"
+	like "$(systemctl is-active netshim) $(journalctl -q -b -u netshim --no-pager)" "^active .*/etc/netshim.conf:3: .*what was in force last is in force again" \
+		"the mistake is in the journal, and the rules of before are in force"
+	like "$("$netshim" status 2>&1)" "cut .*could not be put into force" "status says so"
 	finish
 }
 

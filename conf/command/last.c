@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The last configuration that was in force: see last.h. */
+
+#include "conf/command/last.h"
+
+#include "conf/command/load.h"
+#include "conf/command/state.h"
+#include "conf/command/verbs.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef NETSHIM_STATEDIR
+#define NETSHIM_STATEDIR "/var/lib/netshim"
+#endif
+
+static const char kept_path[] = NETSHIM_STATEDIR "/config";
+static const char new_path[] = NETSHIM_STATEDIR "/config.new";
+
+/* On the disk, too, as a machine may lose its power at any time. */
+static bool copy_text(const char *from)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int out = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	ssize_t size = 1;
+
+	while (in >= 0 && out >= 0 && size > 0)
+		size = sendfile(out, in, NULL, 1 << 30);
+	if (in < 0 || out < 0 || fsync(out))
+		size = -1;
+	if (in >= 0)
+		close(in);
+	if (out >= 0)
+		close(out);
+	return !size;
+}
+
+void last_keep(void)
+{
+	const char *text = text_in_force();
+	char *config = text ? compile_config() : NULL;
+	bool at_boot = config && !strcmp(config, NETSHIM_CONFIG);
+
+	free(config);
+	if (!at_boot)
+		return;
+	if ((mkdir(NETSHIM_STATEDIR, 0700) && errno != EEXIST) || !copy_text(text) || rename(new_path, kept_path))
+		warn("cannot keep a copy of the configuration in %s, for a boot at which it has a mistake", kept_path);
+}
+
+bool last_load(struct ruleset *set)
+{
+	return load_text(set, kept_path);
+}
+
+void last_note(bool used)
+{
+	int fd;
+
+	if (!used) {
+		unlink(STATE_LAST);
+		return;
+	}
+	fd = open(STATE_LAST, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd >= 0)
+		close(fd);
+}
+
+void last_remind(void)
+{
+	if (!access(STATE_LAST, F_OK))
+		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: what was in force last is "
+				     "in force again; mend it, then run 'netshim reload'");
+}

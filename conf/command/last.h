@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The configuration that is read at boot, as it was when it was last put into force: the
+ * rules are not gone when it has a mistake by the next boot. */
+
+#ifndef NETSHIM_LAST_H
+#define NETSHIM_LAST_H
+
+#include "conf/language/ruleset.h"
+
+/* Keeps what is in force, unless it is another configuration. A failure is told, and
+ * changes nothing else. */
+void last_keep(void);
+
+/* Reads what was kept. false with a message on stderr. */
+bool last_load(struct ruleset *set);
+
+/* Notes whether what is in force is what was kept. Then last_remind says so, as a warning. */
+void last_note(bool used);
+void last_remind(void);
+
+#endif

@@ -76,7 +76,8 @@ starts_itself() { # starts_itself kept|deleted PROGRAM COMMAND...: starts it, th
 	cp "$(readlink -f "$(command -v "$2")")" "$scratch/tree/$2"
 	"${@:3}" >"$scratch/said" 2>&1 &
 	wait_until runs $! "$scratch/tree/$2"
-	configure <<<"$rules"$'\n'"app '$scratch/tree/' { class = strict }"
+	echo "$rules"$'\n'"app '$scratch/tree/' { class = strict }" >"$config"
+	"$netshim" up --leave-running
 	[ "$1" = kept ] || rm "$scratch/tree/$2"
 	echo go >"$scratch/go"
 	wait $!

@@ -42,7 +42,7 @@ for verb in check ruleset; do
 	is "$(held "$config" $verb)" "$(caps $setgid $setuid $net_admin)" "$verb: with CAP_NET_ADMIN, and to look for files with users' rights"
 done
 for verb in up reload; do
-	is "$(held "$config" $verb)" "$(caps $setgid $setuid $net_admin $sys_admin $dac_override)" "$verb: also what mounts and makes groups"
+	is "$(held "$config" $verb)" "$(caps $setgid $setuid $net_admin $sys_ptrace $sys_admin $dac_override)" "$verb: also what mounts and makes groups, and looks at what runs"
 done
 is "$(held "$root/run/netshim/lock" down)" "$(caps $net_admin $sys_admin $dac_override)" "down: the same, but users' rights"
 is "$(held "$rules" status)" "$(caps $net_admin)" "status opens the rules with CAP_NET_ADMIN alone"

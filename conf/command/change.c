@@ -13,6 +13,7 @@
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/cmd-watch.h"
 #include "conf/command/proxy.h"
+#include "conf/command/running.h"
 #include "conf/command/state.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/features.h"
@@ -89,8 +90,12 @@ struct change {
 	bool hierarchy;		   /* it is mounted */
 	bool mounted;		   /* by this change */
 	bool was_up;
+	bool had_rules;
+	struct rules rules; /* those until now */
+	enum running running;
 	uint32_t *live; /* the classids until now, one a class of set (0: a new group) */
 	uint32_t *gone; /* those of classes that are not in set */
+	bool inhabited; /* there are processes in those, which may go to other classes */
 	struct routing *routing;
 	char *table;
 	bool table_replaced;
@@ -122,14 +127,16 @@ static void give_up_reserve(struct change *c)
 }
 
 /* false where what there is cannot be read. */
-static bool begin(struct change *c, struct ruleset *set)
+static bool begin(struct change *c, struct ruleset *set, enum running running)
 {
 	*c = (struct change){
 		.set = set,
 		.was_up = state_is_up(),
+		.running = running,
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
 		.table = nft_save(),
 	};
+	c->had_rules = running != RUNNING_STAYS && !rules_open(&c->rules, true);
 	take_reserve(c);
 	/* Until cgroup_make has looked, no group is taken for new. */
 	for (size_t i = 0; i < set->class_count; i++)
@@ -148,6 +155,8 @@ static bool begin(struct change *c, struct ruleset *set)
 static void end(struct change *c)
 {
 	compile_done();
+	if (c->had_rules)
+		rules_close(&c->rules);
 	routing_free(c->routing);
 	ways_free(c->set, &c->networks);
 	routing_free_networks(&c->networks);
@@ -176,13 +185,35 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
  * sends programs there. What these send must not pass without any rules. */
 static bool load_for_both(struct change *c)
 {
-	c->gone = cgroup_gone(c->set);
+	c->gone = cgroup_gone(c->set, &c->inhabited);
+	c->inhabited = c->inhabited && c->running != RUNNING_STAYS;
 	return load(c, c->live, c->gone);
 }
 
 static bool load_for_new(struct change *c)
 {
-	return (!*c->gone && !any_old_classid(c->set, c->live)) || load(c, NULL, NULL);
+	const uint32_t *gone = c->inhabited ? c->gone : NULL;
+
+	return (!any_old_classid(c->set, c->live) && (gone || !*c->gone)) || load(c, NULL, gone);
+}
+
+/* Nobody is in the classes that are no more. */
+static bool load_without_gone(struct change *c)
+{
+	bool ok = !c->inhabited || load(c, NULL, NULL);
+
+	if (!ok)
+		nft_tell(c->refusal);
+	return ok;
+}
+
+/* The rules until now say whose rule has changed. Where they cannot be read, nobody can. */
+static void move_running(struct change *c)
+{
+	const char *note = confirm_left() == CONFIRM_NONE ? NULL : CONFIRM_MOVED;
+
+	if (c->running != RUNNING_STAYS && (c->had_rules || !c->was_up))
+		running_move(c->had_rules ? &c->rules : NULL, note, c->running == RUNNING_GOES_BACK);
 }
 
 static bool put_into_force(struct change *c)
@@ -268,13 +299,13 @@ static void tell_refusal(struct ruleset *set, const char *words)
 		nft_tell(words);
 }
 
-int change_to(struct ruleset *set)
+int change_to(struct ruleset *set, enum running running)
 {
 	static struct change c;
 	bool ok;
 
 	set_out(&c);
-	if (!begin(&c, set) || !put_into_force(&c)) {
+	if (!begin(&c, set, running) || !put_into_force(&c)) {
 		give_up();
 		if (c.refusal)
 			tell_refusal(set, c.refusal);
@@ -282,7 +313,8 @@ int change_to(struct ruleset *set)
 	}
 	under_way = NULL;
 	confirm_count();
-	ok = cgroup_remove(set);
+	move_running(&c);
+	ok = cgroup_remove(set) && load_without_gone(&c);
 	if (!ok)
 		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
 		      "again to remove them");

@@ -9,7 +9,11 @@
 
 #include "conf/language/ruleset.h"
 
-int change_to(struct ruleset *set);
+/* What becomes of processes whose rule has changed: they stay where they are, or go where
+ * a start would put them now; and what unconfirmed changes have moved goes back. */
+enum running { RUNNING_STAYS, RUNNING_MOVES, RUNNING_GOES_BACK };
+
+int change_to(struct ruleset *set, enum running running);
 
 /* Tells whether next, too, could be put into force after set, as far as sets can tell; with
  * a message where not. */

@@ -272,6 +272,7 @@ void confirm_end(void)
 	unlink(note_path);
 	unlink(new_note_path);
 	unlink(CONFIRM_BEFORE);
+	unlink(CONFIRM_MOVED);
 }
 
 int cmd_confirm(const struct command *command)

@@ -13,6 +13,9 @@
 /* Where the text is kept of what is to be gone back to; nothing is there for `down`. */
 #define CONFIRM_BEFORE NETSHIM_RUNDIR "/config.before"
 
+/* What was moved meanwhile (running.h). */
+#define CONFIRM_MOVED NETSHIM_RUNDIR "/moved"
+
 /* How many seconds are left, 0 at least; CONFIRM_NONE where nothing waits to be
  * confirmed, and CONFIRM_DEAD where something does but the process has been ended. */
 enum { CONFIRM_NONE = -1, CONFIRM_DEAD = -2 };

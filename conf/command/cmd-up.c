@@ -29,7 +29,7 @@ static struct ruleset *before;
 
 static int go_back(void)
 {
-	return before ? change_to(before) : change_to_nothing();
+	return before ? change_to(before, RUNNING_GOES_BACK) : change_to_nothing();
 }
 
 /* All that may be wrong with what is gone back to is found before anything changes. */
@@ -53,6 +53,7 @@ struct options {
 	unsigned confirm; /* seconds; 0: none */
 	bool for_hook;
 	bool at_boot;
+	bool leave_running;
 };
 
 static int put(struct ruleset *set, const struct options *options)
@@ -68,7 +69,7 @@ static int put(struct ruleset *set, const struct options *options)
 		state_leave();
 		return EXIT_FAILURE;
 	}
-	result = change_to(set);
+	result = change_to(set, options->for_hook || options->leave_running ? RUNNING_STAYS : RUNNING_MOVES);
 	if (options->for_hook)
 		return result;
 	if (result == EXIT_SUCCESS)
@@ -99,6 +100,7 @@ static struct options read_options(const struct command *command, const char *kn
 	static const struct option names[] = { { "confirm", required_argument, NULL, 'c' },
 					       { "hook", no_argument, NULL, 'h' },
 					       { "boot", no_argument, NULL, 'b' },
+					       { "leave-running", no_argument, NULL, 'l' },
 					       { NULL, 0, NULL, 0 } };
 	struct options options = { .confirm = 0 };
 	char **argv = command->argv - 1; /* with the verb */
@@ -111,6 +113,7 @@ static struct options read_options(const struct command *command, const char *kn
 			options.confirm = read_seconds(argv[0], optarg);
 		options.for_hook = options.for_hook || option == 'h';
 		options.at_boot = options.at_boot || option == 'b';
+		options.leave_running = options.leave_running || option == 'l';
 	}
 	if (option == -1 && !argv[optind])
 		return options;
@@ -124,7 +127,7 @@ static int put_last(void)
 {
 	static struct ruleset last;
 
-	if (!last_load(&last) || change_to(&last) != EXIT_SUCCESS) {
+	if (!last_load(&last) || change_to(&last, RUNNING_MOVES) != EXIT_SUCCESS) {
 		warnx("no rules are in force; mend the configuration, then run 'netshim up'");
 		state_leave();
 		return EXIT_FAILURE;
@@ -137,7 +140,7 @@ static int put_last(void)
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
-	struct options options = read_options(command, "cb");
+	struct options options = read_options(command, "clb");
 	bool whole = load_whole(&set, command->config);
 	int result = EXIT_FAILURE;
 
@@ -185,7 +188,7 @@ static void load_for_hook(struct ruleset *set)
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
-	struct options options = read_options(command, "ch");
+	struct options options = read_options(command, "chl");
 
 	if (options.for_hook && (command->config || options.confirm)) {
 		warnx("reload: --hook goes by what is in force and reads no file; leave out -c and --confirm");

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CAPS_MAX 5
+#define CAPS_MAX 6
 /* nftables; and to look for what users have named with users' rights. */
 #define CHECK_CAPS                                    \
 	{                                             \
@@ -30,10 +30,10 @@
 	{                                                      \
 		CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
 	}
-/* All of these. */
-#define UP_CAPS                                                                        \
-	{                                                                              \
-		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
+/* All of these; and to look at what runs. */
+#define UP_CAPS                                                                                        \
+	{                                                                                              \
+		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE \
 	}
 
 static const struct verb {
@@ -48,9 +48,10 @@ static const struct verb {
 	int caps[CAPS_MAX];
 } verbs[] = {
 	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
-	{ "up", "[--confirm SECONDS] [--boot]", "put the configuration into force", cmd_up, true, true, 0, -1, UP_CAPS },
-	{ "reload", "[--confirm SECONDS] [--hook]", "replace the rules while netshim is up", cmd_reload, true, true, 0,
-	  -1, UP_CAPS },
+	{ "up", "[--leave-running] [--confirm SECONDS] [--boot]", "put the configuration into force", cmd_up, true,
+	  true, 0, -1, UP_CAPS },
+	{ "reload", "[--leave-running] [--confirm SECONDS] [--hook]", "replace the rules while netshim is up",
+	  cmd_reload, true, true, 0, -1, UP_CAPS },
 	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, { 0 } },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
 	{ "status",
@@ -108,9 +109,11 @@ static const struct verb {
 static void print_usage(FILE *out)
 {
 	fprintf(out, "usage: netshim [-c FILE] VERB [ARGUMENT...]\n\n");
-	/* Two blanks before what a verb does: completions find it by them. */
+	/* Two blanks before what a verb does: completions find it by them. What is too long
+	 * is told of the verb alone. */
 	for (size_t i = 0; i < VERB_COUNT; i++)
-		fprintf(out, "  %-8s %-28s  %s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+		fprintf(out, "  %-8s %-22s  %s\n", verbs[i].name,
+			strlen(verbs[i].arguments) > 22 ? "[OPTION...]" : verbs[i].arguments, verbs[i].summary);
 	fprintf(out,
 		"\n  -c FILE    another configuration than " NETSHIM_CONFIG ", or for reload,\n"
 		"             than what is in force\n"

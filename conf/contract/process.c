@@ -87,9 +87,9 @@ static const char *own_cgroup(void)
  * of it is left out, and net_cls is found all the same. */
 #define LINE_KEPT 512
 
-void process_membership(struct membership *m)
+void process_membership_of(const char *cgroup, struct membership *m)
 {
-	int fd = sys_openat(AT_FDCWD, own_cgroup(), O_RDONLY | O_CLOEXEC);
+	int fd = sys_openat(AT_FDCWD, cgroup, O_RDONLY | O_CLOEXEC);
 	char text[768];
 	size_t size = 0;
 	long n;
@@ -110,6 +110,11 @@ void process_membership(struct membership *m)
 			size = LINE_KEPT;
 	}
 	sys_close(fd);
+}
+
+void process_membership(struct membership *m)
+{
+	process_membership_of(own_cgroup(), m);
 }
 
 uint64_t process_cgroup_namespace(void)

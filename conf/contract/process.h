@@ -26,6 +26,9 @@ struct membership {
  * Async-signal-safe. */
 void process_membership(struct membership *membership);
 
+/* The same by another one's /proc/PID/cgroup. */
+void process_membership_of(const char *cgroup, struct membership *membership);
+
 /* The inode of the calling process's cgroup namespace, or 0. Async-signal-safe. */
 uint64_t process_cgroup_namespace(void);
 

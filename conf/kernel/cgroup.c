@@ -282,6 +282,7 @@ static bool each_gone(const struct ruleset *set, bool (*visit)(const char *class
 struct classid_list {
 	uint32_t *items;
 	size_t count;
+	bool inhabited;
 };
 
 static bool note_classids(const char *class, void *with)
@@ -298,16 +299,18 @@ static bool note_classids(const char *class, void *with)
 		list->items = grown(list->items, list->count, sizeof(*list->items));
 		list->items[list->count++] = classid;
 	}
+	list->inhabited = list->inhabited || cgroup_process_count(class);
 	return true;
 }
 
-uint32_t *cgroup_gone(const struct ruleset *set)
+uint32_t *cgroup_gone(const struct ruleset *set, bool *inhabited)
 {
 	struct classid_list list = { .items = NULL };
 
 	each_gone(set, note_classids, &list);
 	list.items = grown(list.items, list.count, sizeof(*list.items));
 	list.items[list.count] = 0;
+	*inhabited = list.inhabited;
 	return list.items;
 }
 
@@ -341,17 +344,24 @@ void cgroup_each_process(const char *class, bool locked, void (*visit)(const cha
 	free(group);
 }
 
-bool cgroup_move_process(const char *class, bool locked, const char *id)
+bool cgroup_try_move(const char *class, bool locked, const char *id)
 {
 	char *group = class ? class_group(class, locked) : copied(CGROUP_MOUNT);
 	char *procs = printed("%s/cgroup.procs", group);
 	/* "0" would be this process. */
 	bool ok = strspn(id, "0123456789") == strlen(id) && strspn(id, "0") < strlen(id) && write_text(procs, id);
 
-	if (!ok)
-		warnx("cannot move process '%s': is that the id of a running process?", id);
 	free(procs);
 	free(group);
+	return ok;
+}
+
+bool cgroup_move_process(const char *class, bool locked, const char *id)
+{
+	bool ok = cgroup_try_move(class, locked, id);
+
+	if (!ok)
+		warnx("cannot move process '%s': is that the id of a running process?", id);
 	return ok;
 }
 

@@ -30,9 +30,9 @@ bool cgroup_set_classids(const struct ruleset *set, const uint32_t *live);
 /* Undoes cgroup_make: removes the groups that are new by live. */
 void cgroup_unmake(const struct ruleset *set, const uint32_t *live);
 
-/* The classids of the groups whose class is not in set, with a 0 behind them.
- * Allocated. */
-uint32_t *cgroup_gone(const struct ruleset *set);
+/* The classids of the groups whose class is not in set, with a 0 behind them, and whether
+ * there are processes in any. Allocated. */
+uint32_t *cgroup_gone(const struct ruleset *set, bool *inhabited);
 
 /* Removes every group of netshim's whose class is not in set, and moves its processes
  * to the root group. With set NULL, removes all of them and netshim's own. */
@@ -45,6 +45,9 @@ void cgroup_each_process(const char *class, bool locked, void (*visit)(const cha
 /* Moves a running process with all its threads, and the sockets that it has open,
  * to a class, or to its locked group; with class NULL, to none. */
 bool cgroup_move_process(const char *class, bool locked, const char *id);
+
+/* The same without a message. */
+bool cgroup_try_move(const char *class, bool locked, const char *id);
 
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *class);

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Moves running processes: see running.h.
+ *
+ * Rules look at a program when it starts. What runs already would stay where it is, and if
+ * it starts itself once more under no_new_privs, as browsers do, the helper could not put
+ * it right. A process that is elsewhere than its rule said until now was put there, or has
+ * inherited it, and stays.
+ *
+ * All of it is done by a child: whatever happens to that, the load itself has succeeded. */
+
+#include "conf/command/running.h"
+
+#include "conf/command/wanted.h"
+#include "conf/contract/sys.h"
+#include "conf/kernel/cgroup.h"
+#include "conf/kernel/processes.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/say.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What a process has forked while it was being moved is found by the next pass. */
+#define PASSES 50
+#define PATIENCE 10000 /* milliseconds without a sign of life of the child */
+#define NAMED 3	       /* so many are named in a message */
+
+/* A process that was moved. */
+struct moved {
+	pid_t pid;
+	uint64_t started;
+	struct membership from;
+	struct membership to;
+	char name[16];
+	bool failed;
+};
+
+struct moved_list {
+	struct moved *items;
+	size_t count;
+};
+
+/* One process, and what is to become of it. */
+struct candidate {
+	struct process process;
+	struct wanted before;
+	struct wanted now;
+	const struct moved *moved; /* in an earlier pass */
+	const struct moved *noted; /* in a load that is gone back from */
+	bool becoming;		   /* the helper for now, on its way to another program */
+	bool moves;
+	struct membership to;
+};
+
+struct work {
+	struct rules *rules[2]; /* before, or NULL, and now */
+	const char *note;
+	struct moved_list noted;
+	struct moved_list moved;
+	int alive; /* where the child gives signs of life */
+	struct process_list processes;
+	struct candidate *candidates; /* one a process */
+};
+
+static bool same_place(const struct membership *a, const struct membership *b)
+{
+	return a->place == b->place &&
+	       (a->place != PLACE_CLASS || (a->locked == b->locked && !strcmp(a->class, b->class)));
+}
+
+static struct membership place_of(const struct wanted *wanted)
+{
+	struct membership place = { .place = *wanted->class ? PLACE_CLASS : PLACE_ROOT, .locked = wanted->locked };
+
+	strcpy(place.class, wanted->class);
+	return place;
+}
+
+static const struct moved *find_moved(const struct moved_list *list, const struct process *p)
+{
+	for (size_t i = list->count; i-- > 0;)
+		if (list->items[i].pid == p->pid && list->items[i].started == p->started)
+			return &list->items[i];
+	return NULL;
+}
+
+/* A class that is no more holds nobody. */
+static bool is_gone(const struct work *work, const struct membership *place)
+{
+	struct rules_class class;
+	uint32_t index;
+
+	return place->place == PLACE_CLASS && !rules_class_named(work->rules[1], place->class, &index, &class);
+}
+
+static bool wants_the_same(const struct wanted *a, const struct wanted *b)
+{
+	return a->rule == b->rule && a->refused == b->refused && a->locked == b->locked && !strcmp(a->class, b->class);
+}
+
+/* Tells whether it is where its rule has had it. */
+static bool is_at_home(const struct candidate *c)
+{
+	const struct wanted *before = &c->before;
+	const struct membership *place = &c->process.place;
+
+	if (!before->rule || before->refused || !*before->class)
+		return place->place == PLACE_ROOT;
+	return place->place == PLACE_CLASS && !place->locked && !strcmp(place->class, before->class);
+}
+
+/* What was moved in an earlier pass may have become another program before that. */
+static bool was_moved_there(const struct candidate *c)
+{
+	return c->moved && !c->noted && same_place(&c->moved->to, &c->process.place) && !c->process.place.locked;
+}
+
+static bool goes_back(const struct candidate *c)
+{
+	return c->noted && !c->moved && same_place(&c->noted->to, &c->process.place);
+}
+
+static bool follows_its_rule(const struct work *work, const struct candidate *c)
+{
+	if (!c->now.rule || c->now.refused)
+		return false;
+	return is_gone(work, &c->process.place) || was_moved_there(c) ||
+	       (is_at_home(c) && !wants_the_same(&c->before, &c->now));
+}
+
+static void decide(const struct work *work, struct candidate *c)
+{
+	if (goes_back(c)) {
+		c->to = c->noted->from;
+		if (is_gone(work, &c->to))
+			c->to = (struct membership){ .place = PLACE_ROOT };
+		c->moves = true;
+	} else if (follows_its_rule(work, c)) {
+		c->to = place_of(&c->now);
+		c->moves = true;
+	}
+	c->moves = c->moves && !same_place(&c->to, &c->process.place);
+}
+
+static struct candidate *find_candidate(const struct work *work, pid_t pid)
+{
+	const struct process *p = processes_find(&work->processes, pid);
+
+	return p ? &work->candidates[p - work->processes.items] : NULL;
+}
+
+/* Where a parent came from and goes to, or went to in an earlier pass. */
+static bool leads(const struct candidate *parent, const struct membership *from, struct membership *to)
+{
+	if (parent->moves && same_place(&parent->process.place, from))
+		*to = parent->to;
+	else if (parent->moved && same_place(&parent->moved->from, from))
+		*to = parent->moved->to;
+	else
+		return false;
+	return true;
+}
+
+/* What has no rule of its own and is where its parent is, or was, goes with that. */
+static void follow(const struct work *work, struct candidate *c)
+{
+	const struct membership *from = &c->process.place;
+	const struct candidate *parent = c;
+
+	if (c->now.rule || c->moves)
+		return;
+	while (!c->moves && (parent = find_candidate(work, parent->process.parent))) {
+		c->moves = leads(parent, from, &c->to);
+		if (!c->moves && (parent->now.rule || !same_place(&parent->process.place, from)))
+			return;
+	}
+}
+
+/* "PID STARTED FROM TO", a line each; "/" is no class. */
+static void print_place(FILE *out, const struct membership *place)
+{
+	fprintf(out, " %s%s", place->place == PLACE_CLASS ? place->class : "/", place->locked ? "/locked" : "");
+}
+
+static void note(const struct work *work, const struct moved *m)
+{
+	FILE *out = work->note ? fopen(work->note, "ae") : NULL;
+
+	if (!out)
+		return;
+	fprintf(out, "%d %" PRIu64, m->pid, m->started);
+	print_place(out, &m->from);
+	print_place(out, &m->to);
+	fprintf(out, "\n");
+	fclose(out);
+}
+
+static struct membership read_place(const char *text)
+{
+	struct membership place = { .place = *text == '/' ? PLACE_ROOT : PLACE_CLASS };
+	size_t size = strcspn(text, "/");
+
+	place.locked = place.place == PLACE_CLASS && text[size];
+	snprintf(place.class, sizeof(place.class), "%.*s", (int)size, text);
+	return place;
+}
+
+/* Of several moves of one process, where it was at first and is now. */
+static void add_noted(struct moved_list *list, const struct moved *m)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].pid == m->pid && list->items[i].started == m->started) {
+			list->items[i].to = m->to;
+			return;
+		}
+	list->items = grown(list->items, list->count, sizeof(*m));
+	list->items[list->count++] = *m;
+}
+
+static void read_notes(struct moved_list *list, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct moved m = { .failed = false };
+	char from[CLASS_NAME_MAX + 16];
+	char to[sizeof(from)];
+
+	while (file && fscanf(file, "%d %" SCNu64 " %79s %79s", &m.pid, &m.started, from, to) == 4) {
+		m.from = read_place(from);
+		m.to = read_place(to);
+		add_noted(list, &m);
+	}
+	if (file)
+		fclose(file);
+}
+
+static void move(struct work *work, const struct candidate *c)
+{
+	const struct process *p = &c->process;
+	struct moved m = { p->pid, p->started, p->place, c->to, "", false };
+	char id[16];
+
+	strcpy(m.name, p->name);
+	snprintf(id, sizeof(id), "%d", p->pid);
+	/* Numbers of processes come around only after all others. */
+	if (!process_is_there(p))
+		return;
+	note(work, &m);
+	m.failed = !cgroup_try_move(c->to.place == PLACE_CLASS ? c->to.class : NULL, c->to.locked, id);
+	if (m.failed && !process_is_there(p))
+		return;
+	work->moved.items = grown(work->moved.items, work->moved.count, sizeof(m));
+	work->moved.items[work->moved.count++] = m;
+}
+
+static void show_life(const struct work *work)
+{
+	if (write(work->alive, "", 1) != 1)
+		_exit(EXIT_FAILURE);
+}
+
+static void look_at_all(struct work *work)
+{
+	size_t count = work->processes.count;
+
+	work->candidates = zalloc((count + 1) * sizeof(*work->candidates));
+	for (size_t i = 0; i < count; i++) {
+		struct candidate *c = &work->candidates[i];
+		struct wanted wanted[2] = { { .rule = false }, { .rule = false } };
+
+		c->process = work->processes.items[i];
+		c->moved = find_moved(&work->moved, &c->process);
+		c->noted = find_moved(&work->noted, &c->process);
+		if (!c->process.in_force ||
+		    (!wanted_by(work->rules, 2, &c->process, wanted, &c->becoming) && !c->becoming))
+			wanted[1] = (struct wanted){ .rule = true, .refused = true };
+		c->before = wanted[0];
+		c->now = wanted[1];
+	}
+	for (size_t i = 0; i < count; i++)
+		decide(work, &work->candidates[i]);
+	for (size_t i = 0; i < count; i++)
+		follow(work, &work->candidates[i]);
+}
+
+/* Returns whether there was anything to do. */
+static bool pass(struct work *work)
+{
+	bool any = false;
+
+	show_life(work);
+	processes_read(&work->processes);
+	look_at_all(work);
+	for (size_t i = 0; i < work->processes.count; i++) {
+		const struct candidate *c = &work->candidates[i];
+
+		if (!c->moves || (c->moved && c->moved->failed))
+			continue;
+		any = true;
+		/* It knows the rules, and may be about to move itself. */
+		if (!c->becoming)
+			move(work, c);
+		show_life(work);
+	}
+	free(work->candidates);
+	processes_free(&work->processes);
+	return any;
+}
+
+static void describe(const struct moved *m, size_t nth, FILE *out)
+{
+	if (nth < NAMED)
+		fprintf(out, "%s%s %d", nth ? ", " : "", m->name, m->pid);
+	else if (nth == NAMED)
+		fprintf(out, ", ...");
+}
+
+/* Tells of all that went where the first one went, and takes them off the list. */
+static void tell_first(struct moved_list *list)
+{
+	const struct moved first = list->items[0];
+	struct moved_list rest = { list->items, 0 };
+	char *names = NULL;
+	size_t size;
+	FILE *out = open_memstream(&names, &size);
+	size_t count = 0;
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].failed == first.failed && same_place(&list->items[i].to, &first.to))
+			describe(&list->items[i], count++, out);
+		else
+			rest.items[rest.count++] = list->items[i];
+	fclose(out);
+	*list = rest;
+	if (first.failed)
+		warnx("could not move %zu running program%s into class %s (%s); restart %s", count,
+		      count == 1 ? "" : "s", *first.to.class ? first.to.class : "none", names,
+		      count == 1 ? "it" : "them");
+	else
+		say(stdout, "moved %zu running program%s %s%s (%s)", count, count == 1 ? "" : "s",
+		    *first.to.class ? "into class " : "out of any class", first.to.class, names);
+	free(names);
+}
+
+static void tell(struct moved_list *list, bool back)
+{
+	bool any = list->count;
+
+	while (list->count)
+		tell_first(list);
+	if (any && !back)
+		say(stdout, "--leave-running would have left them where they were");
+}
+
+static void work_at(struct work *work, bool back)
+{
+	static struct rules now;
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	if (!compile_open(&now, true))
+		return;
+	work->rules[1] = &now;
+	if (back && work->note)
+		read_notes(&work->noted, work->note);
+	if (back)
+		work->note = NULL;
+	for (unsigned i = 0; i < PASSES && pass(work); i++)
+		nanosleep(&pause, NULL);
+	tell(&work->moved, back);
+}
+
+static void wait_for(pid_t child, int alive)
+{
+	struct pollfd ready = { .fd = alive, .events = POLLIN };
+	char bytes[64];
+	int status = 0;
+
+	while (poll(&ready, 1, PATIENCE) > 0 && read(alive, bytes, sizeof(bytes)) > 0)
+		ready.revents = 0;
+	/* It has ended, or hangs: on a file system that does not answer, say. */
+	if (!(ready.revents & POLLHUP))
+		kill(child, SIGKILL);
+	if (waitpid(child, &status, 0) != child || status)
+		warnx("not all running programs have been looked at; restart those whose rule has changed");
+}
+
+void running_move(struct rules *before, const char *note_path, bool back)
+{
+	struct work work = { .rules = { before }, .note = note_path };
+	int ends[2];
+	pid_t child;
+
+	fflush(stdout);
+	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+	if (!child) {
+		close(ends[0]);
+		work.alive = ends[1];
+		work_at(&work, back);
+		fflush(stdout);
+		_exit(EXIT_SUCCESS);
+	}
+	if (child < 0) {
+		warn("running programs stay where they are");
+		return;
+	}
+	close(ends[1]);
+	wait_for(child, ends[0]);
+	close(ends[0]);
+}

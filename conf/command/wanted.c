@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What rules say about what runs: see wanted.h.
+ *
+ * A rule is for the name that a program is started by, which may be a symlink or a
+ * script. The kernel leaves that name in the process's memory (AT_EXECFN), where the
+ * process may write: so it counts only where it leads to what the process runs, and it is
+ * looked at with the rights of its user. */
+
+#include "conf/command/wanted.h"
+
+#include "conf/contract/match.h"
+#include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+#include "conf/language/trust.h"
+
+#include <elf.h>
+#include <grp.h>
+#include <unistd.h>
+
+#define GONE " (deleted)"
+
+/* Whose a process is, and what it runs. */
+struct program {
+	struct stat file;
+	char name[RULE_PATH_MAX + sizeof(GONE)]; /* the kernel's */
+	char started_as[RULE_PATH_MAX];		 /* or "" */
+	bool script;				 /* so started_as is one */
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;
+	size_t group_count;
+};
+
+static bool is_file(const struct stat *file, const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+static ssize_t read_all(pid_t pid, const char *name, void *buf, size_t size)
+{
+	int fd = process_open(pid, name);
+	ssize_t n;
+	size_t done = 0;
+
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, (char *)buf + done, size - done)) > 0)
+		done += (size_t)n;
+	close(fd);
+	return (ssize_t)done;
+}
+
+/* The real user and group, as a set-user-ID program is started by those. */
+static bool read_owner(pid_t pid, struct program *p)
+{
+	char text[65536]; /* groups too may be many */
+	ssize_t n = read_all(pid, "status", text, sizeof(text) - 1);
+	const char *at;
+	char *end;
+
+	text[n < 0 ? 0 : n] = '\0';
+	at = strstr(text, "\nUid:");
+	if (!at || sscanf(at, "\nUid: %u %*u %*u %*u Gid: %u", &p->uid, &p->gid) != 2)
+		return false;
+	at = strstr(at, "\nGroups:");
+	for (at = at ? at + strlen("\nGroups:") : ""; *at && *at != '\n'; at = end) {
+		unsigned long group = strtoul(at, &end, 10);
+
+		if (end == at)
+			break;
+		p->groups = grown(p->groups, p->group_count, sizeof(*p->groups));
+		p->groups[p->group_count++] = (gid_t)group;
+		end += *end == ' ';
+	}
+	return true;
+}
+
+/* The value of an entry of the auxiliary vector, whose words have that size. */
+static uint64_t auxiliary(const char *vector, size_t size, size_t word, uint64_t type)
+{
+	for (size_t at = 0; at + 2 * word <= size; at += 2 * word) {
+		uint64_t pair[2] = { 0, 0 };
+
+		/* The machines that netshim knows are little-endian. */
+		memcpy(&pair[0], vector + at, word);
+		memcpy(&pair[1], vector + at + word, word);
+		if (pair[0] == type)
+			return pair[1];
+	}
+	return 0;
+}
+
+static void read_start(pid_t pid, struct program *p)
+{
+	char vector[1024];
+	ssize_t n = read_all(pid, "auxv", vector, sizeof(vector));
+	uint64_t address = n < 0 ? 0 : auxiliary(vector, (size_t)n, 8, AT_EXECFN);
+	int fd = process_open(pid, "mem");
+	char text[RULE_PATH_MAX - 32];
+
+	/* Of a 32-bit program, no pair of words is an entry. */
+	if (!address && n > 0)
+		address = auxiliary(vector, (size_t)n, 4, AT_EXECFN);
+	n = address && fd >= 0 ? pread(fd, text, sizeof(text), (off_t)address) : 0;
+	if (n > 0 && *text == '/' && memchr(text, '\0', (size_t)n))
+		strcpy(p->started_as, text);
+	else if (n > 0 && memchr(text, '\0', (size_t)n))
+		snprintf(p->started_as, sizeof(p->started_as), "/proc/%d/cwd/%s", pid, text);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Where it was replaced since, its name is that of what would be started now. Of another
+ * mount namespace, that would be another program. */
+static bool read_name(pid_t pid, struct program *p)
+{
+	char path[64];
+	ssize_t n;
+	char *gone;
+	struct stat here;
+	struct stat there;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	n = readlink(path, p->name, sizeof(p->name) - 1);
+	if (n <= 0 || p->name[0] != '/' || stat(path, &p->file))
+		return false;
+	p->name[n] = '\0';
+	if (is_file(&p->file, p->name))
+		return true;
+	gone = p->name + n - strlen(GONE);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	if (gone <= p->name || strcmp(gone, GONE) || stat("/proc/self/ns/mnt", &here) || stat(path, &there) ||
+	    here.st_ino != there.st_ino)
+		return false;
+	*gone = '\0';
+	return true;
+}
+
+/* Tells whether a script, by one interpreter or more, is run by that program. */
+static bool is_run_by(const char *path, const struct stat *file)
+{
+	char head[MATCH_HEAD];
+	char interpreter[MATCH_HEAD];
+	struct stat st;
+
+	for (unsigned depth = 0; depth < MATCH_SCRIPTS_MAX; depth++) {
+		const char *found;
+
+		if (stat(path, &st) || !S_ISREG(st.st_mode) || match_read_head(AT_FDCWD, path, head, sizeof(head)) <= 0)
+			return false;
+		found = match_interpreter(head);
+		if (!found)
+			return false;
+		strcpy(interpreter, found);
+		path = interpreter;
+		if (is_file(file, path))
+			return true;
+	}
+	return false;
+}
+
+/* Else the name that the kernel knows it by counts. */
+static void check_start(struct program *p)
+{
+	char *changeable = p->uid || !*p->started_as ? NULL : trust_changeable(p->started_as);
+
+	p->script = !changeable && *p->started_as && !is_file(&p->file, p->started_as) &&
+		    is_run_by(p->started_as, &p->file);
+	if (changeable || (!p->script && !is_file(&p->file, p->started_as)))
+		p->started_as[0] = '\0';
+	free(changeable);
+}
+
+static void ask(struct rules *rules, const struct program *p, struct wanted *w)
+{
+	const char *name = *p->started_as ? p->started_as : p->name;
+	struct rules_class class;
+	struct rules_slot rule;
+
+	*w = (struct wanted){ .rule = false };
+	if (!rules || match_program(rules, AT_FDCWD, name, 0, p->script, &rule, NULL) <= 0)
+		return;
+	w->rule = rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, w->class);
+	if (!w->rule || !*w->class)
+		return;
+	w->locked = class.flags & CLASS_LOCK;
+	w->refused = !rules_users_include_caller(rules, &class.users);
+}
+
+/* A user of that name's start, in all that rules ask about. With the saved user that of
+ * root's, nobody else may do anything to this process. */
+static bool become(const struct program *p)
+{
+	return !setgroups(p->group_count, p->groups) && !setegid(p->gid) && !seteuid(p->uid);
+}
+
+static void be_root(void)
+{
+	static const gid_t none;
+
+	if (seteuid(0) || setegid(0) || setgroups(0, &none))
+		err(EXIT_FAILURE, "cannot be root again");
+}
+
+bool wanted_by(struct rules *const rules[], size_t count, const struct process *process, struct wanted wanted[],
+	       bool *becoming)
+{
+	struct program *p = zalloc(sizeof(*p));
+	bool known = read_name(process->pid, p) && read_owner(process->pid, p) && !is_file(&p->file, "/proc/self/exe");
+
+	*becoming = known && is_file(&p->file, NETSHIM_HELPER);
+	if (known)
+		read_start(process->pid, p);
+	known = known && !*becoming && become(p);
+	if (known) {
+		check_start(p);
+		for (size_t i = 0; i < count; i++)
+			ask(rules[i], p, &wanted[i]);
+	}
+	be_root();
+	free(p->groups);
+	free(p);
+	return known;
+}
+
+bool wanted_there(const struct wanted *w, const struct membership *place)
+{
+	if (!w->rule || w->refused || place->locked || place->place == PLACE_OTHER || place->place == PLACE_UNKNOWN)
+		return true;
+	if (!*w->class)
+		return place->place == PLACE_ROOT;
+	return place->place == PLACE_CLASS && !w->locked && !strcmp(place->class, w->class);
+}

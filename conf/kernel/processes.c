@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What runs: see processes.h. */
+
+#include "conf/kernel/processes.h"
+
+#include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#define KTHREADD 2 /* the parent of all kernel threads */
+
+int process_open(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* proc_pid_stat(5): the name stands in parentheses and may have some in it. false where
+ * the process has ended. */
+static bool read_stat(struct process *p)
+{
+	int fd = process_open(p->pid, "stat");
+	ssize_t n = -1;
+	char text[1024];
+	const char *name;
+	const char *rest;
+	char state;
+
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	text[n < 0 ? 0 : n] = '\0';
+	name = strchr(text, '(');
+	rest = strrchr(text, ')');
+	if (!name || !rest ||
+	    sscanf(rest + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %" SCNu64,
+		   &state, &p->parent, &p->started) != 3)
+		return false;
+	snprintf(p->name, sizeof(p->name), "%.*s", (int)(rest - name - 1), name + 1);
+	str_printable(p->name);
+	return state != 'Z' && state != 'X';
+}
+
+static ino_t network_namespace(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const struct process *one = a;
+	const struct process *other = b;
+
+	return (one->pid > other->pid) - (one->pid < other->pid);
+}
+
+struct process *processes_find(const struct process_list *list, pid_t pid)
+{
+	struct process key = { .pid = pid };
+
+	return list->count ? bsearch(&key, list->items, list->count, sizeof(key), compare_pids) : NULL;
+}
+
+/* A child of one that is in force here is so too, wherever it is itself: a sandbox. */
+static void look_at_parents(struct process_list *list)
+{
+	bool found = true;
+
+	/* A parent's number may be the greater one. */
+	while (found) {
+		found = false;
+		for (size_t i = 0; i < list->count; i++) {
+			struct process *p = &list->items[i];
+			const struct process *parent = p->in_force ? NULL : processes_find(list, p->parent);
+
+			if (!parent || !parent->in_force)
+				continue;
+			p->in_force = true;
+			found = true;
+		}
+	}
+}
+
+void processes_read(struct process_list *list)
+{
+	ino_t here = network_namespace(getpid());
+	DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+
+	*list = (struct process_list){ .items = NULL };
+	while (dir && (entry = readdir(dir))) {
+		struct process p = { .pid = 0 };
+		char path[64];
+
+		if (!isdigit((unsigned char)*entry->d_name))
+			continue;
+		p.pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		if (!read_stat(&p) || p.pid == KTHREADD || p.parent == KTHREADD)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/cgroup", p.pid);
+		process_membership_of(path, &p.place);
+		p.in_force = here && network_namespace(p.pid) == here;
+		list->items = grown(list->items, list->count, sizeof(p));
+		list->items[list->count++] = p;
+	}
+	if (dir)
+		closedir(dir);
+	if (list->count)
+		qsort(list->items, list->count, sizeof(*list->items), compare_pids);
+	look_at_parents(list);
+}
+
+void processes_free(struct process_list *list)
+{
+	free(list->items);
+}
+
+bool process_is_there(const struct process *process)
+{
+	struct process now = { .pid = process->pid };
+
+	return read_stat(&now) && now.started == process->started;
+}

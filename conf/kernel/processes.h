@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The processes of this machine, as /proc has them. To see into those of others takes
+ * CAP_SYS_PTRACE. */
+
+#ifndef NETSHIM_PROCESSES_H
+#define NETSHIM_PROCESSES_H
+
+#include "conf/contract/process.h"
+
+#include <sys/types.h>
+
+struct process {
+	pid_t pid;
+	pid_t parent;
+	uint64_t started; /* with the pid, it is one process and no other */
+	char name[16];
+	struct membership place;
+	bool in_force; /* it, or who started it, is in this network namespace */
+};
+
+/* In the order of their pids. */
+struct process_list {
+	struct process *items;
+	size_t count;
+};
+
+/* Reads all but kernel threads and what has ended. */
+void processes_read(struct process_list *list);
+void processes_free(struct process_list *list);
+
+struct process *processes_find(const struct process_list *list, pid_t pid);
+
+/* Tells whether it has not ended meanwhile. */
+bool process_is_there(const struct process *process);
+
+/* Opens a file of its in /proc; -1 where that cannot be had. */
+int process_open(pid_t pid, const char *name);
+
+#endif

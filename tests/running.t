@@ -1,0 +1,285 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What runs when its rule comes or changes goes where a start would put it now, with its
+# threads, its open sockets, and what it has started that has no rule of its own; what run,
+# move, another tool or a locked class holds stays. Nothing of it makes a load fail.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80
+on_other_host nft 'table inet watch { counter got { }
+	chain in { type filter hook prerouting priority -300; udp dport 9 counter name got drop; }; }'
+got() { on_other_host nft list counter inet watch got | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+gcc -std=gnu11 -D_GNU_SOURCE -I. -I"$tests/.." -Wall -Wextra -Werror -O1 -pthread "$tests/programs/runner.c" -o "$scratch/runner"
+gcc -std=gnu11 -D_GNU_SOURCE -I. -I"$tests/.." -Wall -Wextra -Werror -O1 -static "$tests/programs/runner.c" -o "$scratch/static"
+one=$scratch/one two=$scratch/two
+cp "$scratch/runner" "$one"
+cp "$scratch/runner" "$two"
+run=$root/run/netshim
+
+declare -A pid fd job
+runs() { # runs NAME COMMAND...: goes on; its first line is its pid
+	mkfifo "$scratch/$1.in"
+	: >"$scratch/$1.out"
+	exec {descriptor}<>"$scratch/$1.in"
+	fd[$1]=$descriptor
+	"${@:2}" <"$scratch/$1.in" >"$scratch/$1.out" 2>&1 {descriptor}>&- &
+	job[$1]=$!
+	background+=($!)
+	wait_until test -s "$scratch/$1.out"
+	pid[$1]=$(head -n 1 "$scratch/$1.out")
+}
+has_lines() { [ "$(wc -l <"$2")" -ge "$1" ]; }
+ask() { # ask NAME LINE: what it answers
+	local before
+	before=$(wc -l <"$scratch/$1.out")
+	echo "$2" >&"${fd[$1]}"
+	wait_until has_lines "$((before + 1))" "$scratch/$1.out"
+	tail -n +$((before + 1)) "$scratch/$1.out"
+}
+ends() { # ends NAME...
+	local name
+	for name; do
+		descriptor=${fd[$name]}
+		exec {descriptor}>&-
+		kill -KILL "${pid[$name]}" 2>/dev/null
+		wait "${job[$name]}" 2>/dev/null
+		wait_until [ ! -e "/proc/${pid[$name]}/exe" ]
+		rm "$scratch/$name".{in,out}
+	done
+}
+class_of() { sed -n "s,.*:net_cls:\($group\)\?,,p" "/proc/$1/cgroup"; } # /CLASS, /CLASS/locked or /
+classes_of() { for process; do class_of "$process"; done | paste -sd ' '; }
+load() { # load OPTION... <<<CONFIGURATION: what reload says
+	cat >"$config"
+	"$netshim" reload "$@" 2>&1 || echo "failed"
+}
+
+# --- netshim comes up while it runs
+
+runs one as_user "$one" $lan_host 9
+runs two as_user "$two" $lan_host 9
+child=$(ask one fork)
+grandchild=$(ask one grandchild)
+thread=$(ask one thread)
+is "$(ask one send) $(ask two send)" "sent sent" "before, both send"
+before=$(got)
+cat >"$config" <<<"class blocked { action = reject } app '$one' { class = blocked }"
+like "$("$netshim" up; echo $?)" "^moved 4 running programs into class blocked \(one [0-9]+, one [0-9]+, one [0-9]+, \.\.\.\)
+--leave-running would have left them where they were
+0$" "up says how many it has moved"
+is "$(classes_of "${pid[one]}" "$child" "$grandchild" "${pid[one]}/task/$thread")" "/blocked /blocked /blocked /blocked" \
+	"a program that runs when its rule comes, its children and its threads"
+is "$(ask one send) $(got)" "1 $before" "what it has open is refused from now on, and no packet comes through"
+is "$(class_of "${pid[two]}") $(ask two send)" "/ sent" "another one goes on"
+is "$("$netshim" up; "$netshim" reload)" "" "what is in force is put into force again: nothing is moved, nothing is said"
+
+# --- the rule moves to another class; the class is renamed; a lock comes and goes
+
+like "$(load <<<"class blocked { action = reject } class open { } app '$one' { class = open }")" "moved 4 .* class open" \
+	"reload says it too"
+is "$(class_of "${pid[one]}") $(ask one send)" "/open sent" "a rule that leads to another class: it is there, and sends"
+load <<<"class blocked { action = reject } class open { } app '$one' { class = blocked }" >/dev/null
+cp "$one" "$scratch/ticking"
+load <<<"class blocked { action = reject } app '$one' { class = blocked } app '$scratch/ticking' { class = blocked }" >/dev/null
+cat >"$scratch/tick.py" <<EOP
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(__import__("os").getpid(), flush=True)
+while True:
+    try: s.sendto(b"x", ("$lan_host", 9))
+    except OSError: pass
+EOP
+runs python as_user "$(command -v python3)" "$scratch/tick.py"
+"$netshim" move blocked "${pid[python]}"
+before=$(got)
+like "$(load <<<"class renamed { action = reject } app '$one' { class = renamed } app '$(readlink -f "$(command -v python3)")' { class = renamed }")" \
+	"moved [0-9]+ running programs into class renamed" "a class that has another name now"
+is "$(classes_of "${pid[one]}" "$child" "${pid[python]}")" "/renamed /renamed /renamed" "all that it held and that has a rule is there"
+is "$(($(got) - before))" 0 "not a packet of what sends all the time has come through meanwhile"
+ends python
+like "$(load <<<"class renamed { action = reject lock = true } app '$one' { class = renamed }")" "moved 4 .* class renamed" "a class that locks from now on"
+is "$(classes_of "${pid[one]}" "$child")" "/renamed/locked /renamed/locked" "holds what runs in it"
+is "$(load <<<"class renamed { action = reject } app '$one' { class = renamed }")$(class_of "${pid[one]}")" "/renamed/locked" \
+	"one that does not lock any more lets nothing go that it has locked"
+is "$(load <<<"class renamed { } class open { } app '$one' { class = open }")$(class_of "${pid[one]}")" "/renamed/locked" \
+	"nor has a rule that leads elsewhere any say there"
+like "$(load <<<"class other { } app '$one' { class = other }")$(classes_of "${pid[one]}" "$child")" "moved 4 .*/other /other" \
+	"until that class is no more: then its rule has"
+
+# --- the rule goes
+
+is "$(load <<<"class other { }")$(class_of "${pid[one]}")" "/other" "a rule that is gone leaves what runs where it is"
+load <<<"class other { } app '$one' { class = other }" >/dev/null
+like "$(load <<<"class other { } app '$one' { class = none }")$(classes_of "${pid[one]}" "$child")" "moved 4 running programs out of any class.*/ /" \
+	"class = none takes it out"
+load <<<"class other { } app '$one' { class = other }" >/dev/null
+is "$(class_of "${pid[one]}")" /other "and a class in again"
+is "$(load <<<"class third { }")$(class_of "${pid[one]}")" / "a class that is gone with its rules leaves it in none"
+
+# --- users
+
+load <<<"class a { users = { 'root' } } app '$one' { class = a }" >/dev/null
+is "$(class_of "${pid[one]}")" / "a class that is for others does not get it"
+like "$(load <<<"class a { users = { 'root', 'nobody' } } app '$one' { class = a }")" "moved 4" "one that is for its user from now on does"
+is "$(load <<<"class a { users = { 'root' } } app '$one' { class = a }")$(class_of "${pid[one]}")" /a "and keeps it when it is for others again"
+load <<<"class b { }" >/dev/null
+load <<<"class b { } app '$one' { class = b users = { 'root', '@adm' } }" >/dev/null
+is "$(class_of "${pid[one]}")" / "a rule for other users is none"
+runs root "$one"
+runs member setpriv --reuid 65534 --regid 65534 --groups adm env "$one"
+like "$(load <<<"class b { } class c { } app '$one' { class = c users = { 'root', '@adm' } }")$(classes_of "${pid[one]}" "${pid[root]}" "${pid[member]}")" \
+	"/ / /" "what is outside before stays there"
+load <<<"class b { }" >/dev/null
+load <<<"class b { } app '$one' { class = b users = { 'root', '@adm' } }" >/dev/null
+is "$(classes_of "${pid[one]}" "${pid[root]}" "${pid[member]}")" "/ /b /b" "it is for users and groups that it names"
+load <<<"class b { } app '$one' { class = b }" >/dev/null
+is "$(classes_of "${pid[one]}" "${pid[root]}")" "/b /b" "and then for all"
+ends root member
+
+# --- each kind of rule
+
+load <<<"class a { } class b { }" >/dev/null
+"$netshim" move none "${pid[one]}"
+mkdir "$scratch/tree" "$scratch/links"
+cp "$scratch/runner" "$scratch/tree/program"
+ln -s "$one" "$scratch/links/name"
+printf '#!%s/static\n' "$scratch" >"$scratch/script"
+chmod 755 "$scratch/script"
+runs tree as_user "$scratch/tree/program"
+runs link as_user "$scratch/links/name"
+runs script as_user "$scratch/script"
+cd "$scratch" || exit
+runs relative as_user ./links/name
+cd /
+kinds() { classes_of "${pid[tree]}" "${pid[link]}" "${pid[relative]}" "${pid[script]}"; }
+is "$(kinds)" "/ / / /" "programs by a tree, by links and a script"
+load <<<"class a { } class b { } app '$scratch/tree/' { class = a }" >/dev/null
+is "$(kinds)" "/a / / /" "a rule for a tree"
+load <<<"class a { } class b { } app '$scratch/tree/*' { class = b }" >/dev/null
+is "$(kinds)" "/b / / /" "a pattern in its place"
+load <<<"class a { } class b { } app '$scratch/links/name' { class = b }" >/dev/null
+is "$(kinds) $(class_of "${pid[one]}")" "/b /b /b / /" "a rule for a symlink: what was started by it, by a relative path too"
+load <<<"class a { } class b { } app '$scratch/script' { class = a }" >/dev/null
+is "$(kinds)" "/b /b /b /a" "a rule for a script, not for its interpreter"
+load <<<"class a { } class b { } app '$scratch/static' { class = b } app '$scratch/script' { class = none }" >/dev/null
+is "$(kinds)" "/b /b /b /" "class = none for a script, and a rule for its interpreter"
+load <<<"class a { } class b { } app '$scratch/static' { class = b }" >/dev/null
+is "$(kinds)" "/b /b /b /b" "and the interpreter's then"
+ends tree link script relative
+cp "$scratch/runner" "$scratch/replaced"
+runs replaced as_user "$scratch/replaced"
+cp "$scratch/runner" "$scratch/new"
+mv "$scratch/new" "$scratch/replaced"
+load <<<"class a { } app '$scratch/replaced' { class = a }" >/dev/null
+is "$(class_of "${pid[replaced]}")" /a "what was replaced by an upgrade while it runs: the rule for its name"
+ends replaced
+
+# --- what stays
+
+load <<<"class a { } class b { } class held { }" >/dev/null
+runs plain as_user "$one"
+runs ran as_user "$netshim" run held "$one"
+runs moved as_user "$one"
+"$netshim" move held "${pid[moved]}"
+load <<<"class a { } class b { } class held { } app '$two' { class = a }" >/dev/null
+runs parent shim "$two"
+echo "fork-exec $one" >&"${fd[parent]}"
+runs inherits shim "$scratch/static"
+"$netshim" move held "${pid[inherits]}"
+held=$(ask inherits fork)
+like "$(load <<<"class a { } class b { } class held { } app '$one' { class = b }")" "moved 5 .*class b" "a rule comes"
+is "$(classes_of "${pid[plain]}" "${pid[ran]}" "${pid[moved]}")" "/b /held/locked /held" "what run or move has put elsewhere stays there"
+load <<<"class a { } class b { } class held { } app '$one' { class = b } app '$scratch/static' { class = a }" >/dev/null
+is "$(classes_of "${pid[inherits]}" "$held")" "/held /held" "and so does what has inherited it"
+like "$(load <<<"class a { } class b { } app '$one' { class = b } app '$scratch/static' { class = a }")" "moved 2 .*class b.*moved 2 .*class a" \
+	"a class that is gone holds nobody"
+is "$(classes_of "${pid[ran]}" "${pid[moved]}" "${pid[inherits]}" "$held")" "/b /b /a /a" "what has a rule goes where that says, its children with it"
+ends plain ran moved parent inherits
+load <<<"class a { } class b { }" >/dev/null
+mkdir "$run/net_cls$group-others"
+runs others as_user "$one"
+echo "${pid[others]}" >"$run/net_cls$group-others/tasks"
+load <<<"class a { } class b { } app '$one' { class = a }" >/dev/null
+like "$(class_of "${pid[others]}")" "-others$" "another tool's group keeps what it has"
+ends others
+rmdir "$run/net_cls$group-others"
+runs elsewhere setsid --fork unshare --net "$two"
+load <<<"class a { } app '$two' { class = a }" >/dev/null
+is "$(classes_of "${pid[elsewhere]}" "${pid[two]}")" "/ /a" "in another network namespace, where netshim is not in force, it stays"
+ends elsewhere
+mkdir "$scratch/patterned"
+load <<<"class a { } class b { } app '$scratch/patterned/*' { class = b }" >/dev/null
+cp "$scratch/runner" "$scratch/patterned/late"
+runs late as_user "$scratch/patterned/late"
+is "$("$netshim" reload --hook)$("$netshim" which "$scratch/patterned/late") $(class_of "${pid[late]}")" \
+	"$scratch/patterned/late: class b, by rule '$scratch/patterned/late' at $config:1 /" "a hook moves nobody"
+ends late
+load <<<"class a { } class b { }" >/dev/null
+"$netshim" move none "${pid[one]}"
+is "$(load --leave-running <<<"class a { } class b { } app '$one' { class = a }")$(class_of "${pid[one]}")" / "--leave-running leaves all where they are"
+"$netshim" down
+is "$("$netshim" up --leave-running)$(class_of "${pid[one]}")" / "and so does that of up"
+
+# --- what fails
+
+load <<<"class a { } class b { }" >/dev/null
+"$netshim" move b "${pid[two]}"
+is "$(load <<<"class a { } app '$one' { class = a } app '$two' { klass = a }" | grep -c -e moved -e failed) $(class_of "${pid[one]}")" "1 /" \
+	"a configuration with a mistake moves nobody"
+echo "class c { } app '$one' { class = c } app '$two' { class = c }" >"$config"
+for ((n = 1; n <= 100; n++)); do
+	strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" reload >"$scratch/said" 2>&1 && break
+	[ "$(classes_of "${pid[one]}" "${pid[two]}") $(grep -c '^moved' "$scratch/said")" = "/ /b 0" ] || break
+done
+# The last one is when all is in force, to take the rules of a class away in which nobody is.
+is "$((n > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
+like "$(<"$scratch/said")" "moved 5 running .*in force, but groups of the old one are left" "which is told"
+"$netshim" reload
+is "$(nft list table inet netshim | grep -c 'drop$')" 0 "and the next reload takes them away"
+load <<<"class a { }" >/dev/null
+like "$(cat >"$config" <<<"class a { } app '$one' { class = a }"
+	strace -f -qq -o /dev/null -P "$run/net_cls$group/a/cgroup.procs" -e trace=write -e inject=write:error=EINVAL "$netshim" reload 2>&1; echo $?)" \
+	"could not move 4 running programs into class a \(one.*restart them.*0$" "what cannot be moved is told, and no failure"
+
+# --- what is not confirmed
+
+load <<<"class a { } class b { }" >/dev/null
+runs first as_user "$one"
+runs second as_user "$two"
+load <<<"class a { } class b { } app '$two' { class = b }" >/dev/null
+state() { classes_of "${pid[first]}" "${pid[second]}"; }
+is "$(state)" "/ /b" "before a change that is to be confirmed"
+is "$(load --confirm 60 <<<"class a { lock = true } class b { } app '$one' { class = a } app '$two' { class = a }" | grep -c ^moved) $(state)" \
+	"1 /a/locked /a/locked" "by the change, into a class that locks"
+forked=$(ask first fork)
+is "$(load <<<"class a { lock = true } class b { } class c { } app '$two' { class = c }" | grep -c ^moved) $(class_of "$forked")" "0 /a/locked" \
+	"a further change meanwhile"
+pkill -TERM -f "^$netshim .*--confirm"
+wait_until [ ! -e "$run/confirm" ]
+is "$(state) $(class_of "$forked")" "/ /b /" "when it is not confirmed, all go back to where they were, out of a lock too"
+is "$(cd "$run" && echo *)" "config lock net_cls rules" "and no note is left of it"
+load --confirm 60 <<<"class a { } class b { } app '$one' { class = a }" >/dev/null
+"$netshim" confirm >/dev/null
+is "$(class_of "${pid[first]}") $(cd "$run" && echo *)" "/a config lock net_cls rules" "when it is confirmed, they stay"
+ends first second
+
+# --- what forks all the time
+
+"$netshim" down
+cp "$scratch/runner" "$scratch/forker"
+for ((i = 0; i < 5; i++)); do
+	runs forker as_user "$scratch/forker"
+	cat >"$config" <<<"class a { } app '$scratch/forker' { class = a }"
+	echo "many 300" >&"${fd[forker]}"
+	"$netshim" up >/dev/null
+	wait_until grep -q forked "$scratch/forker.out"
+	left=$(pgrep -fx "$scratch/forker" | while read -r process; do class_of "$process"; done | sort | uniq -c | xargs)
+	is "$left" "601 /a" "600 processes that are forked meanwhile are all there"
+	pkill -KILL -fx "$scratch/forker"
+	ends forker
+	"$netshim" down
+done
+
+finish

@@ -155,15 +155,16 @@ $(BUILD)/netshim: $(COMMAND_OBJS)
 # what it needs. Helper, library, command and rules come in this order, as each
 # understands best what is older than itself; wherever 'make install' is ended, what is
 # there by then works.
-put = target="$(DESTDIR)$(3)" && $(INSTALL) -d "$${target%/*}" && $(INSTALL) -m $(1) $(2) "$$target.new" && mv -f "$$target.new" "$$target"
+folder = { test -d "$(1)" || $(INSTALL) -d "$(1)"; }
+put = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && $(INSTALL) -m $(1) $(2) "$$target.new" && mv -f "$$target.new" "$$target"
 # Texts name the folders.
-put_text = target="$(DESTDIR)$(3)" && $(INSTALL) -d "$${target%/*}" && sed '$(NAME_FOLDERS)' $(2) > "$$target.new" && \
+put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAME_FOLDERS)' $(2) > "$$target.new" && \
 	chmod $(1) "$$target.new" && mv -f "$$target.new" "$$target"
 
 # Before anything is replaced, libraries and helper are tried where they will be.
 TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new)
 or_nothing = || { rm -f $(TRIED); exit 1; }
-try_library = $(INSTALL) -d $(DESTDIR)$(2) && $(INSTALL) -m 644 $(1) $(DESTDIR)$(2)/libnetshim.so.new && \
+try_library = $(call folder,$(DESTDIR)$(2)) && $(INSTALL) -m 644 $(1) $(DESTDIR)$(2)/libnetshim.so.new && \
 	scripts/try-start $(DESTDIR)$(2)/libnetshim.so.new $(3) $(or_nothing)
 # By hand, it does nothing.
 try_helper = $(HELPER).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing has been installed: $(HELPER).new does not run" >&2; false; }
@@ -172,7 +173,7 @@ install: build
 	@$(call try_library,$(BUILD)/libnetshim.so,$(LIBDIR),$(CC))
 	$(if $(LIB32),@$(call try_library,$(LIB32),$(BY_LIB)/lib,$(CC32)))
 ifeq ($(DESTDIR),)
-	@$(INSTALL) -d $(LIBEXECDIR) && $(INSTALL) -m 755 $(BUILD)/netshim-helper $(HELPER).new && { $(try_helper); } && \
+	@$(call folder,$(LIBEXECDIR)) && $(INSTALL) -m 755 $(BUILD)/netshim-helper $(HELPER).new && { $(try_helper); } && \
 		$(BUILD)/netshim grant $(HELPER).new $(or_nothing)
 else
 	$(call put,755,$(BUILD)/netshim-helper,$(HELPER))

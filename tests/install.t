@@ -33,7 +33,10 @@ sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
 like "$("$netshim" check "$scratch/sample")" ": ok, 8 classes" "and it is read"
 rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
+chmod 2750 "$dest/opt/ns/bin" "$dest/opt/ns/lib/exec" "$dest/opt/ns/lib64" "$dest/opt/etc/network/if-up.d" "$dest/opt/etc"
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(find "$dest" -type d -perm 2750 | wc -l)" 5 "a folder that is there keeps its mode"
+chmod -R u=rwX,go=rX,g-s "$dest"
 is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"

@@ -17,6 +17,8 @@
 #include <link.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 /* Environments larger than this go to memory of their own, not to the stack. */
@@ -200,6 +202,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 		return no_descriptor_free(found) ? found : 0;
 	found = match(p, runs, &rules, &rule, &route->other);
 	route->class[0] = '\0';
+	route->rule = found > 0 ? rule.hash : 0;
 	route->request.unsure = found > 0 && !rules_understood(rule.flags, 0);
 	if (found > 0 && rule.class_index != RULES_CLASS_NONE) {
 		found = rules_class(&rules, rule.class_index, &class, route->class);
@@ -230,6 +233,48 @@ int route_must_move(const struct program *p, bool runs, struct route *route, enu
 	if (!route->class[0])
 		return now.place == PLACE_CLASS;
 	return now.place != PLACE_CLASS || lock || !str_equal(now.class, route->class);
+}
+
+static bool may_gain_privilege(void)
+{
+	return SYS(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1;
+}
+
+/* Of a program with many names (busybox), each may have a rule of its own. */
+static bool is_own_rule(const struct route *route)
+{
+	const struct program running = { .dirfd = AT_FDCWD, .path = RUNNING };
+	struct route own;
+	bool lock;
+
+	return find_rule(&running, true, &own, &lock) > 0 && own.rule == route->rule;
+}
+
+bool route_is_again(const struct program *p, const struct route *route)
+{
+	const char *started_as = (const char *)getauxval(AT_EXECFN);
+	struct sys_file running;
+	struct sys_file meant;
+
+	return !route->request.unsure && !may_gain_privilege() && !sys_stat(AT_FDCWD, RUNNING, 0, &running) &&
+	       !sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &meant) && sys_same_file(&running, &meant) &&
+	       ((started_as && str_equal(p->path, started_as)) || is_own_rule(route));
+}
+
+bool route_is_parents(const struct route *route)
+{
+	char path[PROCESS_FD_LINK_MAX];
+	char *end = path;
+	struct sys_file running;
+	struct sys_file parents;
+
+	if (route->request.unsure || may_gain_privilege())
+		return false;
+	str_append(&end, path + sizeof(path), "/proc/");
+	str_append_number(&end, path + sizeof(path), (uint64_t)SYS(SYS_getppid, 0, 0, 0, 0, 0));
+	str_append(&end, path + sizeof(path), "/exe");
+	return !sys_stat(AT_FDCWD, RUNNING, 0, &running) && !sys_stat(AT_FDCWD, path, 0, &parents) &&
+	       sys_same_file(&running, &parents) && is_own_rule(route);
 }
 
 int route_failed(const struct program *p, struct route *route)
@@ -270,7 +315,8 @@ static int examine(const struct program *p, struct route *route)
 	ret = route_must_move(p, false, route, &place);
 	if (ret <= 0)
 		return ret;
-	return examine_file(p, route);
+	route->again = route_is_again(p, route);
+	return route->again ? 0 : examine_file(p, route);
 }
 
 struct examination {
@@ -342,15 +388,24 @@ static size_t count_env(char *const *envp)
 	return count;
 }
 
+/* Puts before the environment what the helper takes, or the mark by which the library in
+ * the program knows that it is to stay where it is. */
 static int start_with(const struct program *p, const struct route *route, route_starter *start, const void *context,
 		      const char **env)
 {
 	char text[REQUEST_MAX];
+	char *text_end = text;
 	const char **end = env;
 
-	request_write(&route->request, text);
+	if (route->again) {
+		str_append(&text_end, text + sizeof(text), DECIDED_NAME);
+		str_append_number(&text_end, text + sizeof(text), (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0));
+	} else {
+		request_write(&route->request, text);
+	}
 	*end++ = text;
-	*end++ = p->path;
+	if (!route->again)
+		*end++ = p->path;
 	for (char *const *from = p->envp; from && *from; from++)
 		*end++ = *from;
 	*end = NULL;
@@ -475,10 +530,31 @@ int route_exec(const struct program *p, struct route *route)
 	return route_means_caller(p) ? exec_resolved(p, route) : exec_named(p, route);
 }
 
+static int exec_again(char *const argv[], char *const env[], const void *context)
+{
+	const struct program *p = context;
+
+	return p->dirfd == AT_FDCWD && !p->flags ? sys_execve(p->path, argv, env)
+						 : sys_execveat(p->dirfd, p->path, argv, env, p->flags);
+}
+
+/* Tells whether the library will be there to take the mark. */
+static bool has_preload(char *const *envp)
+{
+	struct sys_file file;
+	bool preload = !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
+
+	for (; envp && *envp && !preload; envp++)
+		preload = str_after(*envp, "LD_PRELOAD=");
+	return preload;
+}
+
 int route(const struct program *p)
 {
 	struct route route;
 	int ret = route_program(p, &route);
 
+	if (!ret && route.again && !check_env_array(p->envp) && has_preload(p->envp))
+		return route_start(p, &route, exec_again, p);
 	return ret <= 0 ? ret : route_exec(p, &route);
 }

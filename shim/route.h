@@ -27,9 +27,11 @@ struct program {
 
 struct route {
 	struct request request;
-	bool allow;   /* on-error = allow */
-	bool other;   /* the path leads to another program than the one that runs */
-	bool refused; /* because of on-error = deny */
+	bool allow;    /* on-error = allow */
+	bool other;    /* the path leads to another program than the one that runs */
+	bool refused;  /* because of on-error = deny */
+	bool again;    /* it is this process's own file, which is started where it is */
+	uint64_t rule; /* its hash */
 	char class[CLASS_NAME_MAX + 1];
 };
 
@@ -39,6 +41,12 @@ struct route {
  * and where others may have its path lead elsewhere, what runs is asked about. Returns
  * 1, 0, or -EMFILE or -ENFILE where there was no descriptor for the question. */
 int route_must_move(const struct program *program, bool runs, struct route *route, enum place *place);
+
+/* Tells whether the process, which may gain no privilege any more (no_new_privs), is about
+ * to run once more what it runs, or what its parent runs: the helper could not move it, and
+ * where it is, it is already. route is what route_must_move has found. */
+bool route_is_again(const struct program *program, const struct route *route);
+bool route_is_parents(const struct route *route);
 
 /* Tells how to start a program. Returns 0 where it is to be executed as it is, 1
  * where the helper must be executed in its place, -errno where starting it must

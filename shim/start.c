@@ -172,7 +172,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	/* The helper would not take it out of another tool's group. If it is in a
 	 * class and known by a descriptor only, the helper has put it there. */
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
-	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)))
+	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)) || route_is_parents(&route))
 		return;
 	program.envp = environ;
 	request_state(&route.request);

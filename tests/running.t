@@ -93,6 +93,7 @@ while True:
 EOP
 runs python as_user "$(command -v python3)" "$scratch/tick.py"
 "$netshim" move blocked "${pid[python]}"
+sleep 0.1 # what was on its way
 before=$(got)
 like "$(load <<<"class renamed { action = reject } app '$one' { class = renamed } app '$(readlink -f "$(command -v python3)")' { class = renamed }")" \
 	"moved [0-9]+ running programs into class renamed" "a class that has another name now"
@@ -264,6 +265,51 @@ load --confirm 60 <<<"class a { } class b { } app '$one' { class = a }" >/dev/nu
 "$netshim" confirm >/dev/null
 is "$(class_of "${pid[first]}") $(cd "$run" && echo *)" "/a config lock net_cls rules" "when it is confirmed, they stay"
 ends first second
+
+# --- what is left outside, starts itself once more, and may gain no privilege
+
+load <<<"class a { } class b { }" >/dev/null
+"$netshim" down
+ln -s one "$scratch/name"
+cp "$scratch/runner" "$scratch/same"
+printf '#!%s\n' "$one" >"$scratch/script"
+chmod 755 "$scratch/script"
+cat >"$config" <<<"class a { } class b { } class held { } app '$one' { class = a } app '$scratch/name' { class = a } app '$two' { class = b } app '$scratch/same' { class = a }"
+rules=$(<"$config")
+starts_again() { # starts_again PRELOAD HOW PATH: from outside, and what comes of it
+	echo "class a { } class b { } class held { }" | load >/dev/null
+	runs again "${from[@]}" "${user[@]}" LD_PRELOAD="$1" "$one"
+	[ -z "$hold" ] || "$netshim" move $hold "${pid[again]}"
+	load --leave-running <<<"$rules" >/dev/null
+	[ "$(ask again no-new-privs)" = 0 ] || echo "no_new_privs failed"
+	ask again "$2 $3" | sed "s,$group,,"
+	ends again
+}
+from=() hold=
+"$netshim" up
+for how in exec fork-exec spawn; do
+	for path in /proc/self/exe "$one"; do
+		# Of a child, the exit status comes after what it says.
+		like "$(starts_again "$preload" $how "$path")" "^/($|"$'\n'"0$)" "$how of $path: it starts, where it is"
+	done
+	for path in "$scratch/name" "$scratch/same" "$two" "$scratch/script"; do
+		like "$(starts_again "$preload" $how "$path")" "not started" "$how of $path: refused, as another program"
+	done
+done
+like "$(starts_again "$preload" fork-raw-exec /proc/self/exe)" "^/"$'\n'"0$" "by the system call itself, of a child: it starts"
+like "$(starts_again "$preload" raw-exec "$one")" "not started" "in the same process: refused, as nobody has seen what it was"
+hold=held
+like "$(starts_again "$preload" exec /proc/self/exe)" "^/held$" "from a class: it stays in that one"
+like "$(starts_again "$preload" exec "$two")" "not started" "and another program is refused"
+hold=
+from=("$netshim" run held)
+is "$(starts_again "$preload" exec /proc/self/exe)" /held/locked "from a locked class, as ever: it stays there"
+is "$(starts_again "$preload" exec "$two")" /held/locked "and so does another program"
+from=()
+runs again as_user LD_PRELOAD="$preload" "$one"
+is "$(ask again "exec /proc/self/exe" | sed "s,$group,,")" /a "without no_new_privs it goes where its rule says"
+ends again
+"$netshim" down
 
 # --- what forks all the time
 

@@ -5,6 +5,7 @@
 # The unit of the Debian package, through two boots: rules are in force before the first
 # interface is up, until the machine stops, and while nftables.service flushes the ruleset,
 # by the packets that the neighbour gets; also if the configuration has a mistake by then.
+# No other test comes after it in its machine: what it installs stays.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
 trap 'rm -rf "$scratch"' EXIT # what is in force stays
@@ -30,7 +31,7 @@ END
 }
 
 again() { # goes on after the next boot
-	echo tests/machines/boot.t >/var/tmp/again
+	echo tests/machines/unit.t >/var/tmp/again
 	finish
 	exit
 }

@@ -125,7 +125,7 @@ second_boot() {
 	before netshim.service ssh.service
 	before talk-bob.service systemd-networkd.service
 	is "$(nft list tables | xargs)" "table inet filter table inet netshim" "so are their tables"
-	echo "class {" >>/etc/netshim.conf
+	echo "class wrong { nft = { 'masquerade' } }" >>/etc/netshim.conf # which only a trial in a namespace finds
 	again
 }
 
@@ -135,7 +135,7 @@ second_boot() {
 third_boot() {
 	is "$(on_wire 9999)" 0 "a default deny from the first interface on until the machine stops: nothing was on the wire"
 	ok $(($(on_wire 9998) < 50)) "$(on_wire 9998) datagrams of a user that it leaves out were, meanwhile"
-	like "$(systemctl is-active netshim) $(journalctl -q -b -u netshim --no-pager)" "^active .*/etc/netshim.conf:3: .*what was in force last is in force again" \
+	like "$(systemctl is-active netshim) $(journalctl -q -b -u netshim --no-pager)" "^active .*/etc/netshim.conf:3: nft statement 'masquerade': .*what was in force last is in force again" \
 		"the mistake is in the journal, and the rules of before are in force"
 	like "$("$netshim" status 2>&1)" "cut .*could not be put into force" "status says so"
 	finish

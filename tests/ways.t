@@ -103,6 +103,7 @@ is "$(grep -c -e 0x0000ca6c -e 0x6d6f6c65 "$scratch/marks")" 0 "and of wg-quick'
 
 # --- what the local network says is local
 "${lan[@]}" ip addr add 10.11.0.2/32 dev lo # the attacker there answers for what is the VPN's
+"${lan[@]}" ip addr add 10.11.0.77/32 dev lo
 "${lan[@]}" ip addr add 10.9.0.1/32 dev lo
 "${lan[@]}" nft 'add rule inet watch from ip daddr { 10.11.0.0/16, 10.9.0.1 } counter name service'
 vpn_class="interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }"
@@ -151,6 +152,14 @@ for network in 10.11.0.2/32 10.9.0.1/32 10.11.0.0/25 10.9.0.0/24 10.0.0.0/8 8.0.
 	ip addr add fd11::1/64 dev vpn0 nodad 2>/dev/null
 	hook
 done
+# Before the VPN comes, so that its route is the first to that very network.
+ip addr add 10.11.0.99/24 dev here
+ip addr del 10.11.0.1/24 dev vpn0
+ip addr add 10.11.0.1/24 dev vpn0
+hook
+is "$(to_vpn_only 10.11.0.2) $(to_vpn_only 10.11.0.77) $(way vpn)" "0 0 vpn" "the local network has given an address of the VPN's own network before the VPN came"
+ip addr del 10.11.0.99/24 dev here
+hook
 is "$(get vpn http://$lan_host/) $(get vpn 'http://[fd77::2]/')" "0 0" "private networks are in reach"
 
 # --- and what the administrator says
@@ -177,6 +186,7 @@ resolver 192.0.2.77 "${lan[@]}" -- --listen-address=$lan_host
 wait_until eval '[ -n "$(on_other_host dig +short +tries=1 +time=1 @$lan_host name.test)" ]'
 is "$(shim "$netshim" run vpn dig +short +tries=1 +time=2 @$far_host name.test)" 192.0.2.77 "what check says to write has the queries go to that resolver"
 configure <<<"class vpn { $vpn_class  local = { 'lan', '203.0.113.0/24' } }"
+forget
 is "$(get vpn http://$far_host/) $(get vpn http://$lan_host/) $(counted far "${vpn[@]}")" "0 0 0" "local: a network goes the ordinary way, also behind a router"
 is "$(get vpn "http://[$far6]/") $(($(counted far "${vpn[@]}") > 0))" "0 1" "others do not"
 "$netshim" check "$config" >/dev/null 2>"$scratch/said"
@@ -375,6 +385,35 @@ wait_until there_are 0
 ok $? "and where what is in force has been removed"
 "$netshim" up
 "$netshim" down
+
+# --- others' rules at every priority, which come later
+make_tun
+ip route add default dev tun0 table 52
+ip -6 route add default dev tun0 table 52
+configure <<<"$ordinary class vpn { $vpn_class }"
+for others in "" "priority 3" "priority 4" "priority 999" "priority 1000" "priority 19999" "priority 20000" "priority 20001" "priority 32765"; do
+	# shellcheck disable=SC2086 # two words, or none
+	for ip in -4 -6; do ip $ip rule add $others lookup 52; done
+	wait_until is_first
+	is "$(way ordinary) $(way vpn)" "lan vpn" "a rule of others', ${others:-no priority}: netshim's go before it"
+	for ip in -4 -6; do ip $ip rule del lookup 52; done
+done
+for others in 0 1; do
+	wait_until eval '[ "$(priority | head -n 1)" = 20000 ]'
+	for ip in -4 -6; do ip $ip rule add priority $others lookup 52; done
+	sleep 0.3
+	forget
+	for class in vpn ordinary; do
+		SECONDS_FOR=0.3 get $class http://$far_host/ >/dev/null
+		SECONDS_FOR=0.3 get $class "http://[$far6]/" >/dev/null
+	done
+	is "$(counted far "${lan[@]}")" "0" "one at priority $others stays first: nothing of a class with an interface goes elsewhere, one without goes where that leads"
+	for ip in -4 -6; do ip $ip rule del priority $others lookup 52; done
+done
+wait_until eval '[ "$(priority | head -n 1)" = 20000 ]'
+is "$(way ordinary) $(way vpn)" "lan vpn" "when it has gone"
+"$netshim" down
+ip link del tun0
 
 openvpn_up() { # redirect-gateway def1
 	make_tun

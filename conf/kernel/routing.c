@@ -146,10 +146,8 @@ static void note_main_route(struct network_list *networks, const struct network 
 }
 
 /* The kernel lists the routes to one network in the order in which it takes them. */
-static void note_route(struct nl_object *object, void *with)
+static void note_route(struct network_list *networks, struct rtnl_route *route)
 {
-	struct rtnl_route *route = (struct rtnl_route *)object;
-	struct network_list *networks = with;
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
 
@@ -162,6 +160,17 @@ static void note_route(struct nl_object *object, void *with)
 		return;
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
 	note_network(networks, &network);
+}
+
+static int note_route_message(struct nl_msg *message, void *with)
+{
+	struct rtnl_route *route;
+
+	if (rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
+		return NL_SKIP;
+	note_route(with, route);
+	rtnl_route_put(route);
+	return NL_OK;
 }
 
 /* Those that carry others' packets within their own. Not ppp, which is how many reach
@@ -198,22 +207,23 @@ static int note_link(struct nl_msg *message, void *with)
 	return NL_OK;
 }
 
-/* libnl's own cache of links takes a request that could not be sent for one that was,
- * and waits for the answer for ever. */
-static bool read_links(struct network_list *networks)
+/* Not libnl's own caches: that of links takes a request that could not be sent for one
+ * that was, and waits for the answer for ever; that of routes leaves out those that
+ * differ in their interface alone. */
+static bool read_all(int type, void *request, size_t size, int (*note)(struct nl_msg *, void *),
+		     struct network_list *networks, const char *what)
 {
 	struct nl_sock *socket = open_socket();
-	struct ifinfomsg all = { .ifi_family = AF_UNSPEC };
 	int error;
 
 	if (!socket)
 		return false;
-	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note_link, networks);
-	error = nl_send_simple(socket, RTM_GETLINK, NLM_F_DUMP, &all, sizeof(all));
+	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note, networks);
+	error = nl_send_simple(socket, type, NLM_F_DUMP, request, size);
 	if (error >= 0)
 		error = nl_recvmsgs_default(socket);
 	nl_socket_free(socket);
-	return succeeded(error, "read the interfaces");
+	return succeeded(error, what);
 }
 
 static void note_address(struct nl_object *object, void *with)
@@ -233,20 +243,18 @@ static void note_address(struct nl_object *object, void *with)
 
 bool routing_read_networks(struct network_list *networks)
 {
+	struct rtmsg routes = { .rtm_family = AF_UNSPEC };
+	struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
 	struct nl_sock *socket = open_socket();
-	struct nl_cache *routes = NULL;
 	struct nl_cache *addresses = NULL;
-	bool ok = socket && succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes") &&
-		  succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
+	bool ok = socket && succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
 
 	*networks = (struct network_list){ .items = NULL };
-	if (ok) {
-		nl_cache_foreach(routes, note_route, networks);
+	if (ok)
 		nl_cache_foreach(addresses, note_address, networks);
-	}
-	ok = ok && read_links(networks);
+	ok = ok && read_all(RTM_GETROUTE, &routes, sizeof(routes), note_route_message, networks, "read the routes") &&
+	     read_all(RTM_GETLINK, &links, sizeof(links), note_link, networks, "read the interfaces");
 	nl_cache_free(addresses);
-	nl_cache_free(routes);
 	nl_socket_free(socket);
 	return ok;
 }

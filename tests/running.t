@@ -244,6 +244,28 @@ like "$(cat >"$config" <<<"class a { } app '$one' { class = a }"
 	strace -f -qq -o /dev/null -P "$run/net_cls$group/a/cgroup.procs" -e trace=write -e inject=write:error=EINVAL "$netshim" reload 2>&1; echo $?)" \
 	"could not move 4 running programs into class a \(one.*restart them.*0$" "what cannot be moved is told, and no failure"
 
+# --- status
+
+load <<<"class a { } class b { } class c { lock = true }" >/dev/null
+"$netshim" move none "${pid[one]}" "${pid[two]}" "$child" "$grandchild"
+runs third as_user "$one"
+load --leave-running <<<"class a { users = { 'nobody' } } class b { } class c { lock = true } app '$one' { class = a } app '$two' { class = c }" >/dev/null
+like "$("$netshim" status 2>&1)" "class a has a rule for 5 running programs outside of it \(one [0-9]+, one [0-9]+, one [0-9]+, \.\.\.\): restart them, or run 'netshim move a PID'
+netshim: class c has a rule for 1 running program outside of it \(two ${pid[two]}\): restart it" "status says who runs outside the class of its rule"
+outside() { "$@" status --json 2>/dev/null | grep -o '"outside": [^}]*' | paste -sd ' '; }
+is "$(outside "$netshim")" '"outside": 5 "outside": 0 "outside": 1' "also in JSON"
+is "$(outside as_user "$netshim")" '"outside": null "outside": null "outside": null' "to root"
+"$netshim" move a "${pid[one]}"
+"$netshim" move c "${pid[third]}" "${pid[two]}"
+is "$(outside "$netshim")" '"outside": 3 "outside": 0 "outside": 0' "who is in it, or held by a lock, is none of them"
+"$netshim" move b "${pid[one]}"
+is "$(outside "$netshim")" '"outside": 4 "outside": 0 "outside": 0' "who is in another is one"
+load --leave-running <<<"class a { users = { 'root' } } class b { } class c { lock = true } app '$one' { class = a }" >/dev/null
+is "$(outside "$netshim")" '"outside": 0 "outside": 0 "outside": 0' "who would not be let in is none"
+load --leave-running <<<"class a { } class b { } class c { lock = true } app '$one' { class = none }" >/dev/null
+like "$("$netshim" status 2>&1)" "class none has a rule for 1 running program outside of it \(one ${pid[one]}\)" "class = none"
+ends third
+
 # --- what is not confirmed
 
 load <<<"class a { } class b { }" >/dev/null

@@ -8,6 +8,7 @@
 #include "conf/command/proxy.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
+#include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/nft.h"
@@ -44,12 +45,51 @@ static struct counter find_counter(const struct counters *counters, const char *
 	return (struct counter){ .name = "" };
 }
 
+/* What runs elsewhere than its rule says; only root can find it. */
+struct outsiders {
+	struct outside *items;
+	size_t count;
+};
+
+static size_t count_outside(const struct outsiders *outside, const char *class)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < outside->count; i++)
+		count += !strcmp(outside->items[i].class, class);
+	return count;
+}
+
+#define NAMED 3 /* so many are named in a message */
+
+/* Of one class; "" is none. */
+static void tell_outside(const struct outsiders *outside, const char *class)
+{
+	size_t count = count_outside(outside, class);
+	char names[NAMED * 32] = "";
+	size_t named = 0;
+
+	for (size_t i = 0; i < outside->count && named < NAMED; i++) {
+		const struct process *p = &outside->items[i].process;
+		size_t used = strlen(names);
+
+		if (!strcmp(outside->items[i].class, class))
+			snprintf(names + used, sizeof(names) - used, "%s%s %d", named++ ? ", " : "", p->name, p->pid);
+	}
+	if (count)
+		warnx("class %s has a rule for %zu running program%s outside of it (%s%s): restart %s, or run 'netshim "
+		      "move %s PID'",
+		      *class ? class : "none", count, count == 1 ? "" : "s", names, count > NAMED ? ", ..." : "",
+		      count == 1 ? "it" : "them", *class ? class : "none");
+}
+
 /* One class's line. */
 struct row {
 	const char *name;
 	uint32_t classid;
 	uint32_t rules;
 	size_t processes; /* known where the hierarchy is mounted */
+	size_t outside;	  /* known to root */
 	bool lock;
 	struct counter sent;
 	struct counter received;
@@ -108,6 +148,7 @@ static void print_json_counts(const char *prefix, const struct counter *counter,
 static void print_json(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
 	char processes[24];
+	char outside[24];
 	char seconds[24];
 	bool mounted = cgroup_is_mounted();
 	long left = confirm_left();
@@ -121,7 +162,7 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 		print_json_counts("", &r->sent, counted);
 		printf(", ");
 		print_json_counts("in_", &r->received, counted);
-		printf("}");
+		printf(", \"outside\": %s}", number(geteuid() == 0, r->outside, "null", outside));
 	}
 	printf("],\n \"unclassified\": {");
 	print_json_counts("", unclassified, counted);
@@ -129,7 +170,8 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 }
 
 /* Allocated, one row a class. */
-static struct row *read_rows(struct rules *rules, const struct counters *counters, size_t *count)
+static struct row *read_rows(struct rules *rules, const struct counters *counters, const struct outsiders *outside,
+			     size_t *count)
 {
 	struct row *rows = zalloc((rules->header.class_count + 1) * sizeof(*rows));
 	uint32_t *rule_count = rule_counts(rules);
@@ -142,6 +184,7 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 			.classid = class.classid,
 			.rules = rule_count[*count],
 			.processes = cgroup_process_count(name),
+			.outside = count_outside(outside, name),
 			.lock = class.flags & CLASS_LOCK,
 			.sent = find_counter(counters, "out", name),
 			.received = find_counter(counters, "in", name),
@@ -179,6 +222,7 @@ static void tell_loops(const struct row *rows, size_t count, const struct counte
 int cmd_status(const struct command *command)
 {
 	struct counters counters = { .items = NULL };
+	struct outsiders outside = { .items = NULL };
 	struct counter unclassified;
 	struct rules rules;
 	struct row *rows;
@@ -197,9 +241,11 @@ int cmd_status(const struct command *command)
 	}
 	/* nftables answers only to root. */
 	if (geteuid() != 0)
-		warnx("packets and bytes are shown to root only");
+		warnx("packets, bytes, and what runs outside its class are shown to root only");
 	else
 		loaded = nft_counters(&counters);
+	if (geteuid() == 0)
+		outside.items = wanted_outside(&rules, &outside.count);
 	if (!loaded)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
@@ -209,16 +255,20 @@ int cmd_status(const struct command *command)
 	if (!cgroup_is_mounted())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
-	rows = read_rows(&rules, &counters, &count);
+	rows = read_rows(&rules, &counters, &outside, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
 	fflush(stdout);
 	tell_loops(rows, count, &counters);
+	for (size_t i = 0; i < count; i++)
+		tell_outside(&outside, rows[i].name);
+	tell_outside(&outside, "");
 	confirm_remind();
 	last_remind();
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);
+	free(outside.items);
 	free(counters.items);
 	rules_close(&rules);
 	return loaded && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -62,7 +62,7 @@ static const struct verb {
 	  false,
 	  0,
 	  1,
-	  { CAP_NET_ADMIN } },
+	  { CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID } },
 	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, { 0 } },
 	{ "move",
 	  "CLASS|none PID...",

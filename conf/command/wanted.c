@@ -235,3 +235,26 @@ bool wanted_there(const struct wanted *w, const struct membership *place)
 		return place->place == PLACE_ROOT;
 	return place->place == PLACE_CLASS && !w->locked && !strcmp(place->class, w->class);
 }
+
+struct outside *wanted_outside(struct rules *rules, size_t *count)
+{
+	struct rules *const asked[] = { rules };
+	struct outside *outside = NULL;
+	struct process_list list;
+	struct wanted wanted;
+	bool becoming;
+
+	*count = 0;
+	processes_read(&list);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct process *p = &list.items[i];
+
+		if (!p->in_force || !wanted_by(asked, 1, p, &wanted, &becoming) || wanted_there(&wanted, &p->place))
+			continue;
+		outside = grown(outside, *count, sizeof(*outside));
+		outside[*count].process = *p;
+		strcpy(outside[(*count)++].class, wanted.class);
+	}
+	processes_free(&list);
+	return outside;
+}

@@ -26,4 +26,13 @@ bool wanted_by(struct rules *const rules[], size_t count, const struct process *
 /* Tells whether a start would leave it where it is. */
 bool wanted_there(const struct wanted *wanted, const struct membership *place);
 
+/* A process that a start would put elsewhere. */
+struct outside {
+	struct process process;
+	char class[CLASS_NAME_MAX + 1]; /* where; "": in none */
+};
+
+/* All of them; allocated. */
+struct outside *wanted_outside(struct rules *rules, size_t *count);
+
 #endif

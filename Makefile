@@ -253,7 +253,7 @@ dist:
 	gzip -9nf $(BUILD)/$(DIST).tar
 
 deb:
-	scripts/install-packages build package
+	scripts/install-packages build 32bit package
 	scripts/deb
 
 clean:

@@ -10,8 +10,9 @@ export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 cd "$tests/.." || exit 1
 netshim=/usr/bin/netshim
 rules=/run/netshim/rules
-this=("$PWD"/build/deb/{lib,}netshim_*.deb)
-later=(/var/tmp/later/build/deb/{lib,}netshim_*.deb)
+native=$(dpkg --print-architecture)
+this=("$PWD"/build/deb/{lib,}netshim_*_"$native".deb)
+later=(/var/tmp/later/build/deb/{lib,}netshim_*_"$native".deb)
 ruled=/usr/local/bin/ruled
 
 # What there is, and what could be of netshim's making.
@@ -26,7 +27,7 @@ state() {
 	nft list ruleset
 	ip rule
 	ip -6 rule
-	sysctl -a 2>/dev/null | grep -e '^net\.' | grep -v -e conntrack -e '_mem ' -e 'fs\.' -e '\.stat'
+	sysctl -a 2>/dev/null | grep -e '^net\.' | grep -v -e netfilter -e '_mem '
 	cat /etc/environment /proc/sys/kernel/yama/ptrace_scope
 	systemctl list-unit-files --no-legend
 	systemctl list-units --failed --plain --no-legend
@@ -39,14 +40,14 @@ starts() { # starts PROGRAM...: what is wrong with each, or a dot
 	local before said
 	until [ -e "$scratch/enough" ]; do
 		for program; do
-			before=$(stat -c %i $rules 2>/dev/null)
+			before=$(grep -sc "$program" $rules)
 			said=$("$program" class 2>&1; echo "exit code $?")
 			said=$(grep -v 'ld.so: object' <<<"$said" | xargs)
 			case $said in
 			"/netshim/ruled exit code 0") said=. ;;
-			# Where net_cls has been mounted by nobody, no group is told. If rules were there before and
-			# after, they were all the time.
-			"/ exit code 0" | "exit code 0") [ -n "$before" ] && [ -e $rules ] || said=. ;;
+			# Where net_cls has been mounted by nobody, there is no group to tell. If the rule was there
+			# before and after, it was all the time.
+			"/ exit code 0" | "exit code 1") [ "$before" = 1 ] && grep -sq "$program" $rules || said=. ;;
 			esac
 			echo "$said"
 		done
@@ -99,6 +100,14 @@ in_session() { su bob -c "LD_PRELOAD='/usr/lib/netshim/\$LIB/libnetshim.so' sh -
 is "$(in_session "$ruled class; $ruled-static class; $ruled loaded" | xargs)" "/netshim/ruled /netshim/ruled yes" "its programs are in their class"
 is "$(LD_PRELOAD=/usr/lib/netshim/libnetshim.so "$root/bin/probe" loaded)" yes "by the path for systemd's user manager"
 is "$(LD_PRELOAD=/usr/lib/netshim/\$LIB/libnetshim.so "$root/bin/probe-musl" loaded)" yes "programs of musl have it too"
+
+if [ "$native" = amd64 ]; then
+	dpkg --add-architecture i386
+	dpkg -i build/deb/libnetshim_*_i386.deb >"$scratch/dpkg" 2>&1
+	is "$? $(LD_PRELOAD=/usr/lib/netshim/\$LIB/libnetshim.so "$root/bin/probe-32" loaded)" "0 yes" "and 32-bit programs, with the package for them"
+	dpkg -P libnetshim:i386 >"$scratch/dpkg" 2>&1
+	dpkg --remove-architecture i386
+fi
 
 # --- upgraded, downgraded, installed again
 

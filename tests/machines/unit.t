@@ -61,7 +61,7 @@ END
 }
 
 first_boot() {
-	apt-get -q -y install ./build/deb/{lib,}netshim_*.deb >"$scratch/apt" 2>&1
+	apt-get -q -y install ./build/deb/{lib,}netshim_*_"$(dpkg --print-architecture)".deb >"$scratch/apt" 2>&1
 	is $? 0 "the package is installed"
 	is "$(systemctl is-active netshim; systemctl is-enabled netshim)" $'active\nenabled' "its unit is up, and will be at boot"
 	is "$(systemd-analyze --man=no verify netshim.service 2>&1)" "" "systemd-analyze verify has nothing to say"

@@ -190,6 +190,13 @@ is $? 2 "an unknown verb: exit 2"
 is $? 2 "too many words: exit 2"
 "$netshim" run one >/dev/null 2>&1
 is $? 2 "too few: exit 2"
+for words in "which --" "which --json" "run -c true" "run -- true" "ps --json" "move -9 1" "down --confirm" "check -x" "up --json" "up x" "status -j"; do
+	# shellcheck disable=SC2086 # words
+	like "$("$netshim" $words 2>&1; echo $?)" "^(netshim: ${words%% *}: what is '|usage: netshim .*${words%% *}).*2$" "$words: exit 2, and says what it does not know"
+done
+configure <<<"class one { }"
+is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "ps: an unknown class, and no list of it"
+like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
 configure <<<"class one { action = reject }"
 nft flush ruleset

@@ -74,22 +74,23 @@ int cmd_ps(const struct command *command)
 	struct rules *rules = open_rules();
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
-	bool found = !command->argc;
+	uint32_t index;
 
 	if (!rules || !is_mounted())
 		return EXIT_FAILURE;
+	if (command->argc && !rules_class_named(rules, command->argv[0], &index, &class)) {
+		warnx("there is no class '%s'; 'netshim status' lists them", command->argv[0]);
+		return EXIT_FAILURE;
+	}
 	printf("%8s  %-16s %-20s %-6s  %s\n", "PID", "USER", "CLASS", "", "COMMAND");
 	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
 		if (command->argc && strcmp(command->argv[0], name))
 			continue;
-		found = true;
 		cgroup_each_process(name, false, print_process, &(struct listing){ name, false });
 		cgroup_each_process(name, true, print_process, &(struct listing){ name, true });
 	}
-	if (!found)
-		warnx("there is no class '%s'; 'netshim status' lists them", command->argv[0]);
 	free(rules);
-	return found ? EXIT_SUCCESS : EXIT_FAILURE;
+	return EXIT_SUCCESS;
 }
 
 static bool is_same_file(const char *a, const char *b)

@@ -177,11 +177,24 @@ static void open_standard_descriptors(void)
 		close(fd);
 }
 
+/* A word like an option, for a verb that has none. What it takes never begins so. */
+static bool is_mistaken(const struct verb *verb, const char *word)
+{
+	const char *option = strstr(verb->arguments, "[--");
+
+	return *word == '-' && (!option || option[strlen("[--")] == ']');
+}
+
 static int run_verb(const struct verb *verb, struct command *command)
 {
 	if (command->argc && !strcmp(command->argv[0], "--help")) {
 		print_verb(stdout, verb);
 		return EXIT_SUCCESS;
+	}
+	if (command->argc && is_mistaken(verb, command->argv[0])) {
+		warnx("%s: what is '%s'? 'netshim %s --help' tells what it takes", verb->name, command->argv[0],
+		      verb->name);
+		return EXIT_USAGE;
 	}
 	if (command->argc < verb->min_args || (verb->max_args >= 0 && command->argc > verb->max_args)) {
 		print_verb(stderr, verb);

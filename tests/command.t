@@ -13,7 +13,7 @@ in_class() { cat "$run/net_cls$group/$1/cgroup.procs" "$run/net_cls$group/$1/loc
 
 "$netshim" down
 is "$? $(ls "$root/run")" "0 " "down when it is not up"
-like "$("$netshim" status)" "not up" "status when it is not up"
+like "$("$netshim" status 2>&1)" "not up" "status when it is not up"
 "$netshim" status >/dev/null
 is $? 1 "with exit code 1"
 "$netshim" reload 2>/dev/null
@@ -197,6 +197,8 @@ done
 configure <<<"class one { }"
 is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "ps: an unknown class, and no list of it"
 like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
+"$netshim" down
+is "$("$netshim" status 2>/dev/null; echo $?)" 1 "status of what is not up says so to standard error"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
 configure <<<"class one { action = reject }"
 nft flush ruleset

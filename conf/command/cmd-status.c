@@ -234,9 +234,10 @@ int cmd_status(const struct command *command)
 		return EXIT_USAGE;
 	}
 	if (!compile_open(&rules, true)) {
-		if (errno == ENOENT)
-			printf(command->argc ? "{\"classes\": [], \"unclassified\": null, \"confirm_within\": null}\n"
-					     : "netshim is not up\n");
+		if (errno == ENOENT && command->argc)
+			printf("{\"classes\": [], \"unclassified\": null, \"confirm_within\": null}\n");
+		else if (errno == ENOENT)
+			warnx("netshim is not up; run 'netshim up' as root");
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */

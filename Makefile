@@ -39,6 +39,9 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 UNITDIR = $(PREFIX)/lib/systemd/system
 UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables.service.conf \
 	$(subst /,-,$(RUNDIR:/%=%))-netshim-net_cls.mount.d/netshim.conf:net_cls.mount.conf
+# Where systemd looks for units, it looks again.
+reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%,$(UNITDIR)), \
+	test ! -d /run/systemd/system || systemctl daemon-reload))
 
 # They name the folders above, and so do the units, the hook and the sample.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
@@ -196,6 +199,7 @@ endif
 		$(call put,644,scripts/completions/$${completion#*:},$(SHARE)/$${completion%:*}) || exit 1; \
 	done
 ifeq ($(DESTDIR),)
+	$(reload_units)
 	@scripts/reload-after-install $(BINDIR)/netshim $(RUNDIR)/netshim/rules
 endif
 
@@ -209,6 +213,7 @@ uninstall:
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
 	rm -rf $(DESTDIR)$(BY_LIB) $(DESTDIR)$(STATEDIR)/netshim
+	$(reload_units)
 
 check:
 	scripts/install-packages build test tools 32bit kernel

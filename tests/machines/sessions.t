@@ -98,6 +98,8 @@ is "$(systemctl is-system-running)" running "all is well before"
 before=$(state)
 make -s install >"$scratch/installed" 2>&1
 is "$? $(grep -v -e untried -e netshim-helper: "$scratch/installed")" "0 " "make install"
+is "$(systemctl show -P LoadState netshim) $(systemctl show -P DropInPaths run-netshim-net_cls.mount)" \
+	"loaded /usr/local/lib/systemd/system/run-netshim-net_cls.mount.d/netshim.conf" "systemd knows its units"
 install -m 755 "$root/bin/probe" /usr/local/bin/ruled
 install -d -m 1777 "$said"
 loginctl enable-linger bob
@@ -153,6 +155,7 @@ loginctl terminate-user bob
 "$netshim" down
 rm -f /etc/netshim.conf /usr/local/bin/ruled
 make -s uninstall
+is "$(systemctl show -P LoadState netshim)" not-found "uninstalled, it does not know them any more"
 is "$(state)" "$before" "down and uninstall leave nothing"
 
 finish

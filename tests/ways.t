@@ -342,9 +342,12 @@ is "$(watchers)" "" "nor for classes without an interface"
 sleep 100 9>"$scratch/theirs" &
 background+=($!)
 configure <<<"$ordinary" 9>>"$scratch/theirs"
-"$netshim" up
-"$netshim" reload
 wait_until there_are 1
+watcher=$(watchers)
+another() { there_are 1 && [ "$(watchers)" != "$watcher" ]; }
+"$netshim" reload 9>>"$scratch/theirs"
+wait_until another
+ok $? "a reload puts another in its place, which may be of another version"
 watcher=$(watchers)
 wait_until test -e "/proc/$watcher/fd/5"
 is "$(readlink "/proc/$watcher/fd/"{0,1,2} | sort -u) $(readlink "/proc/$watcher/fd/"* | grep -c theirs) $(sed -n 's/CapEff:\t//p; s/SigBlk:\t//p' "/proc/$watcher/status" | paste -sd' ') $(readlink "/proc/$watcher/cwd")" \
@@ -367,7 +370,6 @@ ticks=$(used)
 sleep 1
 is "$(($(used) - ticks)) $(way ordinary)" "0 lan" "where there is no room before others', it does not try for ever"
 ip rule del priority 1
-"$netshim" reload
 kill "$watcher"
 wait_until there_are 0
 like "$("$netshim" status 2>&1)" "nobody watches the routing rules that others add.*run 'netshim reload'" "status says that it is missing"

@@ -63,9 +63,10 @@ void watch_start(const struct ruleset *set)
 {
 	pid_t pid;
 
-	if (!needs_watching(set) || !state_allow_watching())
+	state_end_watching();
+	if (!needs_watching(set))
 		return;
-	pid = fork();
+	pid = state_allow_watching() ? fork() : -1;
 	if (!pid)
 		become_watcher();
 	if (pid < 0)

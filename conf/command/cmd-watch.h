@@ -8,7 +8,8 @@
 
 #include "conf/language/ruleset.h"
 
-/* Starts one where set needs it and none is there; while the lock is held. */
+/* Starts one where set needs it, in the place of the one that is there, which may be of
+ * another version; while the lock is held. */
 void watch_start(const struct ruleset *set);
 
 #endif

@@ -135,23 +135,26 @@ static int open_to_watch(int flags)
 	return -1;
 }
 
-static bool nobody_watches(int flags)
+static bool close_watched(int fd)
 {
-	int fd = open_to_watch(flags);
-
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
 }
 
+void state_end_watching(void)
+{
+	unlink(watch_path);
+}
+
 bool state_allow_watching(void)
 {
-	return nobody_watches(O_CREAT);
+	return close_watched(open_to_watch(O_CREAT | O_EXCL));
 }
 
 bool state_is_unwatched(void)
 {
-	return nobody_watches(0);
+	return close_watched(open_to_watch(0));
 }
 
 int state_watch(void)

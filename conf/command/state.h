@@ -28,8 +28,9 @@ void state_lock(bool for_hook);
 bool state_is_up(void);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
- * until the next down. */
-bool state_allow_watching(void); /* false where one does already */
+ * until the next one, or down, ends it. */
+void state_end_watching(void);
+bool state_allow_watching(void); /* false with errno where it cannot */
 bool state_is_unwatched(void);	 /* one may, and none does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(void);

@@ -27,7 +27,8 @@ state() {
 	nft list ruleset
 	ip rule
 	ip -6 rule
-	sysctl -a 2>/dev/null | grep -e '^net\.' | grep -v -e netfilter -e '_mem '
+	# But those that come with a module of the kernel.
+	sysctl -a 2>/dev/null | grep -e '^net\.' | grep -v -e netfilter -e nf_conntrack -e '_mem '
 	cat /etc/environment /proc/sys/kernel/yama/ptrace_scope
 	systemctl list-unit-files --no-legend
 	systemctl list-units --failed --plain --no-legend

@@ -244,6 +244,22 @@ like "$(cat >"$config" <<<"class a { } app '$one' { class = a }"
 	strace -f -qq -o /dev/null -P "$run/net_cls$group/a/cgroup.procs" -e trace=write -e inject=write:error=EINVAL "$netshim" reload 2>&1; echo $?)" \
 	"could not move 4 running programs into class a \(one.*restart them.*0$" "what cannot be moved is told, and no failure"
 
+# What lies on a file system of a user's is waited for by the kernel, which nothing ends.
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/silent.c" -o "$scratch/silent"
+mkdir "$scratch/mounted"
+mknod "$scratch/fuse" c 10 229
+load <<<"class a { }" >/dev/null
+SECONDS=0
+in_background "$scratch/silent" "$scratch/mounted" "$scratch/fuse" >"$scratch/said"
+wait_until test -s "$scratch/said"
+like "$(timeout -s KILL 30 "$netshim" reload 2>&1 <<<"$(cat >"$config" <<<"class a { } app '$two' { class = a }")"; echo $?)" \
+	"not all running programs have been looked at.*0$" "where one lies on a file system that never answers, it says so"
+ok $((SECONDS < 10 || SECONDS > 20)) "after ten seconds"
+like "$(ps -o wchan:40= -C netshim)" "request_wait_answer" "(who looked at it waits there)"
+is "$("$netshim" reload --hook 2>&1; echo $?) $((SECONDS > 20))" "0 0" "and nobody else waits for that"
+pkill -KILL -fx "$scratch/silent .*"
+umount -l "$scratch/mounted"
+
 # --- status
 
 load <<<"class a { } class b { } class c { lock = true }" >/dev/null

@@ -12,6 +12,7 @@
 
 #include "conf/command/running.h"
 
+#include "conf/command/state.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
@@ -23,6 +24,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -377,24 +379,66 @@ static void work_at(struct work *work, bool back)
 	tell(&work->moved, back);
 }
 
+/* One that waits in the kernel for a file system of a user's may not end even when it is
+ * killed (request_wait_answer in fs/fuse/dev.c): nobody waits for that. */
+static bool has_ended_well(pid_t child, bool killed)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int status = 0;
+	pid_t ended = 0;
+
+	for (unsigned i = 0; i < 100 && !ended; i++) {
+		ended = waitpid(child, &status, killed ? WNOHANG : 0);
+		if (!ended)
+			nanosleep(&pause, NULL);
+	}
+	return ended == child && !status;
+}
+
 static void wait_for(pid_t child, int alive)
 {
 	struct pollfd ready = { .fd = alive, .events = POLLIN };
 	char bytes[64];
-	int status = 0;
+	bool hangs;
 
 	while (poll(&ready, 1, PATIENCE) > 0 && read(alive, bytes, sizeof(bytes)) > 0)
 		ready.revents = 0;
-	/* It has ended, or hangs: on a file system that does not answer, say. */
-	if (!(ready.revents & POLLHUP))
+	hangs = !(ready.revents & POLLHUP);
+	if (hangs)
 		kill(child, SIGKILL);
-	if (waitpid(child, &status, 0) != child || status)
+	if (!has_ended_well(child, hangs))
 		warnx("not all running programs have been looked at; restart those whose rule has changed");
+}
+
+/* What it says comes by way of files in memory: whoever reads what the command says
+ * waits for all that have the other end. */
+static void say_to(int messages, FILE *out)
+{
+	char text[BUFSIZ];
+	ssize_t n;
+
+	lseek(messages, 0, SEEK_SET);
+	while ((n = read(messages, text, sizeof(text))) > 0)
+		fwrite(text, 1, (size_t)n, out);
+	fflush(out);
+	close(messages);
+}
+
+_Noreturn static void run_child(struct work *work, bool back, int out, int errors)
+{
+	if (dup2(out, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0)
+		_exit(EXIT_FAILURE);
+	state_let_go();
+	work_at(work, back);
+	fflush(stdout);
+	_exit(EXIT_SUCCESS);
 }
 
 void running_move(struct rules *before, const char *note_path, bool back)
 {
 	struct work work = { .rules = { before }, .note = note_path };
+	int out = memfd_create("messages", MFD_CLOEXEC);
+	int errors = memfd_create("errors", MFD_CLOEXEC);
 	int ends[2];
 	pid_t child;
 
@@ -403,9 +447,7 @@ void running_move(struct rules *before, const char *note_path, bool back)
 	if (!child) {
 		close(ends[0]);
 		work.alive = ends[1];
-		work_at(&work, back);
-		fflush(stdout);
-		_exit(EXIT_SUCCESS);
+		run_child(&work, back, out, errors);
 	}
 	if (child < 0) {
 		warn("running programs stay where they are");
@@ -414,4 +456,6 @@ void running_move(struct rules *before, const char *note_path, bool back)
 	close(ends[1]);
 	wait_for(child, ends[0]);
 	close(ends[0]);
+	say_to(out, stdout);
+	say_to(errors, stderr);
 }

@@ -36,6 +36,7 @@ static void hold_signals(void)
 #define PATIENCE 10 /* seconds */
 
 static const char *waiting_for;
+static int held = -1; /* the lock */
 
 /* Nothing has been changed yet. */
 __attribute__((noreturn)) static void lose_patience(int signal)
@@ -99,11 +100,17 @@ void state_lock(bool for_hook)
 	fcntl(fd, F_OFD_SETLK, &waiting);
 	/* The lock was held by a `down`, which has removed the file. */
 	if (is_still(fd, lock_path)) {
+		held = fd;
 		hold_signals();
 		return;
 	}
 	close(fd);
 	state_lock(for_hook);
+}
+
+void state_let_go(void)
+{
+	close(held);
 }
 
 void state_remove_folder(void)

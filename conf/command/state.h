@@ -25,6 +25,9 @@ void be_patient(void);
  * there is by then. */
 void state_lock(bool for_hook);
 
+/* For a child: as long as it lived, it would hold off the others too. */
+void state_let_go(void);
+
 bool state_is_up(void);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* silent FOLDER FUSE: a process of a user's which lies where reading it never ends. As a
+ * user may by fusermount(1), it mounts a file system on the folder that says nothing when
+ * its file is read, and has that file where the kernel has left the name by which the
+ * process was started. Then it prints its pid. */
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/fuse.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+#define PAGE 4096
+#define VALID 1000 /* seconds */
+
+static void answer(int fuse, uint64_t to, int error, const void *data, size_t size)
+{
+	char text[512];
+	struct fuse_out_header header = { (uint32_t)(sizeof(header) + size), error, to };
+
+	memcpy(text, &header, sizeof(header));
+	if (size)
+		memcpy(text + sizeof(header), data, size);
+	if (write(fuse, text, header.len) != header.len)
+		warn("answer");
+}
+
+static void answer_to(int fuse, const struct fuse_in_header *asked)
+{
+	bool folder = asked->nodeid == FUSE_ROOT_ID && asked->opcode != FUSE_LOOKUP;
+	const struct fuse_attr attr = { .ino = folder ? 1 : 2,
+					.size = PAGE,
+					.nlink = 1,
+					.uid = NOBODY,
+					.gid = NOBODY,
+					.mode = folder ? S_IFDIR | 0755 : S_IFREG | 0644 };
+	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE };
+	const struct fuse_entry_out entry = { .nodeid = 2, .entry_valid = VALID, .attr_valid = VALID, .attr = attr };
+	const struct fuse_attr_out attributes = { .attr_valid = VALID, .attr = attr };
+	const struct fuse_open_out opened = { .fh = 1 };
+
+	if (asked->opcode == FUSE_INIT)
+		answer(fuse, asked->unique, 0, &init, sizeof(init));
+	else if (asked->opcode == FUSE_LOOKUP)
+		answer(fuse, asked->unique, 0, &entry, sizeof(entry));
+	else if (asked->opcode == FUSE_GETATTR)
+		answer(fuse, asked->unique, 0, &attributes, sizeof(attributes));
+	else if (asked->opcode == FUSE_OPEN)
+		answer(fuse, asked->unique, 0, &opened, sizeof(opened));
+	else if (asked->opcode != FUSE_READ && asked->opcode != FUSE_INTERRUPT && asked->opcode != FUSE_FORGET)
+		answer(fuse, asked->unique, -ENOSYS, NULL, 0);
+}
+
+static void serve(int fuse)
+{
+	static _Alignas(struct fuse_in_header) char asked[1 << 17];
+
+	while (read(fuse, asked, sizeof(asked)) > 0 || errno == EINTR || errno == ENOENT)
+		answer_to(fuse, (const void *)asked);
+	_exit(EXIT_SUCCESS);
+}
+
+static void become_user(void)
+{
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
+		err(EXIT_FAILURE, "cannot become a user");
+}
+
+int main(int argc, char **argv)
+{
+	uintptr_t name = getauxval(AT_EXECFN) & ~(uintptr_t)(PAGE - 1);
+	int fuse = argc == 3 ? open(argv[2], O_RDWR) : -1;
+	char text[PATH_MAX]; /* large, so what is called from here has its stack in another page */
+	int file;
+
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d", fuse, NOBODY, NOBODY);
+	if (fuse < 0 || mount("silent", argv[1], "fuse", MS_NOSUID | MS_NODEV, text))
+		err(EXIT_FAILURE, "cannot mount");
+	become_user();
+	if (!fork())
+		serve(fuse);
+	snprintf(text, sizeof(text), "%s/file", argv[1]);
+	file = open(text, O_RDONLY);
+	close(fuse); /* of the process that serves alone: when that ends, so does the waiting */
+	printf("%d\n", getpid());
+	fflush(stdout);
+	/* Page by page, not ahead of what is asked for: that could be given up. */
+	if (mmap((void *)name, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED)
+		madvise((void *)name, PAGE, MADV_RANDOM);
+	for (;;)
+		pause();
+}

@@ -107,7 +107,8 @@ calls_of() { # calls_of LIBRARY COMMAND...
 	local trace
 	trace=$(mktemp "$scratch/trace.XXXXXX")
 	chmod 666 "$trace"
-	"${kernel[@]}" "${user[@]}" strace -f -qq -o "$trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null
+	# As with a filter: a user's takes no_new_privs.
+	"${kernel[@]}" "${user[@]}" setpriv --no-new-privs strace -f -qq -o "$trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null
 	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$trace" | sort -u
 }
 allowed() { # allowed CALLS COMMAND...: how it ends where there are no others

@@ -9,7 +9,7 @@
 
 cd "$tests/.." || exit 1
 ip link set lo up
-paths=(WERROR=-Werror PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" GROUP="$NETSHIM_TEST_GROUP")
+paths=(WERROR=-Werror PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" STATEDIR="$root/var" GROUP="$NETSHIM_TEST_GROUP")
 gcc -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -O1 tests/programs/load.c -o "$scratch/load"
 ok $? "the driver builds"
 

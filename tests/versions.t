@@ -9,7 +9,7 @@
 
 cd "$tests/.." || exit 1
 run=$root/run/netshim
-paths=(PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" GROUP="$NETSHIM_TEST_GROUP")
+paths=(PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" STATEDIR="$root/var" GROUP="$NETSHIM_TEST_GROUP")
 
 # --- the versions: a folder each, with what make builds
 

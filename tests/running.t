@@ -299,10 +299,26 @@ pkill -TERM -f "^$netshim .*--confirm"
 wait_until [ ! -e "$run/confirm" ]
 is "$(state) $(class_of "$forked")" "/ /b /" "when it is not confirmed, all go back to where they were, out of a lock too"
 is "$(cd "$run" && echo *)" "config lock net_cls rules" "and no note is left of it"
+ends first second
+cp "$(command -v bash)" "$scratch/shell"
+runs shell as_user "$scratch/shell" -c "echo \$\$; $netshim run a sleep 301 </dev/null & read -r line; sleep 302 </dev/null & echo; read -r line"
+held() { jailed=$(pgrep -fx "sleep 301" -P "${pid[shell]}") && [ "$(class_of "$jailed")" = /a/locked ]; }
+wait_until held
+sleep 0.02 # what the kernel tells of a process's age has hundredths of a second
+load --confirm 60 <<<"class a { lock = true } class b { } app '$scratch/shell' { class = a }" >/dev/null
+ask shell go >/dev/null
+forked=$(pgrep -fx "sleep 302" -P "${pid[shell]}")
+is "$(classes_of "${pid[shell]}" "$forked" "$jailed")" "/a/locked /a/locked /a/locked" "a class that locks, where run has locked a child before"
+pkill -TERM -f "^$netshim .*--confirm"
+wait_until [ ! -e "$run/confirm" ]
+is "$(classes_of "${pid[shell]}" "$forked" "$jailed")" "/ / /a/locked" "what run holds does not go back with its parent, what was started since does"
+kill -KILL "$jailed" "$forked"
+ends shell
+runs first as_user "$one"
 load --confirm 60 <<<"class a { } class b { } app '$one' { class = a }" >/dev/null
 "$netshim" confirm >/dev/null
 is "$(class_of "${pid[first]}") $(cd "$run" && echo *)" "/a config lock net_cls rules" "when it is confirmed, they stay"
-ends first second
+ends first
 
 # --- what is left outside, starts itself once more, and may gain no privilege
 

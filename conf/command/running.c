@@ -38,6 +38,7 @@
 struct moved {
 	pid_t pid;
 	uint64_t started;
+	uint64_t when; /* as started: clock ticks since the boot */
 	struct membership from;
 	struct membership to;
 	char name[16];
@@ -151,16 +152,24 @@ static void decide(const struct work *work, struct candidate *c)
 	c->moves = c->moves && !same_place(&c->to, &c->process.place);
 }
 
-static struct candidate *find_candidate(const struct work *work, pid_t pid)
+/* A number that was given anew is nobody's parent: its process is the younger one. */
+static const struct candidate *parent_of(const struct work *work, const struct candidate *c)
 {
-	const struct process *p = processes_find(&work->processes, pid);
+	const struct process *parent = processes_find(&work->processes, c->process.parent);
 
-	return p ? &work->candidates[p - work->processes.items] : NULL;
+	return parent && parent->started <= c->process.started ? &work->candidates[parent - work->processes.items]
+							       : NULL;
 }
 
-/* Where a parent came from and goes to, or went to in an earlier pass. */
-static bool leads(const struct candidate *parent, const struct membership *from, struct membership *to)
+/* Where a parent came from and goes to, or went to in an earlier pass. With what goes back
+ * goes what it has started since: what was in that place before, `netshim run` has put
+ * there. */
+static bool leads(const struct candidate *parent, const struct candidate *child, struct membership *to)
 {
+	const struct membership *from = &child->process.place;
+
+	if (parent->noted && child->process.started < parent->noted->when)
+		return false;
 	if (parent->moves && same_place(&parent->process.place, from))
 		*to = parent->to;
 	else if (parent->moved && same_place(&parent->moved->from, from))
@@ -178,14 +187,14 @@ static void follow(const struct work *work, struct candidate *c)
 
 	if (c->now.rule || c->moves)
 		return;
-	while (!c->moves && (parent = find_candidate(work, parent->process.parent))) {
-		c->moves = leads(parent, from, &c->to);
+	while (!c->moves && (parent = parent_of(work, parent))) {
+		c->moves = leads(parent, c, &c->to);
 		if (!c->moves && (parent->now.rule || !same_place(&parent->process.place, from)))
 			return;
 	}
 }
 
-/* "PID STARTED FROM TO", a line each; "/" is no class. */
+/* "PID STARTED WHEN FROM TO", a line each; "/" is no class. */
 static void print_place(FILE *out, const struct membership *place)
 {
 	fprintf(out, " %s%s", place->place == PLACE_CLASS ? place->class : "/", place->locked ? "/locked" : "");
@@ -197,7 +206,7 @@ static void note(const struct work *work, const struct moved *m)
 
 	if (!out)
 		return;
-	fprintf(out, "%d %" PRIu64, m->pid, m->started);
+	fprintf(out, "%d %" PRIu64 " %" PRIu64, m->pid, m->started, m->when);
 	print_place(out, &m->from);
 	print_place(out, &m->to);
 	fprintf(out, "\n");
@@ -220,6 +229,7 @@ static void add_noted(struct moved_list *list, const struct moved *m)
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].pid == m->pid && list->items[i].started == m->started) {
 			list->items[i].to = m->to;
+			list->items[i].when = m->when;
 			return;
 		}
 	list->items = grown(list->items, list->count, sizeof(*m));
@@ -233,7 +243,8 @@ static void read_notes(struct moved_list *list, const char *path)
 	char from[CLASS_NAME_MAX + 16];
 	char to[sizeof(from)];
 
-	while (file && fscanf(file, "%d %" SCNu64 " %79s %79s", &m.pid, &m.started, from, to) == 4) {
+	while (file &&
+	       fscanf(file, "%d %" SCNu64 " %" SCNu64 " %79s %79s", &m.pid, &m.started, &m.when, from, to) == 5) {
 		m.from = read_place(from);
 		m.to = read_place(to);
 		add_noted(list, &m);
@@ -245,7 +256,7 @@ static void read_notes(struct moved_list *list, const char *path)
 static void move(struct work *work, const struct candidate *c)
 {
 	const struct process *p = &c->process;
-	struct moved m = { p->pid, p->started, p->place, c->to, "", false };
+	struct moved m = { p->pid, p->started, processes_now(), p->place, c->to, "", false };
 	char id[16];
 
 	strcpy(m.name, p->name);

@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KTHREADD 2 /* the parent of all kernel threads */
@@ -126,6 +127,15 @@ void processes_read(struct process_list *list)
 void processes_free(struct process_list *list)
 {
 	free(list->items);
+}
+
+uint64_t processes_now(void)
+{
+	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+	struct timespec time;
+
+	clock_gettime(CLOCK_BOOTTIME, &time);
+	return (uint64_t)time.tv_sec * ticks + (uint64_t)time.tv_nsec * ticks / 1000000000;
 }
 
 bool process_is_there(const struct process *process)

@@ -14,7 +14,7 @@
 struct process {
 	pid_t pid;
 	pid_t parent;
-	uint64_t started; /* with the pid, it is one process and no other */
+	uint64_t started; /* clock ticks since the boot; with the pid, it is one process and no other */
 	char name[16];
 	struct membership place;
 	bool in_force; /* it, or who started it, is in this network namespace */
@@ -31,6 +31,9 @@ void processes_read(struct process_list *list);
 void processes_free(struct process_list *list);
 
 struct process *processes_find(const struct process_list *list, pid_t pid);
+
+/* What one would have that is started now. */
+uint64_t processes_now(void);
 
 /* Tells whether it has not ended meanwhile. */
 bool process_is_there(const struct process *process);

@@ -32,6 +32,7 @@
 /* What a process has forked while it was being moved is found by the next pass. */
 #define PASSES 50
 #define PATIENCE 10000 /* milliseconds without a sign of life of the child */
+#define LONGEST 6000   /* clock ticks, a minute: a user can have names that take long to look up */
 #define NAMED 3	       /* so many are named in a message */
 
 /* A process that was moved. */
@@ -287,6 +288,7 @@ static void look_at_all(struct work *work)
 		struct candidate *c = &work->candidates[i];
 		struct wanted wanted[2] = { { .rule = false }, { .rule = false } };
 
+		show_life(work);
 		c->process = work->processes.items[i];
 		c->moved = find_moved(&work->moved, &c->process);
 		c->noted = find_moved(&work->noted, &c->process);
@@ -409,10 +411,11 @@ static bool has_ended_well(pid_t child, bool killed)
 static void wait_for(pid_t child, int alive)
 {
 	struct pollfd ready = { .fd = alive, .events = POLLIN };
-	char bytes[64];
+	uint64_t until = processes_now() + LONGEST;
+	char bytes[1024];
 	bool hangs;
 
-	while (poll(&ready, 1, PATIENCE) > 0 && read(alive, bytes, sizeof(bytes)) > 0)
+	while (poll(&ready, 1, PATIENCE) > 0 && processes_now() < until && read(alive, bytes, sizeof(bytes)) > 0)
 		ready.revents = 0;
 	hangs = !(ready.revents & POLLHUP);
 	if (hangs)

@@ -177,6 +177,32 @@ load <<<"class a { } app '$scratch/replaced' { class = a }" >/dev/null
 is "$(class_of "${pid[replaced]}")" /a "what was replaced by an upgrade while it runs: the rule for its name"
 ends replaced
 
+gcc -x c -O1 -pthread - -o "$scratch/headless" <<'END'
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *go_on(void *text)
+{
+	usleep(100000);
+	printf("%d %s", getpid(), (char *)text);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+int main(void)
+{
+	pthread_t thread;
+	pthread_create(&thread, NULL, go_on, "goes on\n");
+	pthread_exit(NULL);
+}
+END
+runs headless as_user "$scratch/headless"
+pid[headless]=${pid[headless]%% *}
+load <<<"class a { } app '$scratch/headless' { class = a }" >/dev/null
+is "$(sed -n 's/State:\t//p' "/proc/${pid[headless]}/status" | cut -c1) $(cat "/proc/${pid[headless]}/task/"*/cgroup | grep -c "net_cls:$group/a$")" \
+	"Z 1" "one whose first thread has ended"
+ends headless
+
 # --- what stays
 
 load <<<"class a { } class b { } class held { }" >/dev/null

@@ -210,11 +210,12 @@ bool wanted_by(struct rules *const rules[], size_t count, const struct process *
 	       bool *becoming)
 {
 	struct program *p = zalloc(sizeof(*p));
-	bool known = read_name(process->pid, p) && read_owner(process->pid, p) && !is_file(&p->file, "/proc/self/exe");
+	bool known =
+		read_name(process->thread, p) && read_owner(process->thread, p) && !is_file(&p->file, "/proc/self/exe");
 
 	*becoming = known && is_file(&p->file, NETSHIM_HELPER);
 	if (known)
-		read_start(process->pid, p);
+		read_start(process->thread, p);
 	known = known && !*becoming && become(p);
 	if (known) {
 		check_start(p);

@@ -24,6 +24,24 @@ int process_open(pid_t pid, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* Of a first thread that has ended, /proc tells nearly nothing. The others go from there
+ * when they end. */
+static bool find_other_thread(struct process *p)
+{
+	const struct dirent *entry;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", p->pid);
+	dir = opendir(path);
+	while (dir && p->thread == p->pid && (entry = readdir(dir)))
+		if (isdigit((unsigned char)*entry->d_name))
+			p->thread = (pid_t)strtol(entry->d_name, NULL, 10);
+	if (dir)
+		closedir(dir);
+	return p->thread != p->pid;
+}
+
 /* proc_pid_stat(5): the name stands in parentheses and may have some in it. false where
  * the process has ended. */
 static bool read_stat(struct process *p)
@@ -48,7 +66,8 @@ static bool read_stat(struct process *p)
 		return false;
 	snprintf(p->name, sizeof(p->name), "%.*s", (int)(rest - name - 1), name + 1);
 	str_printable(p->name);
-	return state != 'Z' && state != 'X';
+	p->thread = p->pid;
+	return (state != 'Z' && state != 'X') || find_other_thread(p);
 }
 
 static ino_t network_namespace(pid_t pid)
@@ -111,9 +130,9 @@ void processes_read(struct process_list *list)
 		p.pid = (pid_t)strtol(entry->d_name, NULL, 10);
 		if (!read_stat(&p) || p.pid == KTHREADD || p.parent == KTHREADD)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%d/cgroup", p.pid);
+		snprintf(path, sizeof(path), "/proc/%d/cgroup", p.thread);
 		process_membership_of(path, &p.place);
-		p.in_force = here && network_namespace(p.pid) == here;
+		p.in_force = here && network_namespace(p.thread) == here;
 		list->items = grown(list->items, list->count, sizeof(p));
 		list->items[list->count++] = p;
 	}

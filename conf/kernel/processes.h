@@ -13,6 +13,7 @@
 
 struct process {
 	pid_t pid;
+	pid_t thread; /* by which /proc tells of it: the first one may have ended */
 	pid_t parent;
 	uint64_t started; /* clock ticks since the boot; with the pid, it is one process and no other */
 	char name[16];

@@ -100,9 +100,18 @@ in_background() { # in_background COMMAND...: ended with the test
 	background+=($!)
 }
 
+# What is left of programs that the test has put there, whoever has started them.
+end_programs() {
+	local process
+	for process in /proc/[0-9]*; do
+		case $(readlink "$process/exe") in "$scratch"/*) kill -KILL "${process#/proc/}" ;; esac
+	done
+}
+
 clean_up() {
 	"$netshim" down >/dev/null 2>&1
 	[ ${#background[@]} -eq 0 ] || kill "${background[@]}" 2>/dev/null
+	end_programs 2>/dev/null
 	rm -rf "$scratch"
 }
 trap clean_up EXIT

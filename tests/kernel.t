@@ -29,7 +29,7 @@ put() { # put FILE...: with the libraries that it needs
 }
 put "$netshim" "$helper"
 cp "$root/bin/probe-static" "$machine/bin/probe"
-mkdir -p "$machine$root/run" "$machine$root/etc"
+mkdir -p "$machine$root"/{run,etc,var}
 modules=$machine/lib/modules/$version
 for folder in net/netfilter net/ipv4/netfilter net/ipv6/netfilter drivers/net/dummy.ko lib/libcrc32c.ko; do
 	mkdir -p "$modules/kernel/${folder%/*}"

@@ -79,7 +79,7 @@ effect() { # effect KIND LD_PRELOAD: as the table names it
 }
 
 # The table's columns are the list items before it, with a line LD_PRELOAD= each.
-mapfile -t columns < <(sed -n 's/^\.It Em Program Ta //p' "$page" | sed 's/Em //g; s/ Ta /\n/g')
+mapfile -t columns < <(sed -n 's/^\.It Em Program Ta \(Em path.*\)/\1/p' "$page" | sed 's/Em //g; s/ Ta /\n/g')
 forms=()
 for column in "${columns[@]}"; do
 	forms+=("$(grep -xF -A 1 ".It Sy $column" "$page" | sed -n 's/^\.Dl LD_PRELOAD=//p')")
@@ -91,7 +91,7 @@ while IFS='|' read -r kind cells; do
 	for i in "${!forms[@]}"; do
 		is "$(effect "$kind" "${forms[i]}")" "${words[i]}" "libnetshim(7): ${forms[i]}, $kind: ${words[i]}"
 	done
-done < <(sed -n '/^\.It Em Program Ta /,/^\.El/s/^\.It \([^E].*\)/\1/p' "$page" | sed 's/ Ta /|/g')
+done < <(sed -n '/^\.It Em Program Ta Em path/,/^\.El/s/^\.It \([^E].*\)/\1/p' "$page" | sed 's/ Ta /|/g')
 is "$rows ${#forms[@]}" "9 3" "the table was read"
 is "$(in_bare env LD_PRELOAD="$preload" env -u LD_PRELOAD chroot "$bare" /probe loaded 2>&1)" no "env -u LD_PRELOAD chroot: silent"
 

@@ -98,8 +98,7 @@ is "$(systemctl is-system-running)" running "all is well before"
 before=$(state)
 make -s install >"$scratch/installed" 2>&1
 is "$? $(grep -v -e untried -e netshim-helper: "$scratch/installed")" "0 " "make install"
-is "$(systemctl show -P LoadState netshim) $(systemctl show -P DropInPaths run-netshim-net_cls.mount)" \
-	"loaded /usr/local/lib/systemd/system/run-netshim-net_cls.mount.d/netshim.conf" "systemd knows its units"
+is "$(systemctl show -P LoadState netshim)" loaded "systemd knows its unit"
 install -m 755 "$root/bin/probe" /usr/local/bin/ruled
 install -d -m 1777 "$said"
 loginctl enable-linger bob

@@ -7,6 +7,6 @@
 #ifndef NETSHIM_VERSION_H
 #define NETSHIM_VERSION_H
 
-#define NETSHIM_VERSION "0.1.0"
+#define NETSHIM_VERSION "0.2.0~dev"
 
 #endif

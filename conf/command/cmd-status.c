@@ -60,27 +60,29 @@ static size_t count_outside(const struct outsiders *outside, const char *class)
 	return count;
 }
 
-#define NAMED 3 /* so many are named in a message */
-
 /* Of one class; "" is none. */
 static void tell_outside(const struct outsiders *outside, const char *class)
 {
-	size_t count = count_outside(outside, class);
-	char names[NAMED * 32] = "";
-	size_t named = 0;
+	char *names = NULL;
+	size_t size;
+	FILE *out = open_memstream(&names, &size);
+	size_t count = 0;
 
-	for (size_t i = 0; i < outside->count && named < NAMED; i++) {
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	for (size_t i = 0; i < outside->count; i++) {
 		const struct process *p = &outside->items[i].process;
-		size_t used = strlen(names);
 
 		if (!strcmp(outside->items[i].class, class))
-			snprintf(names + used, sizeof(names) - used, "%s%s %d", named++ ? ", " : "", p->name, p->pid);
+			process_name(out, count++, p->name, p->pid);
 	}
+	fclose(out);
 	if (count)
-		warnx("class %s has a rule for %zu running program%s outside of it (%s%s): restart %s, or run 'netshim "
+		warnx("class %s has a rule for %zu running program%s outside of it (%s): restart %s, or run 'netshim "
 		      "move %s PID'",
-		      *class ? class : "none", count, count == 1 ? "" : "s", names, count > NAMED ? ", ..." : "",
-		      count == 1 ? "it" : "them", *class ? class : "none");
+		      *class ? class : "none", count, count == 1 ? "" : "s", names, count == 1 ? "it" : "them",
+		      *class ? class : "none");
+	free(names);
 }
 
 /* One class's line. */

@@ -33,7 +33,6 @@
 #define PASSES 50
 #define PATIENCE 10000 /* milliseconds without a sign of life of the child */
 #define LONGEST 6000   /* clock ticks, a minute: a user can have names that take long to look up */
-#define NAMED 3	       /* so many are named in a message */
 
 /* A process that was moved. */
 struct moved {
@@ -328,14 +327,6 @@ static bool pass(struct work *work)
 	return any;
 }
 
-static void describe(const struct moved *m, size_t nth, FILE *out)
-{
-	if (nth < NAMED)
-		fprintf(out, "%s%s %d", nth ? ", " : "", m->name, m->pid);
-	else if (nth == NAMED)
-		fprintf(out, ", ...");
-}
-
 /* Tells of all that went where the first one went, and takes them off the list. */
 static void tell_first(struct moved_list *list)
 {
@@ -350,7 +341,7 @@ static void tell_first(struct moved_list *list)
 		err(EXIT_FAILURE, "out of memory");
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].failed == first.failed && same_place(&list->items[i].to, &first.to))
-			describe(&list->items[i], count++, out);
+			process_name(out, count++, list->items[i].name, list->items[i].pid);
 		else
 			rest.items[rest.count++] = list->items[i];
 	fclose(out);

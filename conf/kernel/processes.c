@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define KTHREADD 2 /* the parent of all kernel threads */
+#define NAMED 3	   /* so many in a message */
 
 int process_open(pid_t pid, const char *name)
 {
@@ -162,4 +163,12 @@ bool process_is_there(const struct process *process)
 	struct process now = { .pid = process->pid };
 
 	return read_stat(&now) && now.started == process->started;
+}
+
+void process_name(FILE *out, size_t nth, const char *name, pid_t pid)
+{
+	if (nth < NAMED)
+		fprintf(out, "%s%s %d", nth ? ", " : "", name, pid);
+	else if (nth == NAMED)
+		fprintf(out, ", ...");
 }

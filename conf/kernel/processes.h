@@ -9,6 +9,7 @@
 
 #include "conf/contract/process.h"
 
+#include <stdio.h>
 #include <sys/types.h>
 
 struct process {
@@ -41,5 +42,9 @@ bool process_is_there(const struct process *process);
 
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
+
+/* Writes the nth, from 0 on, of the processes that a message is about: the first few by
+ * name and pid. */
+void process_name(FILE *out, size_t nth, const char *name, pid_t pid);
 
 #endif

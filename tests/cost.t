@@ -65,6 +65,13 @@ instructions() { # instructions COMMAND...
 		/^calls=/ { getline; next } # what the call took, which is counted where it was spent
 		inside && /^[0-9+*-]/ { n += $2 } END { print n + 0 }' "$scratch/calls"
 }
+# The least with three keys: by chance of one, a name may share a bit with the rule's, and
+# is looked at a little longer.
+least() { # least COMMAND...: one that prints a number
+	for _ in 1 2 3; do
+		"$netshim" reload && "$@"
+	done | sort -n | head -n 1
+}
 counts() { # counts GOT EXPECTED NAME
 	if [ "$(gcc -dumpversion) $(uname -m)" = "12 x86_64" ]; then
 		is "$1" "$2" "$3"
@@ -72,12 +79,12 @@ counts() { # counts GOT EXPECTED NAME
 		ok "$(($1 > $2 * 4 / 3 || $1 < $2 / 2))" "$3: $1, as another compiler has it"
 	fi
 }
-counts "$(instructions /usr/bin/true)" 1678 "instructions when a program starts"
+counts "$(least instructions /usr/bin/true)" 1678 "instructions when a program starts"
 # One that does not start, as callgrind would start anew with it, by a path that is
 # always as long.
 printf 'no program\n' >/mnt/no-program
 chmod 755 /mnt/no-program
-counts "$(($(instructions launcher errno execve /mnt/no-program) - $(instructions launcher)))" 1623 \
+counts "$(($(least instructions launcher errno execve /mnt/no-program) - $(least instructions launcher)))" 1623 \
 	"instructions when one starts another"
 
 # By a symlink, whose that is and where it leads to; only with a tree, the path's parts.

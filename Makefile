@@ -216,7 +216,7 @@ uninstall:
 	$(reload_units)
 
 check:
-	scripts/install-packages build test tools 32bit kernel
+	scripts/install-packages build test tools 32bit kernel package
 	tests/run $(TESTS)
 
 # In booted machines: "make check-machines MACHINES=trixie TESTS=tests/exec.t".
@@ -261,7 +261,11 @@ deb:
 	scripts/install-packages build 32bit package
 	scripts/deb
 
+rpm arch:
+	scripts/install-packages build package
+	scripts/$@
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist deb clean FORCE
+.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist deb rpm arch clean FORCE

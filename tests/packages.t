@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# Packages of all three kinds are built, and have what belongs into them. Whoever builds
+# Debian's of the same commit gets the same bytes. (What they do to a machine is
+# machines/package.t's.)
+. "$(dirname "$0")/lib.sh"
+
+for tool in git dpkg-buildpackage rpmbuild rpmlint makepkg; do
+	command -v $tool >/dev/null || cannot_run "needs $tool"
+done
+cd "$tests/.." || exit 1
+version=$("$netshim" --version)
+version=${version#netshim }
+
+# This tree as a repository of its own, so that this goes without one as well.
+export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org GIT_CONFIG_GLOBAL=/dev/null
+one=$scratch/one other=$scratch/folder/of/another/name
+git init -q -b main "$one"
+git --git-dir="$one/.git" --work-tree=. add -A . && git -C "$one" commit -q -m all && git -C "$one" reset -q --hard &&
+	git clone -q "$one" "$other"
+ok $? "two repositories of this tree"
+touch -d 2001-01-01 "$other"/* # a clone's files have the time of the clone
+
+# --- Debian
+
+built() { # built TREE COMMAND...: says what went wrong
+	(cd "$1" && LINTIAN=true "${@:2}") >"$scratch/built" 2>&1 || { tail -n 20 "$scratch/built" >&2; false; }
+}
+sums() { (cd "$1/build/deb" && sha256sum ./*.deb); }
+built "$one" scripts/deb
+ok $? "make deb"
+(umask 077 && built "$other" env TZ=Asia/Tokyo LC_ALL=C MAKEFLAGS=-j1 scripts/deb)
+ok $? "make deb: in a folder of another name, in another time zone and language"
+is "$(sums "$other")" "$(sums "$one")" "the same packages, byte for byte"
+
+# What make install puts anywhere, beneath /usr, as both others do.
+flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32=
+	HOOKS='/usr/lib/NetworkManager/dispatcher.d/50-netshim /usr/lib/networkd-dispatcher/routable.d/50-netshim')
+contents() { sed 's|^/||; s|\.gz$||; \|^usr/share/doc|d; \|^usr/share/licenses|d; \|build-id|d; \|/$|d' | LC_ALL=C sort; }
+make -s -C "$one" install "${flags[@]}" DESTDIR="$scratch/installed" >/dev/null 2>&1
+ok $? "make install DESTDIR="
+rm "$scratch/installed/usr/lib/libnetshim.so"
+installed=$(find "$scratch/installed" -type f -printf '%P\n' | contents)
+
+# --- Fedora and its kin
+
+built "$one" scripts/rpm
+ok $? "make rpm; rpmlint finds nothing"
+package=$(echo "$one"/build/rpm/RPMS/*/netshim-"$version"-1.*.rpm)
+is "$(rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$package" | sed -n 's/^-[^ ]* //p' | contents)" "$installed" \
+	"the package has what is installed"
+is "$(rpm -qp --qf '[%{FILENAMES} %{FILECAPS}\n]' "$package" | grep ' .')" "/usr/libexec/netshim-helper cap_dac_override=p" \
+	"and one capability"
+is "$(rpm -qp --provides "$package" | sed 's/[ (].*//' | sort -u)" $'config\nnetshim' "no package can ask for the library"
+rpm -i --root "$scratch/fedora" --nodeps --noscripts "$package" 2>"$scratch/messages"
+is "$(getcap -r "$scratch/fedora/usr" | sed "s|$scratch/fedora||")" "/usr/libexec/netshim-helper cap_dac_override=p" \
+	"installed, the helper has it"
+
+# --- Arch Linux and its kin
+
+built "$one" scripts/arch
+ok $? "make arch"
+package=$(echo "$one"/build/arch/netshim-"${version/\~/}"-1-*.pkg.tar.*)
+mkdir "$scratch/upper" "$scratch/work"
+tar -xf "$package" -C "$scratch/upper"
+on_arch=${installed//libexec/lib/netshim}
+is "$(find "$scratch/upper" -mindepth 2 -type f -printf '%P\n' | sed s/helper.unpacked/helper/ | contents)" \
+	"$(contents <<<"$on_arch")" "the package has what is installed"
+ok "$([ -e "$scratch/upper/usr/lib/netshim/netshim-helper" ]; echo $((! $?)))" "the helper by another name"
+mount -t overlay -o "lowerdir=/usr,upperdir=$scratch/upper/usr,workdir=$scratch/work" usr /usr
+scriptlet() { sh -c ". '$scratch/upper/.INSTALL' && $1" 2>&1; }
+for step in post_install post_upgrade; do
+	rm -f /usr/lib/netshim/netshim-helper
+	scriptlet $step
+	is "$(getcap /usr/lib/netshim/netshim-helper*)" "/usr/lib/netshim/netshim-helper cap_dac_override=p" "$step: it has its own, and its capability"
+done
+scriptlet post_remove
+is "$(find /usr/lib/netshim -name 'netshim-helper' | wc -l)" 0 "post_remove: what no package has is gone"
+umount -l /usr
+
+finish

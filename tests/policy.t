@@ -334,4 +334,15 @@ is "$(as_user curl -sS -m 3 -o /dev/null http://$far_host/ && echo yes)" yes "un
 serve "${user[@]}" -- 8081
 is "$(on_other_host curl -sS -m 3 http://192.168.77.1:8081/)" hello "unclassified deny: answers go out"
 
+# The kernel goes through all sets of a transaction for each: what thousands of classes
+# have is not to grow with them.
+sets_with() { # sets_with COUNT: in what is loaded for so many classes of each kind
+	for ((i = 1; i <= $1; i++)); do
+		echo "class vpn$i { interface = 'lo' dns = '192.0.2.$i' mark = $i rate = '1mbit' action = reject allow = { '192.0.2.$i', 'lan' } local = 'lan' }"
+		echo "class lan$i { deny = { 'lan', 'tcp/25' } rate-in = '1mbit' } class out$i { interface = 'ordinary' }"
+	done >"$config"
+	"$netshim" ruleset | sed '/^\s*counter/d' | grep -cE '\{ |^\s*(set|map) |(map|cgroup) \{$'
+}
+is "$(sets_with 40)" "$(sets_with 3)" "the number of sets does not grow with the number of classes"
+
 finish

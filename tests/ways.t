@@ -542,7 +542,7 @@ is "$(device)" tunx "it stays while that is so"
 ip link set tunx down
 hook_for tunx
 is "$(device)" tun2 "then the next"
-is "$(sed -n 's/.*\(oifname "tun[^"]*"\).*/\1/p' < <(nft list chain inet netshim stay_any) | sort -u)" 'oifname "tun2"' "and no other is let out by"
+is "$(sed -n 's/.*\(oifname "tun[^"]*"\).*/\1/p' < <(nft list chain inet netshim way0) | sort -u)" 'oifname "tun2"' "and no other is let out by"
 ip link del tun2
 forget
 is "$(get any http://$far_host/) $(counted far "${lan[@]}") $(hook_for tun2; get any http://$far_host/) $(counted far "${lan[@]}")" "7 0 7 0" "none: refused, at once and after a reload"

@@ -48,8 +48,7 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 		fprintf(out, "\t\toifname \"lo\" %s\n", then);
 		break;
 	case ALLOW_LAN:
-		fprintf(out, "\t\tip daddr { " LAN_IPV4 " } %s\n", then);
-		fprintf(out, "\t\tip6 daddr { " LAN_IPV6 " } %s\n", then);
+		fprintf(out, "\t\tip daddr @lan4 %s\n\t\tip6 daddr @lan6 %s\n", then, then);
 		break;
 	case ALLOW_NETWORK:
 		write_network(out, a, then);
@@ -69,15 +68,37 @@ void policy_write_denial(FILE *out, const struct allowance *a, const char *neigh
 		write_link(out, neighbours, then);
 }
 
+static bool names(const struct allow_list *list, unsigned kind)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind)
+			return true;
+	return false;
+}
+
+static bool has_lan(const struct verdict *verdict)
+{
+	return names(&verdict->allow, ALLOW_LAN) || names(&verdict->deny, ALLOW_LAN);
+}
+
+static bool class_has_lan(const struct class *class)
+{
+	return has_lan(&class->verdict);
+}
+
+/* Once for all classes: the more sets, the longer a load takes. */
+void policy_write_lan(FILE *out, const struct ruleset *set)
+{
+	if (policy_any(set, class_has_lan) || has_lan(&set->unclassified))
+		fprintf(out,
+			"\tset lan4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { " LAN_IPV4 " }\n\t}\n"
+			"\tset lan6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n\t\telements = { " LAN_IPV6 " }\n\t}\n");
+}
+
 static bool has_link(const struct verdict *verdict)
 {
-	bool found = false;
-
-	for (size_t i = 0; i < verdict->allow.count; i++)
-		found = found || verdict->allow.items[i].kind == ALLOW_LINK;
-	for (size_t i = 0; i < verdict->deny.count; i++)
-		found = found || verdict->deny.items[i].kind == ALLOW_LINK || verdict->deny.items[i].kind == ALLOW_LAN;
-	return found;
+	return names(&verdict->allow, ALLOW_LINK) || names(&verdict->deny, ALLOW_LINK) ||
+	       names(&verdict->deny, ALLOW_LAN);
 }
 
 static bool class_has_link(const struct class *class)

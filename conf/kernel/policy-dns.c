@@ -36,17 +36,21 @@ static size_t count_of_family(const struct class *class, int family)
 	return count;
 }
 
+/* One protocol at a time: nft lists a set of them in a way that it does not read again,
+ * and a failed reload could not put the table back; and each set that a class has of its
+ * own makes loading slower. */
+static const char *const protocols[] = { "udp", "tcp" };
+
 /* One resolver, or one after the other where there are several. */
-static void write_redirect(FILE *out, const struct class *class, int family)
+static void write_redirect(FILE *out, const struct class *class, const char *protocol, int family)
 {
-	const char *protocol = family == AF_INET ? "ipv4" : "ipv6";
 	const char *name = family == AF_INET ? "ip" : "ip6";
 	size_t count = count_of_family(class, family);
 	size_t n = 0;
 
 	if (!count)
 		return;
-	fprintf(out, "\t\tmeta nfproto %s meta l4proto { tcp, udp } th dport 53 dnat %s ", protocol, name);
+	fprintf(out, "\t\tmeta nfproto %s %s dport 53 dnat %s ", family == AF_INET ? "ipv4" : "ipv6", protocol, name);
 	if (count > 1)
 		fprintf(out, "addr . port to numgen inc mod %zu map {", count);
 	for (size_t i = 0; i < class->dns.count; i++) {
@@ -62,11 +66,8 @@ static void write_redirect(FILE *out, const struct class *class, int family)
 	fprintf(out, count > 1 ? " }\n" : "\n");
 }
 
-/* Matches what was a query before it was redirected, one protocol at a time: nft
- * lists a set of protocols in a way that it does not read again, and a failed reload
- * could not put the table back. */
+/* Matches what was a query before it was redirected. */
 #define WAS_QUERY "\t\tmeta l4proto %s ct original proto-dst 53"
-static const char *const protocols[] = { "udp", "tcp" };
 
 /* The next number of a list (FNV-1a). */
 static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
@@ -151,8 +152,10 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 		if (!has_dns(&set->classes[i]))
 			continue;
 		fprintf(out, "\tchain dns_%s {\n", set->classes[i].name);
-		write_redirect(out, &set->classes[i], AF_INET);
-		write_redirect(out, &set->classes[i], AF_INET6);
+		for (size_t p = 0; p < 2; p++) {
+			write_redirect(out, &set->classes[i], protocols[p], AF_INET);
+			write_redirect(out, &set->classes[i], protocols[p], AF_INET6);
+		}
 		fprintf(out, "\t}\n");
 		any = true;
 	}
@@ -175,13 +178,15 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 
 void policy_write_resolvers(FILE *out, const struct class *class)
 {
+	char text[INET6_ADDRSTRLEN];
+
 	for (size_t i = 0; i < class->dns.count; i++) {
 		const struct resolver *r = &class->dns.items[i];
 		const char *family = r->family == AF_INET ? "ip" : "ip6";
 
-		fprintf(out, "\t\tmeta l4proto { tcp, udp } %s daddr . th dport { ", family);
-		write_resolver(out, r, " . ");
-		fprintf(out, " } accept\n");
+		inet_ntop(r->family, &r->address, text, sizeof(text));
+		for (size_t p = 0; p < 2; p++)
+			fprintf(out, "\t\t%s daddr %s %s dport %u accept\n", family, text, protocols[p], r->port);
 	}
 }
 
@@ -193,5 +198,6 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
 	/* What conntrack does not follow (notrack) could not be redirected. */
-	fprintf(out, "\t\tmeta l4proto { tcp, udp } th dport 53 goto refuse\n");
+	for (size_t p = 0; p < 2; p++)
+		fprintf(out, "\t\t%s dport 53 goto refuse\n", protocols[p]);
 }

@@ -49,6 +49,7 @@ struct guarded {
 	const struct class *class;
 	const struct network_list *networks;
 	const struct ways *ways;
+	size_t origin; /* which of the chains that look at where a packet was sent to */
 };
 
 static bool is_near(const struct guarded *g, const struct way *w)
@@ -124,17 +125,14 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 		fprintf(out, " } %s\n", then);
 }
 
-#define NOT_HERE "fib daddr type != { local, broadcast, multicast }"
 #define TO_INTERFACE "\t\toifname \"%s\" "
 
 /* What is on the last route is dropped here, which the sender is told (EPERM), but for
  * TCP, which takes no notice of that: it gets a reset in dead_end. */
-static void write_dead_end(FILE *out, const struct class *class)
+static void write_dead_end(FILE *out)
 {
-	fprintf(out, "\t\toifname \"lo\" meta l4proto != tcp " NOT_HERE " drop\n"
-		     "\t\toifname \"lo\" " NOT_HERE " ");
-	policy_write_mark(out, "meta mark", class->mark);
-	fprintf(out, "\n\t\toifname \"lo\" accept\n");
+	fprintf(out, "\t\toifname \"lo\" fib daddr type @here accept\n\t\toifname \"lo\" meta l4proto tcp accept\n"
+		     "\t\toifname \"lo\" drop\n");
 }
 
 /* By the interface, with one of its addresses. If several interfaces have the same
@@ -167,23 +165,21 @@ static bool reaches_link(const struct class *class)
 /* Broadcasts and neighbour discovery are part of the local networks. */
 static void write_guard(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
-	fprintf(out, "\tchain stay_%s {\n", g->class->name);
-	write_dead_end(out, g->class);
+	write_dead_end(out);
 	if (g->class->device)
 		write_way(out, set, g);
-	fprintf(out, "\t\tct direction original jump sent_%s\n", g->class->name);
+	fprintf(out, "\t\tct direction original jump origin%zu\n", g->origin);
 	if (reaches_link(g->class))
 		fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
 			     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
 	write_reach(out, g, "", "accept", "drop");
-	fprintf(out, "\t\tdrop\n\t}\n");
+	fprintf(out, "\t\tdrop\n");
 }
 
 /* What others have sent to a local network, the program has not: where it was sent to
  * is what conntrack has seen first. */
-static void write_sent(FILE *out, const struct guarded *g)
+static void write_origin(FILE *out, const struct ruleset *, const struct guarded *g)
 {
-	fprintf(out, "\tchain sent_%s {\n", g->class->name);
 	if (g->class->dns.count)
 		fprintf(out, "\t\tmeta l4proto udp ct original proto-dst 53 return\n"
 			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
@@ -192,19 +188,90 @@ static void write_sent(FILE *out, const struct guarded *g)
 	write_reach(out, g, "ct original ", "return", "drop");
 	write_addresses(out, g->networks, 0, AF_INET, "\t\tct original ip daddr {", "return");
 	write_addresses(out, g->networks, 0, AF_INET6, "\t\tct original ip6 daddr {", "return");
-	fprintf(out, "\t\tdrop\n\t}\n");
+	fprintf(out, "\t\tdrop\n");
 }
 
 /* What conntrack is not to follow cannot be given the interface's address. */
-static void write_untracked(FILE *out, const struct guarded *g)
+static void write_untracked(FILE *out, const struct ruleset *, const struct guarded *g)
 {
-	fprintf(out, "\tchain untracked_%s {\n\t\tfib daddr type { local, broadcast, multicast } return\n",
-		g->class->name);
+	fprintf(out, "\t\tfib daddr type @here return\n");
 	for (size_t i = 0; g->ways->interface && i < 2; i++)
 		write_addresses(out, g->networks, g->ways->interface, families[i],
 				families[i] == AF_INET ? "\t\tip saddr {" : "\t\tip6 saddr {", "return");
 	write_reach(out, g, "", "return", "goto refuse");
-	fprintf(out, "\t\tgoto refuse\n\t}\n");
+	fprintf(out, "\t\tgoto refuse\n");
+}
+
+/* Chains that classes share: most have one of few interfaces, and what a load takes long
+ * for is the number of sets in all chains. */
+struct shared {
+	const char *name; /* of the chains, before their number */
+	void (*write)(FILE *out, const struct ruleset *set, const struct guarded *g);
+	char **rules;
+	size_t count;
+};
+
+/* Returns the number of the chain with the class's rules, which is written if it is new. */
+static size_t write_shared(FILE *out, struct shared *shared, const struct ruleset *set, const struct guarded *g)
+{
+	char *rules = NULL;
+	size_t size = 0;
+	FILE *text = open_memstream(&rules, &size);
+
+	if (!text)
+		err(EXIT_FAILURE, "out of memory");
+	shared->write(text, set, g);
+	if (fclose(text))
+		err(EXIT_FAILURE, "out of memory");
+	for (size_t i = 0; i < shared->count; i++)
+		if (!strcmp(shared->rules[i], rules)) {
+			free(rules);
+			return i;
+		}
+	fprintf(out, "\tchain %s%zu {\n%s\t}\n", shared->name, shared->count, rules);
+	shared->rules = grown(shared->rules, shared->count, sizeof(*shared->rules));
+	shared->rules[shared->count] = rules;
+	return shared->count++;
+}
+
+static void free_shared(struct shared *shared)
+{
+	for (size_t i = 0; i < shared->count; i++)
+		free(shared->rules[i]);
+	free(shared->rules);
+}
+
+/* The last route leads TCP into the loopback interface, and to dead_end by its mark. */
+static void write_kept(FILE *out, const struct class *class, size_t way, size_t untracked)
+{
+	fprintf(out, "\tchain stay_%s {\n\t\toifname \"lo\" meta l4proto tcp fib daddr type != @here ", class->name);
+	policy_write_mark(out, "meta mark", class->mark);
+	fprintf(out, "\n\t\tgoto way%zu\n\t}\n\tchain untracked_%s {\n\t\tgoto untracked%zu\n\t}\n", way, class->name,
+		untracked);
+}
+
+/* Returns whether there is any class with an interface. */
+static bool write_all_kept(FILE *out, const struct ruleset *set, const struct network_list *networks)
+{
+	struct shared origins = { .name = "origin", .write = write_origin };
+	struct shared ways = { .name = "way", .write = write_guard };
+	struct shared untracked = { .name = "untracked", .write = write_untracked };
+
+	if (!policy_any(set, has_interface))
+		return false;
+	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n");
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct guarded g = { &set->classes[i], networks, &networks->ways[i], 0 };
+
+		if (!has_interface(g.class))
+			continue;
+		g.origin = write_shared(out, &origins, set, &g);
+		write_kept(out, g.class, write_shared(out, &ways, set, &g), write_shared(out, &untracked, set, &g));
+	}
+	free_shared(&origins);
+	free_shared(&ways);
+	free_shared(&untracked);
+	return true;
 }
 
 static void write_arriving(FILE *out, const struct ruleset *set)
@@ -219,7 +286,7 @@ static void write_dead_ends(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
-	policy_write_marked(out, set, "iifname \"lo\" " NOT_HERE " meta mark", "goto refuse", has_interface);
+	policy_write_marked(out, set, "iifname \"lo\" fib daddr type != @here meta mark", "goto refuse", has_interface);
 	fprintf(out, "\t}\n");
 }
 
@@ -348,21 +415,9 @@ static void write_marks_again(FILE *out, const struct ruleset *set, const uint32
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	bool guarded = false;
-	bool led = false;
+	bool guarded = write_all_kept(out, set, networks);
 
-	for (size_t i = 0; i < set->class_count; i++) {
-		struct guarded g = { &set->classes[i], networks, &networks->ways[i] };
-
-		led = led || has_way(g.class);
-		if (!has_interface(g.class))
-			continue;
-		write_sent(out, &g);
-		write_guard(out, set, &g);
-		write_untracked(out, &g);
-		guarded = true;
-	}
-	if (led) {
+	if (policy_any(set, has_way)) {
 		write_marks_again(out, set, live);
 		write_arriving(out, set);
 	}

@@ -391,6 +391,7 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 			fprintf(out, "\tcounter " POLICY_LOOP_COUNTER "_%s { }\n", set->classes[i].name);
 	}
 	write_refuse(out);
+	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, &set->classes[i]);

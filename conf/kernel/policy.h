@@ -10,9 +10,9 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
-/* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, sent_NAME,
- * untracked_NAME and in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_,
- * inside_, udp_, tproxied_ and tproxy_NAME: no other chain's name begins so. */
+/* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, untracked_NAME and
+ * in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_,
+ * tproxied_ and tproxy_NAME: no other chain's name begins so. */
 
 /* The ruleset as text for nft, in one transaction that replaces the table. Allocated.
  * What follows may be NULL: counters is what the counters go on from; live has the

@@ -272,19 +272,27 @@ like "$(cat >"$config" <<<"class a { } app '$one' { class = a }"
 
 # What lies on a file system of a user's is waited for by the kernel, which nothing ends.
 gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/silent.c" -o "$scratch/silent"
-mkdir "$scratch/mounted"
+mkdir "$scratch/mounted" "$scratch/named"
 mknod "$scratch/fuse" c 10 229
 load <<<"class a { }" >/dev/null
+runs silent "$scratch/silent" "$scratch/mounted" "$scratch/fuse"
+runs named "$scratch/silent" "$scratch/named" "$scratch/fuse" name
+runs after as_user "$two"
+load --leave-running <<<"class a { } app '$two' { class = a }" >/dev/null
 SECONDS=0
-in_background "$scratch/silent" "$scratch/mounted" "$scratch/fuse" >"$scratch/said"
-wait_until test -s "$scratch/said"
-like "$(timeout -s KILL 30 "$netshim" reload 2>&1 <<<"$(cat >"$config" <<<"class a { } app '$two' { class = a }")"; echo $?)" \
-	"not all running programs have been looked at.*0$" "where one lies on a file system that never answers, it says so"
-ok $((SECONDS < 10 || SECONDS > 20)) "after ten seconds"
+like "$(timeout -s KILL 30 "$netshim" status 2>&1; echo $?)" \
+	"could not look at 2 running programs \(silent ${pid[silent]}, silent ${pid[named]}\): a file system does not answer; restart them if their rule has changed
+.*for 2 running programs outside of it.*0$" "status names what lies on a file system that never answers, and looks at the others"
+load <<<"class a { }" >/dev/null
+echo "class a { } app '$two' { class = a }" >"$config"
+like "$(timeout -s KILL 30 "$netshim" reload 2>&1; echo $?)" "could not look at 2 running.*0$" "so does reload"
+is "$(classes_of "${pid[two]}" "${pid[after]}")" "/a /a" "which moves what comes after it"
+ok $((SECONDS > 10)) "neither waits for long"
 like "$(ps -o wchan:40= -C netshim)" "request_wait_answer" "(who looked at it waits there)"
-is "$("$netshim" reload --hook 2>&1; echo $?) $((SECONDS > 20))" "0 0" "and nobody else waits for that"
+is "$("$netshim" reload --hook 2>&1; echo $?) $((SECONDS > 15))" "0 0" "and nobody else waits for that"
 pkill -KILL -fx "$scratch/silent .*"
-umount -l "$scratch/mounted"
+umount -l "$scratch/mounted" "$scratch/named"
+ends silent named after
 
 # --- status
 

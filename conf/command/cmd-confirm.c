@@ -118,25 +118,7 @@ static int make_note(unsigned seconds)
 }
 
 /* The descriptors of who goes back, beside the standard ones. */
-enum { COMMAND_FD = STDERR_FILENO + 1, NOTE_FD, FREE_FD };
-
-/* Like a daemon: nothing that ends the session, or waits for its end, meets it. Messages
- * go on to a terminal, as nobody waits until one is closed. */
-static void leave_session(int command)
-{
-	setsid();
-	command = fcntl(command, F_DUPFD, FREE_FD);
-	note = fcntl(note, F_DUPFD, FREE_FD);
-	dup2(command, COMMAND_FD);
-	dup2(note, NOTE_FD);
-	closefrom(FREE_FD);
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		if (fd != STDERR_FILENO || !isatty(fd))
-			dup2(open("/dev/null", O_RDWR), fd);
-	closefrom(FREE_FD);
-	if (chdir("/"))
-		_exit(EXIT_FAILURE);
-}
+enum { COMMAND_FD = STDERR_FILENO + 1, NOTE_FD };
 
 /* In a process of its own, as running out of memory ends it. */
 static void go_back_once(bool at_once, int (*go_back)(void))
@@ -206,12 +188,15 @@ static void wait_and_go_back(int (*go_back)(void))
 	}
 }
 
+/* Like a daemon: nothing that ends the session, or waits for its end, meets it. */
 _Noreturn static void run_child(int command, int (*go_back)(void))
 {
 	char byte = 0;
 
 	kept = false; /* should going back fail, it is not over */
-	leave_session(command);
+	setsid();
+	state_keep_only((int *[]){ &command, &note }, 2);
+	note = -1; /* going back does not begin anything */
 	/* The command puts the note in its place, and closes its end or is killed. */
 	if (write(COMMAND_FD, &byte, 1) == 1 && !read(COMMAND_FD, &byte, 1))
 		wait_and_go_back(go_back);

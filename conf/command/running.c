@@ -12,7 +12,6 @@
 
 #include "conf/command/running.h"
 
-#include "conf/command/state.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
@@ -22,17 +21,12 @@
 #include "conf/language/say.h"
 
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 /* What a process has forked while it was being moved is found by the next pass. */
 #define PASSES 50
-#define PATIENCE 10000 /* milliseconds without a sign of life of the child */
-#define LONGEST 6000   /* clock ticks, a minute: a user can have names that take long to look up */
 
 /* A process that was moved. */
 struct moved {
@@ -53,21 +47,18 @@ struct moved_list {
 /* One process, and what is to become of it. */
 struct candidate {
 	struct process process;
-	struct wanted before;
-	struct wanted now;
+	struct wants wants;
 	const struct moved *moved; /* in an earlier pass */
 	const struct moved *noted; /* in a load that is gone back from */
-	bool becoming;		   /* the helper for now, on its way to another program */
 	bool moves;
 	struct membership to;
 };
 
 struct work {
-	struct rules *rules[2]; /* before, or NULL, and now */
+	struct looker looker;
 	const char *note;
 	struct moved_list noted;
 	struct moved_list moved;
-	int alive; /* where the child gives signs of life */
 	struct process_list processes;
 	struct candidate *candidates; /* one a process */
 };
@@ -100,23 +91,12 @@ static bool is_gone(const struct work *work, const struct membership *place)
 	struct rules_class class;
 	uint32_t index;
 
-	return place->place == PLACE_CLASS && !rules_class_named(work->rules[1], place->class, &index, &class);
+	return place->place == PLACE_CLASS && !rules_class_named(work->looker.now, place->class, &index, &class);
 }
 
 static bool wants_the_same(const struct wanted *a, const struct wanted *b)
 {
 	return a->rule == b->rule && a->refused == b->refused && a->locked == b->locked && !strcmp(a->class, b->class);
-}
-
-/* Tells whether it is where its rule has had it. */
-static bool is_at_home(const struct candidate *c)
-{
-	const struct wanted *before = &c->before;
-	const struct membership *place = &c->process.place;
-
-	if (!before->rule || before->refused || !*before->class)
-		return place->place == PLACE_ROOT;
-	return place->place == PLACE_CLASS && !place->locked && !strcmp(place->class, before->class);
 }
 
 /* What was moved in an earlier pass may have become another program before that. */
@@ -132,10 +112,13 @@ static bool goes_back(const struct candidate *c)
 
 static bool follows_its_rule(const struct work *work, const struct candidate *c)
 {
-	if (!c->now.rule || c->now.refused)
+	const struct wanted *before = &c->wants.before;
+	const struct wanted *now = &c->wants.now;
+	const struct membership *place = &c->process.place;
+
+	if (!now->rule || now->refused)
 		return false;
-	return is_gone(work, &c->process.place) || was_moved_there(c) ||
-	       (is_at_home(c) && !wants_the_same(&c->before, &c->now));
+	return is_gone(work, place) || was_moved_there(c) || (wanted_is(before, place) && !wants_the_same(before, now));
 }
 
 static void decide(const struct work *work, struct candidate *c)
@@ -146,7 +129,7 @@ static void decide(const struct work *work, struct candidate *c)
 			c->to = (struct membership){ .place = PLACE_ROOT };
 		c->moves = true;
 	} else if (follows_its_rule(work, c)) {
-		c->to = place_of(&c->now);
+		c->to = place_of(&c->wants.now);
 		c->moves = true;
 	}
 	c->moves = c->moves && !same_place(&c->to, &c->process.place);
@@ -185,11 +168,11 @@ static void follow(const struct work *work, struct candidate *c)
 	const struct membership *from = &c->process.place;
 	const struct candidate *parent = c;
 
-	if (c->now.rule || c->moves)
+	if (c->wants.now.rule || c->moves)
 		return;
 	while (!c->moves && (parent = parent_of(work, parent))) {
 		c->moves = leads(parent, c, &c->to);
-		if (!c->moves && (parent->now.rule || !same_place(&parent->process.place, from)))
+		if (!c->moves && (parent->wants.now.rule || !same_place(&parent->process.place, from)))
 			return;
 	}
 }
@@ -272,12 +255,6 @@ static void move(struct work *work, const struct candidate *c)
 	work->moved.items[work->moved.count++] = m;
 }
 
-static void show_life(const struct work *work)
-{
-	if (write(work->alive, "", 1) != 1)
-		_exit(EXIT_FAILURE);
-}
-
 static void look_at_all(struct work *work)
 {
 	size_t count = work->processes.count;
@@ -285,17 +262,14 @@ static void look_at_all(struct work *work)
 	work->candidates = zalloc((count + 1) * sizeof(*work->candidates));
 	for (size_t i = 0; i < count; i++) {
 		struct candidate *c = &work->candidates[i];
-		struct wanted wanted[2] = { { .rule = false }, { .rule = false } };
 
-		show_life(work);
 		c->process = work->processes.items[i];
 		c->moved = find_moved(&work->moved, &c->process);
 		c->noted = find_moved(&work->noted, &c->process);
-		if (!c->process.in_force ||
-		    (!wanted_by(work->rules, 2, &c->process, wanted, &c->becoming) && !c->becoming))
-			wanted[1] = (struct wanted){ .rule = true, .refused = true };
-		c->before = wanted[0];
-		c->now = wanted[1];
+		if (c->process.in_force)
+			c->wants = wanted_by(&work->looker, &c->process);
+		if (!c->wants.known && !c->wants.becoming)
+			c->wants.now = (struct wanted){ .rule = true, .refused = true };
 	}
 	for (size_t i = 0; i < count; i++)
 		decide(work, &work->candidates[i]);
@@ -308,7 +282,6 @@ static bool pass(struct work *work)
 {
 	bool any = false;
 
-	show_life(work);
 	processes_read(&work->processes);
 	look_at_all(work);
 	for (size_t i = 0; i < work->processes.count; i++) {
@@ -318,9 +291,8 @@ static bool pass(struct work *work)
 			continue;
 		any = true;
 		/* It knows the rules, and may be about to move itself. */
-		if (!c->becoming)
+		if (!c->wants.becoming)
 			move(work, c);
-		show_life(work);
 	}
 	free(work->candidates);
 	processes_free(&work->processes);
@@ -373,94 +345,32 @@ static void work_at(struct work *work, bool back)
 
 	if (!compile_open(&now, true))
 		return;
-	work->rules[1] = &now;
+	work->looker.now = &now;
 	if (back && work->note)
 		read_notes(&work->noted, work->note);
 	if (back)
 		work->note = NULL;
 	for (unsigned i = 0; i < PASSES && pass(work); i++)
 		nanosleep(&pause, NULL);
+	wanted_end(&work->looker);
 	tell(&work->moved, back);
-}
-
-/* One that waits in the kernel for a file system of a user's may not end even when it is
- * killed (request_wait_answer in fs/fuse/dev.c): nobody waits for that. */
-static bool has_ended_well(pid_t child, bool killed)
-{
-	const struct timespec pause = { .tv_nsec = 10000000 };
-	int status = 0;
-	pid_t ended = 0;
-
-	for (unsigned i = 0; i < 100 && !ended; i++) {
-		ended = waitpid(child, &status, killed ? WNOHANG : 0);
-		if (!ended)
-			nanosleep(&pause, NULL);
-	}
-	return ended == child && !status;
-}
-
-static void wait_for(pid_t child, int alive)
-{
-	struct pollfd ready = { .fd = alive, .events = POLLIN };
-	uint64_t until = processes_now() + LONGEST;
-	char bytes[1024];
-	bool hangs;
-
-	while (poll(&ready, 1, PATIENCE) > 0 && processes_now() < until && read(alive, bytes, sizeof(bytes)) > 0)
-		ready.revents = 0;
-	hangs = !(ready.revents & POLLHUP);
-	if (hangs)
-		kill(child, SIGKILL);
-	if (!has_ended_well(child, hangs))
-		warnx("not all running programs have been looked at; restart those whose rule has changed");
-}
-
-/* What it says comes by way of files in memory: whoever reads what the command says
- * waits for all that have the other end. */
-static void say_to(int messages, FILE *out)
-{
-	char text[BUFSIZ];
-	ssize_t n;
-
-	lseek(messages, 0, SEEK_SET);
-	while ((n = read(messages, text, sizeof(text))) > 0)
-		fwrite(text, 1, (size_t)n, out);
-	fflush(out);
-	close(messages);
-}
-
-_Noreturn static void run_child(struct work *work, bool back, int out, int errors)
-{
-	if (dup2(out, STDOUT_FILENO) < 0 || dup2(errors, STDERR_FILENO) < 0)
-		_exit(EXIT_FAILURE);
-	state_let_go();
-	work_at(work, back);
-	fflush(stdout);
-	_exit(EXIT_SUCCESS);
 }
 
 void running_move(struct rules *before, const char *note_path, bool back)
 {
-	struct work work = { .rules = { before }, .note = note_path };
-	int out = memfd_create("messages", MFD_CLOEXEC);
-	int errors = memfd_create("errors", MFD_CLOEXEC);
-	int ends[2];
+	struct work work = { .looker = { .before = before }, .note = note_path };
+	int status = 0;
 	pid_t child;
 
 	fflush(stdout);
-	child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+	child = fork();
 	if (!child) {
-		close(ends[0]);
-		work.alive = ends[1];
-		run_child(&work, back, out, errors);
+		work_at(&work, back);
+		fflush(stdout);
+		_exit(EXIT_SUCCESS);
 	}
-	if (child < 0) {
+	if (child < 0)
 		warn("running programs stay where they are");
-		return;
-	}
-	close(ends[1]);
-	wait_for(child, ends[0]);
-	close(ends[0]);
-	say_to(out, stdout);
-	say_to(errors, stderr);
+	else if (waitpid(child, &status, 0) != child || status)
+		warnx("not all running programs have been looked at; restart those whose rule has changed");
 }

@@ -36,7 +36,6 @@ static void hold_signals(void)
 #define PATIENCE 10 /* seconds */
 
 static const char *waiting_for;
-static int held = -1; /* the lock */
 
 /* Nothing has been changed yet. */
 __attribute__((noreturn)) static void lose_patience(int signal)
@@ -100,7 +99,6 @@ void state_lock(bool for_hook)
 	fcntl(fd, F_OFD_SETLK, &waiting);
 	/* The lock was held by a `down`, which has removed the file. */
 	if (is_still(fd, lock_path)) {
-		held = fd;
 		hold_signals();
 		return;
 	}
@@ -108,9 +106,22 @@ void state_lock(bool for_hook)
 	state_lock(for_hook);
 }
 
-void state_let_go(void)
+void state_keep_only(int *kept[], size_t count)
 {
-	close(held);
+	const int first = STDERR_FILENO + 1;
+	const int end = first + (int)count;
+
+	for (size_t i = 0; i < count; i++)
+		*kept[i] = fcntl(*kept[i], F_DUPFD, end);
+	for (size_t i = 0; i < count; i++)
+		*kept[i] = dup2(*kept[i], first + (int)i);
+	closefrom(end);
+	for (int fd = 0; fd < first; fd++)
+		if (fd != STDERR_FILENO || !isatty(fd))
+			dup2(open("/dev/null", O_RDWR), fd);
+	closefrom(end);
+	if (chdir("/"))
+		_exit(EXIT_FAILURE);
 }
 
 void state_remove_folder(void)

@@ -9,6 +9,7 @@
 #include "conf/contract/rules.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Is there where last.h says so. */
 #define STATE_LAST NETSHIM_RUNDIR "/last"
@@ -25,8 +26,10 @@ void be_patient(void);
  * there is by then. */
 void state_lock(bool for_hook);
 
-/* For a child: as long as it lived, it would hold off the others too. */
-void state_let_go(void);
+/* For a child that may live on: it keeps these descriptors, whose numbers change, and a
+ * terminal for its messages, as nobody waits until one is closed. It has no other, nor a
+ * folder: so it holds off nobody, and nobody waits for its end. */
+void state_keep_only(int *kept[], size_t count);
 
 bool state_is_up(void);
 

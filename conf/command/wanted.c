@@ -6,10 +6,15 @@
  * A rule is for the name that a program is started by, which may be a symlink or a
  * script. The kernel leaves that name in the process's memory (AT_EXECFN), where the
  * process may write: so it counts only where it leads to what the process runs, and it is
- * looked at with the rights of its user. */
+ * looked at with the rights of its user.
+ *
+ * All that may lie on a file system of a user's which never answers, and who waits for one
+ * in the kernel may not end even when it is killed (request_wait_answer in fs/fuse/dev.c).
+ * So a child looks, and is given up where that takes too long. */
 
 #include "conf/command/wanted.h"
 
+#include "conf/command/state.h"
 #include "conf/contract/match.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
@@ -17,9 +22,16 @@
 
 #include <elf.h>
 #include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define GONE " (deleted)"
+#define PATIENCE 2000 /* milliseconds, for the first that is silent; the more there are, the less */
+#define LEAST 10
+#define LONGEST 6000 /* clock ticks, a minute, for all: a user can have names that take long to look up */
 
 /* Whose a process is, and what it runs. */
 struct program {
@@ -206,56 +218,166 @@ static void be_root(void)
 		err(EXIT_FAILURE, "cannot be root again");
 }
 
-bool wanted_by(struct rules *const rules[], size_t count, const struct process *process, struct wanted wanted[],
-	       bool *becoming)
+static struct wants look_at(const struct looker *l, pid_t thread)
 {
 	struct program *p = zalloc(sizeof(*p));
-	bool known =
-		read_name(process->thread, p) && read_owner(process->thread, p) && !is_file(&p->file, "/proc/self/exe");
+	struct wants wants = { .known = read_name(thread, p) && read_owner(thread, p) &&
+					!is_file(&p->file, "/proc/self/exe") };
 
-	*becoming = known && is_file(&p->file, NETSHIM_HELPER);
-	if (known)
-		read_start(process->thread, p);
-	known = known && !*becoming && become(p);
-	if (known) {
+	wants.becoming = wants.known && is_file(&p->file, NETSHIM_HELPER);
+	if (wants.known)
+		read_start(thread, p);
+	wants.known = wants.known && !wants.becoming && become(p);
+	if (wants.known) {
 		check_start(p);
-		for (size_t i = 0; i < count; i++)
-			ask(rules[i], p, &wanted[i]);
+		ask(l->before, p, &wants.before);
+		ask(l->now, p, &wants.now);
 	}
 	be_root();
 	free(p->groups);
 	free(p);
-	return known;
+	return wants;
 }
 
-bool wanted_there(const struct wanted *w, const struct membership *place)
+/* It may be there for good, so it holds nothing that anybody waits for. */
+_Noreturn static void run_child(const struct looker *l, int end)
 {
-	if (!w->rule || w->refused || place->locked || place->place == PLACE_OTHER || place->place == PLACE_UNKNOWN)
+	int *kept[] = { &end, &l->now->fd, l->before ? &l->before->fd : NULL };
+	pid_t thread;
+
+	state_keep_only(kept, l->before ? 3 : 2);
+	while (recv(end, &thread, sizeof(thread), 0) == sizeof(thread)) {
+		struct wants wants = look_at(l, thread);
+
+		if (send(end, &wants, sizeof(wants), MSG_NOSIGNAL) != sizeof(wants))
+			break;
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+static bool has_child(struct looker *l)
+{
+	int ends[2];
+
+	if (l->child > 0)
 		return true;
-	if (!*w->class)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return false;
+	l->child = fork();
+	if (!l->child)
+		run_child(l, ends[1]);
+	l->end = ends[0];
+	close(ends[1]);
+	if (l->child < 0)
+		close(l->end);
+	return l->child > 0;
+}
+
+static void end_child(struct looker *l, bool hangs)
+{
+	if (l->child <= 0)
+		return;
+	close(l->end);
+	if (hangs)
+		kill(l->child, SIGKILL);
+	waitpid(l->child, NULL, hangs ? WNOHANG : 0);
+	l->child = 0;
+}
+
+static bool has_answered(const struct looker *l, const struct process *process, struct wants *wants)
+{
+	struct pollfd ready = { .fd = l->end, .events = POLLIN };
+	int patience = PATIENCE / (int)(l->silent_count + 1);
+
+	return send(l->end, &process->thread, sizeof(process->thread), MSG_NOSIGNAL) > 0 &&
+	       poll(&ready, 1, patience > LEAST ? patience : LEAST) > 0 &&
+	       recv(l->end, wants, sizeof(*wants), 0) == sizeof(*wants);
+}
+
+static bool is_silent(const struct looker *l, const struct process *process)
+{
+	for (size_t i = 0; i < l->silent_count; i++)
+		if (l->silent[i].pid == process->pid && l->silent[i].started == process->started)
+			return true;
+	return false;
+}
+
+struct wants wanted_by(struct looker *l, const struct process *process)
+{
+	struct wants wants;
+
+	if (!l->until)
+		l->until = processes_now() + LONGEST;
+	if (is_silent(l, process))
+		return (struct wants){ .known = false };
+	if (processes_now() < l->until && has_child(l) && has_answered(l, process, &wants))
+		return wants;
+	end_child(l, true);
+	if (process_is_there(process)) {
+		l->silent = grown(l->silent, l->silent_count, sizeof(*process));
+		l->silent[l->silent_count++] = *process;
+	}
+	return (struct wants){ .known = false };
+}
+
+void wanted_end(struct looker *l)
+{
+	bool one = l->silent_count == 1;
+	char *names = NULL;
+	size_t size;
+	FILE *out = open_memstream(&names, &size);
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	end_child(l, false);
+	for (size_t i = 0; i < l->silent_count; i++)
+		process_name(out, i, l->silent[i].name, l->silent[i].pid);
+	fclose(out);
+	if (l->silent_count)
+		warnx("could not look at %zu running program%s (%s): a file system does not answer; restart %s if %s "
+		      "rule "
+		      "has changed",
+		      l->silent_count, one ? "" : "s", names, one ? "it" : "them", one ? "its" : "their");
+	free(names);
+	free(l->silent);
+}
+
+bool wanted_is(const struct wanted *w, const struct membership *place)
+{
+	if (!w->rule || w->refused || !*w->class)
 		return place->place == PLACE_ROOT;
-	return place->place == PLACE_CLASS && !w->locked && !strcmp(place->class, w->class);
+	return place->place == PLACE_CLASS && !place->locked && !strcmp(place->class, w->class);
+}
+
+/* A start would leave it where it is. */
+static bool stays(const struct wanted *w, const struct membership *place)
+{
+	bool held = place->locked || place->place == PLACE_OTHER || place->place == PLACE_UNKNOWN;
+
+	return !w->rule || w->refused || held || (wanted_is(w, place) && !w->locked);
 }
 
 struct outside *wanted_outside(struct rules *rules, size_t *count)
 {
-	struct rules *const asked[] = { rules };
+	struct looker looker = { .now = rules };
 	struct outside *outside = NULL;
 	struct process_list list;
-	struct wanted wanted;
-	bool becoming;
 
 	*count = 0;
 	processes_read(&list);
 	for (size_t i = 0; i < list.count; i++) {
 		const struct process *p = &list.items[i];
+		struct wants wants = { .known = false };
 
-		if (!p->in_force || !wanted_by(asked, 1, p, &wanted, &becoming) || wanted_there(&wanted, &p->place))
+		if (p->in_force)
+			wants = wanted_by(&looker, p);
+		if (!wants.known || stays(&wants.now, &p->place))
 			continue;
 		outside = grown(outside, *count, sizeof(*outside));
 		outside[*count].process = *p;
-		strcpy(outside[(*count)++].class, wanted.class);
+		strcpy(outside[(*count)++].class, wants.now.class);
 	}
 	processes_free(&list);
+	wanted_end(&looker);
 	return outside;
 }

@@ -17,14 +17,32 @@ struct wanted {
 	char class[CLASS_NAME_MAX + 1]; /* "": none */
 };
 
-/* Fills in what each of count rules files says; NULL is one without rules. Returns false
- * for netshim itself, and for what cannot be looked at; what is the helper for now, on its
- * way to another program, is told by becoming. */
-bool wanted_by(struct rules *const rules[], size_t count, const struct process *process, struct wanted wanted[],
-	       bool *becoming);
+/* What is known of a process. */
+struct wants {
+	bool known;    /* else it is netshim itself, or cannot be looked at */
+	bool becoming; /* the helper for now, on its way to another program */
+	struct wanted before;
+	struct wanted now;
+};
 
-/* Tells whether a start would leave it where it is. */
-bool wanted_there(const struct wanted *wanted, const struct membership *place);
+/* Who looks, with what has been silent so far. */
+struct looker {
+	struct rules *before; /* NULL: without rules */
+	struct rules *now;
+	pid_t child;
+	int end; /* where it is asked */
+	uint64_t until;
+	struct process *silent;
+	size_t silent_count;
+};
+
+/* Tells what those rules files say of a process. One that cannot be looked at in time is
+ * never waited for again. The second ends all that, and names those. */
+struct wants wanted_by(struct looker *looker, const struct process *process);
+void wanted_end(struct looker *looker);
+
+/* Tells whether that is where a start has put it. */
+bool wanted_is(const struct wanted *wanted, const struct membership *place);
 
 /* A process that a start would put elsewhere. */
 struct outside {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* silent FOLDER FUSE: a process of a user's which lies where reading it never ends. As a
- * user may by fusermount(1), it mounts a file system on the folder that says nothing when
- * its file is read, and has that file where the kernel has left the name by which the
- * process was started. Then it prints its pid. */
+/* silent FOLDER FUSE [NAME]: a process of a user's at which looking never ends. As a user
+ * may by fusermount(1), with what /etc/fuse.conf may allow, it mounts a file system on the
+ * folder that says nothing when its file is read, and has that file where the kernel has
+ * left the name by which the process was started. Or, with a NAME, it puts that there, of
+ * which the file system says nothing either. Then it prints its pid. */
 
 #include <err.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +54,8 @@ static void answer_to(int fuse, const struct fuse_in_header *asked)
 	const struct fuse_attr_out attributes = { .attr_valid = VALID, .attr = attr };
 	const struct fuse_open_out opened = { .fh = 1 };
 
+	if (asked->opcode == FUSE_LOOKUP && strcmp((const char *)(asked + 1), "file"))
+		return;
 	if (asked->opcode == FUSE_INIT)
 		answer(fuse, asked->unique, 0, &init, sizeof(init));
 	else if (asked->opcode == FUSE_LOOKUP)
@@ -77,29 +81,40 @@ static void become_user(void)
 {
 	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) || setresuid(NOBODY, NOBODY, NOBODY))
 		err(EXIT_FAILURE, "cannot become a user");
+	prctl(PR_SET_DUMPABLE, 1); /* as what a user has started is */
+}
+
+/* Page by page, not ahead of what is asked for: that could be given up. */
+static bool lie_on(int file)
+{
+	uintptr_t name = getauxval(AT_EXECFN) & ~(uintptr_t)(PAGE - 1);
+
+	return mmap((void *)name, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED &&
+	       !madvise((void *)name, PAGE, MADV_RANDOM);
 }
 
 int main(int argc, char **argv)
 {
-	uintptr_t name = getauxval(AT_EXECFN) & ~(uintptr_t)(PAGE - 1);
-	int fuse = argc == 3 ? open(argv[2], O_RDWR) : -1;
+	int fuse = argc >= 3 ? open(argv[2], O_RDWR) : -1;
 	char text[PATH_MAX]; /* large, so what is called from here has its stack in another page */
 	int file;
 
-	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d", fuse, NOBODY, NOBODY);
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d,allow_other", fuse, NOBODY, NOBODY);
 	if (fuse < 0 || mount("silent", argv[1], "fuse", MS_NOSUID | MS_NODEV, text))
 		err(EXIT_FAILURE, "cannot mount");
 	become_user();
 	if (!fork())
 		serve(fuse);
-	snprintf(text, sizeof(text), "%s/file", argv[1]);
-	file = open(text, O_RDONLY);
+	if (chdir(argv[1]))
+		err(EXIT_FAILURE, "cannot go there");
+	file = open("file", O_RDONLY);
 	close(fuse); /* of the process that serves alone: when that ends, so does the waiting */
+	if (argc == 4)
+		strcpy((char *)getauxval(AT_EXECFN), argv[3]); /* it is shorter */
+	else if (!lie_on(file))
+		err(EXIT_FAILURE, "cannot lie there");
 	printf("%d\n", getpid());
 	fflush(stdout);
-	/* Page by page, not ahead of what is asked for: that could be given up. */
-	if (mmap((void *)name, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED)
-		madvise((void *)name, PAGE, MADV_RANDOM);
 	for (;;)
 		pause();
 }

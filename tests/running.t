@@ -314,6 +314,10 @@ load --leave-running <<<"class a { users = { 'root' } } class b { } class c { lo
 is "$(outside "$netshim")" '"outside": 0 "outside": 0 "outside": 0' "who would not be let in is none"
 load --leave-running <<<"class a { } class b { } class c { lock = true } app '$one' { class = none }" >/dev/null
 like "$("$netshim" status 2>&1)" "class none has a rule for 1 running program outside of it \(one ${pid[one]}\)" "class = none"
+runs link as_user "$scratch/links/name"
+load --leave-running <<<"class a { } class b { } class c { lock = true } app '$scratch/links/name' { class = b }" >/dev/null
+like "$("$netshim" status 2>&1)" "class b has a rule for 1 running program outside of it \(name ${pid[link]}\)" "a rule for a symlink: a user's program that was started by it"
+ends link
 ends third
 
 # --- what is not confirmed

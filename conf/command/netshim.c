@@ -35,6 +35,11 @@
 	{                                                                                              \
 		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE \
 	}
+/* nftables; and to look at what runs, whose files in /proc are its user's alone. */
+#define LOOK_CAPS                                                                          \
+	{                                                                                  \
+		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH \
+	}
 
 static const struct verb {
 	const char *name;
@@ -54,15 +59,8 @@ static const struct verb {
 	  cmd_reload, true, true, 0, -1, UP_CAPS },
 	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, { 0 } },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
-	{ "status",
-	  "[--json]",
-	  "show the classes, their processes and packets",
-	  cmd_status,
-	  false,
-	  false,
-	  0,
-	  1,
-	  { CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_SETUID, CAP_SETGID } },
+	{ "status", "[--json]", "show the classes, their processes and packets", cmd_status, false, false, 0, 1,
+	  LOOK_CAPS },
 	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, { 0 } },
 	{ "move",
 	  "CLASS|none PID...",

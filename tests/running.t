@@ -262,7 +262,7 @@ for ((n = 1; n <= 100; n++)); do
 done
 # The last one is when all is in force, to take the rules of a class away in which nobody is.
 is "$((n > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
-like "$(<"$scratch/said")" "moved 5 running .*in force, but groups of the old one are left" "which is told"
+like "$(<"$scratch/said")" "moved 5 running .*in force, but packet rules of classes that are no more are left" "which is told"
 "$netshim" reload
 is "$(nft list table inet netshim | grep -c 'drop$')" 0 "and the next reload takes them away"
 load <<<"class a { }" >/dev/null

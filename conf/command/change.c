@@ -207,6 +207,21 @@ static bool load_without_gone(struct change *c)
 	return ok;
 }
 
+static bool tidy_up(struct change *c)
+{
+	const char *left = NULL;
+
+	if (!cgroup_remove(c->set))
+		left = "groups of the old one";
+	else if (!load_without_gone(c))
+		left = "packet rules of classes that are no more";
+	if (left)
+		warnx("the new configuration is in force, but %s are left; 'netshim reload' tries again to remove "
+		      "them",
+		      left);
+	return !left;
+}
+
 /* The rules until now say whose rule has changed. Where they cannot be read, nobody can. */
 static void move_running(struct change *c)
 {
@@ -314,10 +329,7 @@ int change_to(struct ruleset *set, enum running running)
 	under_way = NULL;
 	confirm_count();
 	move_running(&c);
-	ok = cgroup_remove(set) && load_without_gone(&c);
-	if (!ok)
-		warnx("the new configuration is in force, but groups of the old one are left; 'netshim reload' tries "
-		      "again to remove them");
+	ok = tidy_up(&c);
 	cgroup_warn_of_exits();
 	watch_start(set);
 	end(&c);

@@ -224,6 +224,26 @@ printf "class a { }\napp '/bin/\0sh' { class = a }\n" >"$file"
 like "$("$netshim" check "$file" 2>&1)" "^$file:2: there is a NUL byte in this line; take it out$" "a NUL byte, where a value would end"
 complains 1 "quoted value that begins here has no end" "an open quote" <<<"class 'a { }"
 complains 2 "section or list that begins here has no end" "an open section" <<<$'\nclass a { action = drop\n\n'
+complains 2 "'app' is still within class a here; close that with } before it" "a section that is closed too late" <<'EOF'
+class a { action = reject
+app '/bin/x' { class = a } }
+EOF
+says() { # says EXPECTED NAME <<EOF: all that is said of it
+	cat >"$file"
+	is "$("$netshim" check "$file" 2>&1)" "$1" "$2"
+}
+says "$file:1: a semicolon has no meaning here; take it out, or put it into 'single quotes' with the value
+$file:2: a semicolon has no meaning here; take it out, or put it into 'single quotes' with the value" "semicolons, and nothing else about those lines" <<'EOF'
+class a { action = reject; };
+app '/bin/;' { class = a ; } # ;
+app /bin/a;b { class = a }
+EOF
+says "$file:2: missing equal sign after option 'action'; write action = VALUE" "no equal sign" <<'EOF'
+class a {
+  action reject
+}
+EOF
+says "$file:1: missing equal sign after option 'users'; write users = { 'VALUE' }" "for a list" <<<"app '/bin/x' { users { 'root' } }"
 complains 1 "cannot open '$scratch/nosuch.conf'" "an include that is not there" <<<"include('$scratch/nosuch.conf')"
 complains 1 "include takes one absolute path" "a relative include" <<<"include('d/*.conf')"
 

@@ -32,6 +32,7 @@ static struct {
 	cfg_t *root;
 	const char *file;
 	bool unknown_option;
+	bool unclosed; /* a section, so what follows is not what it seems */
 	int section_line;
 	/* Where the values of the current section were. */
 	struct mark {
@@ -483,21 +484,51 @@ static const cfg_opt_t *options_of(const char *section)
 	return file_options;
 }
 
+static bool is_section(const char *name)
+{
+	return strcmp(name, "include") && options_of(name) != file_options;
+}
+
+static void note_unknown(cfg_t *cfg, const char *option, const char *text)
+{
+	bool outside = !strcmp(cfg->name, "root");
+	char *names = option_names(options_of(cfg->name));
+
+	reading.unclosed = !outside && is_section(option);
+	reading.unknown_option = !reading.unclosed;
+	if (reading.unclosed)
+		ruleset_problem(reading.set, here(cfg->line),
+				"'%s' is still within %s%s%s here; close that with } before it", option, cfg->name,
+				cfg->title ? " " : "", cfg->title ? cfg->title : "");
+	else
+		ruleset_problem(reading.set, here(cfg->line), "%s; %s takes %s", text,
+				outside ? "a configuration" : cfg->name, names);
+	free(names);
+}
+
+static void note_no_equal_sign(cfg_t *cfg, const char *option, const char *text)
+{
+	const cfg_opt_t *known = cfg_getopt(cfg, option);
+
+	ruleset_problem(reading.set, here(cfg->line),
+			known && (known->flags & CFGF_LIST) ? "%s; write %s = { 'VALUE' }" : "%s; write %s = VALUE",
+			text, option);
+}
+
 __attribute__((format(printf, 2, 0))) static void note_error(cfg_t *cfg, const char *format, va_list args)
 {
-	char *text = vprinted(format, args);
-	struct place_in_file at = here(cfg->line);
+	va_list names;
+	char *text;
 
-	if (strstr(format, "no such option")) {
-		char *names = option_names(options_of(cfg->name));
-
-		reading.unknown_option = true;
-		ruleset_problem(reading.set, at, "%s; %s takes %s", text,
-				strcmp(cfg->name, "root") ? cfg->name : "a configuration", names);
-		free(names);
-	} else {
-		ruleset_problem(reading.set, at, "%s (netshim.conf(5) explains the syntax)", text);
-	}
+	va_copy(names, args);
+	text = vprinted(format, args);
+	if (strstr(format, "no such option '%s'"))
+		note_unknown(cfg, va_arg(names, const char *), text);
+	else if (strstr(format, "after option '%s'"))
+		note_no_equal_sign(cfg, va_arg(names, const char *), text);
+	else
+		ruleset_problem(reading.set, here(cfg->line), "%s (netshim.conf(5) explains the syntax)", text);
+	va_end(names);
 	free(text);
 }
 
@@ -524,7 +555,7 @@ static void parse(FILE *file, cfg_flag_t flags)
 		err(EXIT_FAILURE, "out of memory");
 	reading.root = cfg;
 	reading.mark_count = 0;
-	reading.unknown_option = false;
+	reading.unknown_option = reading.unclosed = false;
 	cfg->filename = copied(reading.file);
 	cfg_set_error_function(cfg, note_error);
 	watch_values(cfg);
@@ -648,6 +679,12 @@ static void scan_outside(struct scan *s, char *c)
 	s->quote = *c == '"' || *c == '\'' ? *c : 0;
 	s->word = s->to_line_end || strchr(" \t\n\r#\"'={}()+,*", *c) ? 0 : s->word + 1;
 	s->last = 0;
+	if (*c == ';' && strchr(" \t\n\r#,}", c[1])) {
+		ruleset_problem(
+			reading.set, here(s->line),
+			"a semicolon has no meaning here; take it out, or put it into 'single quotes' with the value");
+		*c = ' ';
+	}
 	if (s->in_comment || s->quote || *c == '{')
 		open_at(s);
 	else if (*c == '}' && s->depth)

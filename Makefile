@@ -35,6 +35,9 @@ FOLDERS32 = $(if $(ARM),lib/arm-linux-gnueabihf,lib/i386-linux-gnu lib32) lib
 HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispatcher.d/50-netshim \
 	networkd-dispatcher/routable.d/50-netshim)
 
+# Where there is no such folder, nobody looks for it.
+INIT = $(SYSCONFDIR)/init.d/netshim
+
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
 UNITDIR = $(PREFIX)/lib/systemd/system
 UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables.service.conf \
@@ -43,7 +46,7 @@ UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables
 reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%,$(UNITDIR)), \
 	test ! -d /run/systemd/system || systemctl daemon-reload))
 
-# They name the folders above, and so do the units, the hook and the sample.
+# They name the folders above, and so do the units, the init script, the hook and the sample.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
@@ -193,6 +196,7 @@ endif
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
 	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
+	test ! -d $(DESTDIR)$(dir $(INIT)) || { $(call put_text,755,scripts/netshim.init,$(INIT)); }
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
 	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
 	for completion in $(COMPLETIONS); do \
@@ -206,7 +210,7 @@ endif
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
-	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new))
+	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

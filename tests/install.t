@@ -33,11 +33,13 @@ sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
 like "$("$netshim" check "$scratch/sample")" ": ok, 8 classes" "and it is read"
 rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
+mkdir "$dest/opt/etc/init.d"
 chmod 2750 "$dest/opt/ns/bin" "$dest/opt/ns/lib/exec" "$dest/opt/ns/lib64" "$dest/opt/etc/network/if-up.d" "$dest/opt/etc"
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(find "$dest" -type d -perm 2750 | wc -l)" 5 "a folder that is there keeps its mode"
 chmod -R u=rwX,go=rX,g-s "$dest"
 is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
+is "$(grep -c -e /opt/ns/bin/netshim -e /opt/run/netshim/rules "$dest/opt/etc/init.d/netshim")" 2 "where there is a folder for init scripts, there is one of netshim's"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
 is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME LIB32= build |

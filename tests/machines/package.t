@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# The Debian packages are installed, upgraded, downgraded, removed and purged while
-# programs are started all the time: none is refused, and none is in no class while its
-# class is in force. What was not there before is not there after.
+# The Debian packages are installed, downgraded to the last release, upgraded from it,
+# removed and purged while programs are started all the time: none is refused, and none
+# is in no class while its class is in force. What was not there before is not there after.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
 cd "$tests/.." || exit 1
@@ -12,7 +12,7 @@ netshim=/usr/bin/netshim
 rules=/run/netshim/rules
 native=$(dpkg --print-architecture)
 this=("$PWD"/build/deb/{lib,}netshim_*_"$native".deb)
-later=(/var/tmp/later/build/deb/{lib,}netshim_*_"$native".deb)
+released=(/var/tmp/released/build/deb/{lib,}netshim_*_"$native".deb)
 ruled=/usr/local/bin/ruled
 
 # What there is, and what could be of netshim's making.
@@ -110,14 +110,18 @@ if [ "$native" = amd64 ]; then
 	dpkg --remove-architecture i386
 fi
 
-# --- upgraded, downgraded, installed again
+# --- downgraded, upgraded, installed again
 
+version() { sed -n 's/^#define NETSHIM_VERSION "\(.*\)"/netshim \1/p' "$1/conf/contract/version.h"; }
 begin $ruled $ruled-static
-is "$(apt install "${later[@]}")" "" "apt upgrades it"
-is "$("$netshim" --version)" "netshim 99.$(sed -n 's/.*VERSION "\(.*\)"/\1/p' conf/contract/version.h)" "it is the later version"
-is "$(apt --allow-downgrades install "${this[@]}")" "" "apt downgrades it"
+is "$(apt --allow-downgrades install "${released[@]}")" "" "apt downgrades it to the last release"
+is "$("$netshim" --version)" "$(version /var/tmp/released)" "which is there"
+end "downgraded"
+begin $ruled $ruled-static
+is "$(apt install "${this[@]}")" "" "apt upgrades it from that"
+is "$("$netshim" --version)" "$(version .)" "this one is there"
 is "$(apt --reinstall install "${this[@]}")" "" "apt installs it again"
-end "upgraded and downgraded"
+end "upgraded and installed again"
 is "$(getcap /usr/libexec/netshim-helper | sed 's/.* //')" cap_dac_override=p "the helper has its capability"
 
 # --- the administrator's mode of the helper

@@ -100,8 +100,8 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 	test -z "$$more" || { echo "$@: no program could start with it: it needs" $$more >&2; exit 1; }
 .DELETE_ON_ERROR:
 
-# rules.c, match.c and process.c are what all three share.
-SHARED = rules match process
+# What all three share.
+SHARED = rules match process sys
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))

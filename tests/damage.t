@@ -13,7 +13,7 @@ rules=$root/run/netshim/rules
 program=$scratch/p
 cp "$root/bin/probe-musl-static" "$program"
 gcc -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror -O1 -DNETSHIM_RUNDIR="\"$root/run/netshim\"" \
-	-DNETSHIM_HELPER="\"$helper\"" tests/programs/damage.c conf/contract/rules.c -o "$scratch/damage"
+	-DNETSHIM_HELPER="\"$helper\"" tests/programs/damage.c conf/contract/rules.c conf/contract/sys.c -o "$scratch/damage"
 ok $? "the driver builds"
 in_class() { echo "class a { } class b { } app '$program' { class = $1 }"; }
 configure <<<"$(in_class b)"

@@ -14,9 +14,9 @@ flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror 
 for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
-clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process}.c -o "$scratch/fuzz-rules" &&
+clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process,sys}.c -o "$scratch/fuzz-rules" &&
 	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing}.c \
-		conf/contract/{rules,process}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf"
+		conf/contract/{rules,process,sys}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf"
 ok $? "the fuzzers build"
 
 # In turns of a few minutes, as the command gives back no memory on purpose.

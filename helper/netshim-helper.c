@@ -46,6 +46,7 @@
 static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
 static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
+static const char sandboxed[] = "a sandbox refuses the system calls that it takes to find the program's rule";
 static const char newer[] = "the rules file was made by a newer netshim; run 'netshim reload' as root";
 static const char older[] = "the rules file was made by an older netshim; run 'netshim reload' as root";
 static const char by_hand[] = "it is for libnetshim.so and 'netshim run', not to be run by hand";
@@ -191,8 +192,8 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	const struct request *r = &job->request;
 	int found = match_open(rules, r->dirfd, job->path, r->flags, &rule, &job->fd);
 
-	if (no_descriptor_free(found))
-		return problem(job, no_descriptor);
+	if (no_descriptor_free(found) || found == -EPERM)
+		return problem(job, found == -EPERM ? sandboxed : no_descriptor);
 	/* What could not be looked at is not what has no rule: it may be there again when
 	 * it is executed. */
 	if (found < 0)
@@ -276,10 +277,10 @@ static enum action decide(struct job *job, struct rules *rules)
 	if (err == -EACCES)
 		err = rules_open(rules, false);
 	if (err)
-		return problem(job, no_descriptor_free(err) ? no_descriptor : damaged);
+		return problem(job, no_descriptor_free(err) ? no_descriptor : err == -EPERM ? sandboxed : damaged);
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
 	if (rules->damaged)
-		action = problem(job, damaged);
+		action = problem(job, rules->refused ? sandboxed : damaged);
 	rules_close(rules);
 	if (action != MOVE)
 		return action;

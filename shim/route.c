@@ -189,8 +189,8 @@ static int match(const struct program *p, bool runs, struct rules *rules, struct
 }
 
 /* Finds what a rule asks for. Returns 1, 0 where there is none, or -errno where that
- * cannot be told for want of a descriptor. A function of its own so that the walk's
- * stack is free again for what follows. */
+ * cannot be told for want of a descriptor or (-EPERM) in a sandbox. A function of its
+ * own so that the walk's stack is free again for what follows. */
 __attribute__((noinline)) static int find_rule(const struct program *p, bool runs, struct route *route, bool *lock)
 {
 	struct rules rules;
@@ -199,7 +199,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 	int found = rules_open(&rules, false);
 
 	if (found)
-		return no_descriptor_free(found) ? found : 0;
+		return no_descriptor_free(found) || found == -EPERM ? found : 0;
 	found = match(p, runs, &rules, &rule, &route->other);
 	route->class[0] = '\0';
 	route->rule = found > 0 ? rule.hash : 0;
@@ -212,8 +212,8 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 	}
 	rules_close(&rules);
 	if (rules.damaged)
-		return 0;
-	return found > 0 || no_descriptor_free(found) ? found : 0;
+		return rules.refused ? -EPERM : 0;
+	return found > 0 || no_descriptor_free(found) || found == -EPERM ? found : 0;
 }
 
 int route_must_move(const struct program *p, bool runs, struct route *route, enum place *place)
@@ -222,10 +222,12 @@ int route_must_move(const struct program *p, bool runs, struct route *route, enu
 	bool lock = false;
 	int found = find_rule(p, runs, route, &lock);
 
-	if (found <= 0)
+	if (found <= 0 && found != -EPERM)
 		return found;
 	process_membership(&now);
 	*place = now.place;
+	/* Whatever the rule may be, who is locked stays where he is. */
+	route->request.unsure |= found == -EPERM && !now.locked;
 	if (route->request.unsure)
 		return true;
 	if (now.locked)
@@ -299,6 +301,14 @@ static int examine_file(const struct program *p, struct route *route)
 	return process_has_ambient() ? route_failed(p, route) : 1;
 }
 
+static bool is_locked(void)
+{
+	struct membership now;
+
+	process_membership(&now);
+	return now.locked;
+}
+
 static int examine(const struct program *p, struct route *route)
 {
 	struct sys_file file;
@@ -306,9 +316,13 @@ static int examine(const struct program *p, struct route *route)
 	int ret;
 
 	*route = (struct route){ .request = { .dirfd = p->cwd ? AT_FDCWD : p->dirfd, .flags = p->flags } };
+	if (!p->path)
+		return 0;
 	/* Also the check that path is readable at all. */
-	if (!p->path || sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) || !S_ISREG(file.mode) ||
-	    !(file.mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+	ret = sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file);
+	if (ret)
+		return sys_stat_refused(ret) && rules_are_there() && !is_locked() ? route_failed(p, route) : 0;
+	if (!S_ISREG(file.mode) || !(file.mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
@@ -357,10 +371,9 @@ static bool leaves_descriptors(const posix_spawn_file_actions_t *actions)
 __attribute__((noinline)) static int examine_without_descriptors(const struct program *p, struct route *route)
 {
 	struct examination e = { p, route, 0 };
-	struct sys_file file;
 
 	/* Without rules nothing more happens here than in other processes. */
-	if (sys_stat(AT_FDCWD, RULES_PATH, AT_SYMLINK_NOFOLLOW, &file))
+	if (!rules_are_there())
 		return 0;
 	if (aside(examine_aside, &e, p->dirfd) || e.ret == -EMFILE)
 		return examine_file(p, route);

@@ -55,7 +55,8 @@ const char *search(int folder, const char *file, char *found, size_t size)
 		if (end + 1 == limit)
 			continue;
 		err = sys_stat(folder, found, 0, &info);
-		if (!err && S_ISREG(info.mode) && !(err = sys_may_execute(folder, found, 0)))
+		if (((!err && S_ISREG(info.mode)) || sys_stat_refused((int)err)) &&
+		    !(err = sys_may_execute(folder, found, 0)))
 			return found;
 		if (err && !goes_on(err))
 			return NULL;

@@ -47,6 +47,53 @@ like "$(shim "$netshim" run net "${bubble[@]}" --unshare-cgroup "$scratch/strict
 is "$(shim "$netshim" run net "${bubble[@]}" --unshare-cgroup sh -c 'echo $$; grep -x $$ "$0"' "$root/run/netshim/net_cls$group/net/locked/tasks" |
 	uniq | wc -l)" 1 "but it is in it"
 
+# --- a seccomp filter that refuses what it takes to find a rule: what has one is not started in no class
+
+for name in plain lenient; do cp "$bin/probe-static" "$scratch/$name-static"; done
+ln -s static "$scratch/way"
+ln -s plain-static "$scratch/plain-way"
+ln -s lenient-static "$scratch/lenient-way"
+echo "app '$scratch/lenient-static' { class = lenient }" >>"$config"
+"$netshim" reload
+cd "$scratch" || exit
+PATH=$PATH:$scratch
+# What comes of a static program that is started by its path, relative to a folder, by a
+# search or by a link. It says "no" where it is started: the library is not in it.
+tried() { # tried LIBRARY ERROR CALLS PREFIX [RUNNER...]
+	local number way how
+	# shellcheck disable=SC2086 # words
+	mapfile -t number < <(call_number $3)
+	for way in "$scratch/$4static" "./$4static" "$4static" "$scratch/${4}way" "spawn $scratch/$4static"; do
+		how=${way%"${way##* }"}
+		as_user LD_PRELOAD="$1" "${@:5}" sandbox ${how:+"${how% }"} refuse "$2" "${number[@]}" -- "${way##* }" loaded 2>&1
+	done
+}
+by_others="open statx lseek readlink"
+all="openat newfstatat pread64 read readlinkat getcwd $by_others"
+for calls in openat newfstatat pread64 read readlinkat getcwd "openat open" "newfstatat statx" "pread64 lseek" "readlinkat readlink" "$all"; do
+	for error in 0 1 13 24; do
+		[[ $error != 0 || $calls == pread64* || $calls == read ]] || continue
+		is "$(tried "$preload" $error "$calls" "" | grep -Ev 'not started|Operation not permitted')" "" \
+			"error $error of $calls: no program with a rule is started"
+	done
+	[[ $calls == *open* || $calls == read || $calls == "$all" ]] ||
+		is "$(tried "$preload" 1 "$calls" "" "$netshim" run net | uniq -c | xargs)" "5 no" "error 1 of $calls: in a locked class it stays there"
+done
+# Where there is another way to learn the same, all else is as ever.
+for calls in openat newfstatat pread64 read readlinkat "$by_others"; do
+	for start in "1 plain-" "1 lenient-" "38 plain-"; do
+		is "$(tried "$preload" "${start% *}" "$calls" "${start#* }" | uniq -c | xargs)" "5 no" "error ${start% *} of $calls: ${start#* }static starts as ever"
+	done
+done
+# shellcheck disable=SC2046 # words
+like "$(as_user LD_PRELOAD="$preload" sandbox refuse 1 $(call_number readlinkat readlink) -- "$scratch/way" 2>&1; echo $?)" \
+	"^netshim: $scratch/way: not started: a sandbox refuses the system calls .*125$" "it says why"
+mv "$root/run/netshim/rules" "$scratch/rules"
+for calls in openat newfstatat "$all"; do
+	is "$(tried "$preload" 1 "$calls" "" | uniq -c | xargs)" "5 no" "no rules file, $calls: as ever"
+done
+mv "$scratch/rules" "$root/run/netshim/rules"
+
 # --- what systemd gives a user's service with NoNewPrivileges, and with PrivateTmp, ProtectSystem and the like
 
 no_new_privs=(setpriv --no-new-privs)
@@ -157,6 +204,11 @@ kernel=(older-kernel 6.7)
 more "before Linux 6.8" "sendto socket" "$env" "$scratch/plain" class
 kernel=()
 for ((i = 0; i < 5000; i++)); do echo "app '/opt/many/$i' { class = net }"; done | cat <(echo "class net { }") - | configure
+# By chance of the key, a name may be among those that are read with the header.
+for _ in 1 2 3 4 5; do
+	calls_of "$preload" "$scratch/musl" class | grep -qx pread64 && break
+	"$netshim" reload
+done
 more "of musl, thousands of rules" "" "$scratch/musl" class
 rule "$scratch/musl"
 more "of musl, in another class" "sendto socket" "$scratch/musl" class

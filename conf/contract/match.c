@@ -41,13 +41,28 @@ static int push_back(struct walk *w, const char *from, size_t size)
 	return 0;
 }
 
+/* EPERM is what a sandbox says to a system call. What is said about this file, by a
+ * security module for instance, is that the way ends there. */
+static int walk_error(int err, bool refused)
+{
+	return refused ? -EPERM : err == -EPERM ? -EACCES : err;
+}
+
+/* A sandbox that lets no link be read says so about the root, too, which is none. */
+static int link_error(int err)
+{
+	char none[1];
+
+	return walk_error(err, err != -EINVAL && err != -ENOENT && sys_readlink("/", none, sizeof(none)) == err);
+}
+
 static int start_at_fd(struct walk *w, int fd)
 {
 	char link[PROCESS_FD_LINK_MAX];
 	long n = sys_readlink(process_fd_link(link, fd), w->buf, w->rest);
 
 	if (n < 0)
-		return (int)n;
+		return link_error((int)n);
 	if ((size_t)n == w->rest)
 		return -ENAMETOOLONG;
 	if (w->buf[0] != '/')
@@ -61,8 +76,9 @@ static int start_at_cwd(struct walk *w)
 {
 	long n = SYS(SYS_getcwd, w->buf, w->rest, 0, 0, 0);
 
+	/* The kernel has no other errors but for want of memory. */
 	if (n < 0)
-		return n == -ERANGE ? -ENAMETOOLONG : (int)n;
+		return n == -ERANGE ? -ENAMETOOLONG : n == -ENOENT ? -ENOENT : -EPERM;
 	/* "(unreachable)/…": the current directory is outside the root. */
 	if (w->buf[0] != '/')
 		return -ENOENT;
@@ -123,7 +139,7 @@ static int follow_link(struct walk *w)
 		return -ENAMETOOLONG;
 	n = sys_readlink(w->buf, w->buf + gap, w->rest - gap);
 	if (n <= 0)
-		return n ? (int)n : -ENOENT;
+		return n ? link_error((int)n) : -ENOENT;
 	if ((size_t)n == w->rest - gap)
 		return -ENAMETOOLONG;
 	w->rest -= (size_t)n;
@@ -223,9 +239,11 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 		if (last && !*tree && rules->header.tree_depths)
 			*tree = find_tree(rules, w, rule);
 		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
-		if (!err && file_others_may_change(&file))
+		if (err)
+			return walk_error(err, sys_stat_refused(err));
+		if (file_others_may_change(&file))
 			w->changeable = true;
-		if (!err && S_ISLNK(file.mode))
+		if (S_ISLNK(file.mode))
 			err = follow_link(w);
 		if (err)
 			return err;
@@ -235,13 +253,14 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 
 static long read_head_at(int dirfd, const char *path, char *head, size_t size)
 {
-	/* O_NONBLOCK: if it has become a FIFO meanwhile, open must not wait. */
-	int fd = sys_openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int fd = sys_open_to_read(dirfd, path, 0);
 	long n;
 
 	if (fd < 0)
 		return fd;
-	n = sys_pread(fd, head, size - 1, 0);
+	n = sys_read(fd, head, size - 1);
+	if (n <= 0) /* as a sandbox has it */
+		n = sys_pread(fd, head, size - 1, 0);
 	sys_close(fd);
 	return n;
 }
@@ -255,8 +274,8 @@ long match_read_head(int dirfd, const char *path, char *head, size_t size)
 		n = read_head_at(dirfd, path, head, size);
 	} else {
 		n = sys_pread(dirfd, head, size - 1, 0);
-		/* Open to be executed only: O_PATH, or O_WRONLY. */
-		if (n == -EBADF)
+		/* Open to be executed only (O_PATH, or O_WRONLY), or a sandbox refuses it. */
+		if (n < 0)
 			n = read_head_at(AT_FDCWD, process_fd_link(link, dirfd), head, size);
 	}
 	head[n < 0 ? 0 : n] = '\0';

@@ -35,7 +35,8 @@ bool match_is(const struct match_file *file, int dirfd, const char *path, int fl
  * start. path must be readable memory. scripts says whether to look into the
  * file for an interpreter. Rules that are for other users do not count.
  * Returns 1 and fills in rule, 0 where there is none, or -errno where the path
- * leads nowhere, or (-EMFILE, -ENFILE) a file cannot be looked into. file is for
+ * leads nowhere, or (-EMFILE, -ENFILE) a file cannot be looked into, or (-EPERM) a
+ * sandbox refuses the system calls that it takes to tell. file is for
  * whoever must know that the same is executed; NULL for others. */
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file);

@@ -89,7 +89,7 @@ static const char *own_cgroup(void)
 
 void process_membership_of(const char *cgroup, struct membership *m)
 {
-	int fd = sys_openat(AT_FDCWD, cgroup, O_RDONLY | O_CLOEXEC);
+	int fd = sys_open_to_read(AT_FDCWD, cgroup, 0);
 	char text[768];
 	size_t size = 0;
 	long n;

@@ -12,6 +12,7 @@
 #include <linux/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* All three link this file. A section without the flag "a" is in the product and in no
  * process's memory: readelf -p .netshim.version and strings show it. */
@@ -69,12 +70,28 @@ static int check_trusted(struct rules *rules)
 	int err = sys_stat(rules->fd, "", AT_EMPTY_PATH, &file);
 
 	if (err)
-		return err;
+		return -EPERM;
 	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
 		return -EACCES;
 	rules->inode = file.inode;
 	rules->changed = file.changed;
 	return file.size == rules->header.file_size ? 0 : -EBADMSG;
+}
+
+/* Reads size bytes from there. */
+static bool read_at(struct rules *rules, void *buf, size_t size, uint64_t offset)
+{
+	long n = sys_pread(rules->fd, buf, size, offset);
+	struct sys_file file;
+
+	/* A sandbox may refuse the one call, and not the two. */
+	if (n <= 0 && SYS(SYS_lseek, rules->fd, offset, SEEK_SET, 0, 0) == (long)offset)
+		n = sys_read(rules->fd, buf, size);
+	if (n == (long)size)
+		return true;
+	rules->refused =
+		sys_stat(rules->fd, "", AT_EMPTY_PATH, &file) || (S_ISREG(file.mode) && file.size >= offset + size);
+	return false;
 }
 
 /* Reads the header, and the names with it: the smallest file is larger than both. By
@@ -83,24 +100,46 @@ static int check_trusted(struct rules *rules)
 static bool read_start(struct rules *rules)
 {
 	const long size = sizeof(*rules) - offsetof(struct rules, header);
+	char *start = (char *)rules + offsetof(struct rules, header);
 
 	_Static_assert(offsetof(struct rules, names) == offsetof(struct rules, header) + sizeof(rules->header),
 		       "they are read at once");
-	return sys_read(rules->fd, (char *)rules + offsetof(struct rules, header), (size_t)size) == size &&
+	return (sys_read(rules->fd, start, (size_t)size) == size || read_at(rules, start, (size_t)size, 0)) &&
 	       header_valid(&rules->header);
+}
+
+bool rules_are_there(void)
+{
+	return !SYS(SYS_faccessat, AT_FDCWD, RULES_PATH, F_OK, 0, 0);
+}
+
+/* What rules_open says where the file cannot be opened. */
+static int open_error(int err)
+{
+	int root;
+
+	/* A link in its place is nothing that netshim has put there. */
+	if (err == -ELOOP)
+		return -EBADMSG;
+	if (err == -ENOENT || no_descriptor_free(err))
+		return err;
+	root = sys_openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC);
+	if (root < 0)
+		return rules_are_there() ? -EPERM : -ENOENT;
+	sys_close(root);
+	return -EACCES;
 }
 
 int rules_open_file(struct rules *rules, const char *path, bool trusted)
 {
 	int err = 0;
 
-	rules->damaged = false;
-	rules->fd = sys_openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-	/* A link in its place is nothing that netshim has put there. */
+	rules->damaged = rules->refused = false;
+	rules->fd = sys_open_to_read(AT_FDCWD, path, O_NOFOLLOW);
 	if (rules->fd < 0)
-		return rules->fd == -ELOOP ? -EBADMSG : rules->fd;
+		return open_error(rules->fd);
 	if (!read_start(rules))
-		err = -EBADMSG;
+		err = rules->refused ? -EPERM : -EBADMSG;
 	else if (trusted)
 		err = check_trusted(rules);
 	if (err)
@@ -129,8 +168,7 @@ static bool damaged(struct rules *rules)
 /* Reads a record, which ends with its checksum. */
 static bool read_record(struct rules *rules, void *record, size_t size, uint64_t offset)
 {
-	return (sys_pread(rules->fd, record, size, offset) == (long)size && is_intact(&rules->header, record, size)) ||
-	       damaged(rules);
+	return (read_at(rules, record, size, offset) && is_intact(&rules->header, record, size)) || damaged(rules);
 }
 
 /* The names' part that a hash belongs to; NULL where it is damaged. */
@@ -164,7 +202,7 @@ enum rule_path { PATH_SAME, PATH_OTHER, PATH_DAMAGED };
 
 /* A piece at a time, as the shim's stack may be a few KiB. What is another path must
  * have that very hash: else it is this path, damaged. */
-static enum rule_path compare_path(const struct rules *rules, const struct rules_slot *slot, const char *path)
+static enum rule_path compare_path(struct rules *rules, const struct rules_slot *slot, const char *path)
 {
 	const struct rules_header *h = &rules->header;
 	struct siphash hash;
@@ -177,7 +215,7 @@ static enum rule_path compare_path(const struct rules *rules, const struct rules
 	siphash_start(&hash, h->key);
 	for (size_t done = 0;; done += want) {
 		want = slot->path_size - done < sizeof(piece) ? slot->path_size - done : sizeof(piece);
-		if (sys_pread(rules->fd, piece, want, h->strings + slot->path + done) != (long)want)
+		if (!read_at(rules, piece, want, h->strings + slot->path + done))
 			return PATH_DAMAGED;
 		for (size_t i = 0; i < want; i++)
 			same = same && piece[i] == path[done + i];
@@ -193,14 +231,14 @@ static enum rule_path compare_path(const struct rules *rules, const struct rules
 bool rules_string(struct rules *rules, uint32_t offset, char *buf, size_t size)
 {
 	const struct rules_header *h = &rules->header;
-	long n;
 
 	if (offset >= h->strings_size)
 		return damaged(rules);
 	if (size > h->strings_size - offset)
 		size = h->strings_size - offset;
-	n = sys_pread(rules->fd, buf, size, h->strings + offset);
-	for (long i = 0; i < n; i++)
+	if (!read_at(rules, buf, size, h->strings + offset))
+		return damaged(rules);
+	for (size_t i = 0; i < size; i++)
 		if (!buf[i])
 			return true;
 	return damaged(rules);
@@ -243,12 +281,10 @@ static bool search(struct rules *rules, const char *path, size_t size, struct ru
 
 	for (size_t probes = 0; probes < RULES_PROBES_MAX; probes += count) {
 		uint64_t left = h->slot_count - index;
-		long want;
 		int ret;
 
 		count = left < RULES_PROBES_AT_ONCE ? left : RULES_PROBES_AT_ONCE;
-		want = (long)(count * sizeof(slots[0]));
-		if (sys_pread(rules->fd, slots, (size_t)want, h->slots + index * sizeof(slots[0])) != want)
+		if (!read_at(rules, slots, count * sizeof(slots[0]), h->slots + index * sizeof(slots[0])))
 			return damaged(rules);
 		ret = find_among(rules, slots, count, path, size, hash, found);
 		if (ret)

@@ -177,7 +177,8 @@ static inline bool rules_readable(const struct rules_header *header)
 /* An open rules file. */
 struct rules {
 	int fd;
-	bool damaged; /* something that was read is not what was written */
+	bool damaged; /* something that was read is not what was written, or cannot be read: */
+	bool refused; /* a sandbox refuses it */
 	/* Which file it is, where it was opened with trusted set: a later one may have the
 	 * number of one that is gone. */
 	uint64_t inode;
@@ -188,14 +189,18 @@ struct rules {
 
 /* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where there
  * is none (netshim is down), -EBADMSG where it is no rules file or damaged, -EACCES
- * where trusted is asked for and the file is not root's alone. Whoever opens it with
- * trusted unset must act for nobody but itself. The functions below find nothing in a
- * damaged record, and set rules->damaged.
+ * where trusted is asked for and the file is not root's alone, or where this file is
+ * closed to the process, -EPERM where a sandbox refuses the system calls that it takes
+ * to open and read one. Whoever opens it with trusted unset must act for nobody but
+ * itself. The functions below find nothing in a damaged record, and set rules->damaged.
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);
 int rules_open_file(struct rules *rules, const char *path, bool trusted);
 void rules_close(struct rules *rules);
+
+/* Tells whether there is a rules file, for who cannot open it. */
+bool rules_are_there(void);
 
 /* The hash of a string in a file with that header. */
 uint64_t rules_hash(const struct rules_header *header, const void *string, size_t size);

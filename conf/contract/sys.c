@@ -1,15 +1,37 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* What of sys.h is too long for a header. */
+/* What more than one system call tells: see sys.h. */
 
 #include "conf/contract/sys.h"
 
-/* The call that the dynamic loader uses: a seccomp filter that lets a program
- * start lets it through. On 64-bit machines that is newfstatat, and the kernel's
- * layout of struct stat is libc's, in glibc and in musl. */
 #if __SIZEOF_POINTER__ == 4
-int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
+#define SYS_newfstatat SYS_fstatat64
+typedef struct stat64 kernel_stat;
+#else
+typedef struct stat kernel_stat;
+#endif
+
+/* The kernel's layout is libc's, in glibc and in musl. */
+static int fstatat_stat(int dirfd, const char *path, int flags, struct sys_file *file)
+{
+	kernel_stat st;
+	int err = (int)SYS(SYS_newfstatat, dirfd, path, &st, flags, 0);
+
+	if (err)
+		return err;
+	*file = (struct sys_file){
+		.mode = st.st_mode,
+		.uid = st.st_uid,
+		.size = (uint64_t)st.st_size,
+		.device = st.st_dev,
+		.inode = st.st_ino,
+		.changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec,
+	};
+	return 0;
+}
+
+static int statx_stat(int dirfd, const char *path, int flags, struct sys_file *file)
 {
 	struct statx st;
 	int err = (int)SYS(SYS_statx, dirfd, path, flags, STATX_BASIC_STATS, &st);
@@ -26,22 +48,50 @@ int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
 	};
 	return 0;
 }
-#else
+
+/* First by the call that the dynamic loader makes: a seccomp filter that lets a program
+ * start lets it through. */
 int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file)
 {
-	struct stat st;
-	int err = (int)SYS(SYS_newfstatat, dirfd, path, &st, flags, 0);
+#if __SIZEOF_POINTER__ == 4
+	int err = statx_stat(dirfd, path, flags, file);
 
-	if (err)
-		return err;
-	*file = (struct sys_file){
-		.mode = st.st_mode,
-		.uid = st.st_uid,
-		.size = (uint64_t)st.st_size,
-		.device = st.st_dev,
-		.inode = st.st_ino,
-		.changed = (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec,
-	};
-	return 0;
-}
+	return is_refused(err) ? fstatat_stat(dirfd, path, flags, file) : err;
+#else
+	int err = fstatat_stat(dirfd, path, flags, file);
+
+	return is_refused(err) ? statx_stat(dirfd, path, flags, file) : err;
 #endif
+}
+
+bool sys_stat_refused(int err)
+{
+	struct sys_file root;
+
+	return err && err != -ENOENT && sys_stat(AT_FDCWD, "/", 0, &root) == err;
+}
+
+long sys_readlink(const char *path, char *buf, size_t size)
+{
+	long n = SYS(SYS_readlinkat, AT_FDCWD, path, buf, size, 0);
+
+#ifdef SYS_readlink
+	if (is_refused((int)n))
+		n = SYS(SYS_readlink, path, buf, size, 0, 0);
+#endif
+	return n;
+}
+
+int sys_open_to_read(int dirfd, const char *path, int flags)
+{
+	int fd;
+
+	/* O_NONBLOCK: if it is a FIFO, open must not wait. */
+	flags |= O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	fd = sys_openat(dirfd, path, flags);
+#ifdef SYS_open
+	if (is_refused(fd) && dirfd == AT_FDCWD)
+		fd = (int)SYS(SYS_open, path, flags | O_LARGEFILE, 0, 0, 0);
+#endif
+	return fd;
+}

@@ -137,7 +137,15 @@ struct sys_file {
 	uint64_t changed; /* its ctime, in nanoseconds */
 };
 
+/* Some things two system calls tell. Where one of them is refused, these ask by the other:
+ * a sandbox's list may have but one. */
 int sys_stat(int dirfd, const char *path, int flags, struct sys_file *file);
+long sys_readlink(const char *path, char *buf, size_t size);
+int sys_open_to_read(int dirfd, const char *path, int flags);
+
+/* Tells whether an error of sys_stat's is a sandbox's, which answers so about the root, too.
+ * By the same call, as another may kill. */
+bool sys_stat_refused(int err);
 
 static inline bool sys_same_file(const struct sys_file *a, const struct sys_file *b)
 {
@@ -202,11 +210,6 @@ static inline long sys_pread(int fd, void *buf, size_t size, uint64_t offset)
 static inline long sys_write(int fd, const void *buf, size_t size)
 {
 	return SYS(SYS_write, fd, buf, size, 0, 0);
-}
-
-static inline long sys_readlink(const char *path, char *buf, size_t size)
-{
-	return SYS(SYS_readlinkat, AT_FDCWD, path, buf, size, 0);
 }
 
 static inline int sys_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)

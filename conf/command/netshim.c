@@ -19,27 +19,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CAPS_MAX 6
+#define CAP(cap) (UINT64_C(1) << (cap))
 /* nftables; and to look for what users have named with users' rights. */
-#define CHECK_CAPS                                    \
-	{                                             \
-		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID \
-	}
+#define CHECK_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* nftables; the mount; and the hierarchy's root folder, which has mode 555. */
-#define DOWN_CAPS                                              \
-	{                                                      \
-		CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE \
-	}
+#define DOWN_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE))
 /* All of these; and to look at what runs. */
-#define UP_CAPS                                                                                        \
-	{                                                                                              \
-		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_ADMIN, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE \
-	}
+#define UP_CAPS (CHECK_CAPS | DOWN_CAPS | CAP(CAP_SYS_PTRACE))
 /* nftables; and to look at what runs, whose files in /proc are its user's alone. */
-#define LOOK_CAPS                                                                          \
-	{                                                                                  \
-		CAP_NET_ADMIN, CAP_SETUID, CAP_SETGID, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH \
-	}
+#define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
 
 static const struct verb {
 	const char *name;
@@ -50,56 +38,27 @@ static const struct verb {
 	bool configured; /* reads the configuration, so that -c means something */
 	int min_args;
 	int max_args; /* -1: any number */
-	int caps[CAPS_MAX];
+	uint64_t caps;
 } verbs[] = {
 	{ "check", "[FILE]", "report every mistake in the configuration", cmd_check, false, true, 0, 1, CHECK_CAPS },
 	{ "up", "[--leave-running] [--confirm SECONDS] [--boot]", "put the configuration into force", cmd_up, true,
 	  true, 0, -1, UP_CAPS },
 	{ "reload", "[--leave-running] [--confirm SECONDS] [--hook]", "replace the rules while netshim is up",
 	  cmd_reload, true, true, 0, -1, UP_CAPS },
-	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, { 0 } },
+	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, 0 },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
 	{ "status", "[--json]", "show the classes, their processes and packets", cmd_status, false, false, 0, 1,
 	  LOOK_CAPS },
-	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, { 0 } },
-	{ "move",
-	  "CLASS|none PID...",
-	  "put running processes into a class, or out",
-	  cmd_move,
-	  true,
-	  false,
-	  2,
-	  -1,
-	  { CAP_SYS_PTRACE } },
-	{ "which",
-	  "PROGRAM...",
-	  "tell a program's class, and which rule says so",
-	  cmd_which,
-	  false,
-	  false,
-	  1,
-	  -1,
-	  { 0 } },
-	{ "run",
-	  "CLASS [--] COMMAND...",
-	  "run a command in a class that it cannot leave",
-	  cmd_run,
-	  false,
-	  false,
-	  2,
-	  -1,
-	  { 0 } },
+	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, 0 },
+	{ "move", "CLASS|none PID...", "put running processes into a class, or out", cmd_move, true, false, 2, -1,
+	  CAP(CAP_SYS_PTRACE) },
+	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, false, 1, -1, 0 },
+	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, false, 2, -1,
+	  0 },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
-	{ "watch",
-	  "",
-	  "keep the routing rules before those of others",
-	  cmd_watch,
-	  true,
-	  false,
-	  0,
-	  0,
-	  { CAP_NET_ADMIN } },
-	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, { CAP_SETFCAP } },
+	{ "watch", "", "keep the routing rules before those of others", cmd_watch, true, false, 0, 0,
+	  CAP(CAP_NET_ADMIN) },
+	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, CAP(CAP_SETFCAP) },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
@@ -141,26 +100,25 @@ static const struct verb *find_verb(const char *name)
  * changed. So only the sets that matter here are set, and read back. */
 static void confine(const struct verb *verb)
 {
-	bool keep[CAPS_MAX];
+	uint64_t keep = 0;
+	uint64_t kept = 0;
 
 	if (capng_get_caps_process())
 		errx(EXIT_FAILURE, "cannot read this process's capabilities");
-	for (size_t i = 0; i < CAPS_MAX; i++)
-		keep[i] = verb->caps[i] && capng_have_capability(CAPNG_PERMITTED, (unsigned)verb->caps[i]);
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (verb->caps & CAP(cap) && capng_have_capability(CAPNG_PERMITTED, cap))
+			keep |= CAP(cap);
 	capng_clear(CAPNG_SELECT_CAPS);
-	for (size_t i = 0; i < CAPS_MAX; i++)
-		if (keep[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)verb->caps[i]);
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (keep & CAP(cap))
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
 	if (capng_apply(CAPNG_SELECT_CAPS) || capng_get_caps_process())
 		errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
-	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
-		bool expected = false;
-
-		for (size_t i = 0; i < CAPS_MAX; i++)
-			expected = expected || (keep[i] && (unsigned)verb->caps[i] == cap);
-		if (!!capng_have_capability(CAPNG_PERMITTED, cap) != expected)
-			errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
-	}
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (capng_have_capability(CAPNG_PERMITTED, cap))
+			kept |= CAP(cap);
+	if (kept != keep)
+		errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
 }
 
 /* A file that is opened later must not get the number of standard error. */

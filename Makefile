@@ -21,6 +21,7 @@ WERROR =
 INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
+RESCUE = $(LIBEXECDIR)/netshim-rescue
 
 # A library for each kind of program, all of them by $(BY_LIB)/$$LIB/libnetshim.so:
 # glibc's loaders put their own folder's name for $$LIB (the 32-bit ones that of
@@ -59,7 +60,8 @@ COMPLETIONS = bash-completion/completions/netshim:netshim.bash zsh/site-function
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' -DNETSHIM_STATEDIR='"$(STATEDIR)/netshim"' \
-	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"'
+	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"' -DNETSHIM_LIBRARY='"$(LIBRARY)"' \
+	-DNETSHIM_BY_LIB='"$(BY_LIB)"' -DNETSHIM_RESCUE='"$(RESCUE)"'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # The compiler knows best which options it has for a machine. -fcf-protection and
 # -mbranch-protection: indirect calls and returns go where they may only.
@@ -104,8 +106,9 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 SHARED = rules match process sys
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
+RESCUE_OBJS = $(addprefix $(BUILD)/helper/, netshim-rescue.o memory.o sys.o)
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
-PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim
+PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-rescue $(BUILD)/netshim
 
 # 32-bit programs load a library of their own, where a compiler can build it (Debian:
 # gcc-multilib; on arm64 gcc-arm-linux-gnueabihf, whose r7 has to be free, as it is in
@@ -150,6 +153,9 @@ $(BUILD)/libnetshim32.so: $(SHIM32_OBJS) shim/libnetshim.map
 	@$(call needs_only,$(FROM_LIBC))
 $(BUILD)/netshim-helper: $(HELPER_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(HELPER_OBJS) -o $@
+	@$(call needs_only)
+$(BUILD)/netshim-rescue: $(RESCUE_OBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(RESCUE_OBJS) -o $@
 	@$(call needs_only)
 $(BUILD)/netshim: $(COMMAND_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(COMMAND_LINK) $(COMMAND_OBJS) $(LIBS) -o $@
@@ -197,6 +203,7 @@ endif
 	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
 	test ! -d $(DESTDIR)$(dir $(INIT)) || { $(call put_text,755,scripts/netshim.init,$(INIT)); }
+	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
 	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
 	for completion in $(COMPLETIONS); do \
@@ -209,13 +216,13 @@ endif
 
 # The configuration stays: it is the administrator's.
 uninstall:
-	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim down; fi
+	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
 	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
-	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
+	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
 	rm -rf $(DESTDIR)$(BY_LIB) $(DESTDIR)$(STATEDIR)/netshim
 	$(reload_units)
 

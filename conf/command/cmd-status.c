@@ -4,6 +4,7 @@
 /* netshim status: the classes in force, who is in them, what they sent. */
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/covered.h"
 #include "conf/command/last.h"
 #include "conf/command/proxy.h"
 #include "conf/command/state.h"
@@ -134,6 +135,7 @@ static void print_table(const struct row *rows, size_t count, const struct count
 	printf("%-20s %-11s %6s %9s", "(unclassified)", "-", "-", "-");
 	print_counts(unclassified, counted);
 	printf("\n");
+	covered_print();
 }
 
 static void print_json_counts(const char *prefix, const struct counter *counter, bool known)
@@ -168,7 +170,9 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 	}
 	printf("],\n \"unclassified\": {");
 	print_json_counts("", unclassified, counted);
-	printf("},\n \"confirm_within\": %s}\n", number(left >= 0, (uint64_t)left, "null", seconds));
+	printf("},\n \"confirm_within\": %s,\n \"enabled\": ", number(left >= 0, (uint64_t)left, "null", seconds));
+	covered_print_json();
+	printf("}\n");
 }
 
 /* Allocated, one row a class. */
@@ -221,6 +225,18 @@ static void tell_loops(const struct row *rows, size_t count, const struct counte
 	}
 }
 
+static void tell_not_up(bool json)
+{
+	if (json) {
+		printf("{\"classes\": [], \"unclassified\": null, \"confirm_within\": null, \"enabled\": ");
+		covered_print_json();
+		printf("}\n");
+	} else {
+		warnx("netshim is not up; run 'netshim up' as root");
+		covered_print();
+	}
+}
+
 int cmd_status(const struct command *command)
 {
 	struct counters counters = { .items = NULL };
@@ -236,10 +252,8 @@ int cmd_status(const struct command *command)
 		return EXIT_USAGE;
 	}
 	if (!compile_open(&rules, true)) {
-		if (errno == ENOENT && command->argc)
-			printf("{\"classes\": [], \"unclassified\": null, \"confirm_within\": null}\n");
-		else if (errno == ENOENT)
-			warnx("netshim is not up; run 'netshim up' as root");
+		if (errno == ENOENT)
+			tell_not_up(command->argc);
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */

@@ -28,6 +28,10 @@
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS | CAP(CAP_SYS_PTRACE))
 /* nftables; and to look at what runs, whose files in /proc are its user's alone. */
 #define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
+/* To keep a file's owner, and to be another user. */
+#define DISABLE_CAPS (CAP(CAP_CHOWN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
+/* These; and the mount namespace where programs are tried. */
+#define ENABLE_CAPS (DISABLE_CAPS | CAP(CAP_SYS_ADMIN))
 
 static const struct verb {
 	const char *name;
@@ -47,6 +51,9 @@ static const struct verb {
 	  cmd_reload, true, true, 0, -1, UP_CAPS },
 	{ "confirm", "", "keep what up or reload --confirm has changed", cmd_confirm, true, false, 0, 0, 0 },
 	{ "down", "", "undo all of it", cmd_down, true, false, 0, 0, DOWN_CAPS },
+	{ "enable", "[--user] [--login] [--system] [--dry-run]", "have sessions load the library", cmd_enable, false,
+	  false, 0, -1, ENABLE_CAPS },
+	{ "disable", "", "have no session load it any more", cmd_disable, false, false, 0, 0, DISABLE_CAPS },
 	{ "status", "[--json]", "show the classes, their processes and packets", cmd_status, false, false, 0, 1,
 	  LOOK_CAPS },
 	{ "ps", "[CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0, 1, 0 },

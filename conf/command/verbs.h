@@ -23,7 +23,9 @@ struct command {
 
 int cmd_check(const struct command *command);
 int cmd_confirm(const struct command *command);
+int cmd_disable(const struct command *command);
 int cmd_down(const struct command *command);
+int cmd_enable(const struct command *command);
 int cmd_grant(const struct command *command);
 int cmd_move(const struct command *command);
 int cmd_ps(const struct command *command);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The helper's entry, without a libc: a C library's start-up costs more than all
+/* The entry of the helper, and of netshim-rescue, without a libc: a C library's start-up costs more than all
  * that the helper does (static musl one and a half times, static glibc seven
  * times as much), and glibc's takes variables out of the environment that the
  * target must get. */

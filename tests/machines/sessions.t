@@ -11,9 +11,11 @@ netshim=/usr/local/bin/netshim
 page=shim/libnetshim.7
 said=/home/said
 
-# The table of the manual page: what it says of a kind of session.
-told() { # told SESSION
-	sed -n "s/^\.It $1 Ta //p" "$page"
+# The table of the manual page: what it says of a kind of session, with that option of enable.
+told() { # told OPTION SESSION
+	local columns="user login system" before
+	before=${columns%%"$1"*}
+	sed -n "s/^\.It $2 Ta //p" "$page" | awk -F ' Ta ' -v column="$(($(wc -w <<<"$before") + 1))" '{ print $column }'
 }
 
 # --- how each session starts a command that tells its class
@@ -21,7 +23,7 @@ told() { # told SESSION
 as_bob() { su - bob -c "$1"; }
 in_ssh() { ssh -q -i "$scratch/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null bob@127.0.0.1 "$1"; }
 in_console() {
-	echo "$1" >/home/bob/.bash_profile
+	echo ". ~/.profile; $1" >/home/bob/.bash_profile
 	mkdir -p /run/systemd/system/getty@tty1.service.d
 	printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin bob - linux\n' >/run/systemd/system/getty@tty1.service.d/bob.conf
 	systemctl daemon-reload
@@ -30,11 +32,7 @@ in_console() {
 in_su() { su bob -c "$1"; }
 in_su_login() { as_bob "$1"; }
 in_sudo() { su ada -c "sudo $1"; }
-in_sudo_told() {
-	echo "Defaults env_file=/etc/environment" >/etc/sudoers.d/told
-	su ada -c "sudo $1"
-	rm /etc/sudoers.d/told
-}
+in_sudo_login() { su ada -c "sudo -i $1"; }
 in_tmux() { as_bob "tmux new-session -d '$1'"; }
 in_cron() { as_bob "echo '* * * * * $1' | crontab -"; }
 in_cron_told() { as_bob "printf 'LD_PRELOAD=$library\n* * * * * %s\n' '$1' | crontab -"; }
@@ -43,6 +41,8 @@ in_user_service() { as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run -
 in_sandboxed_service() { # in_sandboxed_service OPTION... COMMAND: what it prints
 	as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect --pipe --quiet $*" 2>&1
 }
+in_agent() { in_ssh "ssh-agent sh -c '$1'"; }
+in_setuid() { as_bob "/usr/local/bin/as-root sh -p -c '$1'"; }
 in_service() { systemd-run --wait --collect sh -c "$1"; }
 
 # What there is of netshim outside its source, and what could be of its making.
@@ -55,7 +55,7 @@ state() {
 }
 
 # What is started there writes its class into a file, which cron takes its time for.
-try() { # try SESSION STARTER
+try() { # try SESSION STARTER EXPECTED WHERE
 	local file=$said/$2 class
 	"$2" "/usr/local/bin/ruled class >$file.new 2>&1 && mv $file.new $file" >"$scratch/noise" 2>&1 </dev/null
 	for ((tries = 0; tries < 150; tries++)); do
@@ -67,25 +67,20 @@ try() { # try SESSION STARTER
 	/) class=no ;;
 	*) class="$(cat "$file" "$file.new" "$scratch/noise" 2>&1)" ;;
 	esac
-	is "$class" "$(told "$1")" "$3$1: $(told "$1")"
+	is "$class" "$3" "$4: $1: $3"
 	rm -rf "$file" /home/bob/.bash_profile /run/systemd/system/getty@tty1.service.d
 	crontab -u bob -r 2>/dev/null
 }
 
-each_session() { # each_session FORM: of the path in /etc/environment
+starters=("ssh:in_ssh" "console:in_console" "su:in_su" "su -:in_su_login" "tmux:in_tmux" "sudo:in_sudo" "sudo -i:in_sudo_login"
+	"service of a user:in_user_service" "service of the system:in_service" "at:in_at" "cron:in_cron" "ssh-agent:in_agent"
+	"setuid program:in_setuid")
+each_session() { # each_session OPTION
+	local starter
 	systemctl restart "user@$(id -u bob)"
-	try ssh in_ssh "$1"
-	try console in_console "$1"
-	try su in_su "$1"
-	try "su -" in_su_login "$1"
-	try tmux in_tmux "$1"
-	try sudo in_sudo "$1"
-	try "sudo, with env_file" in_sudo_told "$1"
-	try "service of a user" in_user_service "$1"
-	try "service of the system" in_service "$1"
-	try at in_at "$1"
-	try cron in_cron "$1"
-	try "cron, with the line" in_cron_told "$1"
+	for starter in "${starters[@]}"; do
+		try "${starter%:*}" "${starter#*:}" "$(told "$1" "${starter%:*}")" "enable --$1"
+	done
 }
 
 # --- installation
@@ -111,8 +106,8 @@ END
 
 # --- a session that was there before netshim was up goes on, and is classified then
 
-library=/usr/local/lib/libnetshim.so
-echo "LD_PRELOAD=$library" >>/etc/environment
+"$netshim" enable >"$scratch/enabled" 2>&1
+is "$? $(grep -c '^writes into' "$scratch/enabled")" "0 2" "netshim enable"
 mkfifo "$scratch/typed"
 in_ssh sh <"$scratch/typed" >"$scratch/printed" 2>&1 &
 exec 8>"$scratch/typed"
@@ -125,13 +120,32 @@ wait $!
 exec 8>&-
 is "$(xargs <"$scratch/printed")" "yes /netshim/ruled" "a session from before 'netshim up' is classified from then on"
 
-# --- what the page tells, with each form of the path that it has
+# --- what the page tells
 
-each_session ""
-sed -i '/^LD_PRELOAD/d' /etc/environment
-library=/usr/local/lib/netshim/\$LIB/libnetshim.so
+install -m 4755 /usr/bin/env /usr/local/bin/as-root
+is "$(sed -n '/^\.It Em Started from/,/^\.El/s/^\.It \([^E].*\) Ta .*/x/p' "$page" | wc -l)" ${#starters[@]} "each line of the table is tried"
+each_session login
+"$netshim" disable >/dev/null
+su bob -c "$netshim enable" >"$scratch/enabled" 2>&1
+is "$? $(grep -c '^writes into /home/bob/' "$scratch/enabled")" "0 $(grep -c '^writes into' "$scratch/enabled")" "netshim enable, as a user"
+each_session user
+"$netshim" disable >"$scratch/disabled" 2>&1
+is "$? $(grep -c /home/bob/ "$scratch/disabled")" "0 $(grep -c '^writes into' "$scratch/enabled")" "netshim disable, as root: a user's, too"
+"$netshim" enable --system >"$scratch/enabled" 2>&1
+is $? 0 "netshim enable --system"
+each_session system
+"$netshim" disable >/dev/null
+is "$(find /etc/ld.so.preload /etc/sudoers.d/netshim /home -name '*netshim*' 2>/dev/null; grep -c LD_PRELOAD /etc/environment)" 0 "disable leaves nothing"
+is "$(in_ssh "/usr/local/bin/ruled loaded" 2>&1)" no "a new session has no library"
+
+# --- by hand
+
+library=/usr/local/lib/libnetshim.so
+try "cron, with the line" in_cron_told yes "by hand"
 echo "LD_PRELOAD=$library" >>/etc/environment
-each_session "by \$LIB, "
+systemctl restart "user@$(id -u bob)"
+try ssh in_ssh yes "by hand"
+try "service of a user" in_user_service yes "by hand"
 
 # --- services of a user, with a sandbox of systemd's
 
@@ -146,13 +160,12 @@ is "$(in_sandboxed_service "$netshim" run ruled setpriv --no-new-privs $ruled cl
 
 is "$(systemctl is-system-running)" running "no unit has failed"
 is "$(journalctl -q -p warning --no-pager --after-cursor "$cursor" | grep -i -e netshim -e net_cls -e ld.so)" "" "no warning of netshim's making"
-sed -i '/^LD_PRELOAD/d' /etc/environment
 systemctl daemon-reload
 systemctl restart getty@tty1
 loginctl disable-linger bob
 loginctl terminate-user bob
 "$netshim" down
-rm -f /etc/netshim.conf /usr/local/bin/ruled
+rm -f /etc/netshim.conf /usr/local/bin/ruled /usr/local/bin/as-root
 make -s uninstall
 is "$(systemctl show -P LoadState netshim)" not-found "uninstalled, it does not know them any more"
 is "$(state)" "$before" "down and uninstall leave nothing"

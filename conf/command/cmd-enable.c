@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim enable: has sessions load the library; netshim disable: no longer. */
+
+#include "conf/command/sudoers.h"
+#include "conf/command/trial.h"
+#include "conf/command/verbs.h"
+#include "conf/command/ways-in.h"
+#include "conf/contract/preload.h"
+#include "conf/language/alloc.h"
+
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WAYS_MAX 16
+#define USER_SECONDS 10
+
+/* What enable is asked for: kinds of ways, as bits. */
+struct wish {
+	unsigned kinds;
+	bool dry_run;
+};
+
+#define KIND(kind) (1U << (kind))
+
+/* The ways that are to be changed, each with its file. */
+struct work {
+	const struct way *ways[WAYS_MAX];
+	struct edit edits[WAYS_MAX];
+	size_t count;
+};
+
+static bool read_option(const char *word, struct wish *wish)
+{
+	if (!strcmp(word, "--dry-run"))
+		wish->dry_run = true;
+	else if (!strcmp(word, "--user"))
+		wish->kinds |= KIND(WAY_USER);
+	else if (!strcmp(word, "--login"))
+		wish->kinds |= KIND(WAY_LOGIN) | KIND(WAY_SUDO);
+	else if (!strcmp(word, "--system"))
+		wish->kinds |= KIND(WAY_SYSTEM);
+	else
+		return false;
+	return true;
+}
+
+static struct wish read_wish(const struct command *command)
+{
+	struct wish wish = { .kinds = 0 };
+
+	for (int i = 0; i < command->argc; i++) {
+		if (read_option(command->argv[i], &wish))
+			continue;
+		warnx("enable: what is '%s'? 'netshim enable --help' tells what it takes", command->argv[i]);
+		exit(EXIT_USAGE);
+	}
+	if (!wish.kinds)
+		wish.kinds = geteuid() ? KIND(WAY_USER) : KIND(WAY_LOGIN) | KIND(WAY_SUDO);
+	if (geteuid() && wish.kinds & ~KIND(WAY_USER))
+		errx(EXIT_FAILURE, "'enable --login' and '--system' are for root; run it with sudo, or 'netshim enable "
+				   "--user' for yourself");
+	return wish;
+}
+
+static const struct passwd *this_user(void)
+{
+	const struct passwd *user = getpwuid(getuid());
+
+	if (!user || *user->pw_dir != '/')
+		errx(EXIT_FAILURE, "this user has no home");
+	return user;
+}
+
+/* What an administrator has told sudo stays, and is said. */
+static bool is_left_to_others(const struct way *way)
+{
+	bool is_environment = false;
+	char *others = way->kind == WAY_SUDO ? sudoers_others(&is_environment) : NULL;
+	bool is_left = others;
+
+	if (others && !is_environment)
+		warnx("%s: what sudo starts has the library only if that file has this line: LD_PRELOAD=%s", others,
+		      PRELOAD_WORD);
+	free(others);
+	return is_left;
+}
+
+/* false where a file cannot be read; then nothing is to be changed. */
+static bool prepare(struct work *work, unsigned kinds, const struct passwd *user, bool put)
+{
+	bool ok = true;
+
+	for (const struct way *way = ways_in; way < ways_in + ways_in_count; way++) {
+		struct edit *edit = &work->edits[work->count];
+
+		if (!(kinds & KIND(way->kind)) || (put && (!way_applies(way, user) || is_left_to_others(way))))
+			continue;
+		if (!way_read(way, user, edit)) {
+			ok = false;
+			continue;
+		}
+		(put ? way_put : way_take)(way, edit);
+		if (put && !edit_is_needed(edit))
+			printf("%s: has it already\n", edit->path);
+		if (edit_is_needed(edit))
+			work->ways[work->count++] = way;
+	}
+	return ok;
+}
+
+static void tell_put(const struct way *way, const struct edit *edit, bool dry_run)
+{
+	char *lines = copied(way->text);
+	char *rest = lines;
+	char *line;
+
+	printf("%s %s:\n", dry_run ? "would write into" : "writes into", edit->path);
+	while ((line = strsep(&rest, "\n")) && (*line || rest))
+		printf("    %s\n", line);
+	free(lines);
+	if (way->kind == WAY_SYSTEM)
+		printf("If ever no program starts any more: " NETSHIM_RESCUE
+		       " takes it out again. It\nneeds no library; "
+		       "without a shell, boot with init=" NETSHIM_RESCUE "\n");
+	fflush(stdout);
+}
+
+/* Nothing is written where one program does not start. */
+static bool is_tried(const struct way *way, const struct edit *edit)
+{
+	char *wrong = way->kind == WAY_SYSTEM ? trial_of_preload(edit->after) : NULL;
+
+	if (wrong)
+		warnx("nothing is written into %s, as a program does not start with that: %s", edit->path, wrong);
+	free(wrong);
+	return !wrong;
+}
+
+static bool put_all(const struct work *work, bool dry_run)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < work->count; i++) {
+		const struct way *way = work->ways[i];
+		const struct edit *edit = &work->edits[i];
+
+		if (!is_tried(way, edit)) {
+			ok = false;
+			continue;
+		}
+		tell_put(way, edit, dry_run);
+		if (!dry_run)
+			ok = edit_write(edit, way->check) && ok;
+	}
+	return ok;
+}
+
+int cmd_enable(const struct command *command)
+{
+	struct wish wish = read_wish(command);
+	struct work work = { .count = 0 };
+	bool ok;
+
+	if (access(NETSHIM_BY_LIB PRELOAD_NAME, R_OK))
+		err(EXIT_FAILURE, "cannot read the library %s; install netshim again", NETSHIM_BY_LIB PRELOAD_NAME);
+	if (!prepare(&work, wish.kinds, this_user(), true))
+		return EXIT_FAILURE;
+	ok = put_all(&work, wish.dry_run);
+	if (ok && work.count && !wish.dry_run)
+		printf("Sessions have it from the next login on. 'netshim disable' takes all of it out.\n");
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static bool take_all(unsigned kinds, const struct passwd *user)
+{
+	struct work work = { .count = 0 };
+	bool ok = prepare(&work, kinds, user, false);
+
+	for (size_t i = 0; i < work.count; i++) {
+		printf("takes netshim's lines out of %s\n", work.edits[i].path);
+		fflush(stdout);
+		ok = edit_write(&work.edits[i], work.ways[i]->check) && ok;
+	}
+	return ok;
+}
+
+/* A home on a file system that does not answer holds nobody up. */
+__attribute__((noreturn)) static void take_as(const struct passwd *user)
+{
+	alarm(USER_SECONDS);
+	if (initgroups(user->pw_name, user->pw_gid) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
+		err(EXIT_FAILURE, "cannot become user %s", user->pw_name);
+	exit(take_all(KIND(WAY_USER), user) ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* What is in a user's home, that user decides; so it is that user who looks there. */
+static void take_from(const struct passwd *user)
+{
+	int status = 0;
+	pid_t child;
+
+	if (!user->pw_uid) {
+		take_all(KIND(WAY_USER), user);
+		return;
+	}
+	child = fork();
+	if (!child)
+		take_as(user);
+	if (child < 0 || waitpid(child, &status, 0) < 0 || status)
+		warnx("not all files of user %s could be looked at; 'netshim disable' by that user does it",
+		      user->pw_name);
+}
+
+/* Before any process is started: it would share the place in the file that is read. */
+static struct passwd *all_users(size_t *count)
+{
+	struct passwd *users = NULL;
+	const struct passwd *user;
+
+	for (*count = 0; (user = getpwent()); ++*count) {
+		users = grown(users, *count, sizeof(*users));
+		users[*count] = (struct passwd){
+			.pw_name = copied(user->pw_name),
+			.pw_uid = user->pw_uid,
+			.pw_gid = user->pw_gid,
+			.pw_dir = copied(user->pw_dir),
+			.pw_shell = copied(user->pw_shell),
+		};
+	}
+	endpwent();
+	return users;
+}
+
+int cmd_disable(const struct command *command)
+{
+	struct passwd *users;
+	size_t count;
+	bool ok;
+
+	(void)command;
+	if (geteuid())
+		return take_all(KIND(WAY_USER), this_user()) ? EXIT_SUCCESS : EXIT_FAILURE;
+	ok = take_all(KIND(WAY_LOGIN) | KIND(WAY_SUDO) | KIND(WAY_SYSTEM), NULL);
+	users = all_users(&count);
+	for (size_t i = 0; i < count; i++)
+		if (*users[i].pw_dir == '/')
+			take_from(&users[i]);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}

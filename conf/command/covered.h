@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Which kinds of starts have the library, by what is enabled now. */
+
+#ifndef NETSHIM_COVERED_H
+#define NETSHIM_COVERED_H
+
+/* Prints a table of them, which libnetshim(7) has for each of netshim enable's options. */
+void covered_print(void);
+
+/* Prints what is enabled, as a JSON array of the options' names. */
+void covered_print_json(void);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What sudo is told of environments. It takes LD_PRELOAD from nobody, as the loader has taken
+ * that away before; but from a file that its configuration names: sudoers(5), env_file. */
+
+#ifndef NETSHIM_SUDOERS_H
+#define NETSHIM_SUDOERS_H
+
+#include <stdbool.h>
+
+#define SUDOERS_OURS "/etc/sudoers.d/netshim"
+
+/* Tells whether there is a sudo that reads /etc/sudoers.d. */
+bool sudoers_is_there(void);
+
+/* Where somebody else has set env_file already: allocated, as FILE:LINE: the line; or NULL.
+ * is_environment tells whether that is /etc/environment. */
+char *sudoers_others(bool *is_environment);
+
+/* Has visudo look at a file. false with a message. */
+bool sudoers_check(const char *path);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Programs that are started to see whether they do. */
+
+#ifndef NETSHIM_TRIAL_H
+#define NETSHIM_TRIAL_H
+
+#include <sys/types.h>
+
+#ifndef NETSHIM_RESCUE
+#define NETSHIM_RESCUE "/usr/local/libexec/netshim-rescue"
+#endif
+
+/* Runs a program as that user, without an environment, for ten seconds at most. Returns NULL
+ * where it ends with 0, and nothing complains of the library; else what is wrong, allocated. */
+char *trial_run(const char *const argv[], uid_t user);
+
+/* Starts programs of each kind that this machine has, in a mount namespace of their own where
+ * /etc/ld.so.preload has that text, and netshim-rescue, which must be able to take the library
+ * out of it again. Returns as trial_run. */
+char *trial_of_preload(const char *text);
+
+#endif

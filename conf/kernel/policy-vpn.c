@@ -178,8 +178,9 @@ static void write_guard(FILE *out, const struct ruleset *set, const struct guard
 
 /* What others have sent to a local network, the program has not: where it was sent to
  * is what conntrack has seen first. */
-static void write_origin(FILE *out, const struct ruleset *, const struct guarded *g)
+static void write_origin(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
+	(void)set;
 	if (g->class->dns.count)
 		fprintf(out, "\t\tmeta l4proto udp ct original proto-dst 53 return\n"
 			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
@@ -192,8 +193,9 @@ static void write_origin(FILE *out, const struct ruleset *, const struct guarded
 }
 
 /* What conntrack is not to follow cannot be given the interface's address. */
-static void write_untracked(FILE *out, const struct ruleset *, const struct guarded *g)
+static void write_untracked(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
+	(void)set;
 	fprintf(out, "\t\tfib daddr type @here return\n");
 	for (size_t i = 0; g->ways->interface && i < 2; i++)
 		write_addresses(out, g->networks, g->ways->interface, families[i],

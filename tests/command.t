@@ -198,7 +198,7 @@ configure <<<"class one { }"
 is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "ps: an unknown class, and no list of it"
 like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
 "$netshim" down
-is "$("$netshim" status 2>/dev/null; echo $?)" 1 "status of what is not up says so to standard error"
+is "$("$netshim" status 2>&1 >/dev/null; echo $?)" "netshim: netshim is not up; run 'netshim up' as root"$'\n1' "status of what is not up says so to standard error"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
 configure <<<"class one { action = reject }"
 nft flush ruleset

@@ -201,6 +201,7 @@ like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
 is "$("$netshim" status 2>&1 >/dev/null; echo $?)" "netshim: netshim is not up; run 'netshim up' as root"$'\n1' "status of what is not up says so to standard error"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"
 configure <<<"class one { action = reject }"
+end_watching
 nft flush ruleset
 like "$? $("$netshim" status 2>&1)" "nothing is filtered.*run 'netshim reload'" "status says that the table is gone"
 "$netshim" reload && "$netshim" status >/dev/null 2>&1

@@ -156,6 +156,7 @@ fails "nftables refuses the ruleset" "up, somebody else owns the table" up
 eval "exec ${COPROC[1]}>&-"
 wait "$COPROC_PID"
 up
+end_watching
 nft flush ruleset
 like "$("$netshim" status 2>&1)" "nothing is filtered: .*'netshim reload'" "the table has gone: status says so"
 up

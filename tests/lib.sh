@@ -231,6 +231,22 @@ configure() { # configure <<EOF ... EOF: and put it into force
 	"$netshim" up
 }
 
+# --- who puts back what others take away
+
+watchers() { # their process IDs, of this namespace
+	local process here
+	here=$(readlink /proc/self/ns/net)
+	for process in /proc/[0-9]*; do
+		[ "$(readlink "$process/ns/net")" != "$here" ] || [ "$(tr '\0' ' ' <"$process/cmdline")" != "netshim watch " ] || echo "${process#/proc/}"
+	done 2>/dev/null
+}
+is_watched() { [ -n "$(watchers)" ]; }
+is_unwatched() { [ -z "$(watchers)" ]; }
+end_watching() { # until the next up or reload
+	rm -f "$root/run/netshim/watch"
+	wait_until is_unwatched
+}
+
 # --- running things
 
 user=(setpriv --reuid 65534 --regid 65534 --clear-groups env)

@@ -194,7 +194,9 @@ for from in "${versions[@]}"; do
 		is "$? $(header_version)" "0 $(od -An -t u4 -j 8 -N 4 "$scratch/rules.$to" | tr -d ' ')" "reload, from $from to $to"
 		"$scratch/$from/build/netshim" reload
 		"$scratch/$to/build/netshim" down
-		is "$? $(ls "$root/run")" "0 " "down of $to, of what $from has put into force"
+		status=$?
+		wait_until is_unwatched # who watches removes what an older version does not know
+		is "$status $(ls "$root/run")" "0 " "down of $to, of what $from has put into force"
 	done
 done
 

@@ -22,6 +22,7 @@
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/sysctl.h"
+#include "conf/kernel/table.h"
 #include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
@@ -174,7 +175,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	nft_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* in case the process ends in there */
-	c->refusal = nft_load(text, false);
+	c->refusal = table_load(text);
 	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
 	free(text);
@@ -263,7 +264,7 @@ static void go_back(const struct change *c)
 	if (c->hierarchy)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
-	words = c->table_replaced ? nft_load(c->table, false) : NULL;
+	words = c->table_replaced ? table_load(c->table) : NULL;
 	if (words)
 		nft_tell(words);
 	free(words);
@@ -331,7 +332,7 @@ int change_to(struct ruleset *set, enum running running)
 	move_running(&c);
 	ok = tidy_up(&c);
 	cgroup_warn_of_exits();
-	watch_start(set);
+	watch_start();
 	end(&c);
 	tell_loops(set);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;

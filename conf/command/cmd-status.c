@@ -7,6 +7,7 @@
 #include "conf/command/covered.h"
 #include "conf/command/last.h"
 #include "conf/command/proxy.h"
+#include "conf/command/restored.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/command/wanted.h"
@@ -267,7 +268,7 @@ int cmd_status(const struct command *command)
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
 	if (geteuid() == 0 && state_is_unwatched())
-		warnx("nobody watches the routing rules that others add, which may lead classes elsewhere; run "
+		warnx("nobody puts back what others take away of netshim's nftables table and routing rules; run "
 		      "'netshim reload'");
 	if (!cgroup_is_mounted())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
@@ -282,6 +283,7 @@ int cmd_status(const struct command *command)
 	tell_outside(&outside, "");
 	confirm_remind();
 	last_remind();
+	restored_remind();
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);

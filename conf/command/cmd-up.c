@@ -7,6 +7,7 @@
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/last.h"
 #include "conf/command/load.h"
+#include "conf/command/restored.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/routing.h"
@@ -72,8 +73,10 @@ static int put(struct ruleset *set, const struct options *options)
 	result = change_to(set, options->for_hook || options->leave_running ? RUNNING_STAYS : RUNNING_MOVES);
 	if (options->for_hook)
 		return result;
-	if (result == EXIT_SUCCESS)
+	if (result == EXIT_SUCCESS) {
 		last_note(false);
+		restored_forget();
+	}
 	if (result == EXIT_SUCCESS && confirm_left() == CONFIRM_NONE)
 		last_keep();
 	tell_what_is_lacking(result);

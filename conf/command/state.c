@@ -5,7 +5,9 @@
 
 #include "conf/command/state.h"
 
+#include "conf/command/restored.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 #include "conf/language/trust.h"
 
@@ -14,6 +16,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char lock_path[] = NETSHIM_RUNDIR "/lock";
@@ -127,6 +130,8 @@ void state_keep_only(int *kept[], size_t count)
 void state_remove_folder(void)
 {
 	unlink(watch_path);
+	table_forget();
+	restored_forget();
 	unlink(STATE_LAST);
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
@@ -143,9 +148,19 @@ void state_leave(void)
 		state_remove_folder();
 }
 
+/* The lock goes last, and who takes up anew begins with it. */
+void state_end_for_older(void)
+{
+	if (state_is_up() || !access(lock_path, F_OK))
+		return;
+	table_forget();
+	restored_forget();
+	rmdir(NETSHIM_RUNDIR);
+}
+
 static int open_to_watch(int flags)
 {
-	int fd = open(watch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	int fd = open(watch_path, O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
 	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
 		return fd;
@@ -165,24 +180,47 @@ void state_end_watching(void)
 	unlink(watch_path);
 }
 
-bool state_allow_watching(void)
+bool state_allow_watching(const char *line)
 {
-	return close_watched(open_to_watch(O_CREAT | O_EXCL));
+	int fd = open_to_watch(O_WRONLY | O_CREAT | O_EXCL);
+	bool ok = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+
+	return close_watched(fd) && ok;
+}
+
+/* Who can lock it is who watches. */
+bool state_is_watched_by(const char *line)
+{
+	int fd = open(watch_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[256] = "";
+	bool watched =
+		fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, line);
+
+	close_watched(fd);
+	return watched;
 }
 
 bool state_is_unwatched(void)
 {
-	return close_watched(open_to_watch(0));
+	return close_watched(open_to_watch(O_RDONLY));
 }
 
+/* For a moment it may be held by who only asks. */
 int state_watch(void)
 {
-	return open_to_watch(0);
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int fd = open_to_watch(O_RDONLY);
+
+	for (int tries = 0; fd < 0 && tries < 10; tries++) {
+		nanosleep(&pause, NULL);
+		fd = open_to_watch(O_RDONLY);
+	}
+	return fd;
 }
 
 int state_turn(int watching)
 {
-	int fd = open(lock_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && is_still(watching, watch_path) &&
 	    state_is_up())

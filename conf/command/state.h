@@ -34,15 +34,20 @@ void state_keep_only(int *kept[], size_t count);
 bool state_is_up(void);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
- * until the next one, or down, ends it. */
+ * until another one, or down, ends it. What watches is told by a line of whoever has
+ * allowed it. */
 void state_end_watching(void);
-bool state_allow_watching(void); /* false with errno where it cannot */
-bool state_is_unwatched(void);	 /* one may, and none does */
+bool state_allow_watching(const char *line); /* false with errno where it cannot */
+bool state_is_watched_by(const char *line);
+bool state_is_unwatched(void); /* one may, and none does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(void);
 /* Holds off every up, reload and down as long as what it returns is open. -1 where the
  * watching is over. */
 int state_turn(int watching);
+
+/* After a down of an older version: removes what that does not know. */
+void state_end_for_older(void);
 
 /* Removes NETSHIM_RUNDIR with the lock; the second where netshim is not up. */
 void state_remove_folder(void);

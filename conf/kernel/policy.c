@@ -12,12 +12,14 @@
 
 #include "conf/kernel/policy.h"
 
+#include "conf/contract/siphash.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/kernel/policy-vpn.h"
+#include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 
 #include <ctype.h>
@@ -370,17 +372,10 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 	fprintf(out, "\t\tgoto unclassified\n\t}\n");
 }
 
-char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
-		  const uint32_t *gone, const struct network_list *networks)
+static void write_counters(FILE *out, const struct ruleset *set, const struct counters *counters)
 {
-	char *text = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
 	char name[sizeof(counters->items->name)];
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
-	fprintf(out, NFT_REMOVE "table inet netshim {\n");
 	write_counter(out, counters, "out_unclassified");
 	for (size_t i = 0; i < set->class_count; i++) {
 		snprintf(name, sizeof(name), "out_%s", set->classes[i].name);
@@ -390,6 +385,11 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 		if (policy_has_proxy(&set->classes[i]))
 			fprintf(out, "\tcounter " POLICY_LOOP_COUNTER "_%s { }\n", set->classes[i].name);
 	}
+}
+
+static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone,
+			 const struct network_list *networks)
+{
 	write_refuse(out);
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
@@ -404,8 +404,49 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	write_asking(out, set, live);
 	write_output(out, set, live, gone);
 	write_input(out, set, live);
-	fprintf(out, "}\n");
+}
+
+/* All but the counts, which the names in the rest tell. */
+static uint64_t number_of(const char *chains, size_t size)
+{
+	static const uint64_t key[2];
+	struct siphash hash;
+
+	siphash_start(&hash, key);
+	return siphash_end(&hash, chains, size);
+}
+
+static FILE *open_text(char **text, size_t *size)
+{
+	FILE *out = open_memstream(text, size);
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	return out;
+}
+
+static void close_text(FILE *out)
+{
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
+}
+
+char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
+		  const uint32_t *gone, const struct network_list *networks)
+{
+	char *chains = NULL;
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_text(&chains, &size);
+
+	write_chains(out, set, live, gone, networks);
+	close_text(out);
+	out = open_text(&text, &(size_t){ 0 });
+	fprintf(out, NFT_REMOVE "table inet netshim {\n\tcomment \"" TABLE_COMMENT "%016" PRIx64 "\"\n",
+		number_of(chains, size));
+	write_counters(out, set, counters);
+	fprintf(out, "%s}\n", chains);
+	close_text(out);
+	free(chains);
 	return text;
 }

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The table that is in force: see table.h.
+ *
+ * nftables tells of every transaction when it is in force (nf_tables_commit in the
+ * kernel's net/netfilter/nf_tables_api.c): of what was taken away and what was added, in
+ * this order for a table that is replaced, and at last of the new generation, with the
+ * process that has made it. Who flushes the ruleset takes each table away rule by rule. */
+
+#include "conf/kernel/table.h"
+
+#include "conf/contract/rules.h"
+#include "conf/kernel/nft.h"
+#include "conf/language/alloc.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/msg.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define NAME "netshim"
+
+static const char new_path[] = TABLE_KEPT ".new";
+
+static void find_number(const char *text, size_t size, char number[TABLE_NUMBER_SIZE])
+{
+	const char *found = memmem(text, size, TABLE_COMMENT, strlen(TABLE_COMMENT));
+	size_t at = found ? (size_t)(found - text) + strlen(TABLE_COMMENT) : size;
+	size_t n = 0;
+
+	while (n < TABLE_NUMBER_SIZE - 1 && at < size && strchr("0123456789abcdef", text[at]) && text[at])
+		number[n++] = text[at++];
+	number[n == TABLE_NUMBER_SIZE - 1 ? n : 0] = '\0';
+}
+
+void table_number(const char *text, char number[TABLE_NUMBER_SIZE])
+{
+	const char *comment = strstr(text, "comment \"" TABLE_COMMENT);
+
+	find_number(comment ? comment : "", comment ? strcspn(comment, "\n") : 0, number);
+}
+
+/* Without stdio and memory: it goes back where there is little of either. */
+static bool write_new(const char *text)
+{
+	size_t left = strlen(text);
+	ssize_t n = 1;
+	int fd;
+
+	unlink(new_path);
+	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	for (; fd >= 0 && left && n > 0; text += n, left -= (size_t)n)
+		n = write(fd, text, left);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0 && !left;
+}
+
+char *table_load(const char *text)
+{
+	bool written = write_new(text);
+	char *words = nft_load(text, false);
+
+	if (!words && !(written && !rename(new_path, TABLE_KEPT))) {
+		warn("cannot write " TABLE_KEPT ", so that nobody puts the table back where others take it away");
+		unlink(TABLE_KEPT);
+	}
+	unlink(new_path);
+	return words;
+}
+
+char *table_kept(void)
+{
+	FILE *file = fopen(TABLE_KEPT, "re");
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return NULL;
+	/* There is no NUL in it. */
+	if (getdelim(&text, &size, '\0', file) < 0) {
+		free(text);
+		text = NULL;
+	}
+	fclose(file);
+	return text;
+}
+
+void table_forget(void)
+{
+	unlink(TABLE_KEPT);
+	unlink(new_path);
+}
+
+int table_events(void)
+{
+	struct sockaddr_nl groups = { .nl_family = AF_NETLINK, .nl_groups = 1U << (NFNLGRP_NFTABLES - 1) };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_NETFILTER);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&groups, sizeof(groups)))
+		err(EXIT_FAILURE, "cannot be told of nftables' tables (nfnetlink)");
+	return fd;
+}
+
+/* The first attribute of all that belongs to a table is its name. */
+_Static_assert((int)NFTA_TABLE_NAME == (int)NFTA_CHAIN_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_RULE_TABLE &&
+		       (int)NFTA_TABLE_NAME == (int)NFTA_SET_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_OBJ_TABLE,
+	       "the kernel's headers");
+
+static bool is_about_it(struct nlmsghdr *message, struct nlattr **attributes, int max)
+{
+	const struct nfgenmsg *head = nlmsg_data(message);
+
+	return nlmsg_valid_hdr(message, sizeof(*head)) && head->nfgen_family == NFPROTO_INET &&
+	       !nlmsg_parse(message, sizeof(*head), attributes, max, NULL) && attributes[NFTA_TABLE_NAME] &&
+	       !nla_strcmp(attributes[NFTA_TABLE_NAME], NAME);
+}
+
+static void hear_generation(struct nlmsghdr *message, struct table_news *news)
+{
+	struct nlattr *attributes[NFTA_GEN_MAX + 1];
+
+	if (!news->changed || nlmsg_parse(message, sizeof(struct nfgenmsg), attributes, NFTA_GEN_MAX, NULL))
+		return;
+	news->changed = false;
+	if (attributes[NFTA_GEN_PROC_PID])
+		news->process = ntohl(nla_get_u32(attributes[NFTA_GEN_PROC_PID]));
+	if (attributes[NFTA_GEN_PROC_NAME])
+		nla_strlcpy(news->by, attributes[NFTA_GEN_PROC_NAME], sizeof(news->by));
+}
+
+/* A dormant table is there, but none of its rules is in force. */
+static void hear_table(struct nlattr **attributes, struct table_news *news)
+{
+	const struct nlattr *comment = attributes[NFTA_TABLE_USERDATA];
+
+	news->lacking = attributes[NFTA_TABLE_FLAGS] &&
+			(ntohl(nla_get_u32(attributes[NFTA_TABLE_FLAGS])) & NFT_TABLE_F_DORMANT);
+	find_number(comment ? nla_data(comment) : "", comment ? (size_t)nla_len(comment) : 0, news->number);
+}
+
+static void hear_change(struct nlmsghdr *message, int type, struct table_news *news)
+{
+	struct nlattr *attributes[NFTA_TABLE_MAX + 1];
+
+	if (!is_about_it(message, attributes, NFTA_TABLE_MAX))
+		return;
+	news->heard = news->changed = true;
+	if (type == NFT_MSG_NEWTABLE)
+		hear_table(attributes, news);
+	else
+		news->lacking = true;
+}
+
+static void hear_message(struct nlmsghdr *message, struct table_news *news)
+{
+	/* To table_look: there is none. */
+	if (message->nlmsg_type == NLMSG_ERROR)
+		news->heard = news->lacking = true;
+	if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES)
+		return;
+	switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
+	case NFT_MSG_NEWGEN:
+		hear_generation(message, news);
+		break;
+	case NFT_MSG_NEWTABLE:
+	case NFT_MSG_DELTABLE:
+	case NFT_MSG_DELCHAIN:
+	case NFT_MSG_DELRULE:
+	case NFT_MSG_DELSET:
+	case NFT_MSG_DELOBJ:
+		hear_change(message, NFNL_MSG_TYPE(message->nlmsg_type), news);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Returns false where some of it is lost, for want of room (ENOBUFS). */
+static bool hear_all(int events, struct table_news *news)
+{
+	static _Alignas(struct nlmsghdr) char buffer[1 << 16];
+	bool whole = true;
+	ssize_t size;
+
+	while ((size = recv(events, buffer, sizeof(buffer), 0)) >= 0 || errno == ENOBUFS) {
+		int left = (int)size;
+
+		whole = whole && size >= 0;
+		for (struct nlmsghdr *m = (struct nlmsghdr *)buffer; left > 0 && nlmsg_ok(m, left);
+		     m = nlmsg_next(m, &left))
+			hear_message(m, news);
+	}
+	return whole;
+}
+
+void table_hear(int events, struct table_news *news)
+{
+	if (!hear_all(events, news))
+		table_look(events, news);
+}
+
+/* The kernel has answered when send returns (nfnetlink_rcv). */
+void table_look(int events, struct table_news *news)
+{
+	struct nfgenmsg head = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
+	struct nl_msg *message = nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE, NLM_F_REQUEST);
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+
+	if (!message || nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) < 0 ||
+	    nla_put_string(message, NFTA_TABLE_NAME, NAME) < 0)
+		err(EXIT_FAILURE, "out of memory");
+	news->lacking = true;
+	if (sendto(events, nlmsg_hdr(message), nlmsg_hdr(message)->nlmsg_len, 0, (struct sockaddr *)&kernel,
+		   sizeof(kernel)) >= 0)
+		hear_all(events, news);
+	nlmsg_free(message);
+}

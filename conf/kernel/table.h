@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The table that is in force: loads it, keeps its text for whoever puts it back, and
+ * hears of it when others take it away, or parts of it. */
+
+#ifndef NETSHIM_TABLE_H
+#define NETSHIM_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define TABLE_KEPT NETSHIM_RUNDIR "/table"
+
+/* A number in the table's comment says which text it is from: equal texts, but for their
+ * counts, have the same one. */
+#define TABLE_COMMENT "netshim "
+#define TABLE_NUMBER_SIZE 17
+/* "" where a text, or a loaded table's comment, has none. */
+void table_number(const char *text, char number[TABLE_NUMBER_SIZE]);
+
+/* Puts the table of a text (policy.h, or nft_save's) into the place of the one that is
+ * loaded, and keeps the text. Returns NULL, or what nftables says (nft_load). */
+char *table_load(const char *text);
+
+/* The text that was loaded last; allocated, NULL where there is none. */
+char *table_kept(void);
+void table_forget(void);
+
+/* What is known of the loaded table, and of who has changed it last. */
+struct table_news {
+	bool heard;   /* anything about it since this was last set to false */
+	bool lacking; /* it is not there, or parts of it have been taken away */
+	char number[TABLE_NUMBER_SIZE];
+	char by[16]; /* the process's name */
+	uint32_t process;
+	bool changed; /* in the transaction that is being told of */
+};
+
+/* A descriptor that can be read when any table has changed. Takes CAP_NET_ADMIN. */
+int table_events(void);
+/* Reads what has been told; does not wait. */
+void table_hear(int events, struct table_news *news);
+/* Hears how the table is now. */
+void table_look(int events, struct table_news *news);
+
+#endif

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim watch: when others take netshim's table away, or parts of it, it is there again
+# within a second, as it was in force. What a class sends meanwhile is counted at the
+# neighbour.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80
+make_exit vpn0 11
+watch_far on_other_host # what has gone the ordinary way
+on_other_host nft 'table inet watch { counter cut { }; chain cut { type filter hook prerouting priority -300; udp dport 9 counter name cut; }; }'
+cut_packets() { on_other_host nft list counter inet watch cut | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+restored=$root/run/netshim/restored
+configure <<END
+class cut { action = reject }
+class vpn { interface = 'vpn0'  gateway = '10.11.0.2' }
+END
+
+cat >"$scratch/flood.py" <<'END'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    try:
+        s.sendto(b"x", (sys.argv[1], int(sys.argv[2])))
+    except OSError:
+        pass
+    time.sleep(0.001)
+END
+in_background "${user[@]}" "$netshim" run cut python3 "$scratch/flood.py" $lan_host 9
+in_background "${user[@]}" "$netshim" run vpn python3 "$scratch/flood.py" $far_host 7
+at_exit() { [ "$(far_packets "${in_exit[@]}")" -gt 0 ]; }
+wait_until at_exit
+
+rules() { nft -s list table inet netshim 2>/dev/null; }
+wanted=$(rules)
+is_back() { [ "$(rules)" = "$wanted" ]; }
+within_a_second() { # within_a_second COMMAND...: has come true
+	local end=$(($(date +%s%N) + 1000000000))
+	until "$@"; do
+		[ "$(date +%s%N)" -lt $end ] || return 1
+		sleep 0.01
+	done
+}
+sent() { echo $(($(cut_packets) + $(far_packets on_other_host))); }
+harm() { # harm NAME COMMAND...: takes rules away
+	local before
+	before=$(sent)
+	"${@:2}"
+	within_a_second is_back
+	is $? 0 "$1: all is back within a second"
+	echo "# $(($(sent) - before)) packets of two programs that send a thousand a second each were sent meanwhile" >&2
+	before=$(sent)
+	sleep 0.2
+	is $(($(sent) - before)) 0 "$1: no packet of a class goes the ordinary way any more"
+}
+
+# --- what others do
+
+is "$(sent)" 0 "nothing of a class goes the ordinary way"
+nft 'table inet others { chain c { type filter hook input priority 0; }; }'
+harm "nft flush ruleset" nft flush ruleset
+is "$(nft list tables)" "table inet netshim" "others' tables stay away"
+like "$(cat "$restored")" "^1 [0-9]+ nft$" "it is known who that was"
+like "$("$netshim" status 2>&1 >/dev/null)" "^netshim: 'nft' has taken netshim's nftables table away at [0-9:]*; netshim has put it back, [^"$'\n'"]*$" "and status says so"
+harm "the table is deleted" nft delete table inet netshim
+harm "the table is emptied" nft flush table inet netshim
+harm "a chain is emptied" nft flush chain inet netshim output
+harm "the table is put to sleep" nft 'add table inet netshim { flags dormant; }'
+another_table() { nft 'delete table inet netshim; table inet netshim { comment "netshim 0123456789abcdef"; chain c { type filter hook output priority 0; }; }'; }
+harm "another table has its name" another_table
+# Who loads a file may begin so; and it is more than a socket has room for.
+large() {
+	{
+		printf 'flush ruleset\ntable inet large {\n'
+		printf 'chain c%d { counter; }\n' {1..5000}
+		echo "}"
+	} | nft -f -
+}
+harm "a large file that flushes first" large
+is "$(nft list tables | sort | xargs)" "table inet large table inet netshim" "what it has loaded stays"
+nft delete table inet large
+rm "$restored"
+{ echo "flush ruleset"; nft list ruleset; } >"$scratch/ruleset"
+nft -f "$scratch/ruleset"
+sleep 0.3
+is_back
+is "$? $(ls "$restored" 2>/dev/null)" "0 " "who loads the same table is left alone"
+
+# --- as it was in force, and by nobody but who was asked
+
+echo "class cut { }" >"$config"
+harm "the configuration has been edited since" nft flush ruleset
+cat >"$config" <<END
+class cut { action = drop }
+class vpn { interface = 'vpn0'  gateway = '10.11.0.2' }
+END
+before=$(watchers)
+"$netshim" reload
+wanted=$(rules)
+sleep 0.3
+is_back
+is "$? $("$netshim" status 2>&1 >/dev/null)" "0 " "after a reload nothing is put back, and nothing more is said"
+is "$(watchers)" "$before" "it is the same process"
+harm "what the reload has loaded is taken away" nft flush ruleset
+rm "$restored"
+count() { nft list counter inet netshim out_cut | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+before=$(count)
+echo "flush ruleset" >"$scratch/own.nft"
+"$root/usr/libexec/netshim-nftables" "$scratch/own.nft"
+sleep 0.3
+[ "$(count)" -gt "$before" ]
+is "$? $(ls "$restored" 2>/dev/null)" "0 " "netshim-nftables is left alone: the counts go on"
+
+# --- again and again
+
+ticks() { awk '{ print $14 + $15 }' "/proc/$(watchers)/stat"; }
+before=$(ticks)
+end=$((SECONDS + 3))
+while [ $SECONDS -lt $end ]; do nft flush ruleset; done
+used=$(($(ticks) - before))
+wait_until is_back
+[ $used -lt 150 ]
+ok $? "the ruleset is flushed again and again: putting it back has cost $used hundredths of a second in three"
+like "$("$netshim" status 2>&1 >/dev/null)" "'nft' takes netshim's nftables table away again and again: [0-9]* times" "status says so"
+
+# --- what nftables does not take, it takes later
+
+kill "$(watchers)"
+wait_until is_unwatched
+like "$("$netshim" status 2>&1 >/dev/null)" "nobody puts back what others take away" "where nobody watches, status says so"
+cp "$root/run/netshim/table" "$scratch/table"
+echo nonsense >"$root/run/netshim/table"
+in_background "$netshim" watch
+wait_until test -e "/proc/$!/fd/6"
+nft flush ruleset
+sleep 0.3
+is "$(rules)" "" "a text that nftables does not take"
+cat "$scratch/table" >"$root/run/netshim/table"
+wait_until is_back
+ok $? "is tried again"
+
+# --- whose it is
+
+"$netshim" down
+wait_until is_unwatched
+is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there, and nobody watches"
+"$netshim" up
+wait_until is_watched
+is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watchers)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
+before=$(watchers)
+touch "$(command -v "$netshim")" # as an upgrade does
+"$netshim" reload
+another() { is_watched && [ "$(watchers)" != "$before" ]; }
+wait_until another
+ok $? "one of another version takes its place"
+
+finish

@@ -210,20 +210,20 @@ static int note_link(struct nl_msg *message, void *with)
 /* Not libnl's own caches: that of links takes a request that could not be sent for one
  * that was, and waits for the answer for ever; that of routes leaves out those that
  * differ in their interface alone. */
-static bool read_all(int type, void *request, size_t size, int (*note)(struct nl_msg *, void *),
-		     struct network_list *networks, const char *what)
+static int read_all(int type, void *request, size_t size, int (*note)(struct nl_msg *, void *),
+		    struct network_list *networks)
 {
 	struct nl_sock *socket = open_socket();
 	int error;
 
 	if (!socket)
-		return false;
+		return -NLE_BAD_SOCK;
 	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note, networks);
 	error = nl_send_simple(socket, type, NLM_F_DUMP, request, size);
 	if (error >= 0)
 		error = nl_recvmsgs_default(socket);
 	nl_socket_free(socket);
-	return succeeded(error, what);
+	return error;
 }
 
 static void note_address(struct nl_object *object, void *with)
@@ -241,22 +241,39 @@ static void note_address(struct nl_object *object, void *with)
 	networks->own[networks->own_count++] = own;
 }
 
-bool routing_read_networks(struct network_list *networks)
+static int read_networks(struct network_list *networks)
 {
 	struct rtmsg routes = { .rtm_family = AF_UNSPEC };
 	struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
 	struct nl_sock *socket = open_socket();
 	struct nl_cache *addresses = NULL;
-	bool ok = socket && succeeded(rtnl_addr_alloc_cache(socket, &addresses), "read the interfaces' addresses");
+	int error = socket ? rtnl_addr_alloc_cache(socket, &addresses) : -NLE_BAD_SOCK;
 
 	*networks = (struct network_list){ .items = NULL };
-	if (ok)
+	if (error >= 0)
 		nl_cache_foreach(addresses, note_address, networks);
-	ok = ok && read_all(RTM_GETROUTE, &routes, sizeof(routes), note_route_message, networks, "read the routes") &&
-	     read_all(RTM_GETLINK, &links, sizeof(links), note_link, networks, "read the interfaces");
+	if (error >= 0)
+		error = read_all(RTM_GETROUTE, &routes, sizeof(routes), note_route_message, networks);
+	if (error >= 0)
+		error = read_all(RTM_GETLINK, &links, sizeof(links), note_link, networks);
 	nl_cache_free(addresses);
 	nl_socket_free(socket);
-	return ok;
+	return error;
+}
+
+#define READ_TRIES 50
+
+/* What comes or goes while the kernel lists it may make it list some of it twice or not
+ * at all, which it tells (NLM_F_DUMP_INTR): then it is asked again. */
+bool routing_read_networks(struct network_list *networks)
+{
+	int error = read_networks(networks);
+
+	for (int tries = 1; error == -NLE_DUMP_INTR && tries < READ_TRIES; tries++) {
+		routing_free_networks(networks);
+		error = read_networks(networks);
+	}
+	return succeeded(error, "read the interfaces, addresses and routes");
 }
 
 void routing_free_networks(struct network_list *networks)

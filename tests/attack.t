@@ -279,7 +279,13 @@ wait $!
 like "$(<"$scratch/out")" "already assigned" "nor a group of another hierarchy whose name changes while it is read"
 like "$(sed -n "/netshim-helper/,\$p" "$scratch/trace")" "DELAYED" "(it was)"
 find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
-umount "$scratch/other"
+# While the kernel still has one of its groups, a hierarchy outlives its last mount, for
+# good: a line more in each process's cgroup file, which each start of a program reads.
+hierarchy_is_gone() {
+	umount "$scratch/other"
+	! grep -q ":name=$name:" /proc/self/cgroup || ! mount -t cgroup -o "none,name=$name" none "$scratch/other"
+}
+wait_until hierarchy_is_gone
 is "$(in_jail sh -c "echo 0 >$root/run/netshim/net_cls/tasks" 2>&1 | grep -c 'Permission denied')" 1 "the kernel lets it not move itself"
 
 # --- a helper that waits, as a user can have it wait (SIGSTOP), while a reload closes its class to the user

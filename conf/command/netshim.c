@@ -26,8 +26,8 @@
 #define DOWN_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE))
 /* All of these; and to look at what runs. */
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS | CAP(CAP_SYS_PTRACE))
-/* nftables; and to look at what runs, whose files in /proc are its user's alone. */
-#define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
+/* nftables; and to look at what runs. */
+#define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE))
 /* To keep a file's owner, and to be another user. */
 #define DISABLE_CAPS (CAP(CAP_CHOWN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* These; and the mount namespace where programs are tried. */

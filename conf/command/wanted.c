@@ -24,6 +24,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,9 +53,22 @@ static bool is_file(const struct stat *file, const char *path)
 	return !stat(path, &st) && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
 }
 
-static ssize_t read_all(pid_t pid, const char *name, void *buf, size_t size)
+/* What shows its memory is for its user alone, or for root alone, whatever ptrace(2) lets
+ * be done besides. */
+static int open_private(pid_t pid, const char *name, uid_t user)
 {
 	int fd = process_open(pid, name);
+
+	if (fd < 0) {
+		setfsuid(user);
+		fd = process_open(pid, name);
+		setfsuid(0);
+	}
+	return fd;
+}
+
+static ssize_t read_all(int fd, void *buf, size_t size)
+{
 	ssize_t n;
 	size_t done = 0;
 
@@ -70,7 +84,7 @@ static ssize_t read_all(pid_t pid, const char *name, void *buf, size_t size)
 static bool read_owner(pid_t pid, struct program *p)
 {
 	char text[65536]; /* groups too may be many */
-	ssize_t n = read_all(pid, "status", text, sizeof(text) - 1);
+	ssize_t n = read_all(process_open(pid, "status"), text, sizeof(text) - 1);
 	const char *at;
 	char *end;
 
@@ -109,9 +123,9 @@ static uint64_t auxiliary(const char *vector, size_t size, size_t word, uint64_t
 static void read_start(pid_t pid, struct program *p)
 {
 	char vector[1024];
-	ssize_t n = read_all(pid, "auxv", vector, sizeof(vector));
+	ssize_t n = read_all(open_private(pid, "auxv", p->uid), vector, sizeof(vector));
 	uint64_t address = n < 0 ? 0 : auxiliary(vector, (size_t)n, 8, AT_EXECFN);
-	int fd = process_open(pid, "mem");
+	int fd = open_private(pid, "mem", p->uid);
 	char text[RULE_PATH_MAX - 32];
 
 	/* Of a 32-bit program, no pair of words is an entry. */

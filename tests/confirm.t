@@ -64,7 +64,7 @@ is "$(shim "$moves" class)" "$group/one" "and puts it into force"
 like "$("$netshim" confirm; echo $?)" "confirmed: .*0" "confirm"
 wait_until nobody_waits
 is "$(shim "$moves" class)" "$group/one" "it stays, and nobody waits any more"
-is "$(cd "$run" && echo *)" "config lock net_cls rules" "and no note is left"
+is "$(cd "$run" && echo *)" "config lock net_cls rules table watch" "and no note is left"
 like "$("$netshim" confirm 2>&1; echo $?)" "nothing to confirm.*1" "once more: there is nothing to confirm"
 "$netshim" down
 SECONDS=0
@@ -171,7 +171,7 @@ is "$?" 1 "a configuration with a mistake"
 same_state "$other" "changes nothing"
 nobody_waits
 ok $? "and nobody waits"
-for failure in rename:ENOSPC:1 rename:ENOSPC:2 sendmsg:ENOBUFS:1+ link:EPERM:1 link:EPERM:2 socketpair:EMFILE:1 write:EIO:1; do
+for failure in rename:ENOSPC:1 rename:ENOSPC:3 sendmsg:ENOBUFS:1+ link:EPERM:1 link:EPERM:2 socketpair:EMFILE:1 write:EIO:1; do
 	IFS=: read -r call error when <<<"$failure"
 	strace -qq -o /dev/null -e trace="$call" -e inject="$call:error=$error:when=$when" "$netshim" -c "$scratch/five.conf" reload --confirm 60 \
 		2>"$scratch/out"

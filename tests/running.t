@@ -336,7 +336,7 @@ is "$(load <<<"class a { lock = true } class b { } class c { } app '$two' { clas
 pkill -TERM -f "^$netshim .*--confirm"
 wait_until [ ! -e "$run/confirm" ]
 is "$(state) $(class_of "$forked")" "/ /b /" "when it is not confirmed, all go back to where they were, out of a lock too"
-is "$(cd "$run" && echo *)" "config lock net_cls rules" "and no note is left of it"
+is "$(cd "$run" && echo *)" "config lock net_cls rules table watch" "and no note is left of it"
 ends first second
 cp "$(command -v bash)" "$scratch/shell"
 runs shell as_user "$scratch/shell" -c "echo \$\$; $netshim run a sleep 301 </dev/null & read -r line; sleep 302 </dev/null & echo; read -r line"
@@ -355,7 +355,7 @@ ends shell
 runs first as_user "$one"
 load --confirm 60 <<<"class a { } class b { } app '$one' { class = a }" >/dev/null
 "$netshim" confirm >/dev/null
-is "$(class_of "${pid[first]}") $(cd "$run" && echo *)" "/a config lock net_cls rules" "when it is confirmed, they stay"
+is "$(class_of "${pid[first]}") $(cd "$run" && echo *)" "/a config lock net_cls rules table watch" "when it is confirmed, they stay"
 ends first
 
 # --- what is left outside, starts itself once more, and may gain no privilege

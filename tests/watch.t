@@ -4,7 +4,7 @@
 
 # netshim watch: when others take netshim's table away, or parts of it, it is there again
 # within a second, as it was in force. What a class sends meanwhile is counted at the
-# neighbour.
+# neighbour. And classes follow their interfaces without a hook.
 . "$(dirname "$0")/lib.sh"
 
 make_hosts 80
@@ -64,7 +64,7 @@ nft 'table inet others { chain c { type filter hook input priority 0; }; }'
 harm "nft flush ruleset" nft flush ruleset
 is "$(nft list tables)" "table inet netshim" "others' tables stay away"
 like "$(cat "$restored")" "^1 [0-9]+ nft$" "it is known who that was"
-like "$("$netshim" status 2>&1 >/dev/null)" "^netshim: 'nft' has taken netshim's nftables table away at [0-9:]*; netshim has put it back, [^"$'\n'"]*$" "and status says so"
+like "$("$netshim" status 2>&1 >/dev/null)" "netshim: 'nft' has taken netshim's nftables table away at [0-9:]*; netshim has put it back, " "and status says so"
 harm "the table is deleted" nft delete table inet netshim
 harm "the table is emptied" nft flush table inet netshim
 harm "a chain is emptied" nft flush chain inet netshim output
@@ -102,7 +102,7 @@ before=$(watchers)
 wanted=$(rules)
 sleep 0.3
 is_back
-is "$? $("$netshim" status 2>&1 >/dev/null)" "0 " "after a reload nothing is put back, and nothing more is said"
+is "$? $("$netshim" status 2>&1 >/dev/null | grep nftables)" "0 " "after a reload nothing is put back, and nothing more is said"
 is "$(watchers)" "$before" "it is the same process"
 harm "what the reload has loaded is taken away" nft flush ruleset
 rm "$restored"
@@ -114,9 +114,110 @@ sleep 0.3
 [ "$(count)" -gt "$before" ]
 is "$? $(ls "$restored" 2>/dev/null)" "0 " "netshim-nftables is left alone: the counts go on"
 
+# --- interfaces, addresses and routes, without any hook
+
+far() { shim "$netshim" run "$1" curl -sS -m 4 -o /dev/null "http://$far_host/" 2>/dev/null; }
+comes_true() { # comes_true NAME COMMAND...: within a second
+	within_a_second "${@:2}"
+	is $? 0 "$1"
+}
+routes() { ip route show table 4711 2>/dev/null; }
+leads() { routes | grep -q -e "$1"; } # leads ROUTE
+no_way() { ! routes | grep -q -e "^default via" -e "^default dev [^l]"; }
+cat >"$config" <<END
+class cut { action = reject }
+class vpn { interface = 'vpn0'  table = 4711 }
+END
+"$netshim" reload
+ip route add default via 10.11.0.2 dev vpn0 metric 5000
+comes_true "a route that DHCP would add: a gateway" leads "default via 10.11.0.2 dev vpn0"
+far vpn
+is $? 0 "by which the class goes out"
+ip route replace default via 10.11.0.3 dev vpn0 metric 5000
+comes_true "another one" leads "default via 10.11.0.3 dev vpn0"
+ip route del default dev vpn0
+comes_true "none" leads "default dev vpn0 "
+far_back() { ip route replace default via 10.11.0.2 dev vpn0 metric 5000; }
+far_back
+ip link set vpn0 down
+comes_true "the interface goes down" no_way
+ip link set vpn0 up
+far_back
+comes_true "up: it is used again" leads "default via 10.11.0.2 dev vpn0"
+ip link set vpn0 down
+ip link set vpn0 name vpn9
+ip link set vpn9 up
+comes_true "renamed: it is the class's no more" no_way
+far vpn
+is $? 7 "which is refused"
+ip link set vpn9 down
+ip link set vpn9 name vpn0
+ip link set vpn0 up
+far_back
+comes_true "with its name again: it is" leads "default via 10.11.0.2 dev vpn0"
+ip link del vpn0
+comes_true "taken away" no_way
+connect_exit vpn0 11 "$exit_host"
+far_back
+comes_true "another one with its name" leads "default via 10.11.0.2 dev vpn0"
+within_a_second far vpn
+is $? 0 "by which the class goes out"
+ip addr flush dev vpn0
+ip addr add 10.11.0.77/24 dev vpn0
+far_back
+has_address() { nft list chain inet netshim stay_vpn | grep -q 10.11.0.77; }
+comes_true "it has another address" has_address
+within_a_second far vpn
+is $? 0 "the class goes out by that"
+ip link add bridge0 type bridge
+ip addr add 172.20.0.1/16 dev bridge0
+ip link set bridge0 up
+comes_true "a local network" leads "172.20.0.0/16 dev bridge0"
+ip link del bridge0
+gone() { ! leads bridge0; }
+comes_true "no more" gone
+echo "class vpn { action = reject }" >"$config"
+ip route replace default via 10.11.0.3 dev vpn0 metric 5000
+comes_true "with the configuration as it was put into force" leads "default via 10.11.0.3 dev vpn0"
+is "$("$netshim" status 2>/dev/null | awk '$2 ~ /:/ { print $1 }' | xargs)" "cut vpn" "and no other classes"
+
+cat >"$config" <<END
+class vpn   { interface = 'vpn*'  table = 4711 }
+class plain { interface = 'ordinary'  table = 4712 }
+END
+"$netshim" reload
+ip link add vpn1 type dummy 2>/dev/null || ip link add vpn1 type veth peer name peer1
+ip addr add 10.12.0.1/24 dev vpn1
+ip link set vpn1 up
+ip link set vpn0 down
+comes_true "an interface by pattern: the one that is up" leads "dev vpn1"
+plain() { ip route show table 4712 2>/dev/null | grep -q -e "$1"; }
+ip tuntap add tun0 mode tun
+ip addr add 10.13.0.1/24 dev tun0
+ip link set tun0 up
+ip route add 0.0.0.0/1 dev tun0
+ip route add 128.0.0.0/1 dev tun0
+comes_true "a tunnel takes everything: the ordinary way past it" plain "default via $lan_host dev here"
+ip route replace default via 192.168.77.3
+comes_true "by another gateway" plain "default via 192.168.77.3 dev here"
+
+ticks() { awk '{ print $14 + $15 + $16 + $17 }' "/proc/$(watchers)/stat"; } # with its children
+sleep 1.5
+before="$(ticks) $(stat -c %i "$root/run/netshim/table")"
+for i in {1..50}; do
+	ip link add "v$i" type veth peer name "w$i"
+	ip link set "v$i" up
+	ip link set "w$i" up
+	ip link del "v$i"
+done
+sleep 0.5
+is "$(($(ticks) - ${before% *} > 5)) $(stat -c %i "$root/run/netshim/table")" "0 ${before#* }" "50 containers come and go: nothing to do"
+ip route replace default via $lan_host
+sleep 0.5
+wanted=$(rules)
+
 # --- again and again
 
-ticks() { awk '{ print $14 + $15 }' "/proc/$(watchers)/stat"; }
 before=$(ticks)
 end=$((SECONDS + 3))
 while [ $SECONDS -lt $end ]; do nft flush ruleset; done
@@ -135,6 +236,7 @@ cp "$root/run/netshim/table" "$scratch/table"
 echo nonsense >"$root/run/netshim/table"
 in_background "$netshim" watch
 wait_until test -e "/proc/$!/fd/6"
+sleep 0.3
 nft flush ruleset
 sleep 0.3
 is "$(rules)" "" "a text that nftables does not take"
@@ -144,6 +246,7 @@ ok $? "is tried again"
 
 # --- whose it is
 
+cat >"$config" <<<"class cut { action = reject }"
 "$netshim" down
 wait_until is_unwatched
 is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there, and nobody watches"

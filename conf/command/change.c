@@ -11,10 +11,10 @@
 #include "conf/command/change.h"
 
 #include "conf/command/cmd-confirm.h"
-#include "conf/command/cmd-watch.h"
 #include "conf/command/proxy.h"
 #include "conf/command/running.h"
 #include "conf/command/state.h"
+#include "conf/command/watcher.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/features.h"
 #include "conf/kernel/marks.h"
@@ -128,6 +128,18 @@ static void give_up_reserve(struct change *c)
 }
 
 /* false where what there is cannot be read. */
+static bool look(struct change *c, struct ruleset *set)
+{
+	c->routing = routing_read();
+	if (!c->routing)
+		return false;
+	marks_allot(set, c->routing);
+	if (!routing_read_networks(&c->networks))
+		return false;
+	ways_find(set, c->routing, &c->networks);
+	return true;
+}
+
 static bool begin(struct change *c, struct ruleset *set, enum running running)
 {
 	*c = (struct change){
@@ -143,14 +155,7 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 	for (size_t i = 0; i < set->class_count; i++)
 		c->live[i] = CLASSID_UNKNOWN;
 	c->hierarchy = cgroup_mount(&c->mounted);
-	c->routing = c->hierarchy ? routing_read() : NULL;
-	if (!c->routing)
-		return false;
-	marks_allot(set, c->routing);
-	if (!routing_read_networks(&c->networks))
-		return false;
-	ways_find(set, c->routing, &c->networks);
-	return true;
+	return c->hierarchy && look(c, set);
 }
 
 static void end(struct change *c)
@@ -332,10 +337,53 @@ int change_to(struct ruleset *set, enum running running)
 	move_running(&c);
 	ok = tidy_up(&c);
 	cgroup_warn_of_exits();
-	watch_start();
+	watch_start(set);
 	end(&c);
 	tell_loops(set);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* The table that is loaded stays where it would be the same. */
+static bool table_stays(const struct change *c)
+{
+	char *text = policy_text(c->set, NULL, NULL, NULL, &c->networks);
+	char wanted[TABLE_NUMBER_SIZE];
+	char loaded[TABLE_NUMBER_SIZE];
+
+	table_number(text, wanted);
+	table_number(c->table, loaded);
+	free(text);
+	return !strcmp(wanted, loaded);
+}
+
+static bool follow(struct change *c)
+{
+	return routing_check(c->routing, c->set) && routing_add(c->routing, c->set, &c->networks) &&
+	       sysctl_restore(c->set, &c->networks) && (table_stays(c) || load(c, NULL, NULL)) &&
+	       sysctl_make(c->set, &c->networks) && routing_clean(c->routing, c->set, &c->networks);
+}
+
+int change_ways(struct ruleset *set)
+{
+	static struct change c = { .was_up = true, .running = RUNNING_STAYS };
+	bool ok;
+
+	c.set = set;
+	c.table = table_kept();
+	if (!c.table)
+		return EXIT_FAILURE;
+	take_reserve(&c);
+	set_out(&c);
+	ok = look(&c, set) && follow(&c);
+	if (!ok) {
+		give_up();
+		if (c.refusal)
+			nft_tell(c.refusal);
+		return EXIT_FAILURE;
+	}
+	under_way = NULL;
+	end(&c);
+	return EXIT_SUCCESS;
 }
 
 /* The rules file first, so that no further program is sent into a class. The settings

@@ -15,6 +15,10 @@ enum running { RUNNING_STAYS, RUNNING_MOVES, RUNNING_GOES_BACK };
 
 int change_to(struct ruleset *set, enum running running);
 
+/* Follows interfaces, addresses and others' routes, as they are now, with the classes that
+ * are in force, and changes nothing else. Takes CAP_NET_ADMIN alone. */
+int change_ways(struct ruleset *set);
+
 /* Tells whether next, too, could be put into force after set, as far as sets can tell; with
  * a message where not. */
 bool change_can_follow(const struct ruleset *next, const struct ruleset *set);

@@ -7,6 +7,13 @@
  * file, means the rules of his own. What was loaded last is loaded again, as it was,
  * whatever the configuration says by now: nobody has asked for that.
  *
+ * Interfaces, addresses, others' routes: what changes where classes go is followed, as
+ * the hooks do (reload --hook), also where nobody runs a hook. The text of the
+ * configuration in force has all that is needed, of its classes alone; the kernel lets
+ * CAP_NET_ADMIN set the rest. So no process with more rights has to stay: what mounts,
+ * looks for programs and moves processes is left to reload. It is done in a child, which
+ * may end, as running out of memory ends it, and whose messages are for the system's log.
+ *
  * The routing rules: one that is added without a priority goes before the second one that
  * is there, so before netshim's: that of a VPN that is started later. If netshim's were at
  * priority 0, that would be the new one's too, and it would go behind them; but so would
@@ -15,76 +22,29 @@
  * would go into their tunnels. So netshim's rules are moved whenever others come, and put
  * back where somebody takes them away, as systemd-networkd does when it starts. */
 
-#include "conf/command/cmd-watch.h"
-
+#include "conf/command/change.h"
+#include "conf/command/load.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/interfaces.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
+#include "conf/language/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/inotify.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-/* This program, and the network namespace that it is in: an upgrade has another, and a
- * process of the old one does not know what the new one needs. Allocated. */
-static char *identity(void)
-{
-	struct stat program = { .st_ino = 0 };
-	struct stat network = { .st_ino = 0 };
-
-	stat("/proc/self/exe", &program);
-	stat("/proc/self/ns/net", &network);
-	return printed("%jx %ju %ju.%09ld %ju\n", (uintmax_t)program.st_dev, (uintmax_t)program.st_ino,
-		       (uintmax_t)program.st_ctim.tv_sec, program.st_ctim.tv_nsec, (uintmax_t)network.st_ino);
-}
-
-/* Nothing of whoever has run up stays open or in use, nor are its signals held. What is
- * executed as root would have all capabilities again: not from here. */
-__attribute__((noreturn)) static void become_watcher(void)
-{
-	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, NULL };
-	int null = open("/dev/null", O_RDWR);
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
-	closefrom(STDERR_FILENO + 1);
-	if (setsid() < 0 || chdir("/") || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		_exit(EXIT_FAILURE);
-	execv("/proc/self/exe", arguments);
-	_exit(EXIT_FAILURE);
-}
-
-void watch_start(void)
-{
-	char *by = identity();
-	pid_t pid = 1;
-
-	if (!state_is_watched_by(by)) {
-		state_end_watching();
-		pid = state_allow_watching(by) ? fork() : -1;
-	}
-	if (!pid)
-		become_watcher();
-	if (pid < 0)
-		warn("nobody puts back what others take away: cannot start a process");
-	free(by);
-}
 
 static int64_t milliseconds(void)
 {
@@ -131,7 +91,15 @@ static struct watch {
 	int rules;
 	bool rules_changed;
 	int64_t rules_until;
-} w;
+
+	char *wanted; /* interfaces_wanted */
+	int interfaces;
+	bool interfaces_changed;
+	int64_t first_change, last_change;
+	int64_t interfaces_until;
+	int follower; /* what the child says; -1: there is none */
+	int64_t followed;
+} w = { .interfaces = -1, .follower = -1 };
 
 /* Whether up or reload has been there since the last time. */
 static bool has_been_replaced(void)
@@ -146,6 +114,30 @@ static bool has_been_replaced(void)
 	return replaced;
 }
 
+static void note_change(void)
+{
+	w.last_change = milliseconds();
+	if (!w.interfaces_changed)
+		w.first_change = w.last_change;
+	w.interfaces_changed = true;
+}
+
+/* What has changed between reload's look and the first event would be missed. */
+static void want_interfaces(void)
+{
+	free(w.wanted);
+	w.wanted = state_watched(w.watching);
+	if (*w.wanted && w.interfaces < 0) {
+		w.interfaces = interfaces_events();
+		note_change();
+	} else if (!*w.wanted && w.interfaces >= 0) {
+		close(w.interfaces);
+		w.interfaces = -1;
+		w.interfaces_changed = false;
+	}
+	interfaces_note(w.wanted);
+}
+
 static void read_what_is_in_force(void)
 {
 	if (!has_been_replaced())
@@ -156,6 +148,7 @@ static void read_what_is_in_force(void)
 	routing_free(w.before);
 	w.before = NULL;
 	w.rules_changed = true;
+	want_interfaces();
 }
 
 /* A kernel that keeps no comments (before 5.10) tells none. */
@@ -216,27 +209,124 @@ static bool drain(int fd)
 	return any;
 }
 
-/* How long nothing is to be done, for what is known (-1: for ever). */
+/* Several changes come together; but if they never end, it is not for ever that one waits. */
+#define SETTLING 100
+#define SETTLED 1000
+
+static int left_to_settle(void)
+{
+	int64_t at = w.last_change + SETTLING;
+	int64_t left = (at < w.first_change + SETTLED ? at : w.first_change + SETTLED) - milliseconds();
+	int wait = left_to_wait(w.interfaces_until);
+
+	return left > wait ? (int)left : wait;
+}
+
+_Noreturn static void follow(int messages)
+{
+	static struct ruleset set;
+	const char *text;
+
+	dup2(messages, STDERR_FILENO);
+	close(w.watching);
+	/* Not as a hook: those would leave their work to this, and end before it is done. */
+	state_lock(false);
+	be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
+	text = text_in_force();
+	if (text && load_classes(&set, text)) {
+		be_patient();
+		exit(change_ways(&set));
+	}
+	state_leave();
+	exit(EXIT_FAILURE);
+}
+
+static void start_follower(void)
+{
+	int ends[2] = { -1, -1 };
+	pid_t pid = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+
+	if (!pid)
+		follow(ends[1]);
+	w.followed = milliseconds();
+	w.interfaces_changed = pid < 0; /* then it is tried again */
+	if (pid < 0)
+		spend(&w.interfaces_until, CREDIT);
+	else
+		w.follower = ends[0];
+	if (pid < 0 && ends[0] >= 0)
+		close(ends[0]);
+	if (ends[1] >= 0)
+		close(ends[1]);
+}
+
+/* Lines for the system's log; and at last that it has ended. */
+static void hear_follower(void)
+{
+	char text[4096];
+	ssize_t size = read(w.follower, text, sizeof(text) - 1);
+
+	if (size > 0) {
+		text[size] = '\0';
+		for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+			if (*line)
+				syslog(LOG_DAEMON | LOG_WARNING, "%s", line);
+		return;
+	}
+	close(w.follower);
+	w.follower = -1;
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	spend(&w.interfaces_until, milliseconds() - w.followed);
+}
+
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* How long nothing is to be done in turn (state_turn), for what is known; -1: for ever. */
 static int patience(void)
 {
 	int table = w.news.heard ? left_to_wait(w.table_until) : -1;
 	int rules = w.rules_changed ? left_to_wait(w.rules_until) : -1;
 
-	return w.folder_changed ? 0 : table < 0 || (rules >= 0 && rules < table) ? rules : table;
+	return w.folder_changed ? 0 : sooner(table, rules);
+}
+
+/* The same for what a child does. */
+static int follower_patience(void)
+{
+	return w.interfaces_changed && w.follower < 0 ? left_to_settle() : -1;
+}
+
+static void read_events(void)
+{
+	struct pollfd events[] = { { w.folder, POLLIN, 0 },
+				   { w.table, POLLIN, 0 },
+				   { w.rules, POLLIN, 0 },
+				   { w.interfaces, POLLIN, 0 },
+				   { w.follower, POLLIN, 0 } };
+
+	if (poll(events, sizeof(events) / sizeof(events[0]), sooner(patience(), follower_patience())) < 0 &&
+	    errno != EINTR)
+		err(EXIT_FAILURE, "cannot wait");
+	w.folder_changed = drain(w.folder);
+	table_hear(w.table, &w.news);
+	w.rules_changed = drain(w.rules) || w.rules_changed;
+	if (w.interfaces >= 0 && interfaces_hear(w.interfaces, w.wanted))
+		note_change();
+	if (events[4].revents)
+		hear_follower();
 }
 
 static void wait_for_work(void)
 {
-	struct pollfd events[] = { { w.folder, POLLIN, 0 }, { w.table, POLLIN, 0 }, { w.rules, POLLIN, 0 } };
-	int wait;
-
 	w.folder_changed = false;
-	while ((wait = patience())) {
-		if (poll(events, sizeof(events) / sizeof(events[0]), wait) < 0)
-			err(EXIT_FAILURE, "cannot wait");
-		w.folder_changed = drain(w.folder);
-		table_hear(w.table, &w.news);
-		w.rules_changed = drain(w.rules) || w.rules_changed;
+	while (patience()) {
+		if (!follower_patience())
+			start_follower();
+		read_events();
 	}
 }
 

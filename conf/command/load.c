@@ -38,14 +38,27 @@ void load_ruleset(struct ruleset *set, const char *path)
 		exit(EXIT_FAILURE);
 }
 
-bool load_text(struct ruleset *set, const char *path)
+static bool read_kept(struct ruleset *set, const char *path, bool (*parse)(struct ruleset *, char *, size_t))
 {
 	size_t size;
 	char *text = text_read(path, &size);
-	bool whole = text && grammar_read_text(set, text, size);
+	bool whole = text && parse(set, text, size);
 
 	free(text);
 	if (!whole)
 		warnx("%s is damaged or missing", path);
-	return whole && !look_at_whole(set);
+	return whole;
+}
+
+bool load_text(struct ruleset *set, const char *path)
+{
+	return read_kept(set, path, grammar_read_text) && !look_at_whole(set);
+}
+
+bool load_classes(struct ruleset *set, const char *path)
+{
+	if (!read_kept(set, path, grammar_read_classes))
+		return false;
+	check_whole(set);
+	return !ruleset_report(set);
 }

@@ -63,7 +63,7 @@ static const struct verb {
 	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, false, 2, -1,
 	  0 },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
-	{ "watch", "", "put back what others take away of netshim's rules", cmd_watch, true, false, 0, 0,
+	{ "watch", "", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 0,
 	  CAP(CAP_NET_ADMIN) },
 	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, CAP(CAP_SETFCAP) },
 };

@@ -180,24 +180,50 @@ void state_end_watching(void)
 	unlink(watch_path);
 }
 
-bool state_allow_watching(const char *line)
+static bool write_watched(int fd, const char *line, const char *what)
+{
+	char *text = printed("%s%s", line, what);
+	ssize_t size = (ssize_t)strlen(text);
+	bool ok = pwrite(fd, text, (size_t)size, 0) == size && !ftruncate(fd, size);
+
+	free(text);
+	return ok;
+}
+
+bool state_allow_watching(const char *line, const char *what)
 {
 	int fd = open_to_watch(O_WRONLY | O_CREAT | O_EXCL);
-	bool ok = fd >= 0 && write(fd, line, strlen(line)) == (ssize_t)strlen(line);
+	bool ok = fd >= 0 && write_watched(fd, line, what);
 
 	return close_watched(fd) && ok;
 }
 
-/* Who can lock it is who watches. */
-bool state_is_watched_by(const char *line)
+/* Who has locked it is who watches. */
+bool state_keep_watching(const char *line, const char *what)
 {
-	int fd = open(watch_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(watch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	char text[256] = "";
-	bool watched =
-		fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, line);
+	bool kept = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
+		    !strncmp(text, line, strlen(line)) && write_watched(fd, line, what);
 
 	close_watched(fd);
-	return watched;
+	return kept;
+}
+
+char *state_watched(int watching)
+{
+	struct stat st = { .st_size = 0 };
+	char *text;
+	char *what;
+
+	fstat(watching, &st);
+	text = zalloc((size_t)st.st_size + 1);
+	if (pread(watching, text, (size_t)st.st_size, 0) < 0)
+		*text = '\0';
+	what = strchr(text, '\n');
+	what = copied(what ? what + 1 : "");
+	free(text);
+	return what;
 }
 
 bool state_is_unwatched(void)

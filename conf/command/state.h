@@ -35,13 +35,14 @@ bool state_is_up(void);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
  * until another one, or down, ends it. What watches is told by a line of whoever has
- * allowed it. */
+ * allowed it, behind which is what it is to know. */
 void state_end_watching(void);
-bool state_allow_watching(const char *line); /* false with errno where it cannot */
-bool state_is_watched_by(const char *line);
-bool state_is_unwatched(void); /* one may, and none does */
+bool state_allow_watching(const char *line, const char *what); /* false with errno where it cannot */
+bool state_keep_watching(const char *line, const char *what);  /* false where none of that line does */
+bool state_is_unwatched(void);				       /* one may, and none does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(void);
+char *state_watched(int watching); /* what it is to know; allocated */
 /* Holds off every up, reload and down as long as what it returns is open. -1 where the
  * watching is over. */
 int state_turn(int watching);

@@ -55,6 +55,7 @@ static struct {
 	size_t input_count;
 	uid_t rights; /* of whoever wrote the file being read */
 	bool again;   /* from a text that has all that was included */
+	bool no_apps;
 } reading;
 
 static struct place_in_file here(int line)
@@ -315,12 +316,10 @@ static bool is_folder(const char *path)
 	return !changeable;
 }
 
-static int app_ended(cfg_t *cfg, cfg_opt_t *option)
+static void read_app(cfg_t *section)
 {
-	cfg_t *section = cfg_opt_getnsec(option, 0);
 	struct app app = { .path = copied(cfg_title(section)), .at = section_at(), .class_index = CLASS_INDEX_NONE };
 
-	(void)cfg;
 	if (cfg_size(section, "class"))
 		app.class_name = copied(cfg_getstr(section, "class"));
 	else
@@ -341,6 +340,13 @@ static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 		pattern_expand(reading.set, app.path, app.at, add_matching_app, &app);
 	else
 		add_app(&app, app.path);
+}
+
+static int app_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	(void)cfg;
+	if (!reading.no_apps)
+		read_app(cfg_opt_getnsec(option, 0));
 	end_section(option);
 	return 0;
 }
@@ -913,4 +919,14 @@ bool grammar_read_text(struct ruleset *set, char *text, size_t size)
 		free(copy);
 	}
 	return !size;
+}
+
+bool grammar_read_classes(struct ruleset *set, char *text, size_t size)
+{
+	bool ok;
+
+	reading.no_apps = true;
+	ok = grammar_read_text(set, text, size);
+	reading.no_apps = false;
+	return ok;
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The process that up and reload leave behind: see watcher.h. */
+
+#include "conf/command/watcher.h"
+
+#include "conf/command/state.h"
+#include "conf/kernel/interfaces.h"
+#include "conf/language/alloc.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* This program, and the network namespace that it is in: an upgrade has another, and a
+ * process of the old one does not know what the new one needs. Allocated. */
+static char *identity(void)
+{
+	struct stat program = { .st_ino = 0 };
+	struct stat network = { .st_ino = 0 };
+
+	stat("/proc/self/exe", &program);
+	stat("/proc/self/ns/net", &network);
+	return printed("%jx %ju %ju.%09ld %ju\n", (uintmax_t)program.st_dev, (uintmax_t)program.st_ino,
+		       (uintmax_t)program.st_ctim.tv_sec, program.st_ctim.tv_nsec, (uintmax_t)network.st_ino);
+}
+
+/* Nothing of whoever has run up stays open or in use, nor are its signals held. What is
+ * executed as root would have all capabilities again: not from here. */
+__attribute__((noreturn)) static void become_watcher(void)
+{
+	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, NULL };
+	int null = open("/dev/null", O_RDWR);
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		dup2(null, fd);
+	closefrom(STDERR_FILENO + 1);
+	if (setsid() < 0 || chdir("/") || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		_exit(EXIT_FAILURE);
+	execv("/proc/self/exe", arguments);
+	_exit(EXIT_FAILURE);
+}
+
+void watch_start(const struct ruleset *set)
+{
+	char *by = identity();
+	char *wanted = interfaces_wanted(set);
+	pid_t pid = 1;
+
+	if (!state_keep_watching(by, wanted)) {
+		state_end_watching();
+		pid = state_allow_watching(by, wanted) ? fork() : -1;
+	}
+	if (!pid)
+		become_watcher();
+	if (pid < 0)
+		warn("nobody puts back what others take away: cannot start a process");
+	free(by);
+	free(wanted);
+}

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # At boot, a configuration with a mistake does not take the rules away: what was last in
-# force is in force again, which up and status say.
+# force is in force again, which up and status say; or what it says with at-boot.
 . "$(dirname "$0")/lib.sh"
 
 kept=$root/var/netshim/config
@@ -56,12 +56,15 @@ like "$(boot)" "^0 three " "one that was"
 
 # --- nothing that could be taken
 
-left() { find "$root/run" -mindepth 1; }
+left() { find "$root/run" -mindepth 1 -printf '%f\n' | grep -vx netshim | sort; }
 for harm in "chown nobody $kept" "truncate -s 20 $kept" "rm $kept"; do
 	cp -p "$kept" "$scratch/kept"
 	$harm
 	like "$(boot)" "^1  .*$config:1.*$kept is damaged or missing.*no rules are in force.*'netshim up'" "nothing is in force: $harm"
-	is "$(left)" "" "and nothing is left"
+	is "$(left)" $'last\nlock' "of which only a note is left"
+	like "$("$netshim" status 2>&1)" "is not up.*could not be put into force when the machine started: no rules" "for status"
+	"$netshim" down
+	is "$(left)" "" "until netshim down"
 	cp -p "$scratch/kept" "$kept"
 done
 echo "class four { }" >"$config"
@@ -69,5 +72,59 @@ rm -r "${kept%/*}"
 touch "${kept%/*}"
 like "$("$netshim" up 2>&1; echo "$? $(in_force)")" "cannot keep a copy .*$kept.*0 four$" "where nothing can be kept, up says so, and is up"
 rm "${kept%/*}"
+
+
+# --- at-boot
+
+for wrong in "at-boot = never" $'at-boot = open\nat-boot = last'; do
+	echo "$wrong" >"$config"
+	like "$("$netshim" check 2>&1; echo $?)" "^$config:[12]: .*at-boot.*1$" "check: '${wrong//$'\n'/, }'"
+done
+cp "$root/bin/probe" "$scratch/soft"
+with() { # with LINE: a configuration that has been in force, and has a mistake now
+	echo "$1
+class one { action = reject }
+class soft { on-error = allow }
+app '$root/bin/probe' { class = one }
+app '$scratch/soft' { class = soft }" >"$config"
+	cp "$config" "$scratch/right.conf"
+	"$netshim" up
+	echo "class {" >>"$config"
+}
+start() { shim "$1" class 2>&1; }
+refused="not started .class one.: its control group is missing"
+is_refused() { # is_refused NAME
+	like "$(start "$root/bin/probe")" "$refused" "$1: a program with a rule is not started"
+	is "$(start "$scratch/soft" | tail -n 1) $(shim sh -c 'echo others')" "/ others" "but one with on-error = allow, and all others"
+}
+with "at-boot = refuse"
+like "$(boot)" "^1 one soft .*$config:6.*not started; mend it" "at-boot = refuse: up says so"
+is_refused "at-boot = refuse"
+is "$("$netshim" status 2>&1 >/dev/null)" "netshim: $config could not be put into force when the machine started: programs that had a rule when it last was are not started; mend it, then run 'netshim reload'" "status says so"
+"$root/etc/network/if-up.d/netshim"
+like "$(start "$root/bin/probe")" "$refused" "a hook changes nothing"
+"$netshim" up --boot 2>/dev/null
+like "$? $(start "$root/bin/probe")" "^1 .*$refused" "nor does another up --boot"
+cp "$scratch/right.conf" "$config"
+is "$("$netshim" reload; echo "$? $(start "$root/bin/probe") $("$netshim" status 2>&1 >/dev/null | grep boot)")" "0 $group/one " "mended and reloaded, it is started in its class"
+with "at-boot = open"
+like "$(boot)" "^1  .*no rules are in force" "at-boot = open: up says so"
+is "$(start "$root/bin/probe")" / "and what has a rule is started in no class"
+with ""
+{ echo "at-boot = open"; cat "$config"; } >"$scratch/new.conf"
+cp "$scratch/new.conf" "$config"
+like "$(boot)" "^0 one soft " "the line of what was in force last counts, not that of what has a mistake: without one, that is in force again"
+"$netshim" down
+strace -f -qq -o /dev/null -e trace=mount -e inject=mount:error=ENODEV "$netshim" up --boot >"$scratch/said" 2>&1
+like "$? $(cat "$scratch/said")" "^1 .*cannot mount the net_cls hierarchy.*not started; mend it" "where that cannot be put into force either, on a kernel without net_cls: up says so"
+is_refused "without net_cls"
+cp "$scratch/right.conf" "$config"
+"$netshim" down
+strace -f -qq -o /dev/null -e trace=mount -e inject=mount:error=ENODEV "$netshim" up --boot >"$scratch/said" 2>&1
+like "$? $(cat "$scratch/said")" "^1 .*cannot mount the net_cls hierarchy.*not started; mend it" "the same where the configuration has no mistake"
+"$netshim" down
+is "$(left)" "" "netshim down: nothing is left"
+"$netshim" up --boot
+is "$? $(start "$root/bin/probe")" "0 $group/one" "without a mistake it is in force"
 
 finish

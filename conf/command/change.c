@@ -11,6 +11,7 @@
 #include "conf/command/change.h"
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/last.h"
 #include "conf/command/proxy.h"
 #include "conf/command/running.h"
 #include "conf/command/state.h"
@@ -144,12 +145,12 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 {
 	*c = (struct change){
 		.set = set,
-		.was_up = state_is_up(),
+		.was_up = state_is_up() && !last_refuses(),
 		.running = running,
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
 		.table = nft_save(),
 	};
-	c->had_rules = running != RUNNING_STAYS && !rules_open(&c->rules, true);
+	c->had_rules = c->was_up && running != RUNNING_STAYS && !rules_open(&c->rules, true);
 	take_reserve(c);
 	/* Until cgroup_make has looked, no group is taken for new. */
 	for (size_t i = 0; i < set->class_count; i++)
@@ -384,6 +385,17 @@ int change_ways(struct ruleset *set)
 	under_way = NULL;
 	end(&c);
 	return EXIT_SUCCESS;
+}
+
+/* The helper finds no group of the class, and says so. */
+int change_to_refusal(const struct ruleset *set)
+{
+	bool ok = compile_write(set) && compile_commit();
+
+	if (!ok)
+		compile_undo();
+	compile_done();
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* The rules file first, so that no further program is sent into a class. The settings

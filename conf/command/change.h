@@ -23,6 +23,9 @@ int change_ways(struct ruleset *set);
  * a message where not. */
 bool change_can_follow(const struct ruleset *next, const struct ruleset *set);
 
+/* Where nothing is in force: the rules alone, so that no program that has one is started. */
+int change_to_refusal(const struct ruleset *set);
+
 /* Takes everything out of force, and NETSHIM_RUNDIR away. */
 int change_to_nothing(void);
 

@@ -255,6 +255,7 @@ int cmd_status(const struct command *command)
 	if (!compile_open(&rules, true)) {
 		if (errno == ENOENT)
 			tell_not_up(command->argc);
+		last_remind();
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */
@@ -264,13 +265,13 @@ int cmd_status(const struct command *command)
 		loaded = nft_counters(&counters);
 	if (geteuid() == 0)
 		outside.items = wanted_outside(&rules, &outside.count);
-	if (!loaded)
+	if (!loaded && !last_refuses())
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
 	if (geteuid() == 0 && state_is_unwatched())
 		warnx("nobody puts back what others take away of netshim's nftables table and routing rules; run "
 		      "'netshim reload'");
-	if (!cgroup_is_mounted())
+	if (!cgroup_is_mounted() && !last_refuses())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
 	rows = read_rows(&rules, &counters, &outside, &count);

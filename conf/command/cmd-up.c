@@ -74,7 +74,7 @@ static int put(struct ruleset *set, const struct options *options)
 	if (options->for_hook)
 		return result;
 	if (result == EXIT_SUCCESS) {
-		last_note(false);
+		last_note(LAST_UNUSED);
 		restored_forget();
 	}
 	if (result == EXIT_SUCCESS && confirm_left() == CONFIRM_NONE)
@@ -125,19 +125,27 @@ static struct options read_options(const struct command *command, const char *kn
 	exit(EXIT_USAGE);
 }
 
+/* Also where what was last cannot be put into force either, on another kernel say. */
+static enum last_use use_last(struct ruleset *last)
+{
+	bool whole = last_load(last);
+
+	if (!last_is_kept() || last->at_boot == AT_BOOT_OPEN)
+		return LAST_NOTHING;
+	if (whole && last->at_boot == AT_BOOT_LAST && change_to(last, RUNNING_MOVES) == EXIT_SUCCESS)
+		return LAST_USED;
+	return last->app_count && change_to_refusal(last) == EXIT_SUCCESS ? LAST_REFUSES : LAST_NOTHING;
+}
+
 /* Nobody may be there to mend the configuration: better rules that were right than none. */
 static int put_last(void)
 {
 	static struct ruleset last;
+	enum last_use use = use_last(&last);
 
-	if (!last_load(&last) || change_to(&last, RUNNING_MOVES) != EXIT_SUCCESS) {
-		warnx("no rules are in force; mend the configuration, then run 'netshim up'");
-		state_leave();
-		return EXIT_FAILURE;
-	}
-	last_note(true);
+	last_note(use);
 	last_remind();
-	return EXIT_SUCCESS;
+	return use == LAST_USED ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int cmd_up(const struct command *command)
@@ -199,7 +207,7 @@ int cmd_reload(const struct command *command)
 	}
 	if (state_is_up())
 		state_lock(options.for_hook);
-	if (!state_is_up() && options.for_hook)
+	if (options.for_hook && (!state_is_up() || last_refuses()))
 		return EXIT_SUCCESS;
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");

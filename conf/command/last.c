@@ -61,22 +61,54 @@ bool last_load(struct ruleset *set)
 	return load_text(set, kept_path);
 }
 
-void last_note(bool used)
+bool last_is_kept(void)
+{
+	return !access(kept_path, F_OK);
+}
+
+void last_note(enum last_use use)
 {
 	int fd;
 
-	if (!used) {
-		unlink(STATE_LAST);
+	unlink(STATE_LAST);
+	if (use == LAST_UNUSED)
 		return;
-	}
 	fd = open(STATE_LAST, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return;
+	dprintf(fd, "%d", use);
+	close(fd);
+}
+
+static enum last_use read_note(void)
+{
+	FILE *file = fopen(STATE_LAST, "re");
+	int use = file ? LAST_USED : LAST_UNUSED;
+
+	if (!file)
+		return LAST_UNUSED;
+	/* An older version's has nothing in it. */
+	if (fscanf(file, "%d", &use) != 1)
+		use = LAST_USED;
+	fclose(file);
+	return (enum last_use)use;
+}
+
+bool last_refuses(void)
+{
+	return read_note() == LAST_REFUSES;
 }
 
 void last_remind(void)
 {
-	if (!access(STATE_LAST, F_OK))
-		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: what was in force last is "
-				     "in force again; mend it, then run 'netshim reload'");
+	static const char *const words[] = {
+		[LAST_USED] = "what was in force last is in force again; mend it, then run 'netshim reload'",
+		[LAST_REFUSES] = "programs that had a rule when it last was are not started; mend it, then run "
+				 "'netshim reload'",
+		[LAST_NOTHING] = "no rules are in force; mend it, then run 'netshim up'",
+	};
+	enum last_use use = read_note();
+
+	if (use != LAST_UNUSED && use <= LAST_NOTHING)
+		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: %s", words[use]);
 }

@@ -144,7 +144,7 @@ bool state_is_up(void)
 
 void state_leave(void)
 {
-	if (!state_is_up())
+	if (!state_is_up() && access(STATE_LAST, F_OK))
 		state_remove_folder();
 }
 

@@ -50,7 +50,8 @@ int state_turn(int watching);
 /* After a down of an older version: removes what that does not know. */
 void state_end_for_older(void);
 
-/* Removes NETSHIM_RUNDIR with the lock; the second where netshim is not up. */
+/* Removes NETSHIM_RUNDIR with the lock; the second where netshim is not up and there is
+ * nothing to be told of that (STATE_LAST). */
 void state_remove_folder(void);
 void state_leave(void);
 

@@ -284,6 +284,20 @@ static int unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
 	return 0;
 }
 
+static int at_boot_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	struct ruleset *set = reading.set;
+	const char *wrong = value_at_boot(cfg_opt_getnstr(option, 0), &set->at_boot);
+
+	if (wrong)
+		ruleset_problem(set, here(cfg->line), "%s", wrong);
+	if (set->at_boot_at.file)
+		ruleset_problem(set, here(cfg->line), "at-boot is already given at %s:%d; remove one of them",
+				set->at_boot_at.file, set->at_boot_at.line);
+	set->at_boot_at = here(cfg->line);
+	return 0;
+}
+
 static void add_app(const struct app *app, const char *path)
 {
 	struct ruleset *set = reading.set;
@@ -479,6 +493,7 @@ static cfg_opt_t file_options[] = {
 	CFG_SEC("unclassified", unclassified_options, CFGF_MULTI),
 	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_FUNC("include", include),
+	CFG_STR("at-boot", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
 
@@ -550,6 +565,7 @@ static void watch_values(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "class", class_ended);
 	cfg_set_validate_func(cfg, "unclassified", unclassified_ended);
 	cfg_set_validate_func(cfg, "app", app_ended);
+	cfg_set_validate_func(cfg, "at-boot", at_boot_ended);
 }
 
 static void parse(FILE *file, cfg_flag_t flags)
@@ -793,6 +809,7 @@ static void forget_since(const struct ruleset *before)
 	set->except_users.count = before->except_users.count;
 	set->tunnels.count = before->tunnels.count;
 	set->unclassified_at = before->unclassified_at;
+	set->at_boot_at = before->at_boot_at;
 }
 
 static void parse_text(char *text, size_t size)

@@ -155,9 +155,15 @@ struct problem {
 	bool warning;
 };
 
+/* What `up --boot` does where it cannot put the configuration into force: puts into force
+ * what was last; starts no program that had a rule then; or neither. */
+enum at_boot { AT_BOOT_LAST, AT_BOOT_REFUSE, AT_BOOT_OPEN };
+
 struct ruleset {
 	const char *path; /* absolute */
-	char *text;	  /* all that it was read from: grammar_read_text reads it again */
+	enum at_boot at_boot;
+	struct place_in_file at_boot_at; /* file is NULL where it does not say */
+	char *text;			 /* all that it was read from: grammar_read_text reads it again */
 	size_t text_size;
 	struct class *classes;
 	size_t class_count;

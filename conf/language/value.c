@@ -189,6 +189,22 @@ const char *value_on_error(const char *text, bool *allow)
 		       text);
 }
 
+const char *value_at_boot(const char *text, enum at_boot *at_boot)
+{
+	static const char *const names[] = {
+		[AT_BOOT_LAST] = "last", [AT_BOOT_REFUSE] = "refuse", [AT_BOOT_OPEN] = "open"
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(text, names[i])) {
+			*at_boot = (enum at_boot)i;
+			return NULL;
+		}
+	return printed("bad at-boot '%s'; it is last (put into force what was in force last), refuse (start no program "
+		       "that had a rule then) or open (no rules)",
+		       text);
+}
+
 static void add_user(struct user_list *users, uint32_t id, bool is_group)
 {
 	users->users = grown(users->users, users->count, sizeof(*users->users));

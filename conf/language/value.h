@@ -13,6 +13,7 @@ const char *value_classid(const char *text, uint32_t *classid);
 const char *value_action(const char *text, enum action *action);
 const char *value_bool(const char *text, bool *value);
 const char *value_on_error(const char *text, bool *allow);
+const char *value_at_boot(const char *text, enum at_boot *at_boot);
 const char *value_user(const char *text, struct user_list *users);
 const char *value_allowance(const char *text, struct allow_list *allow);
 const char *value_tunnel(const char *text, struct allow_list *tunnels);

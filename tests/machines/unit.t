@@ -5,6 +5,7 @@
 # The unit of the Debian package, through two boots: rules are in force before the first
 # interface is up, until the machine stops, and while nftables.service flushes the ruleset,
 # by the packets that the neighbour gets; also if the configuration has a mistake by then.
+# What is flushed by hand comes back.
 # No other test comes after it in its machine: what it installs stays.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
@@ -111,6 +112,20 @@ END
 	like "$("$netshim" status 2>&1)" "not mounted at /run/netshim/net_cls.*netshim reload" "umount does, and status says so"
 	systemctl reload netshim
 	is "$? $("$netshim" status >/dev/null 2>&1; echo $?)" "0 0" "systemctl reload mends it"
+
+	# what goes by nobody's service
+	setpriv --reuid root "$netshim" run cut /usr/local/bin/talk 9995 &
+	sleep 1
+	nft flush ruleset
+	for ((i = 0; i < 100; i++)); do
+		nft list table inet netshim >/dev/null 2>&1 && break
+		sleep 0.1
+	done
+	is "$(nft list tables)" "table inet netshim" "nft flush ruleset by hand: netshim's table comes back"
+	like "$("$netshim" status 2>&1) $(journalctl -q -b -t netshim --no-pager)" "'nft' has taken .* nft .process [0-9]+. has taken" "status and the journal say who that was"
+	like "$(systemctl status netshim)" "netshim watch" "by a process of the unit"
+	sleep 5
+	kill $!
 	again
 }
 
@@ -119,6 +134,7 @@ END
 second_boot() {
 	is "$(on_wire 9997)" 0 "of the class without a network, nothing was on the wire while nftables.service came and went"
 	ok $(($(on_wire 9996) < 50)) "$(on_wire 9996) datagrams of a program in no class were, meanwhile"
+	ok $(($(on_wire 9995) > 50)) "$(on_wire 9995) datagrams of the 300 that the class sent around a flush by hand were on the wire"
 	is "$(systemctl is-active netshim nftables | xargs)" "active active" "both are up after a boot"
 	before netshim.service network-pre.target
 	before netshim.service systemd-networkd.service
@@ -138,6 +154,19 @@ third_boot() {
 	like "$(systemctl is-active netshim) $(journalctl -q -b -u netshim --no-pager)" "^active .*/etc/netshim.conf:3: nft statement 'masquerade': .*what was in force last is in force again" \
 		"the mistake is in the journal, and the rules of before are in force"
 	like "$("$netshim" status 2>&1)" "cut .*could not be put into force" "status says so"
+
+	# as at a boot
+	cat >/etc/netshim.conf <<'END'
+at-boot = refuse
+class cut { action = reject }
+app '/usr/bin/id' { class = cut }
+END
+	systemctl restart netshim
+	echo "class {" >>/etc/netshim.conf
+	systemctl stop netshim
+	systemctl start netshim 2>"$scratch/start"
+	is "$? $(systemctl is-active netshim)" "1 failed" "at-boot = refuse: the unit fails"
+	like "$(su bob -c 'LD_PRELOAD=/usr/lib/netshim/libnetshim.so sh -c "id; echo others"' 2>&1)" "not started .class cut.*others" "a program with a rule is not started, and others are"
 	finish
 }
 

@@ -147,6 +147,31 @@ in_unit reload
 is "$? $(shim "$scratch/program" class)" "0 $group/one" "where it is up already, reload works there too"
 "$netshim" down
 
+# where it is not up
+configure <<<"class one { action = reject }"
+before=$(nft list table inet netshim; cksum "$run/rules"; ls -R "$run/net_cls$group")
+for verb in up reload down status "status --json"; do
+	# shellcheck disable=SC2086 # words
+	like "$(unshare --net "$netshim" $verb 2>&1; echo $?)" \
+		"^netshim: netshim is up in another network namespace; run 'nsenter --net=/proc/[0-9]+/ns/net netshim ${verb%% *}'"$'\n1$' "$verb in another network namespace: refused"
+done
+is "$(unshare --net "$netshim" reload --hook 2>&1; echo $?)" 0 "reload --hook does nothing"
+is "$(nft list table inet netshim; cksum "$run/rules"; ls -R "$run/net_cls$group")" "$before" "all is as before"
+way=$(unshare --net "$netshim" status 2>&1 | sed "s/.*\(nsenter [^ ]*\).*/\1/")
+# shellcheck disable=SC2086 # words
+is "$(unshare --net $way "$netshim" status 2>&1)" "$("$netshim" status)" "what it says to run does it"
+mkdir -p /run/netns
+mount -t tmpfs tmpfs /run/netns
+"$netshim" down
+ip netns add there
+nsenter --net=/run/netns/there "$netshim" up
+like "$("$netshim" reload 2>&1)" "run 'nsenter --net=/run/netns/there netshim reload'" "one that has a name, and no process"
+ip netns del there
+umount /run/netns
+"$netshim" reload
+is "$? $(nft list table inet netshim | head -n 1)" "0 table inet netshim {" "one that is gone: reload puts it into force here"
+"$netshim" down
+
 # which configuration
 in_force() { "$netshim" status | awk '$2 ~ /:/ { print $1 }' | xargs; }
 echo "class other { }" >"$scratch/other.conf"

@@ -259,6 +259,8 @@ int cmd_status(const struct command *command)
 		return EXIT_FAILURE;
 	}
 	/* nftables answers only to root. */
+	if (geteuid() == 0)
+		state_refuse_elsewhere("status");
 	if (geteuid() != 0)
 		warnx("packets, bytes, and what runs outside its class are shown to root only");
 	else

@@ -158,6 +158,7 @@ int cmd_up(const struct command *command)
 	if (!whole && !options.at_boot)
 		return result;
 	state_lock(false);
+	state_refuse_elsewhere("up");
 	if (whole)
 		result = put(&set, &options);
 	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last();
@@ -207,10 +208,12 @@ int cmd_reload(const struct command *command)
 	}
 	if (state_is_up())
 		state_lock(options.for_hook);
-	if (options.for_hook && (!state_is_up() || last_refuses()))
+	/* Nor is an interface that comes up elsewhere one of its. */
+	if (options.for_hook && (!state_is_up() || last_refuses() || compile_elsewhere()))
 		return EXIT_SUCCESS;
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	state_refuse_elsewhere("reload");
 	if (options.for_hook)
 		load_for_hook(&set);
 	else
@@ -224,5 +227,6 @@ int cmd_down(const struct command *command)
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	state_lock(false);
+	state_refuse_elsewhere("down");
 	return change_to_nothing();
 }

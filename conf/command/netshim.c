@@ -22,10 +22,11 @@
 #define CAP(cap) (UINT64_C(1) << (cap))
 /* nftables; and to look for what users have named with users' rights. */
 #define CHECK_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
-/* nftables; the mount; and the hierarchy's root folder, which has mode 555. */
-#define DOWN_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE))
+/* nftables; the mount; the hierarchy's root folder, which has mode 555; and to see in which
+ * network namespace others' processes are. */
+#define DOWN_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_SYS_PTRACE))
 /* All of these; and to look at what runs. */
-#define UP_CAPS (CHECK_CAPS | DOWN_CAPS | CAP(CAP_SYS_PTRACE))
+#define UP_CAPS (CHECK_CAPS | DOWN_CAPS)
 /* nftables; and to look at what runs. */
 #define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE))
 /* To keep a file's owner, and to be another user. */

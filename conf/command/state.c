@@ -7,12 +7,15 @@
 
 #include "conf/command/restored.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/processes.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
+#include "conf/language/compile.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -140,6 +143,34 @@ void state_remove_folder(void)
 bool state_is_up(void)
 {
 	return !access(RULES_PATH, F_OK);
+}
+
+/* Names are given by ip-netns(8). */
+static char *way_to(uint64_t network)
+{
+	char *way = NULL;
+	struct stat st;
+	glob_t named;
+	pid_t pid;
+
+	if (!glob("/run/netns/*", 0, NULL, &named)) {
+		for (size_t i = 0; i < named.gl_pathc && !way; i++)
+			if (!stat(named.gl_pathv[i], &st) && st.st_ino == network)
+				way = copied(named.gl_pathv[i]);
+		globfree(&named);
+	}
+	pid = way ? 0 : processes_in_network(network);
+	return pid ? printed("/proc/%d/ns/net", pid) : way;
+}
+
+void state_refuse_elsewhere(const char *verb)
+{
+	uint64_t network = compile_elsewhere();
+	const char *way = network ? way_to(network) : NULL;
+
+	if (way)
+		errx(EXIT_FAILURE, "netshim is up in another network namespace; run 'nsenter --net=%s netshim %s'", way,
+		     verb);
 }
 
 void state_leave(void)

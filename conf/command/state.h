@@ -33,6 +33,10 @@ void state_keep_only(int *kept[], size_t count);
 
 bool state_is_up(void);
 
+/* Ends the command, which was that verb, where it is up in another network namespace, by
+ * which there is still a way. */
+void state_refuse_elsewhere(const char *verb);
+
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
  * until another one, or down, ends it. What watches is told by a line of whoever has
  * allowed it, behind which is what it is to know. */

@@ -63,7 +63,7 @@
 #define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 5
+#define RULES_VERSION 6
 #define RULES_OLDEST 5	/* the oldest version whose files this one can read */
 #define RULES_READERS 5 /* the oldest version that can read those of this one */
 
@@ -96,7 +96,8 @@ struct rules_header {
 	uint64_t body_hash;	   /* of all that follows the header */
 	uint32_t config;	   /* string: the configuration that this is made from */
 	uint32_t class_count;
-	uint32_t unused[4];
+	uint64_t network_namespace; /* its inode: there are the packet rules (0: unknown) */
+	uint32_t unused[2];
 	uint64_t checksum;
 };
 

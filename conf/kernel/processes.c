@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,6 +143,36 @@ void processes_read(struct process_list *list)
 	if (list->count)
 		qsort(list->items, list->count, sizeof(*list->items), compare_pids);
 	look_at_parents(list);
+}
+
+/* What watches there is no reason to be there. The file itself may lie on a file system
+ * that does not answer. */
+static bool is_netshim(pid_t pid)
+{
+	char path[64];
+	char its[PATH_MAX];
+	char ours[PATH_MAX];
+	ssize_t size = readlink("/proc/self/exe", ours, sizeof(ours));
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	return size > 0 && readlink(path, its, sizeof(its)) == size && !memcmp(its, ours, (size_t)size);
+}
+
+pid_t processes_in_network(uint64_t inode)
+{
+	DIR *dir = opendir("/proc");
+	const struct dirent *entry;
+	pid_t found = 0;
+
+	while (dir && !found && (entry = readdir(dir))) {
+		pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+
+		if (pid && network_namespace(pid) == inode && !is_netshim(pid))
+			found = pid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
 }
 
 void processes_free(struct process_list *list)

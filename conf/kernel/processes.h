@@ -34,6 +34,10 @@ void processes_free(struct process_list *list);
 
 struct process *processes_find(const struct process_list *list, pid_t pid);
 
+/* The first, but netshim itself, that can be seen in a network namespace, which is told by
+ * its inode; or 0. */
+pid_t processes_in_network(uint64_t inode);
+
 /* What one would have that is started now. */
 uint64_t processes_now(void);
 

@@ -418,6 +418,25 @@ static void place_arrays(struct parts *p)
 	h->file_size = h->strings + h->strings_size;
 }
 
+static uint64_t network_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
+}
+
+uint64_t compile_elsewhere(void)
+{
+	struct rules rules;
+	uint64_t there;
+
+	if (rules_open(&rules, true))
+		return 0;
+	there = rules.header.network_namespace;
+	rules_close(&rules);
+	return there == network_namespace() ? 0 : there;
+}
+
 static void build(struct parts *p, const struct ruleset *set)
 {
 	struct rules_header *h = &p->header;
@@ -438,6 +457,7 @@ static void build(struct parts *p, const struct ruleset *set)
 	place_arrays(p);
 	add_checksums(p);
 	h->cgroup_namespace = process_cgroup_namespace();
+	h->network_namespace = network_namespace();
 	h->body_hash = hash_body(p);
 	add_checksum(h, (char *)h, sizeof(*h));
 }

@@ -24,6 +24,10 @@ void compile_done(void);
 /* The path of the configuration that is in force (allocated), or NULL. */
 char *compile_config(void);
 
+/* The inode of the network namespace in which it is in force, where that is another one
+ * than the caller's; else, or where that is not known, 0. */
+uint64_t compile_elsewhere(void);
+
 /* As rules_open, and reads all of the file to know that it is intact. false with
  * errno: where that is ENOENT, netshim is not up; else there is a message on
  * stderr. */

@@ -37,7 +37,7 @@ change('conf/contract/version.h', r'(?<=#define NETSHIM_VERSION ).*', '"99.0.0"'
 change(rules, r'(?<=#define RULES_VERSION )\d+', str(version))
 change(rules, r'(?<=#define RULE_FLAGS )0u', f'{flag}u')
 change(rules, r'(?<=#define CLASS_FLAGS \(\(uint32_t\)\()', f'{flag}u | ')
-change(compile_c, r'(?<=\.readers = RULES_READERS)', ', .unused = { 1, 2, 3, 4 }')
+change(compile_c, r'(?<=\.readers = RULES_READERS)', ', .unused = { 1, 2 }')
 change(compile_c, r'(?<=\(uint32_t\)app->at\.line,)',
        f'.flags = strstr(app->path, "new-rule") ? {flag}u : 0, .unused = {{ 1, 2, 3 }},')
 change(compile_c, r'(?<=CLASS_ON_ERROR_ALLOW : 0u\))',

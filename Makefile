@@ -162,6 +162,9 @@ $(BUILD)/netshim: $(COMMAND_OBJS)
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/conf/*/*.d)
 
+# Where it is written that the library, which programs may still load, goes at the next boot.
+LEFT = $(SYSCONFDIR)/tmpfiles.d/netshim-left.conf
+
 # Each file is written beside the one that is there, and takes its place by rename:
 # programs are started meanwhile, and at no moment one is missing, half there or without
 # what it needs. Helper, library, command and rules come in this order, as each
@@ -210,6 +213,7 @@ endif
 		$(call put,644,scripts/completions/$${completion#*:},$(SHARE)/$${completion%:*}) || exit 1; \
 	done
 ifeq ($(DESTDIR),)
+	rm -f $(LEFT)
 	$(reload_units)
 	@scripts/reload-after-install $(BINDIR)/netshim $(RUNDIR)/netshim/rules
 endif
@@ -222,8 +226,9 @@ uninstall:
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
-	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(DESTDIR)$(LIBDIR)/libnetshim.so $(TRIED)
-	rm -rf $(DESTDIR)$(BY_LIB) $(DESTDIR)$(STATEDIR)/netshim
+	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(TRIED)
+	rm -rf $(DESTDIR)$(STATEDIR)/netshim
+	@$(if $(DESTDIR),rm -rf,scripts/leave-library $(LEFT)) $(addprefix $(DESTDIR), $(BY_LIB) $(LIBDIR)/libnetshim.so)
 	$(reload_units)
 
 check:

@@ -252,6 +252,21 @@ umount "$rescue"
 is "$(findmnt -rn -o TARGET /etc | wc -l)" 1 "what was tried has left no mount"
 unchanged "$before" "and no file"
 
+# --- the promises to users hold with it in every program
+
+# They have namespaces, and users, of their own.
+umount /etc
+mkdir "$scratch/etc2"
+mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc2,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
+	{ cp -a /etc/. "$scratch/etc2" && mount --bind "$scratch/etc2" /etc; }
+"$netshim" enable --system >/dev/null
+for test in attack privilege safety; do
+	env -u NETSHIM_IN_WORLD NETSHIM_TEST_SCRATCH=system "$tests/$test.t" >"$scratch/out" 2>&1
+	is "$? $(grep -c '^ok' "$scratch/out") $(grep '^not ok' "$scratch/out")" "0 $(sed -n 's/^1\.\.//p' "$scratch/out") " "$test.t, with /etc/ld.so.preload"
+done
+"$netshim" disable >/dev/null
+before=$(all_files)
+
 # --- what status says is what the manual says
 
 "$netshim" down 2>/dev/null

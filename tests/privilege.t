@@ -13,8 +13,13 @@ rules=$root/run/netshim/rules
 
 # --- capabilities, at the moment it opens its first input
 
+# With the library in it, it is that which opens the rules first, before main.
+rules_open=1
+! grep -qs libnetshim /etc/ld.so.preload || rules_open=2
 held() { # held FILE VERB...: the capabilities with which it opens the file
-	strace -qq -o "$scratch/trace" -P "$1" -e inject="openat,$(calls access)":delay_enter=20000000:when=1 "$netshim" "${@:2}" >/dev/null 2>&1 &
+	local when=1
+	[ "$1" != "$rules" ] || when=$rules_open
+	strace -qq -o "$scratch/trace" -P "$1" -e inject="openat,$(calls access)":delay_enter=20000000:when=$when "$netshim" "${@:2}" >/dev/null 2>&1 &
 	wait_until held_up $!
 	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$held_up/status" | xargs
 	# strace would wait for the rest of the delay.
@@ -30,6 +35,7 @@ caps() { # caps NUMBER...: as /proc writes them
 	for cap; do set=$((set | 1 << cap)); done
 	printf 'CapInh:%016x CapPrm:%016x CapEff:%016x CapAmb:%016x' 0 $set $set 0
 }
+chown=0
 dac_override=1
 setgid=6
 setuid=7
@@ -51,6 +57,8 @@ for verb in ps "which sh"; do
 	# shellcheck disable=SC2086 # words
 	is "$(held "$rules" $verb)" "$(caps)" "${verb%% *} opens them with no capability"
 done
+is "$(held /etc/environment enable --login --dry-run)" "$(caps $chown $setgid $setuid $sys_admin)" "enable: with what it takes to keep a file's owner, be another user and mount"
+is "$(held /etc/environment disable)" "$(caps $chown $setgid $setuid)" "disable: the same, but to mount"
 is "$(held "$helper" grant)" "$(caps $setfcap)" "grant opens the helper with CAP_SETFCAP alone"
 
 # --- environment

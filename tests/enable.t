@@ -230,6 +230,25 @@ rm $list
 is "$("$rescue" 2>&1; echo $?)" "netshim-rescue: $list: it is not there: the library is not loaded by it"$'\n'1 "the rescue has nothing to do"
 is "$(readelf -lW "$rescue" | grep -c -e INTERP -e DYNAMIC)" 0 "and is static"
 
+# as the first process, of a kernel that has mounted / read-only
+"$netshim" enable --system >/dev/null
+cat >"$scratch/init.c" <<'END'
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	return printf("init %d: %s %s\n", (int)getpid(), argv[1], argc > 2 ? "more" : "") < 0;
+}
+END
+mkdir "$scratch/system" "$scratch/system/etc" "$scratch/system/sbin" "$scratch/system/libexec"
+gcc -static "$scratch/init.c" -o "$scratch/system/sbin/init"
+cp "$rescue" "$scratch/system/libexec/"
+printf '%s\n' "$empty" "$word" >"$scratch/system/etc/ld.so.preload"
+out=$(unshare --mount --pid --fork sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec chroot "$1" /libexec/netshim-rescue quiet' sh "$scratch/system" 2>&1)
+is "$out" "netshim-rescue: $list: the library is no longer in it"$'\n'"init 1: quiet " "as the first process, the rescue does its work, and the boot goes on"
+is "$(cat "$scratch/system/etc/ld.so.preload")" "$empty" "also where / is mounted read-only"
+"$netshim" disable >/dev/null
+
 # a library with which programs do not start
 refused() { # refused WHAT SAYS: the library is another one meanwhile
 	like "$("$netshim" enable --system 2>&1; echo $?)" "nothing is written into $list.*$2.*1$" "$1: refused"

@@ -71,13 +71,13 @@ SECONDS=0
 timeout 4 "$netshim" up --confirm 5 2>&1 | cat >"$scratch/out"
 ok $((SECONDS > 4)) "whoever reads what it says does not wait for who goes back"
 like "$("$netshim" status 2>&1)" "not confirmed: in [1-5] seconds?, what" "status tells it"
-like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5]}' "status --json too"
-like "$(as_user "$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5]}' "and to users"
+like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5],' "status --json too"
+like "$(as_user "$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5],' "and to users"
 is "$(shim "$moves" class)" "$group/one" "as long as there is time, it is in force"
 wait_until nobody_waits
 same_state "$down" "up, not confirmed: netshim is down again, and nothing is left"
 ok $((SECONDS < 5)) "not before its time"
-like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": null}' "status --json when it is down"
+like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": null,' "status --json when it is down"
 
 # --- reload: the text that was in force, though its files are others by now
 
@@ -85,7 +85,7 @@ printf "class two { action = reject }\n" >"$scratch/more/two.conf"
 printf "app '%s' { class = two }\n" "$moves" >"$scratch/more/moves.conf"
 printf "# old\nclass one { }\ninclude('%s/*.conf') /* , and more */" "$scratch/more" >"$config"
 "$netshim" up
-like "$("$netshim" status --json)" '"confirm_within": null}' "status --json where nothing waits"
+like "$("$netshim" status --json)" '"confirm_within": null,' "status --json where nothing waits"
 two=$(state)
 is "$(stat -c %a "$run/config")" 600 "only root may read the text that is in force"
 change() { # in every way in which files can

@@ -39,6 +39,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -55,9 +56,18 @@ static int64_t milliseconds(void)
 }
 
 /* Of somebody who does something whenever netshim does the opposite, the processor is to
- * see little: netshim waits ten times as long as it works, but only once that has come to
- * a second. So what happens seldom is put right at once. */
+ * see little: netshim waits ten times as long as the processor works for it, but only once
+ * that has come to a second. So what happens seldom is put right at once. */
 #define CREDIT 1000 /* milliseconds */
+
+static int64_t used(int whose)
+{
+	struct rusage usage;
+
+	getrusage(whose, &usage);
+	return (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+	       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+}
 
 static void spend(int64_t *until, int64_t took)
 {
@@ -98,7 +108,7 @@ static struct watch {
 	int64_t first_change, last_change;
 	int64_t interfaces_until;
 	int follower; /* what the child says; -1: there is none */
-	int64_t followed;
+	int64_t used_by_children;
 } w = { .interfaces = -1, .follower = -1 };
 
 /* Whether up or reload has been there since the last time. */
@@ -171,6 +181,7 @@ static void tell_failure(const char *words)
 static void keep_table(void)
 {
 	int64_t begun = milliseconds();
+	int64_t used_before = used(RUSAGE_SELF);
 	char *words;
 
 	table_hear(w.table, &w.news);
@@ -178,7 +189,7 @@ static void keep_table(void)
 	if (!w.text || table_is_whole())
 		return;
 	words = nft_load(w.text, false);
-	spend(&w.table_until, milliseconds() - begun);
+	spend(&w.table_until, used(RUSAGE_SELF) - used_before);
 	if (words) {
 		w.news.heard = true; /* tries again */
 		tell_failure(words);
@@ -248,7 +259,7 @@ static void start_follower(void)
 
 	if (!pid)
 		follow(ends[1]);
-	w.followed = milliseconds();
+	w.used_by_children = used(RUSAGE_CHILDREN);
 	w.interfaces_changed = pid < 0; /* then it is tried again */
 	if (pid < 0)
 		spend(&w.interfaces_until, CREDIT);
@@ -277,7 +288,7 @@ static void hear_follower(void)
 	w.follower = -1;
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	spend(&w.interfaces_until, milliseconds() - w.followed);
+	spend(&w.interfaces_until, used(RUSAGE_CHILDREN) - w.used_by_children);
 }
 
 static int sooner(int a, int b)

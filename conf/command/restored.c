@@ -39,14 +39,17 @@ static void log_it(const struct table_news *news, long milliseconds)
 	       milliseconds);
 }
 
-/* In place: who watches the folder is not told. */
+/* In place, as who watches the folder is not to be told, and at once, as it may be read. */
 static void write_note(void)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	char text[64];
+	int size = snprintf(text, sizeof(text), "%u %" PRId64 " %s\n", restored.count, restored.last, restored.by);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
 	if (fd < 0)
 		return;
-	dprintf(fd, "%u %" PRId64 " %s\n", restored.count, restored.last, restored.by);
+	if (pwrite(fd, text, (size_t)size, 0) == size && ftruncate(fd, size))
+		unlink(path);
 	close(fd);
 }
 

@@ -229,6 +229,7 @@ pkill -KILL -f "^$netshim .*--confirm"
 like "$("$netshim" status 2>&1)" "the process that goes back has been ended: nothing goes back by itself" "who goes back has been killed: status says so"
 like "$("$netshim" confirm)" confirmed "and it can be confirmed"
 "$netshim" down
+wait_until is_unwatched
 umount "$root/run"
 
 # --- the session ends; the system's log

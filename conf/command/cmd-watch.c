@@ -177,6 +177,12 @@ static void tell_failure(const char *words)
 	       words);
 }
 
+/* A reload that was killed has left a table that is not the one that was kept. */
+static bool was_netshim(void)
+{
+	return !strcmp(w.news.by, "netshim");
+}
+
 /* What has been heard may be older than what is in force by now. */
 static void keep_table(void)
 {
@@ -195,7 +201,8 @@ static void keep_table(void)
 		tell_failure(words);
 	} else {
 		w.failures = 0;
-		restored_note(&w.news, (long)(milliseconds() - begun));
+		if (!was_netshim())
+			restored_note(&w.news, (long)(milliseconds() - begun));
 	}
 	free(words);
 }

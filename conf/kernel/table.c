@@ -202,8 +202,10 @@ static bool hear_all(int events, struct table_news *news)
 
 void table_hear(int events, struct table_news *news)
 {
-	if (!hear_all(events, news))
-		table_look(events, news);
+	if (hear_all(events, news))
+		return;
+	*news->by = '\0';
+	table_look(events, news);
 }
 
 /* The kernel has answered when send returns (nfnetlink_rcv). */

@@ -222,5 +222,6 @@ void table_look(int events, struct table_news *news)
 	if (sendto(events, nlmsg_hdr(message), nlmsg_hdr(message)->nlmsg_len, 0, (struct sockaddr *)&kernel,
 		   sizeof(kernel)) >= 0)
 		hear_all(events, news);
+	news->changed = false; /* an answer is no transaction */
 	nlmsg_free(message);
 }

@@ -48,4 +48,29 @@ init start
 is "$? $(cat "$scratch/said")" "0 " "the package has been removed, and has left the script: nothing to do"
 mv "$netshim.away" "$netshim"
 
+# --- where Debian's insserv puts it
+
+boot=$scratch/boot
+mkdir -p "$boot"/init.d "$boot"/rc{0,1,2,3,4,5,6,S}.d
+init_script() { # init_script NAME WHAT-IT-REQUIRES
+	install -m 755 /dev/stdin "$boot/init.d/$1" <<-END
+		### BEGIN INIT INFO
+		# Provides: $1
+		# Required-Start: $2
+		# Required-Stop: $2
+		# Default-Start: S
+		# Default-Stop: 0 6
+		### END INIT INFO
+	END
+}
+init_script mountall ""
+init_script networking "\$local_fs"
+init_script nftables "\$local_fs \$network"
+install -m 755 "$script" "$boot/init.d/netshim"
+unpacked=$tests/../build/unpacked/insserv
+"$(find "$unpacked" -path '*sbin/insserv')" -c "$unpacked/etc/insserv.conf" -p "$boot/init.d" mountall networking nftables netshim >"$scratch/said" 2>&1
+is "$? $(cat "$scratch/said")" "0 " "insserv finds a place for it"
+is "$(cd "$boot" && echo rc?.d/*netshim)" rcS.d/S02netshim "it is started at boot, after the disks, and never stopped"
+is "$(cd "$boot" && echo rcS.d/*networking)" rcS.d/S03networking "before the network"
+
 finish

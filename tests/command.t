@@ -172,6 +172,28 @@ umount /run/netns
 is "$? $(nft list table inet netshim | head -n 1)" "0 table inet netshim {" "one that is gone: reload puts it into force here"
 "$netshim" down
 
+# without what puts programs into their class
+configure <<<"class one { }"
+lacks() { # lacks WHAT NAME
+	local verb
+	for verb in up reload status; do
+		like "$("$netshim" $verb 2>&1; echo $?)" "not started: $helper: $1.*$([ $verb = status ] && echo 1 || echo 0)$" "$2: $verb says so"
+	done
+}
+mv "$helper" "$scratch/helper"
+lacks "No such file or directory; install netshim again" "the helper is gone"
+cp "$scratch/helper" "$helper"
+lacks "it has not its capability; run 'netshim grant' as root" "it has not its capability"
+like "$(as_user "$netshim" status 2>&1)" "run 'netshim grant' as root" "to users, too"
+"$netshim" grant >/dev/null
+is "$? $("$netshim" reload 2>&1; "$netshim" status 2>&1 >/dev/null)" "0 " "what it says to run does it"
+mount --bind "${helper%/*}" "${helper%/*}"
+mount -o remount,bind,nosuid "${helper%/*}"
+lacks "its file system is mounted nosuid" "mounted nosuid"
+umount "${helper%/*}"
+mv "$scratch/helper" "$helper"
+"$netshim" down
+
 # which configuration
 in_force() { "$netshim" status | awk '$2 ~ /:/ { print $1 }' | xargs; }
 echo "class other { }" >"$scratch/other.conf"

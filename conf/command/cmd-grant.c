@@ -4,6 +4,8 @@
 /* netshim grant: gives the helper cap_dac_override=p, and nothing else: the installed one,
  * or a new one, which then takes its place. */
 
+#include "conf/command/cmd-grant.h"
+
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
 #include "conf/language/alloc.h"
@@ -11,9 +13,11 @@
 
 #include <cap-ng.h>
 #include <endian.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -60,6 +64,31 @@ static int open_helper(const char *path)
 	return fd;
 }
 
+static bool is_granted(int fd)
+{
+	return !capng_get_caps_fd(fd) && only_dac_override();
+}
+
+bool grant_check(void)
+{
+	int fd = open(NETSHIM_HELPER, O_RDONLY | O_CLOEXEC);
+	const char *wrong = NULL;
+	struct statvfs fs;
+
+	if (fd < 0)
+		wrong = strerror(errno);
+	else if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
+		wrong = "its file system is mounted nosuid, which lets it have no capability; mount it without that";
+	else if (!is_granted(fd))
+		wrong = "it has not its capability; run 'netshim grant' as root";
+	if (wrong)
+		warnx("programs that have a class are not started: " NETSHIM_HELPER ": %s%s", wrong,
+		      fd < 0 ? "; install netshim again" : "");
+	if (fd >= 0)
+		close(fd);
+	return !wrong;
+}
+
 int cmd_grant(const struct command *command)
 {
 	const char *path = command->argc ? command->argv[0] : NETSHIM_HELPER;
@@ -68,7 +97,7 @@ int cmd_grant(const struct command *command)
 	if (set_dac_override(fd))
 		err(EXIT_FAILURE, "cannot give %s its capability (its file system must support extended attributes)",
 		    path);
-	if (capng_get_caps_fd(fd) || !only_dac_override())
+	if (!is_granted(fd))
 		errx(EXIT_FAILURE, "%s has not got cap_dac_override=p and nothing else; reinstall netshim", path);
 	close(fd);
 	if (command->argc && rename(path, NETSHIM_HELPER))

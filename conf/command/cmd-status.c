@@ -4,6 +4,7 @@
 /* netshim status: the classes in force, who is in them, what they sent. */
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/cmd-grant.h"
 #include "conf/command/covered.h"
 #include "conf/command/last.h"
 #include "conf/command/proxy.h"
@@ -246,6 +247,7 @@ int cmd_status(const struct command *command)
 	struct rules rules;
 	struct row *rows;
 	bool loaded = true;
+	bool granted;
 	size_t count;
 
 	if (command->argc && strcmp(command->argv[0], "--json")) {
@@ -276,6 +278,7 @@ int cmd_status(const struct command *command)
 	if (!cgroup_is_mounted() && !last_refuses())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
+	granted = grant_check();
 	rows = read_rows(&rules, &counters, &outside, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
 	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
@@ -293,5 +296,5 @@ int cmd_status(const struct command *command)
 	free(outside.items);
 	free(counters.items);
 	rules_close(&rules);
-	return loaded && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
+	return loaded && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -5,6 +5,7 @@
 
 #include "conf/command/change.h"
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/cmd-grant.h"
 #include "conf/command/last.h"
 #include "conf/command/load.h"
 #include "conf/command/restored.h"
@@ -21,6 +22,8 @@
 /* Nothing that is there could leak by it. */
 static void tell_what_is_lacking(int result)
 {
+	if (result == EXIT_SUCCESS)
+		grant_check();
 	if (result == EXIT_SUCCESS && routing_lacks_ipv6())
 		warnx("this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force");
 }

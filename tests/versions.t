@@ -19,7 +19,7 @@ next_version() { # next_version NAME [strange]
 		python3 tests/programs/next_version.py "$scratch/$1" "${@:2}"
 }
 build() { # build NAME
-	make -s -j2 -C "$scratch/$1" build LIB32= "${paths[@]}" >/dev/null && chmod 755 "$scratch/$1"
+	make -s -j2 -C "$scratch/$1" build "${paths[@]}" >/dev/null && chmod 755 "$scratch/$1"
 	ok $? "$1 builds"
 }
 mkdir "$scratch/this"
@@ -132,6 +132,16 @@ starts() { # starts SESSION PLACE
 			echo "at start: $program $(last_line as_user LD_PRELOAD="$(library "$2")" "$root/bin/launcher-static" execv "$scratch/$program" class)"
 	done
 }
+# The same from a 32-bit program, which qemu runs where the kernel does not.
+runner32=()
+"$root/bin/probe-32" loaded >/dev/null 2>&1 || runner32=("$emulator32" -E)
+starts32() { # starts32 SESSION
+	local program
+	for program in "${programs[@]}"; do
+		[[ $program =~ static|musl|script ]] || echo "$program $(last_line "${user[@]}" "${runner32[@]}" \
+			LD_PRELOAD="$scratch/$1/build/libnetshim32.so" "$root/bin/launcher-32" execve "$scratch/$program" class)"
+	done
+}
 expect() { # expect COMMAND...: that says what to expect of a program
 	local program said
 	for program in "${programs[@]}"; do
@@ -165,9 +175,14 @@ combinations() { # combinations VERSION VERSION
 			file=all
 			[ "$rules" != next ] || [ "$helper_of" = next ] || file=no-flags
 			for session in "$@"; do
+				# A library that understands the rule asks nobody about what is to be in no
+				# class, and is in none.
+				left_open='^$'
+				[[ $file$session != no-flags*next ]] || left_open=none-new-rule
+				[ ! -e "$root/bin/probe-32" ] ||
+					is "$(starts32 "$session" | grep -v "$left_open" | diff <(grep -v "^at\|static\|musl\|script\|$left_open" "$scratch/$file") -)" "" \
+						"rules of $rules, helper of $helper_of, 32-bit library of $session"
 				for place in "$@"; do
-					# A library that understands the rule asks nobody about what is to be in no
-					# class, and is in none.
 					left_open='^$'
 					[[ $file$session$place != no-flags*next* ]] || left_open=none-new-rule
 					is "$(starts "$session" "$place" | grep -v "$left_open" | diff <(grep -v "$left_open" "$scratch/$file") -)" "" \
@@ -178,6 +193,7 @@ combinations() { # combinations VERSION VERSION
 		done
 	done
 }
+[ -e "$root/bin/probe-32" ] || skip "the compiler builds no 32-bit programs (Debian: gcc-multilib, gcc-arm-linux-gnueabihf)" "32-bit programs"
 combinations this next
 [ ${#versions[@]} -eq 2 ] || combinations this released
 

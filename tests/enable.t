@@ -244,6 +244,7 @@ mkdir "$scratch/system" "$scratch/system/etc" "$scratch/system/sbin" "$scratch/s
 gcc -static "$scratch/init.c" -o "$scratch/system/sbin/init"
 cp "$rescue" "$scratch/system/libexec/"
 printf '%s\n' "$empty" "$word" >"$scratch/system/etc/ld.so.preload"
+# shellcheck disable=SC2016 # that shell's
 out=$(unshare --mount --pid --fork sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec chroot "$1" /libexec/netshim-rescue quiet' sh "$scratch/system" 2>&1)
 is "$out" "netshim-rescue: $list: the library is no longer in it"$'\n'"init 1: quiet " "as the first process, the rescue does its work, and the boot goes on"
 is "$(cat "$scratch/system/etc/ld.so.preload")" "$empty" "also where / is mounted read-only"

@@ -260,10 +260,15 @@ native=$(env -i LD_PRELOAD="$word" sh -c 'sed -n "s|.* /|/|p" /proc/$$/maps | gr
 echo '__attribute__((constructor)) void end(void) { __builtin_trap(); }' | gcc -shared -fPIC -x c - -o "$scratch/breaks.so"
 mount --bind "$scratch/breaks.so" "$native"
 refused "a library that ends programs" "ended by signal"
+like "$("$netshim" enable 2>&1; echo $?) $(as bash "$netshim" enable 2>&1; echo $?)" "^netshim: nothing is written, .*ended by signal.*1 netshim: nothing is written.*1$" \
+	"for logins, too"
+unchanged "$before" "and nothing is written"
 umount "$native"
 [ ! -e /lib/ld-linux.so.2 ] || [ ! -e "$root/usr/lib/netshim/lib32" ] || {
 	mount --bind "$scratch/none" "$root/usr/lib/netshim/lib32"
 	refused "32-bit programs without a library of theirs" "/lib/ld-linux.so.2.*cannot be preloaded"
+	like "$("$netshim" enable --login --dry-run 2>&1; echo $?)" "some programs will complain.*/lib/ld-linux.so.2.*cannot be preloaded.*would write into.*0$" \
+		"for logins, that is said"
 	umount "$root/usr/lib/netshim/lib32"
 }
 mount --bind /bin/true "$rescue"

@@ -128,6 +128,20 @@ static void tell_put(const struct way *way, const struct edit *edit, bool dry_ru
 	fflush(stdout);
 }
 
+/* Nobody could log in any more with a library that ends programs. */
+static void try_variable(void)
+{
+	char *other;
+	char *wrong = trial_of_variable(&other);
+
+	if (wrong)
+		errx(EXIT_FAILURE, "nothing is written, as a program does not start with LD_PRELOAD=%s: %s",
+		     PRELOAD_WORD, wrong);
+	if (other)
+		warnx("some programs will complain, as the library for them is not installed: %s", other);
+	free(other);
+}
+
 /* Nothing is written where one program does not start. */
 static bool is_tried(const struct way *way, const struct edit *edit)
 {
@@ -168,6 +182,8 @@ int cmd_enable(const struct command *command)
 		err(EXIT_FAILURE, "cannot read the library %s; install netshim again", NETSHIM_BY_LIB PRELOAD_NAME);
 	if (!prepare(&work, wish.kinds, this_user(), true))
 		return EXIT_FAILURE;
+	if (work.count && wish.kinds & ~KIND(WAY_SYSTEM))
+		try_variable();
 	ok = put_all(&work, wish.dry_run);
 	if (ok && work.count && !wish.dry_run)
 		printf("Sessions have it from the next login on. 'netshim disable' takes all of it out.\n");

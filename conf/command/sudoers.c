@@ -27,7 +27,7 @@ bool sudoers_is_there(void)
 
 bool sudoers_check(const char *path)
 {
-	char *wrong = trial_run((const char *const[]){ VISUDO, "-c", "-q", "-f", path, NULL }, 0);
+	char *wrong = trial_run((const char *const[]){ VISUDO, "-c", "-q", "-f", path, NULL }, NULL, 0);
 
 	if (wrong)
 		warnx("sudo does not take " SUDOERS_OURS " (%s)", wrong);

@@ -21,9 +21,9 @@
 #define OUTPUT_MAX 4096
 
 /* An alarm goes on after execve. */
-__attribute__((noreturn)) static void become(const char *const argv[], uid_t user, int errors)
+__attribute__((noreturn)) static void become(const char *const argv[], const char *preload, uid_t user, int errors)
 {
-	char *const no_environment[] = { NULL };
+	char *environment[] = { preload ? printed("LD_PRELOAD=%s", preload) : NULL, NULL };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	alarm(SECONDS);
@@ -32,7 +32,7 @@ __attribute__((noreturn)) static void become(const char *const argv[], uid_t use
 		_exit(EXIT_FAILURE);
 	if (user && (setgroups(0, NULL) || setresgid(user, user, user) || setresuid(user, user, user)))
 		err(EXIT_FAILURE, "cannot become user %u", user);
-	execve(argv[0], (char *const *)(uintptr_t)argv, no_environment);
+	execve(argv[0], (char *const *)(uintptr_t)argv, environment);
 	err(EXIT_FAILURE, "cannot start it");
 }
 
@@ -77,7 +77,7 @@ static char *what_is_wrong(const char *program, const char *output, int status)
 	return wrong;
 }
 
-char *trial_run(const char *const argv[], uid_t user)
+char *trial_run(const char *const argv[], const char *preload, uid_t user)
 {
 	int ends[2];
 	int status = 0;
@@ -91,7 +91,7 @@ char *trial_run(const char *const argv[], uid_t user)
 	if (child < 0)
 		err(EXIT_FAILURE, "cannot start %s", argv[0]);
 	if (!child)
-		become(argv, user, ends[1]);
+		become(argv, preload, user, ends[1]);
 	close(ends[1]);
 	output = read_all(ends[0]);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
@@ -99,6 +99,33 @@ char *trial_run(const char *const argv[], uid_t user)
 	close(ends[0]);
 	wrong = what_is_wrong(argv[0], output, status);
 	free(output);
+	return wrong;
+}
+
+/* A loader runs its libc, which is a program as well, and says its version. */
+static char *try_loaders(const char *preload)
+{
+	static const char *const loaders[] = { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2",
+					       "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-armhf.so.3" };
+	char *wrong = NULL;
+
+	for (size_t i = 0; !wrong && i < sizeof(loaders) / sizeof(*loaders); i++)
+		if (!access(loaders[i], X_OK))
+			wrong = trial_run((const char *const[]){ loaders[i], "libc.so.6", NULL }, preload, 0);
+	return wrong;
+}
+
+static char *try_shell(const char *preload)
+{
+	return trial_run((const char *const[]){ "/bin/sh", "-c", "/bin/true && exec /bin/true", NULL }, preload,
+			 geteuid() ? 0 : NOBODY);
+}
+
+char *trial_of_variable(char **other)
+{
+	char *wrong = try_shell(PRELOAD_WORD);
+
+	*other = wrong ? NULL : try_loaders(PRELOAD_WORD);
 	return wrong;
 }
 
@@ -143,19 +170,6 @@ static bool make_etc(const char *text)
 	       copy_file(cache, CACHE, 0644) && copy_file(program, SETUID, 04755);
 }
 
-/* A loader runs its libc, which is a program as well, and says its version. */
-static char *try_loaders(void)
-{
-	static const char *const loaders[] = { "/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux.so.2",
-					       "/lib/ld-linux-aarch64.so.1", "/lib/ld-linux-armhf.so.3" };
-	char *wrong = NULL;
-
-	for (size_t i = 0; !wrong && i < sizeof(loaders) / sizeof(*loaders); i++)
-		if (!access(loaders[i], X_OK))
-			wrong = trial_run((const char *const[]){ loaders[i], "libc.so.6", NULL }, 0);
-	return wrong;
-}
-
 static bool is_in_preload(void)
 {
 	char text[4096];
@@ -170,7 +184,7 @@ static bool is_in_preload(void)
 static char *try_rescue(void)
 {
 	/* It says what it has done. */
-	char *said = trial_run((const char *const[]){ NETSHIM_RESCUE, NULL }, 0);
+	char *said = trial_run((const char *const[]){ NETSHIM_RESCUE, NULL }, NULL, 0);
 
 	if (!is_in_preload()) {
 		free(said);
@@ -185,11 +199,11 @@ static char *try_all(const char *text)
 
 	if (!make_etc(text))
 		return printed("programs cannot be tried with it in a mount namespace: %s", strerror(errno));
-	wrong = trial_run((const char *const[]){ "/bin/sh", "-c", "/bin/true && exec /bin/true", NULL }, NOBODY);
+	wrong = try_shell(NULL);
 	if (!wrong)
-		wrong = trial_run((const char *const[]){ SETUID, NULL }, NOBODY);
+		wrong = trial_run((const char *const[]){ SETUID, NULL }, NULL, NOBODY);
 	if (!wrong)
-		wrong = try_loaders();
+		wrong = try_loaders(NULL);
 	return wrong ? wrong : try_rescue();
 }
 

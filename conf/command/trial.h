@@ -12,9 +12,14 @@
 #define NETSHIM_RESCUE "/usr/local/libexec/netshim-rescue"
 #endif
 
-/* Runs a program as that user, without an environment, for ten seconds at most. Returns NULL
- * where it ends with 0, and nothing complains of the library; else what is wrong, allocated. */
-char *trial_run(const char *const argv[], uid_t user);
+/* Runs a program as that user (0: as this one), with LD_PRELOAD alone in its environment, or
+ * with nothing, for ten seconds at most. Returns NULL where it ends with 0, and nothing
+ * complains of the library; else what is wrong, allocated. */
+char *trial_run(const char *const argv[], const char *preload, uid_t user);
+
+/* Starts programs with LD_PRELOAD. Returns as trial_run; what *other says is wrong is so for
+ * programs of other loaders alone, those of 32 bits for instance. */
+char *trial_of_variable(char **other);
 
 /* Starts programs of each kind that this machine has, in a mount namespace of their own where
  * /etc/ld.so.preload has that text, and netshim-rescue, which must be able to take the library

@@ -179,10 +179,11 @@ static int check_exec(const struct program *p)
 	return err ? err : check_env_array(p->envp);
 }
 
-static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule, bool *other)
+static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule,
+		 const struct sys_file *seen, bool *other)
 {
 	struct match_file file;
-	int found = match_program(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL);
+	int found = match_seen(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL, seen);
 
 	*other = runs && file.swappable && !match_is(&file, AT_FDCWD, RUNNING, 0);
 	return *other ? match_program(rules, AT_FDCWD, RUNNING, 0, false, rule, NULL) : found;
@@ -200,7 +201,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 
 	if (found)
 		return no_descriptor_free(found) || found == -EPERM ? found : 0;
-	found = match(p, runs, &rules, &rule, &route->other);
+	found = match(p, runs, &rules, &rule, route->seen, &route->other);
 	route->class[0] = '\0';
 	route->rule = found > 0 ? rule.hash : 0;
 	route->request.unsure = found > 0 && !rules_understood(rule.flags, 0);
@@ -246,7 +247,7 @@ static bool may_gain_privilege(void)
 static bool is_own_rule(const struct route *route)
 {
 	const struct program running = { .dirfd = AT_FDCWD, .path = RUNNING };
-	struct route own;
+	struct route own = { .seen = NULL };
 	bool lock;
 
 	return find_rule(&running, true, &own, &lock) > 0 && own.rule == route->rule;
@@ -311,6 +312,7 @@ static bool is_locked(void)
 
 static int examine(const struct program *p, struct route *route)
 {
+	struct sys_file seen;
 	struct sys_file file;
 	enum place place;
 	int ret;
@@ -319,14 +321,19 @@ static int examine(const struct program *p, struct route *route)
 	if (!p->path)
 		return 0;
 	/* Also the check that path is readable at all. */
-	ret = sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file);
+	ret = sys_stat(p->dirfd, p->path, (p->flags & AT_EMPTY_PATH) | AT_SYMLINK_NOFOLLOW, &seen);
 	if (ret)
 		return sys_stat_refused(ret) && rules_are_there() && !is_locked() ? route_failed(p, route) : 0;
+	file = seen;
+	if (S_ISLNK(seen.mode) && sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file))
+		return 0;
 	if (!S_ISREG(file.mode) || !(file.mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
 		return 0;
 	if (p->flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
 		return 0;
+	route->seen = &seen;
 	ret = route_must_move(p, false, route, &place);
+	route->seen = NULL;
 	if (ret <= 0)
 		return ret;
 	route->again = route_is_again(p, route);

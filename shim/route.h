@@ -27,11 +27,12 @@ struct program {
 
 struct route {
 	struct request request;
-	bool allow;    /* on-error = allow */
-	bool other;    /* the path leads to another program than the one that runs */
-	bool refused;  /* because of on-error = deny */
-	bool again;    /* it is this process's own file, which is started where it is */
-	uint64_t rule; /* its hash */
+	bool allow;		     /* on-error = allow */
+	bool other;		     /* the path leads to another program than the one that runs */
+	bool refused;		     /* because of on-error = deny */
+	bool again;		     /* it is this process's own file, which is started where it is */
+	const struct sys_file *seen; /* what the path's last name is, where that is known; or NULL */
+	uint64_t rule;		     /* its hash */
 	char class[CLASS_NAME_MAX + 1];
 };
 

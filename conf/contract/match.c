@@ -503,7 +503,7 @@ static int skim_script(int dirfd, const char *path, char buf[BUFFER_SMALL])
  * rule has any of them, 1 where the walk must tell, or -EMFILE or -ENFILE. Most
  * programs have but one: that costs them a single question about a file. */
 __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const char *path, bool scripts,
-					  struct match_file *skimmed)
+					  struct match_file *skimmed, const struct sys_file *seen)
 {
 	char buf[BUFFER_SMALL];
 	bool changeable = false;
@@ -519,8 +519,11 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 		int ret;
 
 		if (!name || rules_may_name(rules, name, str_len(name)) ||
-		    sys_stat(dirfd, path, AT_SYMLINK_NOFOLLOW, &file))
+		    (!seen && sys_stat(dirfd, path, AT_SYMLINK_NOFOLLOW, &file)))
 			return 1;
+		if (seen)
+			file = *seen;
+		seen = NULL;
 		if (S_ISLNK(file.mode)) {
 			changeable = changeable || file_others_may_change(&file);
 			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX ||
@@ -539,13 +542,13 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 	}
 }
 
-int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
-		  struct match_file *file)
+int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+	       struct match_file *file, const struct sys_file *seen)
 {
 	int ret;
 
 	/* Who executes the file wants a walk, and who runs it nothing but the file. */
-	ret = file && scripts ? 1 : skim(rules, dirfd, path, scripts, file);
+	ret = file && scripts ? 1 : skim(rules, dirfd, path, scripts, file, seen);
 	if (ret <= 0)
 		return ret;
 	if (file)
@@ -553,6 +556,12 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
 	ret = match_small(rules, dirfd, path, flags, scripts, rule, file);
 
 	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file) : ret;
+}
+
+int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+		  struct match_file *file)
+{
+	return match_seen(rules, dirfd, path, flags, scripts, rule, file, NULL);
 }
 
 int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd)

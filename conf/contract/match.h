@@ -41,6 +41,11 @@ bool match_is(const struct match_file *file, int dirfd, const char *path, int fl
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file);
 
+/* As match_program, for who has looked at the path (with AT_SYMLINK_NOFOLLOW) already. */
+struct sys_file;
+int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+	       struct match_file *file, const struct sys_file *seen);
+
 /* As match_program, for a program that is about to be executed. Where its path may lead
  * elsewhere any moment, the rule is that for the very file that is open as *fd when this
  * returns, and *fd is left alone where it may not. */

@@ -8,10 +8,15 @@
 #include "conf/kernel/policy-map.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
-/* What "lan" means: the private, link-local, multicast and broadcast networks. */
-#define LAN_IPV4 "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 169.254.0.0/16, 224.0.0.0/4, 255.255.255.255"
-#define LAN_IPV6 "fc00::/7, fe80::/10, ff00::/8"
+/* What "lan" means: the private, link-local, multicast and broadcast networks. A rule for
+ * each takes a packet less time than a set of intervals. */
+static const char *const lan[] = {
+	"ip daddr 10.0.0.0/8",	   "ip daddr 172.16.0.0/12", "ip daddr 192.168.0.0/16",
+	"ip daddr 169.254.0.0/16", "ip daddr 224.0.0.0/4",   "ip daddr 255.255.255.255",
+	"ip6 daddr fc00::/7",	   "ip6 daddr fe80::/10",    "ip6 daddr ff00::/8",
+};
 
 static void write_ports(FILE *out, const char *protocol, const struct allowance *a)
 {
@@ -36,6 +41,14 @@ static void write_link(FILE *out, const char *neighbours, const char *then)
 	fprintf(out, "\t\tip daddr @%s4 %s\n\t\tip6 daddr @%s6 %s\n", neighbours, then, neighbours, then);
 }
 
+/* The lan's chain is named by it. */
+static const char *last_word(const char *then)
+{
+	const char *blank = strrchr(then, ' ');
+
+	return blank ? blank + 1 : then;
+}
+
 void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
 {
 	switch (a->kind) {
@@ -48,7 +61,7 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 		fprintf(out, "\t\toifname \"lo\" %s\n", then);
 		break;
 	case ALLOW_LAN:
-		fprintf(out, "\t\tip daddr @lan4 %s\n\t\tip6 daddr @lan6 %s\n", then, then);
+		fprintf(out, "\t\tjump lan_%s\n", last_word(then));
 		break;
 	case ALLOW_NETWORK:
 		write_network(out, a, then);
@@ -76,23 +89,40 @@ static bool names(const struct allow_list *list, unsigned kind)
 	return false;
 }
 
-static bool has_lan(const struct verdict *verdict)
+const char *policy_refusal(const struct verdict *verdict)
 {
-	return names(&verdict->allow, ALLOW_LAN) || names(&verdict->deny, ALLOW_LAN);
+	if (verdict->log_refused)
+		return "goto log_refused";
+	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
 }
 
-static bool class_has_lan(const struct class *class)
+static bool has_lan(const struct verdict *verdict, const char *then)
 {
-	return has_lan(&class->verdict);
+	return (names(&verdict->allow, ALLOW_LAN) && !strcmp(then, "accept")) ||
+	       (names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_refusal(verdict)));
 }
 
-/* Once for all classes: the more sets, the longer a load takes. */
+static bool any_has_lan(const struct ruleset *set, const char *then)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_lan(&set->classes[i].verdict, then))
+			return true;
+	return has_lan(&set->unclassified, then);
+}
+
+/* Once for all classes: the more rules, the longer a load takes. */
 void policy_write_lan(FILE *out, const struct ruleset *set)
 {
-	if (policy_any(set, class_has_lan) || has_lan(&set->unclassified))
-		fprintf(out,
-			"\tset lan4 {\n\t\ttype ipv4_addr\n\t\tflags interval\n\t\telements = { " LAN_IPV4 " }\n\t}\n"
-			"\tset lan6 {\n\t\ttype ipv6_addr\n\t\tflags interval\n\t\telements = { " LAN_IPV6 " }\n\t}\n");
+	static const char *const ends[] = { "accept", "drop", "goto refuse", "goto log_refused" };
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+		if (!any_has_lan(set, ends[i]))
+			continue;
+		fprintf(out, "\tchain lan_%s {\n", last_word(ends[i]));
+		for (size_t n = 0; n < sizeof(lan) / sizeof(*lan); n++)
+			fprintf(out, "\t\t%s %s\n", lan[n], ends[i]);
+		fprintf(out, "\t}\n");
+	}
 }
 
 static bool has_link(const struct verdict *verdict)

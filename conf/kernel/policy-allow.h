@@ -17,7 +17,10 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then);
 
-/* Those sets, and what fills them; and the sets that `lan` is told by. */
+/* What happens to who is refused: a statement of nftables. */
+const char *policy_refusal(const struct verdict *verdict);
+
+/* Those sets, and what fills them; and the chains that `lan` is told by. */
 void policy_write_lan(FILE *out, const struct ruleset *set);
 void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live);
 

@@ -36,17 +36,10 @@ static void write_counter(FILE *out, const struct counters *from, const char *na
 	fprintf(out, "\tcounter %s { }\n", name);
 }
 
-static const char *refusal(const struct verdict *verdict)
-{
-	if (verdict->log_refused)
-		return "goto log_refused";
-	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
-}
-
 static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
-		policy_write_denial(out, &verdict->deny.items[i], neighbours, refusal(verdict));
+		policy_write_denial(out, &verdict->deny.items[i], neighbours, policy_refusal(verdict));
 }
 
 /* Who has come to the end of a chain by goto is accepted. */
@@ -55,7 +48,7 @@ static void write_verdict(FILE *out, const struct verdict *verdict, const char *
 	for (size_t i = 0; i < verdict->allow.count; i++)
 		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
 	if (verdict->action != ACTION_ACCEPT)
-		fprintf(out, "\t\t%s\n", refusal(verdict));
+		fprintf(out, "\t\t%s\n", policy_refusal(verdict));
 }
 
 /* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
@@ -112,7 +105,7 @@ static void write_first(FILE *out, const struct class *class)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
 	policy_write_vpn_guard(out, class);
 	if (class->no_ipv6)
-		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", refusal(&class->verdict));
+		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", policy_refusal(&class->verdict));
 	write_denials(out, &class->verdict, "neighbours");
 }
 
@@ -144,7 +137,7 @@ static void write_class(FILE *out, const struct class *class)
 	write_first(out, class);
 	write_shaping(out, class);
 	policy_write_dns_guard(out, class);
-	policy_write_proxy_guard(out, class, refusal(&class->verdict));
+	policy_write_proxy_guard(out, class, policy_refusal(&class->verdict));
 	if (policy_has_proxy(class))
 		fprintf(out, "\t\tgoto allowed_%s\n", class->name);
 	else

@@ -39,7 +39,8 @@ state() {
 	dpkg-divert --list
 	dpkg-query -W
 }
-log_of_loader() { journalctl -q -b --no-pager | grep -i -e 'ld\.so' -e 'cannot be preloaded'; }
+complaints() { grep 'cannot be preloaded'; }
+log_of_loader() { journalctl -q -b --no-pager | complaints; }
 in_ssh() { ssh -q -i "$scratch/key" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "$1@127.0.0.1" "${@:2}"; }
 make_key() {
 	ssh-keygen -q -t ed25519 -N '' -f "$scratch/key"
@@ -105,7 +106,7 @@ if [ "$(wc -l <$boots)" -eq 2 ]; then
 	systemd-run --wait --collect --pipe -q sh -c "$loop" >"$scratch/system" 2>&1 &
 	sleep 5
 	out=$(in_ssh ada "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y purge netshim libnetshim" 2>&1)
-	is "$? $(grep -i -e 'ld\.so' -e 'cannot be' <<<"$out")" "0 " "sudo apt purge, from a session with everything on"
+	is "$? $(complaints <<<"$out")" "0 " "sudo apt purge, from a session with everything on"
 	like "$out" "takes netshim's lines out of /etc/environment.*/home/bob.*it stays, does nothing, and goes at the next boot" "it says what it does"
 	sleep 5
 	is "$(in_ssh ada 'sudo -n /bin/true; bash -lc /bin/true' 2>&1)" "" "new sessions have nothing to say"

@@ -136,6 +136,24 @@ like "$(install_copy; echo $?)" "$config:1.*the new version is installed, but th
 is "$(works)" "$expected" "and what was in force stays"
 like "$(nsenter --net=/proc/$PPID/ns/net make -s install "${paths[@]}" BUILD="$root/build" 2>&1; echo $?)" \
 	"the old rules are in force; run 'netshim reload' where 'netshim up' was run.*0" "from another network namespace, it loads nothing there"
+
+# --- while a change waits to be confirmed
+
+change() { # change FROM TO: and nobody confirms it
+	configure <<<"class one { } class two { } app '$root/bin/probe' { class = $1 }"
+	echo "class one { } class two { } app '$root/bin/probe' { class = $2 }" >"$config"
+	"$netshim" reload --confirm 3600 >/dev/null 2>&1
+}
+waits() { "$netshim" status --json 2>/dev/null | grep -c '"confirm_within": [0-9]'; }
+started() { shim "$root/bin/probe" class; }
+change one two
+like "$(install_next 2>&1; echo $?) $(started) $(waits)" "not confirmed: in [0-9]+ seconds.*0 $group/two 1$" "an upgrade: what waits is in force, and goes on waiting"
+pkill -TERM -f "^$netshim .*--confirm"
+wait_until [ ! -e "$root/run/netshim/confirm" ]
+is "$(started) $(waits)" "$group/one 0" "where it is not confirmed, what was in force before is again"
+change one two
+install_this >/dev/null 2>&1
+is "$? $("$netshim" confirm) $(started) $(waits)" "0 confirmed: what is in force stays $group/two 0" "the way back, confirmed"
 "$netshim" down
 is "$(install_this; echo $?) $(ls "$root/run")" "$helper: cap_dac_override=p"$'\n'"0 " "where netshim is not up, it brings nothing up"
 

@@ -96,5 +96,6 @@ is "$(git -C "$repository" ls-tree -r --name-only HEAD | LC_ALL=C sort | cksum)"
 	"with all files of the commit"
 like "$(make -s dist 2>&1)" "needs a clone" "make dist: not from a tarball, which may lie in another project's clone"
 like "$(env -i PATH="$PATH" TMPDIR="$scratch" tests/run tests/matching.t 2>&1)" "Result: PASS" "it builds, installs, and runs its tests"
+is "$(grep -n '.\{121\}' "$tests/../NEWS.md")" "" "no line of NEWS.md has more than 120 columns"
 
 finish

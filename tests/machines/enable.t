@@ -11,6 +11,9 @@ export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 trap 'rm -rf "$scratch"' EXIT # what is in force stays
 cd "$tests/.." || exit 1
 netshim=/usr/bin/netshim
+native=$(dpkg --print-architecture)
+other=i386
+[ "$native" != arm64 ] || other=armhf
 ruled=/usr/local/bin/ruled
 boots=/var/tmp/boots-enabled
 kept=/var/tmp/before-enable
@@ -54,8 +57,10 @@ if [ "$(wc -l <$boots)" -eq 1 ]; then
 	grep -q "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >>/etc/hosts # sudo asks for it
 	install -m 755 "$root/bin/probe" $ruled
 	state >$kept
-	apt-get -q -y install "$PWD"/build/deb/{lib,}netshim_*_"$(dpkg --print-architecture)".deb >"$scratch/apt" 2>&1
-	is $? 0 "apt installs the packages"
+	# There are 32-bit programs on the machine: they have to have the library, too.
+	dpkg --add-architecture $other
+	dpkg -i build/deb/libnetshim_*.deb build/deb/netshim_*_"$native".deb >"$scratch/dpkg" 2>&1
+	is $? 0 "the packages are installed"
 	echo "class ruled { } app '$ruled' { class = ruled }" >/etc/netshim.conf
 	"$netshim" up
 	is $? 0 "netshim up"
@@ -105,7 +110,7 @@ if [ "$(wc -l <$boots)" -eq 2 ]; then
 	su bob -c "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect --pipe -q sh -c '$loop'" >"$scratch/service" 2>&1 &
 	systemd-run --wait --collect --pipe -q sh -c "$loop" >"$scratch/system" 2>&1 &
 	sleep 5
-	out=$(in_ssh ada "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y purge netshim libnetshim" 2>&1)
+	out=$(in_ssh ada "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get -q -y purge netshim libnetshim libnetshim:$other" 2>&1)
 	is "$? $(complaints <<<"$out")" "0 " "sudo apt purge, from a session with everything on"
 	like "$out" "takes netshim's lines out of /etc/environment.*/home/bob.*it stays, does nothing, and goes at the next boot" "it says what it does"
 	sleep 5
@@ -128,5 +133,6 @@ is "$(systemctl is-system-running)" running "the machine has booted"
 is "$(log_of_loader)" "" "no loader has complained"
 for user in ada bob; do sed -i '/ root@machine$/d' "/home/$user/.ssh/authorized_keys"; done
 is "$(diff $kept <(state))" "" "a boot later, nothing is left"
+rm $kept $boots
 
 finish

@@ -299,11 +299,14 @@ app '$scratch/closing' { class = closing }
 EOF
 }
 openat=$(call_number openat)
+began=$(date +%s%N)
+closing nobody ""
+microseconds=$((1000000 + ($(date +%s%N) - began) / 1000 * 8)) # long enough for another load
 while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group
 	local tracer helping
 	closing nobody "$1"
 	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/$2/tasks" -e trace=openat \
-		-e inject=openat:delay_enter=1000000:when=1 env LD_PRELOAD="$preload" env "${@:3}" >"$scratch/out" 2>&1 &
+		-e inject=openat:delay_enter=$microseconds:when=1 env LD_PRELOAD="$preload" env "${@:3}" >"$scratch/out" 2>&1 &
 	tracer=$!
 	waiting() { helping=$(pgrep -P "$tracer" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall"; }
 	wait_until waiting

@@ -111,6 +111,7 @@ EOF
 done
 like "$("$netshim" -c "$file" up 2>&1)" "^$file:2: nft statement[^"$'\n'"]*$" "nor does up take it"
 statement='meta l4proto { tcp, udp } ct original proto-dst 53 counter' # which later versions do list well
+# shellcheck disable=SC2016 # expanded by the inner shell
 put_back() { unshare --net sh -c 'nft -f - && nft list ruleset >"$1" && nft -c -f "$1"' put_back "$scratch/listed" 2>/dev/null; }
 if put_back <<<"table inet t { chain c { $statement; }; }"; then
 	accepts "one that can be put back here" <<<"class a { nft = { '$statement' } }"

@@ -241,7 +241,9 @@ watchers() { # their process IDs, of this namespace
 	done 2>/dev/null
 }
 is_watched() { [ -n "$(watchers)" ]; }
-is_unwatched() { [ -z "$(watchers)" ]; }
+is_unwatched() { # a process that ends has no name any more before it gives up its lock
+	[ -z "$(watchers)" ] && { [ ! -e "$root/run/netshim/watch" ] || flock -n "$root/run/netshim/watch" true; }
+}
 end_watching() { # until the next up or reload
 	rm -f "$root/run/netshim/watch"
 	wait_until is_unwatched

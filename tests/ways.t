@@ -357,7 +357,7 @@ sleep 1
 is "$(($(used) - ticks)) $(way ordinary)" "0 lan" "where there is no room before others', it does not try for ever"
 ip rule del priority 1
 kill "$watcher"
-wait_until there_are 0
+wait_until is_unwatched
 like "$("$netshim" status 2>&1)" "nobody puts back what others take away.*run 'netshim reload'" "status says that it is missing"
 "$netshim" reload
 wait_until there_are 1

@@ -301,7 +301,7 @@ EOF
 openat=$(call_number openat)
 began=$(date +%s%N)
 closing nobody ""
-microseconds=$((1000000 + ($(date +%s%N) - began) / 1000 * 8)) # long enough for another load
+microseconds=$((1000000 + ($(date +%s%N) - began) / 125)) # long enough for another load
 while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group
 	local tracer helping
 	closing nobody "$1"

@@ -138,7 +138,9 @@ static void try_variable(void)
 		errx(EXIT_FAILURE, "nothing is written, as a program does not start with LD_PRELOAD=%s: %s",
 		     PRELOAD_WORD, wrong);
 	if (other)
-		warnx("some programs will complain, as the library for them is not installed: %s", other);
+		warnx("some programs will complain, as the library for them is not installed (with Debian packages, "
+		      "that is libnetshim of their architecture): %s",
+		      other);
 	free(other);
 }
 

@@ -262,7 +262,7 @@ name=
 for class in vpn any direct; do talk $class; done
 follows direct "ordinary"
 refused vpn "no vpn0"
-under by_networkmanager NetworkManager comes router address other_name goes pattern
+under by_networkmanager NetworkManager comes router address other_name sleeps goes pattern
 under by_networkd networkd comes router address other_name sleeps goes pattern
 under by_networkd_with_dispatcher networkd-dispatcher comes router address other_name goes pattern
 under by_ifupdown ifupdown comes router address other_name goes pattern

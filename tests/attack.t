@@ -281,9 +281,16 @@ like "$(sed -n "/netshim-helper/,\$p" "$scratch/trace")" "DELAYED" "(it was)"
 find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
 # While the kernel still has one of its groups, a hierarchy outlives its last mount, for
 # good: a line more in each process's cgroup file, which each start of a program reads.
+# Where it has none, it takes a moment; whoever mounts it meanwhile makes a new one.
+is_known() { grep -q ":name=$name:" /proc/self/cgroup; }
 hierarchy_is_gone() {
 	umount "$scratch/other"
-	! grep -q ":name=$name:" /proc/self/cgroup || ! mount -t cgroup -o "none,name=$name" none "$scratch/other"
+	for _ in {1..25}; do
+		is_known || return 0
+		sleep 0.02
+	done
+	mount -t cgroup -o "none,name=$name" none "$scratch/other"
+	return 1
 }
 wait_until hierarchy_is_gone
 is "$(in_jail sh -c "echo 0 >$root/run/netshim/net_cls/tasks" 2>&1 | grep -c 'Permission denied')" 1 "the kernel lets it not move itself"

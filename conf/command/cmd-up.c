@@ -128,23 +128,48 @@ static struct options read_options(const struct command *command, const char *kn
 	exit(EXIT_USAGE);
 }
 
-/* Also where what was last cannot be put into force either, on another kernel say. */
-static enum last_use use_last(struct ruleset *last)
+static bool refuse_programs(const struct ruleset *set)
+{
+	return set->app_count && change_to_refusal(set) == EXIT_SUCCESS;
+}
+
+/* In a text with mistakes, a program may be of a class that there is not: it is not to
+ * start any more than those of a class without on-error = allow. */
+static void settle_classes(struct ruleset *set)
+{
+	uint32_t strict = 0;
+
+	while (strict < set->class_count && set->classes[strict].on_error_allow)
+		strict++;
+	for (size_t i = 0; strict < set->class_count && i < set->app_count; i++) {
+		struct app *app = &set->apps[i];
+
+		if (app->class_index == CLASS_INDEX_NONE && !(app->class_name && !strcmp(app->class_name, "none")))
+			app->class_index = strict;
+	}
+}
+
+/* Also where what was last cannot be put into force either, on another kernel say. Where
+ * there is none, what could be read of now still tells which programs have a rule. */
+static enum last_use use_last(struct ruleset *last, struct ruleset *now)
 {
 	bool whole = last_load(last);
 
-	if (!last_is_kept() || last->at_boot == AT_BOOT_OPEN)
+	if (last->at_boot == AT_BOOT_OPEN)
 		return LAST_NOTHING;
 	if (whole && last->at_boot == AT_BOOT_LAST && change_to(last, RUNNING_MOVES) == EXIT_SUCCESS)
 		return LAST_USED;
-	return last->app_count && change_to_refusal(last) == EXIT_SUCCESS ? LAST_REFUSES : LAST_NOTHING;
+	if (refuse_programs(last))
+		return LAST_REFUSES;
+	settle_classes(now);
+	return refuse_programs(now) ? LAST_REFUSES_READ : LAST_NOTHING;
 }
 
 /* Nobody may be there to mend the configuration: better rules that were right than none. */
-static int put_last(void)
+static int put_last(struct ruleset *now)
 {
 	static struct ruleset last;
-	enum last_use use = use_last(&last);
+	enum last_use use = use_last(&last, now);
 
 	last_note(use);
 	last_remind();
@@ -164,7 +189,7 @@ int cmd_up(const struct command *command)
 	state_refuse_elsewhere("up");
 	if (whole)
 		result = put(&set, &options);
-	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last();
+	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last(&set);
 }
 
 static const char *config_in_force(void)

@@ -61,11 +61,6 @@ bool last_load(struct ruleset *set)
 	return load_text(set, kept_path);
 }
 
-bool last_is_kept(void)
-{
-	return !access(kept_path, F_OK);
-}
-
 void last_note(enum last_use use)
 {
 	int fd;
@@ -96,7 +91,9 @@ static enum last_use read_note(void)
 
 bool last_refuses(void)
 {
-	return read_note() == LAST_REFUSES;
+	enum last_use use = read_note();
+
+	return use == LAST_REFUSES || use == LAST_REFUSES_READ;
 }
 
 void last_remind(void)
@@ -105,10 +102,12 @@ void last_remind(void)
 		[LAST_USED] = "what was in force last is in force again; mend it, then run 'netshim reload'",
 		[LAST_REFUSES] = "programs that had a rule when it last was are not started; mend it, then run "
 				 "'netshim reload'",
+		[LAST_REFUSES_READ] = "it never was before, and programs for which a rule could be read in it are "
+				      "not started; mend it, then run 'netshim reload'",
 		[LAST_NOTHING] = "no rules are in force; mend it, then run 'netshim up'",
 	};
 	enum last_use use = read_note();
 
-	if (use != LAST_UNUSED && use <= LAST_NOTHING)
+	if (use != LAST_UNUSED && use <= LAST_REFUSES_READ)
 		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: %s", words[use]);
 }

@@ -16,11 +16,9 @@ void last_keep(void);
 /* Reads what was kept. false with a message on stderr; but set->at_boot is what it says,
  * if it can be read at all. */
 bool last_load(struct ruleset *set);
-/* Tells whether there is anything to read. */
-bool last_is_kept(void);
 
 /* Notes what has come of it at boot. Then last_remind says so, as a warning. */
-enum last_use { LAST_UNUSED, LAST_USED, LAST_REFUSES, LAST_NOTHING };
+enum last_use { LAST_UNUSED, LAST_USED, LAST_REFUSES, LAST_NOTHING, LAST_REFUSES_READ };
 void last_note(enum last_use use);
 void last_remind(void);
 bool last_refuses(void);

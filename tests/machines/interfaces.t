@@ -256,7 +256,7 @@ END
 is $? 0 "netshim up"
 install -D -m 755 /dev/stdin /usr/lib/systemd/system-sleep/test <<'END'
 #!/bin/sh
-[ "$1" != pre ] || for alarm in 0 +5; do echo $alarm >/sys/class/rtc/rtc0/wakealarm; done
+[ "$1" != pre ] || for alarm in 0 +30; do echo $alarm >/sys/class/rtc/rtc0/wakealarm; done
 END
 name=
 for class in vpn any direct; do talk $class; done

@@ -66,26 +66,19 @@ static size_t count_outside(const struct outsiders *outside, const char *class)
 /* Of one class; "" is none. */
 static void tell_outside(const struct outsiders *outside, const char *class)
 {
-	char *names = NULL;
-	size_t size;
-	FILE *out = open_memstream(&names, &size);
-	size_t count = 0;
+	struct process_names names = { .count = 0 };
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	for (size_t i = 0; i < outside->count; i++) {
 		const struct process *p = &outside->items[i].process;
 
 		if (!strcmp(outside->items[i].class, class))
-			process_name(out, count++, p->name, p->pid);
+			process_names_add(&names, p->name, p->pid);
 	}
-	fclose(out);
-	if (count)
+	if (names.count)
 		warnx("class %s has a rule for %zu running program%s outside of it (%s): restart %s, or run 'netshim "
 		      "move %s PID'",
-		      *class ? class : "none", count, count == 1 ? "" : "s", names, count == 1 ? "it" : "them",
-		      *class ? class : "none");
-	free(names);
+		      *class ? class : "none", names.count, names.count == 1 ? "" : "s", names.text,
+		      names.count == 1 ? "it" : "them", *class ? class : "none");
 }
 
 /* One class's line. */

@@ -304,28 +304,21 @@ static void tell_first(struct moved_list *list)
 {
 	const struct moved first = list->items[0];
 	struct moved_list rest = { list->items, 0 };
-	char *names = NULL;
-	size_t size;
-	FILE *out = open_memstream(&names, &size);
-	size_t count = 0;
+	struct process_names names = { .count = 0 };
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].failed == first.failed && same_place(&list->items[i].to, &first.to))
-			process_name(out, count++, list->items[i].name, list->items[i].pid);
+			process_names_add(&names, list->items[i].name, list->items[i].pid);
 		else
 			rest.items[rest.count++] = list->items[i];
-	fclose(out);
 	*list = rest;
 	if (first.failed)
-		warnx("could not move %zu running program%s into class %s (%s); restart %s", count,
-		      count == 1 ? "" : "s", *first.to.class ? first.to.class : "none", names,
-		      count == 1 ? "it" : "them");
+		warnx("could not move %zu running program%s into class %s (%s); restart %s", names.count,
+		      names.count == 1 ? "" : "s", *first.to.class ? first.to.class : "none", names.text,
+		      names.count == 1 ? "it" : "them");
 	else
-		say(stdout, "moved %zu running program%s %s%s (%s)", count, count == 1 ? "" : "s",
-		    *first.to.class ? "into class " : "out of any class", first.to.class, names);
-	free(names);
+		say(stdout, "moved %zu running program%s %s%s (%s)", names.count, names.count == 1 ? "" : "s",
+		    *first.to.class ? "into class " : "out of any class", first.to.class, names.text);
 }
 
 static void tell(struct moved_list *list, bool back)

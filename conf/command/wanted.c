@@ -336,23 +336,16 @@ struct wants wanted_by(struct looker *l, const struct process *process)
 
 void wanted_end(struct looker *l)
 {
+	struct process_names names = { .count = 0 };
 	bool one = l->silent_count == 1;
-	char *names = NULL;
-	size_t size;
-	FILE *out = open_memstream(&names, &size);
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	end_child(l, false);
 	for (size_t i = 0; i < l->silent_count; i++)
-		process_name(out, i, l->silent[i].name, l->silent[i].pid);
-	fclose(out);
-	if (l->silent_count)
+		process_names_add(&names, l->silent[i].name, l->silent[i].pid);
+	if (names.count)
 		warnx("could not look at %zu running program%s (%s): a file system does not answer; restart %s if %s "
-		      "rule "
-		      "has changed",
-		      l->silent_count, one ? "" : "s", names, one ? "it" : "them", one ? "its" : "their");
-	free(names);
+		      "rule has changed",
+		      names.count, one ? "" : "s", names.text, one ? "it" : "them", one ? "its" : "their");
 	free(l->silent);
 }
 

@@ -196,10 +196,14 @@ bool process_is_there(const struct process *process)
 	return read_stat(&now) && now.started == process->started;
 }
 
-void process_name(FILE *out, size_t nth, const char *name, pid_t pid)
+void process_names_add(struct process_names *names, const char *name, pid_t pid)
 {
-	if (nth < NAMED)
-		fprintf(out, "%s%s %d", nth ? ", " : "", name, pid);
-	else if (nth == NAMED)
-		fprintf(out, ", ...");
+	char *end = names->text + strlen(names->text);
+	size_t left = sizeof(names->text) - strlen(names->text);
+
+	if (names->count < NAMED)
+		snprintf(end, left, "%s%s %d", names->count ? ", " : "", name, pid);
+	else if (names->count == NAMED)
+		snprintf(end, left, ", ...");
+	names->count++;
 }

@@ -9,7 +9,7 @@
 
 #include "conf/contract/process.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct process {
@@ -47,8 +47,12 @@ bool process_is_there(const struct process *process);
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
 
-/* Writes the nth, from 0 on, of the processes that a message is about: the first few by
- * name and pid. */
-void process_name(FILE *out, size_t nth, const char *name, pid_t pid);
+/* The processes that a message is about: in text, the first few by name and pid. Begins
+ * with zeros. */
+struct process_names {
+	size_t count;
+	char text[128];
+};
+void process_names_add(struct process_names *names, const char *name, pid_t pid);
 
 #endif

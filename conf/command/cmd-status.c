@@ -6,6 +6,7 @@
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/cmd-grant.h"
 #include "conf/command/covered.h"
+#include "conf/command/json.h"
 #include "conf/command/last.h"
 #include "conf/command/proxy.h"
 #include "conf/command/restored.h"
@@ -133,41 +134,36 @@ static void print_table(const struct row *rows, size_t count, const struct count
 	covered_print();
 }
 
-static void print_json_counts(const char *prefix, const struct counter *counter, bool known)
+static void put_counts(json_t *to, const char *packets, const char *bytes, const struct counter *counter, bool known)
 {
-	char packets[24];
-	char bytes[24];
-
-	printf("\"%spackets\": %s, \"%sbytes\": %s", prefix, number(known, counter->packets, "null", packets), prefix,
-	       number(known, counter->bytes, "null", bytes));
+	json_object_set_new(to, packets, json_number(known, counter->packets));
+	json_object_set_new(to, bytes, json_number(known, counter->bytes));
 }
 
-/* The shape is a promise: members are added, never renamed or taken away. Class
- * names need no escaping. */
+static json_t *json_row(const struct row *r, bool counted)
+{
+	json_t *row = json_pack("{s:s, s:I, s:b, s:I, s:o}", "name", r->name, "classid", (json_int_t)r->classid, "lock",
+				r->lock, "rules", (json_int_t)r->rules, "processes",
+				json_number(cgroup_is_mounted(), r->processes));
+
+	put_counts(row, "packets", "bytes", &r->sent, counted);
+	put_counts(row, "in_packets", "in_bytes", &r->received, counted);
+	json_object_set_new(row, "outside", json_number(geteuid() == 0, r->outside));
+	return row;
+}
+
+/* The shape is a promise: members are added, never renamed or taken away. */
 static void print_json(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
 {
-	char processes[24];
-	char outside[24];
-	char seconds[24];
-	bool mounted = cgroup_is_mounted();
+	json_t *classes = json_array();
+	json_t *rest = json_object();
 	long left = confirm_left();
 
-	printf("{\"classes\": [");
-	for (const struct row *r = rows; r < rows + count; r++) {
-		printf("%s\n  {\"name\": \"%s\", \"classid\": %" PRIu32 ", \"lock\": %s, \"rules\": %" PRIu32
-		       ", \"processes\": %s, ",
-		       r > rows ? "," : "", r->name, r->classid, r->lock ? "true" : "false", r->rules,
-		       number(mounted, r->processes, "null", processes));
-		print_json_counts("", &r->sent, counted);
-		printf(", ");
-		print_json_counts("in_", &r->received, counted);
-		printf(", \"outside\": %s}", number(geteuid() == 0, r->outside, "null", outside));
-	}
-	printf("],\n \"unclassified\": {");
-	print_json_counts("", unclassified, counted);
-	printf("},\n \"confirm_within\": %s,\n \"enabled\": ", number(left >= 0, (uint64_t)left, "null", seconds));
-	covered_print_json();
-	printf("}\n");
+	for (const struct row *r = rows; r < rows + count; r++)
+		json_array_append_new(classes, json_row(r, counted));
+	put_counts(rest, "packets", "bytes", unclassified, counted);
+	json_print(json_pack("{s:o, s:o, s:o, s:o}", "classes", classes, "unclassified", rest, "confirm_within",
+			     json_number(left >= 0, (uint64_t)left), "enabled", covered_json()));
 }
 
 /* Allocated, one row a class. */
@@ -223,9 +219,8 @@ static void tell_loops(const struct row *rows, size_t count, const struct counte
 static void tell_not_up(bool json)
 {
 	if (json) {
-		printf("{\"classes\": [], \"unclassified\": null, \"confirm_within\": null, \"enabled\": ");
-		covered_print_json();
-		printf("}\n");
+		json_print(json_pack("{s:[], s:n, s:n, s:o}", "classes", "unclassified", "confirm_within", "enabled",
+				     covered_json()));
 	} else {
 		warnx("netshim is not up; run 'netshim up' as root");
 		covered_print();

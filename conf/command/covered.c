@@ -82,16 +82,13 @@ void covered_print(void)
 						     : "no");
 }
 
-void covered_print_json(void)
+json_t *covered_json(void)
 {
 	struct ways_open ways = look();
-	const char *separator = "";
+	json_t *enabled = json_array();
 
-	printf("[");
 	for (size_t i = 0; i < OPTION_COUNT; i++)
-		if (ways.open & 1U << i) {
-			printf("%s\"%s\"", separator, options[i]);
-			separator = ", ";
-		}
-	printf("]");
+		if (ways.open & 1U << i)
+			json_array_append_new(enabled, json_string(options[i]));
+	return enabled;
 }

@@ -6,10 +6,12 @@
 #ifndef NETSHIM_COVERED_H
 #define NETSHIM_COVERED_H
 
+#include "conf/command/json.h"
+
 /* Prints a table of them, which libnetshim(7) has for each of netshim enable's options. */
 void covered_print(void);
 
-/* Prints what is enabled, as a JSON array of the options' names. */
-void covered_print_json(void);
+/* What is enabled: an array of the options' names. */
+json_t *covered_json(void);
 
 #endif

@@ -9,7 +9,7 @@ function __netshim_kind --argument-names netshim kind word
     for alternative in (string split '|' -- $kind)
         switch $alternative
             case CLASS
-                $netshim status --json 2>/dev/null | string match -rg '"name": "([^"]*)"'
+                $netshim status --json 2>/dev/null | string match -arg '"name": "([^"]*)"'
             case PID
                 string match -rg '^/proc/([0-9]+)$' /proc/*
             case FILE

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Answers for scripts: see json.h. */
+
+#include "conf/command/json.h"
+
+#include "conf/language/alloc.h"
+
+#define REPLACEMENT "\xef\xbf\xbd"
+#define LONGEST 4 /* bytes of a character */
+
+/* How many bytes the character has that the text begins with; 0 where they are none. jansson
+ * knows what it takes. */
+static size_t character_size(const char *text)
+{
+	for (size_t size = 1; size <= strnlen(text, LONGEST); size++) {
+		json_t *character = json_stringn(text, size);
+
+		json_decref(character);
+		if (character)
+			return size;
+	}
+	return 0;
+}
+
+json_t *json_text(const char *text)
+{
+	json_t *value = json_string(text);
+	char *whole;
+	size_t done = 0;
+
+	if (value)
+		return value;
+	whole = zalloc(strlen(text) * strlen(REPLACEMENT) + 1);
+	while (*text) {
+		size_t size = character_size(text);
+		const char *from = size ? text : REPLACEMENT;
+
+		memcpy(whole + done, from, size ? size : strlen(REPLACEMENT));
+		done += size ? size : strlen(REPLACEMENT);
+		text += size ? size : 1;
+	}
+	value = json_string(whole);
+	free(whole);
+	return value;
+}
+
+json_t *json_number(bool known, uint64_t number)
+{
+	return known ? json_integer((json_int_t)number) : json_null();
+}
+
+void json_print(json_t *value)
+{
+	if (!value || json_dumpf(value, stdout, JSON_ENSURE_ASCII))
+		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory, or nobody reads it");
+	putchar('\n');
+	fflush(stdout);
+	json_decref(value);
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Answers for scripts, made with jansson. Its functions take NULL for a value that could not
+ * be had, and then give NULL: so only the end looks whether there was memory for all. */
+
+#ifndef NETSHIM_JSON_H
+#define NETSHIM_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* A text of others', as a path or a process's name: what is no UTF-8 in it becomes U+FFFD. */
+json_t *json_text(const char *text);
+
+/* null where the number is not known. */
+json_t *json_number(bool known, uint64_t number);
+
+/* Prints a value as one line, at once, and gives it back. In ASCII, so that a terminal shows
+ * it as it is. */
+void json_print(json_t *value);
+
+#endif

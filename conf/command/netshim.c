@@ -4,6 +4,7 @@
 /* netshim: the command. Finds the verb, gives up every capability that the verb
  * does not need before any input is read, and runs it. */
 
+#include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
 
 #include "conf/contract/rules.h"
@@ -178,7 +179,8 @@ static int run_verb(const struct verb *verb, struct command *command)
 		confine(verb);
 		open_standard_descriptors();
 	}
-	/* Only what looks for a command asks the environment: for PATH. */
+	terminal_begin();
+	/* Only what looks for a command asks the environment for more: for PATH. */
 	if (verb->run != cmd_run && verb->run != cmd_which)
 		clearenv();
 	return verb->run(command);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Answers for people: see terminal.h. */
+
+#include "conf/command/terminal.h"
+
+#include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+
+#include <inttypes.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define WIDTH 80 /* where there is no terminal */
+#define LEAST 40 /* else a word would be a line */
+
+static bool coloured;
+
+void terminal_begin(void)
+{
+	const char *no = getenv("NO_COLOR");
+	const char *term = getenv("TERM");
+
+	coloured = !(no && *no) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
+}
+
+const char *terminal_colour(enum colour colour)
+{
+	/* Of the eight colours that every terminal has, those that can be read on light and dark. */
+	static const char *const codes[] = {
+		[COLOUR_OFF] = "\033[0m",   [COLOUR_BOLD] = "\033[1m",	[COLOUR_FAINT] = "\033[2m",
+		[COLOUR_GOOD] = "\033[32m", [COLOUR_NOTE] = "\033[33m", [COLOUR_BAD] = "\033[31m",
+	};
+
+	return coloured ? codes[colour] : "";
+}
+
+size_t terminal_width(void)
+{
+	struct winsize size = { .ws_col = 0 };
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return WIDTH;
+	return size.ws_col < LEAST ? LEAST : size.ws_col;
+}
+
+const char *terminal_bytes(bool known, uint64_t bytes, bool exact, char text[TERMINAL_BYTES])
+{
+	static const char units[] = "KMGTPE";
+	size_t unit = 0;
+	double amount = (double)bytes / 1024;
+
+	if (!known)
+		return "-";
+	if (exact || bytes < 1024) {
+		snprintf(text, TERMINAL_BYTES, "%" PRIu64 "%s", bytes, exact ? "" : " B");
+		return text;
+	}
+	/* What would be rounded to 1024 is 1 of the next unit. */
+	for (; amount >= 1023.5 && units[unit + 1]; unit++)
+		amount /= 1024;
+	snprintf(text, TERMINAL_BYTES, "%.*f %ciB", amount < 9.95 ? 1 : 0, amount, units[unit]);
+	return text;
+}
+
+void terminal_paragraph(size_t indent, const char *text)
+{
+	const size_t width = terminal_width();
+	char *words = copied(text);
+	char *rest = words;
+	const char *word;
+	size_t column = 0;
+
+	str_printable(words);
+	while ((word = strsep(&rest, " "))) {
+		size_t size = strlen(word);
+
+		if (column && column + 1 + size > width) {
+			putchar('\n');
+			column = 0;
+		}
+		column += (size_t)printf("%*s%s", column ? 1 : (int)indent, "", word);
+	}
+	putchar('\n');
+	free(words);
+}

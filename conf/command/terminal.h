@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* Answers for people: what fits into a line, colours, and amounts of bytes. */
+
+#ifndef NETSHIM_TERMINAL_H
+#define NETSHIM_TERMINAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Reads NO_COLOR and TERM, while there is an environment. */
+void terminal_begin(void);
+
+/* What switches a colour on, and off again: "" where standard output is no terminal, or none
+ * that has colours, or NO_COLOR is set (no-color.org). */
+enum colour { COLOUR_OFF, COLOUR_BOLD, COLOUR_FAINT, COLOUR_GOOD, COLOUR_NOTE, COLOUR_BAD };
+const char *terminal_colour(enum colour colour);
+
+/* Columns of the terminal that standard output is; 80 where it is none. */
+size_t terminal_width(void);
+
+/* A number of bytes, in at most 8 columns ("1.4 MiB"), or exactly; "-" where it is not known.
+ * Returns text. */
+#define TERMINAL_BYTES 24
+const char *terminal_bytes(bool known, uint64_t bytes, bool exact, char text[TERMINAL_BYTES]);
+
+/* Prints a paragraph, each line after so many blanks, broken between words at the width. What
+ * others have chosen in it loses what could control the terminal. */
+void terminal_paragraph(size_t indent, const char *text);
+
+#endif

@@ -294,7 +294,7 @@ read -r -t 5 _ <&"${HOLD[0]}"
 sleep 0.2
 is "$before $("$netshim" status | awk -v p="$packets" '$1 == "blocked" { print ($5 > p) }')" "sent 1" \
 	"the connection that it has open is in the class too"
-like "$("$netshim" ps blocked)" $'\n +'"$HOLD_PID +nobody +blocked +probe" "ps: process, user, class, command"
+like "$("$netshim" ps blocked)" $'\n *'"$HOLD_PID +nobody +blocked +probe" "ps: process, user, class, command"
 "$netshim" move locking "$HOLD_PID"
 is "$(sed -n 's/.*:net_cls://p' "/proc/$HOLD_PID/cgroup")" "$group/locking/locked" "move: a class that locks"
 "$netshim" move none "$HOLD_PID"

@@ -4,15 +4,20 @@
 /* netshim ps: which processes are in which class; netshim move: puts processes
  * that run already into one. */
 
+#include "conf/command/columns.h"
+#include "conf/command/json.h"
 #include "conf/command/verbs.h"
-#include "conf/contract/sys.h"
+#include "conf/command/wanted.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
 
 #include <limits.h>
+#include <errno.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,54 +46,207 @@ static bool is_mounted(void)
 	return is;
 }
 
-struct listing {
-	const char *class;
-	bool locked;
+struct options {
+	const char *class; /* that one alone */
+	bool tree;
+	bool json;
 };
 
-static void print_process(const char *id, const void *with)
+static bool read_options(const struct command *command, struct options *options)
 {
-	const struct listing *listing = with;
-	char *path = printed("/proc/%s", id);
-	char *comm_path = printed("%s/comm", path);
-	FILE *comm = fopen(comm_path, "re");
-	char name[64] = "";
+	*options = (struct options){ .class = NULL };
+	for (int i = 0; i < command->argc; i++) {
+		const char *word = command->argv[i];
+
+		if (!strcmp(word, "--tree"))
+			options->tree = true;
+		else if (!strcmp(word, "--json"))
+			options->json = true;
+		else if (*word != '-' && !options->class)
+			options->class = word;
+		else {
+			warnx("ps: what is '%s'? 'netshim ps --help' tells what it takes", word);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* What is shown of the machine's processes. */
+struct listing {
+	const struct options *options;
+	struct process_list all;
+	bool *shown;
+	const char **wanted; /* the class of its rule, where it runs elsewhere; "" is none, NULL is here */
+	bool any_wanted;
+};
+
+static void note_wanted(struct listing *l, struct rules *rules)
+{
+	size_t count = 0;
+	struct outside *outside = geteuid() ? NULL : wanted_outside(rules, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const struct process *p = processes_find(&l->all, outside[i].process.pid);
+
+		if (p && p->started == outside[i].process.started)
+			l->wanted[p - l->all.items] = copied(outside[i].class);
+	}
+	free(outside);
+}
+
+static bool is_class(const struct options *options, const char *class)
+{
+	return *class && (!options->class || !strcmp(options->class, class));
+}
+
+static void read_listing(struct listing *l, struct rules *rules)
+{
+	processes_read(&l->all);
+	l->shown = zalloc((l->all.count + 1) * sizeof(*l->shown));
+	l->wanted = zalloc((l->all.count + 1) * sizeof(*l->wanted));
+	note_wanted(l, rules);
+	for (size_t i = 0; i < l->all.count; i++) {
+		const struct process *p = &l->all.items[i];
+
+		l->shown[i] = (p->place.place == PLACE_CLASS && is_class(l->options, p->place.class)) ||
+			      (l->wanted[i] && is_class(l->options, l->wanted[i]));
+		l->any_wanted = l->any_wanted || (l->shown[i] && l->wanted[i]);
+	}
+}
+
+/* In a tree, with what has started them. */
+static void show_parents(struct listing *l)
+{
+	for (size_t i = 0; i < l->all.count; i++) {
+		const struct process *p = l->shown[i] ? processes_find(&l->all, l->all.items[i].parent) : NULL;
+
+		for (; p && !l->shown[p - l->all.items]; p = processes_find(&l->all, p->parent))
+			l->shown[p - l->all.items] = true;
+	}
+}
+
+static const char *user_of(const struct process *p)
+{
+	char path[64];
 	const struct passwd *user;
 	struct stat st;
 
-	if (comm && fgets(name, sizeof(name), comm) && !stat(path, &st)) {
-		name[strcspn(name, "\n")] = '\0';
-		str_printable(name);
-		user = getpwuid(st.st_uid);
-		printf("%8s  %-16s %-20s %-6s  %s\n", id, user ? user->pw_name : "?", listing->class,
-		       listing->locked ? "locked" : "", name);
+	snprintf(path, sizeof(path), "/proc/%d", p->thread);
+	user = stat(path, &st) ? NULL : getpwuid(st.st_uid);
+	return user ? user->pw_name : "?";
+}
+
+static void add_process(const struct listing *l, struct columns *to, size_t at, unsigned depth)
+{
+	const struct process *p = &l->all.items[at];
+	const char *wanted = l->wanted[at];
+	char *id = printed("%d", p->pid);
+	char *name = printed("%*s%s%s", depth ? (int)(depth - 1) * 2 : 0, "", depth ? "\\_ " : "", p->name);
+
+	columns_add(to, id, COLOUR_OFF);
+	columns_add(to, user_of(p), COLOUR_OFF);
+	columns_add(to, p->place.place == PLACE_CLASS ? p->place.class : "-", COLOUR_OFF);
+	columns_add(to, p->place.locked ? "locked" : "", COLOUR_NOTE);
+	if (l->any_wanted)
+		columns_add(to, !wanted ? "" : *wanted ? wanted : "none", COLOUR_BAD);
+	columns_add(to, name, COLOUR_OFF);
+	free(id);
+	free(name);
+}
+
+/* What one has started, beneath it; with parent 0, what nobody has that is there. */
+static void add_branch(const struct listing *l, struct columns *to, pid_t parent, unsigned depth)
+{
+	for (size_t i = 0; i < l->all.count; i++) {
+		const struct process *p = &l->all.items[i];
+		bool is_child = parent ? p->parent == parent : !processes_find(&l->all, p->parent);
+
+		if (!l->shown[i] || !is_child)
+			continue;
+		add_process(l, to, i, depth);
+		add_branch(l, to, p->pid, depth + 1);
 	}
-	if (comm)
-		fclose(comm);
-	free(comm_path);
-	free(path);
+}
+
+static void add_class(const struct listing *l, struct columns *to, const char *class, bool locked)
+{
+	for (size_t i = 0; i < l->all.count; i++) {
+		const struct membership *place = &l->all.items[i].place;
+
+		if (l->shown[i] && !strcmp(place->class, class) && place->locked == locked)
+			add_process(l, to, i, 0);
+	}
+}
+
+static void print_listing(const struct listing *l, struct rules *rules)
+{
+	static const struct column plain[] = { { "PID", COLUMN_NUMBER },
+					       { "USER", COLUMN_TEXT },
+					       { "CLASS", COLUMN_TEXT },
+					       { "", COLUMN_TEXT },
+					       { "COMMAND", COLUMN_TEXT } };
+	static const struct column more[] = { { "PID", COLUMN_NUMBER }, { "USER", COLUMN_TEXT },
+					      { "CLASS", COLUMN_TEXT }, { "", COLUMN_TEXT },
+					      { "RULE", COLUMN_TEXT },	{ "COMMAND", COLUMN_TEXT } };
+	struct columns table = { .titles = l->any_wanted ? more : plain, .count = l->any_wanted ? 6 : 5 };
+	char name[CLASS_NAME_MAX + 1];
+	struct rules_class class;
+
+	if (l->options->tree) {
+		add_branch(l, &table, 0, 0);
+	} else {
+		for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
+			add_class(l, &table, name, false);
+			add_class(l, &table, name, true);
+		}
+		add_class(l, &table, "", false);
+	}
+	columns_print(&table);
+}
+
+/* Members are added, never renamed or taken away. */
+static void print_json(const struct listing *l)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < l->all.count; i++) {
+		const struct process *p = &l->all.items[i];
+		const char *class = p->place.place == PLACE_CLASS ? p->place.class : NULL;
+
+		if (l->shown[i])
+			json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o, s:s?, s:b, s:s?}", "pid", p->pid,
+							      "parent", p->parent, "user", json_text(user_of(p)),
+							      "name", json_text(p->name), "class", class, "locked",
+							      p->place.locked, "rule", l->wanted[i]));
+	}
+	json_print(json_pack("{s:o}", "processes", list));
 }
 
 int cmd_ps(const struct command *command)
 {
-	struct rules *rules = open_rules();
-	char name[CLASS_NAME_MAX + 1];
+	struct options options;
+	struct listing listing = { .options = &options };
 	struct rules_class class;
+	struct rules *rules;
 	uint32_t index;
 
+	if (!read_options(command, &options))
+		return EXIT_USAGE;
+	rules = open_rules();
 	if (!rules || !is_mounted())
 		return EXIT_FAILURE;
-	if (command->argc && !rules_class_named(rules, command->argv[0], &index, &class)) {
-		warnx("there is no class '%s'; 'netshim status' lists them", command->argv[0]);
+	if (options.class && !rules_class_named(rules, options.class, &index, &class)) {
+		warnx("there is no class '%s'; 'netshim status' lists them", options.class);
 		return EXIT_FAILURE;
 	}
-	printf("%8s  %-16s %-20s %-6s  %s\n", "PID", "USER", "CLASS", "", "COMMAND");
-	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
-		if (command->argc && strcmp(command->argv[0], name))
-			continue;
-		cgroup_each_process(name, false, print_process, &(struct listing){ name, false });
-		cgroup_each_process(name, true, print_process, &(struct listing){ name, true });
-	}
+	read_listing(&listing, rules);
+	if (options.tree)
+		show_parents(&listing);
+	if (options.json)
+		print_json(&listing);
+	else
+		print_listing(&listing, rules);
 	free(rules);
 	return EXIT_SUCCESS;
 }

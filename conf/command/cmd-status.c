@@ -5,6 +5,7 @@
 
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/cmd-grant.h"
+#include "conf/command/columns.h"
 #include "conf/command/covered.h"
 #include "conf/command/json.h"
 #include "conf/command/last.h"
@@ -94,43 +95,58 @@ struct row {
 	struct counter received;
 };
 
-/* A count that is not known must not look like 0. */
-static const char *number(bool known, uint64_t n, const char *unknown, char buf[24])
+static void add_amount(struct columns *to, bool known, uint64_t amount, unsigned unit, bool exact)
 {
-	if (!known)
-		return unknown;
-	snprintf(buf, 24, "%" PRIu64, n);
-	return buf;
+	char text[TERMINAL_AMOUNT];
+
+	columns_add(to, terminal_amount(known, amount, unit, exact, text), COLOUR_OFF);
 }
 
-static void print_counts(const struct counter *counter, bool known)
+static void add_counts(struct columns *to, const struct counter *counter, bool known, bool exact)
 {
-	char packets[24];
-	char bytes[24];
-
-	printf(" %10s %12s", number(known, counter->packets, "-", packets), number(known, counter->bytes, "-", bytes));
+	add_amount(to, known, counter->packets, TERMINAL_COUNT, exact);
+	add_amount(to, known, counter->bytes, TERMINAL_BYTES, exact);
 }
 
-static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted)
+/* A count that is not known does not look like 0. */
+static void add_row(struct columns *to, const struct row *r, bool counted, bool exact)
 {
-	char processes[24];
-	bool mounted = cgroup_is_mounted();
+	char classid[16];
+	char outside[TERMINAL_AMOUNT];
 
-	printf("%-20s %-11s %6s %9s %10s %12s %10s %12s\n", "CLASS", "CLASSID", "RULES", "PROCESSES", "PACKETS",
-	       "BYTES", "IN", "BYTES");
-	for (const struct row *r = rows; r < rows + count; r++) {
-		char classid[16];
+	snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
+	columns_add(to, r->name, COLOUR_OFF);
+	columns_add(to, classid, COLOUR_OFF);
+	add_amount(to, true, r->rules, TERMINAL_COUNT, true);
+	add_amount(to, cgroup_is_mounted(), r->processes, TERMINAL_COUNT, true);
+	add_counts(to, &r->sent, counted, exact);
+	add_counts(to, &r->received, counted, exact);
+	columns_add(to, terminal_amount(geteuid() == 0, r->outside, TERMINAL_COUNT, true, outside),
+		    r->outside ? COLOUR_BAD : COLOUR_OFF);
+	columns_add(to, r->lock ? "lock" : "", COLOUR_NOTE);
+}
 
-		snprintf(classid, sizeof(classid), "%x:%x", r->classid >> 16, r->classid & 0xffff);
-		printf("%-20s %-11s %6u %9s", r->name, classid, r->rules,
-		       number(mounted, r->processes, "-", processes));
-		print_counts(&r->sent, counted);
-		print_counts(&r->received, counted);
-		printf("%s\n", r->lock ? "  lock" : "");
-	}
-	printf("%-20s %-11s %6s %9s", "(unclassified)", "-", "-", "-");
-	print_counts(unclassified, counted);
-	printf("\n");
+static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted,
+			bool exact)
+{
+	static const struct column titles[] = {
+		{ "CLASS", COLUMN_TEXT },   { "CLASSID", COLUMN_TEXT },	  { "RULES", COLUMN_NUMBER },
+		{ "PROCS", COLUMN_NUMBER }, { "PACKETS", COLUMN_NUMBER }, { "BYTES", COLUMN_NUMBER },
+		{ "IN", COLUMN_NUMBER },    { "BYTES", COLUMN_NUMBER },	  { "OUTSIDE", COLUMN_NUMBER },
+		{ "", COLUMN_TEXT },
+	};
+	static const char *const before[] = { "(unclassified)", "-", "-", "-" };
+	static const char *const after[] = { "-", "-", "-", "" };
+	struct columns table = { .titles = titles, .count = sizeof(titles) / sizeof(*titles) };
+
+	for (const struct row *r = rows; r < rows + count; r++)
+		add_row(&table, r, counted, exact);
+	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
+		columns_add(&table, before[i], COLOUR_OFF);
+	add_counts(&table, unclassified, counted, exact);
+	for (size_t i = 0; i < sizeof(after) / sizeof(*after); i++)
+		columns_add(&table, after[i], COLOUR_OFF);
+	columns_print(&table);
 	covered_print();
 }
 
@@ -227,24 +243,43 @@ static void tell_not_up(bool json)
 	}
 }
 
+struct options {
+	bool json;
+	bool bytes;
+};
+
+static bool read_options(const struct command *command, struct options *options)
+{
+	*options = (struct options){ .json = false };
+	for (int i = 0; i < command->argc; i++) {
+		bool json = !strcmp(command->argv[i], "--json");
+
+		if (!json && strcmp(command->argv[i], "--bytes") != 0) {
+			warnx("status: what is '%s'? 'netshim status --help' tells what it takes", command->argv[i]);
+			return false;
+		}
+		*(json ? &options->json : &options->bytes) = true;
+	}
+	return true;
+}
+
 int cmd_status(const struct command *command)
 {
 	struct counters counters = { .items = NULL };
 	struct outsiders outside = { .items = NULL };
 	struct counter unclassified;
+	struct options options;
 	struct rules rules;
 	struct row *rows;
 	bool loaded = true;
 	bool granted;
 	size_t count;
 
-	if (command->argc && strcmp(command->argv[0], "--json")) {
-		warnx("status: what is '%s'? usage: netshim status [--json]", command->argv[0]);
+	if (!read_options(command, &options))
 		return EXIT_USAGE;
-	}
 	if (!compile_open(&rules, true)) {
 		if (errno == ENOENT)
-			tell_not_up(command->argc);
+			tell_not_up(options.json);
 		last_remind();
 		return EXIT_FAILURE;
 	}
@@ -269,7 +304,10 @@ int cmd_status(const struct command *command)
 	granted = grant_check();
 	rows = read_rows(&rules, &counters, &outside, &count);
 	unclassified = find_counter(&counters, "out", "unclassified");
-	(command->argc ? print_json : print_table)(rows, count, &unclassified, loaded && geteuid() == 0);
+	if (options.json)
+		print_json(rows, count, &unclassified, loaded && geteuid() == 0);
+	else
+		print_table(rows, count, &unclassified, loaded && geteuid() == 0, options.bytes);
 	fflush(stdout);
 	tell_loops(rows, count, &counters);
 	for (size_t i = 0; i < count; i++)

@@ -45,22 +45,22 @@ size_t terminal_width(void)
 	return size.ws_col < LEAST ? LEAST : size.ws_col;
 }
 
-const char *terminal_bytes(bool known, uint64_t bytes, bool exact, char text[TERMINAL_BYTES])
+const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exact, char text[TERMINAL_AMOUNT])
 {
-	static const char units[] = "KMGTPE";
-	size_t unit = 0;
-	double amount = (double)bytes / 1024;
+	static const char letters[] = "KMGTPE";
+	double left = (double)amount / unit;
+	size_t letter = 0;
 
 	if (!known)
 		return "-";
-	if (exact || bytes < 1024) {
-		snprintf(text, TERMINAL_BYTES, "%" PRIu64 "%s", bytes, exact ? "" : " B");
+	if (exact || amount < 10000) {
+		snprintf(text, TERMINAL_AMOUNT, "%" PRIu64, amount);
 		return text;
 	}
-	/* What would be rounded to 1024 is 1 of the next unit. */
-	for (; amount >= 1023.5 && units[unit + 1]; unit++)
-		amount /= 1024;
-	snprintf(text, TERMINAL_BYTES, "%.*f %ciB", amount < 9.95 ? 1 : 0, amount, units[unit]);
+	/* What would be rounded to a whole unit is one of the next. */
+	for (; left >= unit - 0.5 && letters[letter + 1]; letter++)
+		left /= unit;
+	snprintf(text, TERMINAL_AMOUNT, "%.*f%c", left < 9.95 ? 1 : 0, left, letters[letter]);
 	return text;
 }
 

@@ -21,10 +21,11 @@ const char *terminal_colour(enum colour colour);
 /* Columns of the terminal that standard output is; 80 where it is none. */
 size_t terminal_width(void);
 
-/* A number of bytes, in at most 8 columns ("1.4 MiB"), or exactly; "-" where it is not known.
- * Returns text. */
-#define TERMINAL_BYTES 24
-const char *terminal_bytes(bool known, uint64_t bytes, bool exact, char text[TERMINAL_BYTES]);
+/* A number of bytes in at most 5 columns, as of ls -h ("1.4M"), or of anything else ("1.4M" is
+ * 1400000 then), or exactly; "-" where it is not known. Returns text. */
+enum { TERMINAL_COUNT = 1000, TERMINAL_BYTES = 1024 };
+#define TERMINAL_AMOUNT 24
+const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exact, char text[TERMINAL_AMOUNT]);
 
 /* Prints a paragraph, each line after so many blanks, broken between words at the width. What
  * others have chosen in it loses what could control the terminal. */

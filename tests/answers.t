@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# What status and ps look like to people and to scripts: columns that fit into a terminal,
+# amounts, colours where there are to be some, a tree, JSON whatever is in a name.
+. "$(dirname "$0")/lib.sh"
+
+command -v script >/dev/null || cannot_run "needs script (bsdutils)"
+make_hosts 80
+cp "$root/bin/probe" "$scratch/program"
+cp "$(command -v sleep)" "$scratch/with-rule"
+configure <<EOF
+class of-nineteen-letters { lock = true }
+class lan { action = reject  allow = { 'lan' } }
+app '$scratch/with-rule' { class = lan }
+EOF
+
+on_terminal() { # on_terminal COLUMNS COMMAND...: what it shows there
+	script -qec "stty cols $1; ${*:2}" /dev/null </dev/null | tr -d '\r'
+}
+json() { # json EXPRESSION: of the answer a on standard input
+	python3 -c 'import json, sys; a = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"
+}
+
+# --- colours
+
+export TERM=xterm
+like "$(on_terminal 80 "$netshim" status)" $'^\e\\[1mCLASS\e\\[0m' "on a terminal, status has colours"
+for environment in NO_COLOR=1 TERM=dumb "-u TERM"; do
+	is "$(on_terminal 80 "env $environment $netshim" status | grep -c $'\e')" 0 "but none with $environment"
+done
+is "$("$netshim" status | grep -c $'\e')" 0 "nor where it is no terminal"
+like "$(on_terminal 80 env NO_COLOR= "$netshim" status)" $'^\e' "an empty NO_COLOR is none"
+
+# --- room
+
+is "$("$netshim" status | grep -cE '^.{81}')" 0 "status fits into 80 columns"
+is "$("$netshim" status | grep ' $')" "" "no line ends with blanks"
+
+# --- amounts
+
+cat >"$scratch/send.py" <<EOF
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(40):
+    s.sendto(b"x" * 1000, ("$lan_host", 9))
+EOF
+"$netshim" run lan python3 "$scratch/send.py" 2>/dev/null
+like "$("$netshim" status)" $'\nlan +[0-9a-f]+:[0-9a-f]+ +1 +0 +[0-9]+ +[0-9.]+K ' "bytes as people read them"
+like "$("$netshim" status --bytes)" $'\nlan +[0-9a-f]+:[0-9a-f]+ +1 +0 +[0-9]+ +[0-9]{4,} ' "and exactly, with --bytes"
+is "$("$netshim" status --json --bytes | json '[c["bytes"] > 1000 for c in a["classes"]][1]')" True "JSON has them exactly"
+like "$(as_user "$netshim" status 2>/dev/null)" $'\nlan +[0-9a-f:]+ +1 +0 +- +- +- +- +-\n' "what a user may not see is no number"
+
+# --- who runs where
+
+as_user sh -c '"$1" 900 & "$1" 901 & wait' sh "$scratch/with-rule" &
+background+=($!)
+shim "$scratch/with-rule" 902 &
+background+=($!)
+wait_until eval '[ "$(pgrep -cf "^$scratch/with-rule 90[012]")" -eq 3 ]'
+starter=$(pgrep -f "^sh -c .*$scratch/with-rule")
+in_class=$(pgrep -f "^$scratch/with-rule 902")
+wait_until grep -q "$group/lan" "/proc/$in_class/cgroup"
+first=$(pgrep -f "^$scratch/with-rule 900")
+like "$("$netshim" status 2>/dev/null)" $'\nlan .* 2\n' "status counts what runs outside the class of its rule"
+is "$("$netshim" status --json 2>/dev/null | json '[c["outside"] for c in a["classes"]]')" "[0, 2]" "in JSON, too"
+like "$("$netshim" ps)" $'\n *'"$in_class +nobody +lan +with-rule"$'\n' "ps: what is in its class"
+like "$("$netshim" ps)" $'\n *'"$first +nobody +- +lan +with-rule"$'(\n|$)' "and what runs outside the class of its rule, with that"
+like "$(as_user "$netshim" ps)" "PID +USER +CLASS +COMMAND"$'\n *'"$in_class +nobody +lan +with-rule$" "a user sees the first alone"
+tree=$("$netshim" ps --tree)
+like "$(grep -A 1 "^ *$starter " <<<"$tree")" "$starter +nobody +- +\\\\_ sh"$'\n *'"$first +nobody +- +lan +\\\\_ with-rule" \
+	"ps --tree: who has started it, though in no class, and beneath what it has started"
+is "$("$netshim" ps --json | json "[(p['class'], p['rule'], p['user'], p['locked']) for p in a['processes'] if p['pid'] == $first]")" \
+	"[(None, 'lan', 'nobody', False)]" "ps --json"
+is "$("$netshim" ps --json lan | json 'len(a["processes"])') $("$netshim" ps of-nineteen-letters | wc -l)" "3 1" "of one class"
+on_terminal 40 "$netshim" ps --tree >"$scratch/out"
+is "$(sed 's/\x1b\[[0-9]*m//g' "$scratch/out" | grep -cE '^.{41}')" 0 "ps fits into a narrow terminal"
+
+# --- names that others choose
+
+odd=$scratch/$'\xff\e"\xc3\xa4'
+cp "$scratch/with-rule" "$odd"
+"$netshim" run lan "$odd" 900 &
+held=$!
+background+=($held)
+wait_until grep -q $'\xff' "/proc/$held/comm"
+is "$("$netshim" ps --json | LC_ALL=C grep -c $'[\x80-\xff\x1b]')" 0 "JSON is ASCII"
+is "$("$netshim" ps --json | json "[p['name'].encode('ascii', 'namereplace') for p in a['processes'] if p['pid'] == $held]")" \
+	"[b'\\\\N{REPLACEMENT CHARACTER}?\"\\\\N{LATIN SMALL LETTER A WITH DIAERESIS}']" "and whole, whatever a name has in it"
+
+# --- words it does not know
+
+for words in "ps -x" "ps lan lan" "status x" "status --tree" "ps --bytes"; do
+	# shellcheck disable=SC2086 # words
+	like "$("$netshim" $words 2>&1; echo $?)" "^netshim: ${words%% *}: what is '.*2$" "$words: exit 2"
+done
+finish

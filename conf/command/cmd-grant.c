@@ -69,23 +69,29 @@ static bool is_granted(int fd)
 	return !capng_get_caps_fd(fd) && only_dac_override();
 }
 
-bool grant_check(void)
+const char *grant_wrong(void)
 {
 	int fd = open(NETSHIM_HELPER, O_RDONLY | O_CLOEXEC);
 	const char *wrong = NULL;
 	struct statvfs fs;
 
 	if (fd < 0)
-		wrong = strerror(errno);
+		wrong = printed("%s; install netshim again", strerror(errno));
 	else if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
 		wrong = "its file system is mounted nosuid, which lets it have no capability; mount it without that";
 	else if (!is_granted(fd))
 		wrong = "it has not its capability; run 'netshim grant' as root";
-	if (wrong)
-		warnx("programs that have a class are not started: " NETSHIM_HELPER ": %s%s", wrong,
-		      fd < 0 ? "; install netshim again" : "");
 	if (fd >= 0)
 		close(fd);
+	return wrong;
+}
+
+bool grant_check(void)
+{
+	const char *wrong = grant_wrong();
+
+	if (wrong)
+		warnx("programs that have a class are not started: " NETSHIM_HELPER ": %s", wrong);
 	return !wrong;
 }
 

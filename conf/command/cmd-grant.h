@@ -8,7 +8,9 @@
 
 #include <stdbool.h>
 
-/* Warns where it cannot, so that no program with a class is started. */
+/* Returns why it cannot, so that no program with a class is started, and what to do; or NULL.
+ * The second warns of it. */
+const char *grant_wrong(void);
 bool grant_check(void);
 
 #endif

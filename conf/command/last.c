@@ -96,7 +96,7 @@ bool last_refuses(void)
 	return use == LAST_REFUSES || use == LAST_REFUSES_READ;
 }
 
-void last_remind(void)
+const char *last_words(void)
 {
 	static const char *const words[] = {
 		[LAST_USED] = "what was in force last is in force again; mend it, then run 'netshim reload'",
@@ -108,6 +108,13 @@ void last_remind(void)
 	};
 	enum last_use use = read_note();
 
-	if (use != LAST_UNUSED && use <= LAST_REFUSES_READ)
-		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: %s", words[use]);
+	return use > LAST_UNUSED && use <= LAST_REFUSES_READ ? words[use] : NULL;
+}
+
+void last_remind(void)
+{
+	const char *words = last_words();
+
+	if (words)
+		warnx(NETSHIM_CONFIG " could not be put into force when the machine started: %s", words);
 }

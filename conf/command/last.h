@@ -17,9 +17,11 @@ void last_keep(void);
  * if it can be read at all. */
 bool last_load(struct ruleset *set);
 
-/* Notes what has come of it at boot. Then last_remind says so, as a warning. */
+/* Notes what has come of it at boot. Then last_words says so, for
+ * last_remind, which warns of it; NULL where all went well. */
 enum last_use { LAST_UNUSED, LAST_USED, LAST_REFUSES, LAST_NOTHING, LAST_REFUSES_READ };
 void last_note(enum last_use use);
+const char *last_words(void);
 void last_remind(void);
 bool last_refuses(void);
 

@@ -74,22 +74,31 @@ static bool read_note(struct restored *note)
 	return ok;
 }
 
-void restored_remind(void)
+char *restored_words(void)
 {
 	struct restored note;
 	char when[32];
 
 	if (!read_note(&note) || time(NULL) - note.last > REMINDED)
-		return;
+		return NULL;
 	strftime(when, sizeof(when), "%T", localtime(&(time_t){ note.last }));
 	if (note.count >= MANY)
-		warnx("'%s' takes netshim's nftables table away again and again: %u times until %s; each time, nothing "
-		      "is filtered until netshim has put it back; 'nft monitor' tells who it is",
-		      note.by, note.count, when);
-	else
-		warnx("'%s' has taken netshim's nftables table away at %s; netshim has put it back, with its counts at "
-		      "what they were when it was loaded",
-		      note.by, when);
+		return printed(
+			"'%s' takes netshim's nftables table away again and again: %u times until %s; each time, "
+			"nothing is filtered until netshim has put it back; 'nft monitor' tells who it is",
+			note.by, note.count, when);
+	return printed("'%s' has taken netshim's nftables table away at %s; netshim has put it back, with its counts "
+		       "at what they were when it was loaded",
+		       note.by, when);
+}
+
+void restored_remind(void)
+{
+	char *words = restored_words();
+
+	if (words)
+		warnx("%s", words);
+	free(words);
 }
 
 void restored_forget(void)

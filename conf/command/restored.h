@@ -10,7 +10,8 @@
 
 /* Others have taken the table away, and it is back after so many milliseconds. */
 void restored_note(const struct table_news *news, long milliseconds);
-/* Warns of it, for an hour. */
+/* What is to be said of it, for an hour (allocated), or NULL; the second warns of it. */
+char *restored_words(void);
 void restored_remind(void);
 void restored_forget(void);
 

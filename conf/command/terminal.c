@@ -64,24 +64,30 @@ const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exa
 	return text;
 }
 
-void terminal_paragraph(size_t indent, const char *text)
+void terminal_rest(size_t indent, const char *text)
 {
 	const size_t width = terminal_width();
 	char *words = copied(text);
 	char *rest = words;
 	const char *word;
-	size_t column = 0;
+	size_t column = indent;
 
 	str_printable(words);
 	while ((word = strsep(&rest, " "))) {
 		size_t size = strlen(word);
 
-		if (column && column + 1 + size > width) {
-			putchar('\n');
-			column = 0;
+		if (column > indent && column + 1 + size > width) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
 		}
-		column += (size_t)printf("%*s%s", column ? 1 : (int)indent, "", word);
+		column += (size_t)printf("%s%s", column > indent ? " " : "", word);
 	}
 	putchar('\n');
 	free(words);
+}
+
+void terminal_paragraph(size_t indent, const char *text)
+{
+	printf("%*s", (int)indent, "");
+	terminal_rest(indent, text);
 }

@@ -27,8 +27,12 @@ enum { TERMINAL_COUNT = 1000, TERMINAL_BYTES = 1024 };
 #define TERMINAL_AMOUNT 24
 const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exact, char text[TERMINAL_AMOUNT]);
 
-/* Prints a paragraph, each line after so many blanks, broken between words at the width. What
- * others have chosen in it loses what could control the terminal. */
+/* Prints a paragraph, the first line of which has begun with so many columns, and the others
+ * begin with so many blanks; broken between words at the width. What others have chosen in it
+ * loses what could control the terminal. */
+void terminal_rest(size_t indent, const char *text);
+
+/* The same, which begins a line. */
 void terminal_paragraph(size_t indent, const char *text);
 
 #endif

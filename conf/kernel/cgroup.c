@@ -119,7 +119,7 @@ static bool set_classid(const char *group, uint32_t classid)
 	return ok;
 }
 
-static uint32_t get_classid(const char *group)
+uint32_t cgroup_classid(const char *group)
 {
 	char *path = printed("%s/net_cls.classid", group);
 	FILE *file = fopen(path, "re");
@@ -140,7 +140,7 @@ static bool make_group(const char *path, uint32_t classid, uint32_t *live)
 		warn("cannot make the control group %s", path);
 		return false;
 	}
-	*live = classid ? get_classid(path) : 0;
+	*live = classid ? cgroup_classid(path) : 0;
 	return !classid || *live || set_classid(path, classid);
 }
 
@@ -179,8 +179,8 @@ bool cgroup_set_classids(const struct ruleset *set, const uint32_t *live)
 
 		/* Writing walks the descriptors of all that are in the group. */
 		if (classid && classid != CLASSID_UNKNOWN) {
-			ok = (get_classid(group) == classid || set_classid(group, classid)) && ok;
-			ok = (get_classid(locked) == classid || set_classid(locked, classid)) && ok;
+			ok = (cgroup_classid(group) == classid || set_classid(group, classid)) && ok;
+			ok = (cgroup_classid(locked) == classid || set_classid(locked, classid)) && ok;
 		}
 		free(group);
 		free(locked);
@@ -291,7 +291,7 @@ static bool note_classids(const char *class, void *with)
 
 	for (int locked = 0; locked < 2; locked++) {
 		char *group = class_group(class, locked);
-		uint32_t classid = get_classid(group);
+		uint32_t classid = cgroup_classid(group);
 
 		free(group);
 		if (!classid || (locked && list->count && list->items[list->count - 1] == classid))
@@ -387,28 +387,40 @@ static bool others_may_write(const char *folder, const char *file)
 	return may;
 }
 
-/* So many are named. nftw takes no argument of the caller's. */
-#define EXITS_NAMED 3
-static size_t exits;
+/* nftw takes no argument of the caller's. */
+static void (*visit_folder)(const char *path, bool open_to_others);
 
-static int look_for_exit(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static int look_at_folder(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
 	(void)ftw;
-	if (type == FTW_D &&
-	    (others_may_write(path, "") || others_may_write(path, "/tasks") ||
-	     others_may_write(path, "/cgroup.procs")) &&
-	    exits++ < EXITS_NAMED)
+	if (type == FTW_D)
+		visit_folder(path, others_may_write(path, "") || others_may_write(path, "/tasks") ||
+					   others_may_write(path, "/cgroup.procs"));
+	return 0;
+}
+
+void cgroup_each_folder(void (*visit)(const char *path, bool open_to_others))
+{
+	visit_folder = visit;
+	nftw(CGROUP_MOUNT, look_at_folder, 64, FTW_PHYS | FTW_MOUNT);
+}
+
+#define EXITS_NAMED 3
+static size_t exits;
+
+static void warn_of_exit(const char *path, bool open_to_others)
+{
+	if (open_to_others && exits++ < EXITS_NAMED)
 		warnx("%s: others than root may move processes there, out of locked classes too; make the folder, its "
 		      "tasks and its cgroup.procs root's, and writable by nobody else",
 		      path);
-	return 0;
 }
 
 void cgroup_warn_of_exits(void)
 {
 	exits = 0;
-	nftw(CGROUP_MOUNT, look_for_exit, 64, FTW_PHYS | FTW_MOUNT);
+	cgroup_each_folder(warn_of_exit);
 	if (exits > EXITS_NAMED)
 		warnx(CGROUP_MOUNT ": and %zu folders more like these", exits - EXITS_NAMED);
 }

@@ -52,6 +52,13 @@ bool cgroup_try_move(const char *class, bool locked, const char *id);
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *class);
 
+/* Calls visit for each folder of the hierarchy, with whether others than root may move
+ * processes there. */
+void cgroup_each_folder(void (*visit)(const char *path, bool open_to_others));
+
+/* The classid of a folder; 0 is none. */
+uint32_t cgroup_classid(const char *path);
+
 /* Warns of the folders into which others than root may move processes: whoever may, takes
  * them out of a locked class. */
 void cgroup_warn_of_exits(void);

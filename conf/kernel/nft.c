@@ -262,6 +262,43 @@ char *nft_save(void)
 	return save_table("netshim");
 }
 
+char *nft_listing(void)
+{
+	struct nft_ctx *nft = new_context();
+	char *listing = NULL;
+
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
+	if (!nft_run_cmd_from_buffer(nft, "list table inet netshim"))
+		listing = copied(nft_ctx_get_output_buffer(nft));
+	nft_ctx_free(nft);
+	return listing;
+}
+
+static void list_text(const void *text, FILE *out)
+{
+	char *words = nft_load(text, false);
+	char *listing = words ? NULL : nft_listing();
+
+	fputs(listing ? listing : "", out);
+	fflush(out);
+}
+
+char *nft_listing_of(const char *text)
+{
+	pid_t child = 0;
+	FILE *in = in_namespace(list_text, text, &child);
+	char *listing = NULL;
+	size_t size = 0;
+
+	/* There is no NUL in it. */
+	if (in && getdelim(&listing, &size, '\0', in) < 0) {
+		free(listing);
+		listing = NULL;
+	}
+	end_namespace(in, child);
+	return listing;
+}
+
 bool nft_unload(void)
 {
 	char *words = nft_load(NFT_REMOVE, false);

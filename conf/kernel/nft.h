@@ -43,6 +43,12 @@ void nft_try(struct trial *trials, size_t count);
 char *nft_load(const char *text, bool dry);
 void nft_tell(const char *words);
 
+/* The loaded table as nft lists it, without counts; NULL where there is none. And what it would
+ * list where a text were loaded, which is tried in a network namespace of its own; NULL where
+ * that cannot be had. Allocated. */
+char *nft_listing(void);
+char *nft_listing_of(const char *text);
+
 /* Deletes the table. Returns false with a message on stderr. */
 bool nft_unload(void);
 

@@ -12,6 +12,7 @@
 
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/last.h"
+#include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
 #include "conf/command/running.h"
 #include "conf/command/state.h"
@@ -172,6 +173,16 @@ static void end(struct change *c)
 	free(c->live);
 }
 
+/* With what is lifted: where the classes are not those of set, those of the rules file. */
+static char *load_lifted(const char *text, const struct ruleset *set, const uint32_t *live)
+{
+	char *whole = lifts_with(text, set, live);
+	char *words = table_load(text, whole);
+
+	free(whole);
+	return words;
+}
+
 static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 {
 	bool replaced = c->table_replaced;
@@ -181,7 +192,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	nft_counters(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* in case the process ends in there */
-	c->refusal = table_load(text);
+	c->refusal = load_lifted(text, c->set, live);
 	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
 	free(text);
@@ -270,7 +281,7 @@ static void go_back(const struct change *c)
 	if (c->hierarchy)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
-	words = c->table_replaced ? table_load(c->table) : NULL;
+	words = c->table_replaced ? load_lifted(c->table, NULL, NULL) : NULL;
 	if (words)
 		nft_tell(words);
 	free(words);

@@ -9,6 +9,7 @@
 #include "conf/command/covered.h"
 #include "conf/command/json.h"
 #include "conf/command/last.h"
+#include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
@@ -156,6 +157,13 @@ static void put_counts(json_t *to, const char *packets, const char *bytes, const
 	json_object_set_new(to, bytes, json_number(known, counter->bytes));
 }
 
+static void put_lifted(json_t *to, const char *class)
+{
+	long left = lifts_left(class);
+
+	json_object_set_new(to, "lifted", json_number(left, (uint64_t)left));
+}
+
 static json_t *json_row(const struct row *r, bool counted)
 {
 	json_t *row = json_pack("{s:s, s:I, s:b, s:I, s:o}", "name", r->name, "classid", (json_int_t)r->classid, "lock",
@@ -165,6 +173,7 @@ static json_t *json_row(const struct row *r, bool counted)
 	put_counts(row, "packets", "bytes", &r->sent, counted);
 	put_counts(row, "in_packets", "in_bytes", &r->received, counted);
 	json_object_set_new(row, "outside", json_number(geteuid() == 0, r->outside));
+	put_lifted(row, r->name);
 	return row;
 }
 
@@ -178,6 +187,7 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 	for (const struct row *r = rows; r < rows + count; r++)
 		json_array_append_new(classes, json_row(r, counted));
 	put_counts(rest, "packets", "bytes", unclassified, counted);
+	put_lifted(rest, LIFTS_OTHERS);
 	json_print(json_pack("{s:o, s:o, s:o, s:o}", "classes", classes, "unclassified", rest, "confirm_within",
 			     json_number(left >= 0, (uint64_t)left), "enabled", covered_json()));
 }
@@ -313,6 +323,7 @@ int cmd_status(const struct command *command)
 	for (size_t i = 0; i < count; i++)
 		tell_outside(&outside, rows[i].name);
 	tell_outside(&outside, "");
+	lifts_remind();
 	confirm_remind();
 	last_remind();
 	restored_remind();

@@ -23,6 +23,7 @@
  * back where somebody takes them away, as systemd-networkd does when it starts. */
 
 #include "conf/command/change.h"
+#include "conf/command/lifts.h"
 #include "conf/command/load.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
@@ -184,6 +185,16 @@ static bool was_netshim(void)
 }
 
 /* What has been heard may be older than what is in force by now. */
+/* What is lifted stays so, for the time that is left. */
+static char *load_kept(void)
+{
+	char *whole = lifts_with(w.text, NULL, NULL);
+	char *words = nft_load(whole, false);
+
+	free(whole);
+	return words;
+}
+
 static void keep_table(void)
 {
 	int64_t begun = milliseconds();
@@ -194,7 +205,7 @@ static void keep_table(void)
 	w.news.heard = false;
 	if (!w.text || table_is_whole())
 		return;
-	words = nft_load(w.text, false);
+	words = load_kept();
 	spend(&w.table_until, used(RUSAGE_SELF) - used_before);
 	if (words) {
 		w.news.heard = true; /* tries again */

@@ -5,6 +5,7 @@
 
 #include "conf/command/state.h"
 
+#include "conf/command/lifts.h"
 #include "conf/command/restored.h"
 #include "conf/contract/rules.h"
 #include "conf/kernel/processes.h"
@@ -135,6 +136,7 @@ void state_remove_folder(void)
 	unlink(watch_path);
 	table_forget();
 	restored_forget();
+	lifts_forget();
 	unlink(STATE_LAST);
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
@@ -186,6 +188,7 @@ void state_end_for_older(void)
 		return;
 	table_forget();
 	restored_forget();
+	lifts_forget();
 	rmdir(NETSHIM_RUNDIR);
 }
 

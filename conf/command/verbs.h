@@ -27,6 +27,7 @@ int cmd_disable(const struct command *command);
 int cmd_down(const struct command *command);
 int cmd_enable(const struct command *command);
 int cmd_grant(const struct command *command);
+int cmd_lift(const struct command *command);
 int cmd_move(const struct command *command);
 int cmd_ps(const struct command *command);
 int cmd_ruleset(const struct command *command);

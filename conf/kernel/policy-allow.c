@@ -91,29 +91,33 @@ static bool names(const struct allow_list *list, unsigned kind)
 
 const char *policy_refusal(const struct verdict *verdict)
 {
-	if (verdict->log_refused)
-		return "goto log_refused";
 	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
 }
 
-static bool has_lan(const struct verdict *verdict, const char *then)
+const char *policy_liftable(const struct verdict *verdict)
 {
-	return (names(&verdict->allow, ALLOW_LAN) && !strcmp(then, "accept")) ||
-	       (names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_refusal(verdict)));
+	return verdict->action == ACTION_DROP ? "jump drop_class" : "jump refuse_class";
 }
 
 static bool any_has_lan(const struct ruleset *set, const char *then)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (has_lan(&set->classes[i].verdict, then))
+	bool accepts = !strcmp(then, "accept");
+
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct verdict *verdict = &set->classes[i].verdict;
+
+		if (accepts ? names(&verdict->allow, ALLOW_LAN)
+			    : names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(verdict)))
 			return true;
-	return has_lan(&set->unclassified, then);
+	}
+	return accepts ? names(&set->unclassified.allow, ALLOW_LAN)
+		       : names(&set->unclassified.deny, ALLOW_LAN) && !strcmp(then, POLICY_LIFTABLE_OTHERS);
 }
 
 /* Once for all classes: the more rules, the longer a load takes. */
 void policy_write_lan(FILE *out, const struct ruleset *set)
 {
-	static const char *const ends[] = { "accept", "drop", "goto refuse", "goto log_refused" };
+	static const char *const ends[] = { "accept", "jump drop_class", "jump refuse_class", POLICY_LIFTABLE_OTHERS };
 
 	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
 		if (!any_has_lan(set, ends[i]))

@@ -17,8 +17,12 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then);
 
-/* What happens to who is refused: a statement of nftables. */
+/* What happens to who is refused whatever is lifted: a statement of nftables. And what
+ * action and deny do, which `netshim lift` can lift: where it is, the packet comes back
+ * from the jump and goes on. */
 const char *policy_refusal(const struct verdict *verdict);
+const char *policy_liftable(const struct verdict *verdict);
+#define POLICY_LIFTABLE_OTHERS "jump refuse_others"
 
 /* Those sets, and what fills them; and the chains that `lan` is told by. */
 void policy_write_lan(FILE *out, const struct ruleset *set);

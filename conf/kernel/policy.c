@@ -36,19 +36,19 @@ static void write_counter(FILE *out, const struct counters *from, const char *na
 	fprintf(out, "\tcounter %s { }\n", name);
 }
 
-static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours)
+static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours, const char *refusal)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
-		policy_write_denial(out, &verdict->deny.items[i], neighbours, policy_refusal(verdict));
+		policy_write_denial(out, &verdict->deny.items[i], neighbours, refusal);
 }
 
 /* Who has come to the end of a chain by goto is accepted. */
-static void write_verdict(FILE *out, const struct verdict *verdict, const char *neighbours)
+static void write_verdict(FILE *out, const struct verdict *verdict, const char *neighbours, const char *refusal)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
 		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
 	if (verdict->action != ACTION_ACCEPT)
-		fprintf(out, "\t\t%s\n", policy_refusal(verdict));
+		fprintf(out, "\t\t%s\n", refusal);
 }
 
 /* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
@@ -59,6 +59,42 @@ static void write_refuse(FILE *out)
 		     "\t\tmeta l4proto tcp reject with tcp reset\n"
 		     "\t\treject with icmpx admin-prohibited\n"
 		     "\t}\n");
+}
+
+static void write_log(FILE *out, const char *what, const char *whose)
+{
+	fprintf(out, "\t\t%slimit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n", what, whose);
+}
+
+static bool class_refuses(const struct class *class)
+{
+	return verdict_refuses(&class->verdict);
+}
+
+/* Asked only when a packet is about to be refused, so that no other pays for it. */
+static void write_lifted(FILE *out, const char *chain, const char *lifted)
+{
+	fprintf(out, "\tchain %s {\n\t\t%s return\n", chain, lifted);
+}
+
+/* What `netshim lift` lifts: by the class of the sender, and for all that is in none. */
+static void write_liftable(FILE *out, const struct ruleset *set)
+{
+	if (policy_any(set, class_refuses)) {
+		fprintf(out, "\n\t# classes whose refusals are lifted\n\tset " POLICY_LIFTED
+			     " {\n\t\ttypeof meta cgroup\n\t\tflags timeout\n\t}\n");
+		write_lifted(out, "refuse_class", "meta cgroup @" POLICY_LIFTED);
+		fprintf(out, "\t\tgoto refuse\n\t}\n");
+		write_lifted(out, "drop_class", "meta cgroup @" POLICY_LIFTED);
+		fprintf(out, "\t\tdrop\n\t}\n");
+	}
+	if (!verdict_refuses(&set->unclassified))
+		return;
+	fprintf(out, "\tset " POLICY_LIFTED_OTHERS " {\n\t\ttypeof meta nfproto\n\t\tflags timeout\n\t}\n");
+	write_lifted(out, "refuse_others", "meta nfproto @" POLICY_LIFTED_OTHERS);
+	if (set->unclassified.log_refused)
+		write_log(out, "", "unclassified");
+	fprintf(out, "\t\t%s\n\t}\n", policy_refusal(&set->unclassified));
 }
 
 /* Packets over the rate are dropped, which is what TCP slows down for. A quarter of a
@@ -91,11 +127,6 @@ static void write_shaping(FILE *out, const struct class *class)
 		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
 }
 
-static void write_log(FILE *out, const char *what, const char *whose)
-{
-	fprintf(out, "\t\t%slimit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n", what, whose);
-}
-
 /* The administrator's own, and what is refused whatever allow says. */
 static void write_first(FILE *out, const struct class *class)
 {
@@ -106,7 +137,7 @@ static void write_first(FILE *out, const struct class *class)
 	policy_write_vpn_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", policy_refusal(&class->verdict));
-	write_denials(out, &class->verdict, "neighbours");
+	write_denials(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
 }
 
 /* What goes to a proxy is judged by where it was going: before it is given another
@@ -118,7 +149,7 @@ static void write_asked(FILE *out, const struct class *class)
 		fprintf(out, "\t\ttcp dport 53 accept\n");
 	write_first(out, class);
 	fprintf(out, "\t\tgoto allowed_%s\n\t}\n\tchain allowed_%s {\n", class->name, class->name);
-	write_verdict(out, &class->verdict, "neighbours");
+	write_verdict(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
 	fprintf(out, "\t}\n\tchain proxied_%s {\n", class->name);
 	write_shaping(out, class);
 	fprintf(out, "\t\taccept\n\t}\n");
@@ -141,7 +172,7 @@ static void write_class(FILE *out, const struct class *class)
 	if (policy_has_proxy(class))
 		fprintf(out, "\t\tgoto allowed_%s\n", class->name);
 	else
-		write_verdict(out, &class->verdict, "neighbours");
+		write_verdict(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
 	fprintf(out, "\t}\n");
 }
 
@@ -220,11 +251,6 @@ static void write_except_users(FILE *out, const struct user_list *list)
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# what is in no class\n");
-	if (set->unclassified.log_refused) {
-		fprintf(out, "\tchain log_refused {\n");
-		write_log(out, "", "unclassified");
-		fprintf(out, "\t\t%s\n\t}\n", set->unclassified.action == ACTION_DROP ? "drop" : "goto refuse");
-	}
 	fprintf(out, "\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
 	if (verdict_refuses(&set->unclassified)) {
@@ -235,8 +261,8 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
-	write_denials(out, &set->unclassified, "others");
-	write_verdict(out, &set->unclassified, "others");
+	write_denials(out, &set->unclassified, "others", POLICY_LIFTABLE_OTHERS);
+	write_verdict(out, &set->unclassified, "others", POLICY_LIFTABLE_OTHERS);
 	fprintf(out, "\t}\n");
 }
 
@@ -384,6 +410,7 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 			 const struct network_list *networks)
 {
 	write_refuse(out);
+	write_liftable(out, set);
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++)

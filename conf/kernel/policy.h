@@ -14,6 +14,11 @@
  * in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_,
  * tproxied_ and tproxy_NAME: no other chain's name begins so. */
 
+/* Sets whose elements have a timeout: classids whose refusals are lifted, and protocols
+ * (ipv4, ipv6) of what is in no class. Each is there where something is refused. */
+#define POLICY_LIFTED "lifted"
+#define POLICY_LIFTED_OTHERS "lifted_others"
+
 /* The ruleset as text for nft, in one transaction that replaces the table. Allocated.
  * What follows may be NULL: counters is what the counters go on from; live has the
  * classid that each class has until it is given its own (0: no other), which leads to

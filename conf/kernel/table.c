@@ -62,10 +62,10 @@ static bool write_new(const char *text)
 	return fd >= 0 && !left;
 }
 
-char *table_load(const char *text)
+char *table_load(const char *text, const char *whole)
 {
 	bool written = write_new(text);
-	char *words = nft_load(text, false);
+	char *words = nft_load(whole, false);
 
 	if (!words && !(written && !rename(new_path, TABLE_KEPT))) {
 		warn("cannot write " TABLE_KEPT ", so that nobody puts the table back where others take it away");

@@ -18,6 +18,7 @@
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-proxy.h"
+#include "conf/kernel/policy-refuse.h"
 #include "conf/kernel/policy-vpn.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
@@ -49,52 +50,6 @@ static void write_verdict(FILE *out, const struct verdict *verdict, const char *
 		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
 	if (verdict->action != ACTION_ACCEPT)
 		fprintf(out, "\t\t%s\n", refusal);
-}
-
-/* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
- * try it again for minutes. */
-static void write_refuse(FILE *out)
-{
-	fprintf(out, "\n\t# action = reject: the program is told at once\n\tchain refuse {\n"
-		     "\t\tmeta l4proto tcp reject with tcp reset\n"
-		     "\t\treject with icmpx admin-prohibited\n"
-		     "\t}\n");
-}
-
-static void write_log(FILE *out, const char *what, const char *whose)
-{
-	fprintf(out, "\t\t%slimit rate 10/second burst 20 packets log prefix \"netshim %s: \"\n", what, whose);
-}
-
-static bool class_refuses(const struct class *class)
-{
-	return verdict_refuses(&class->verdict);
-}
-
-/* Asked only when a packet is about to be refused, so that no other pays for it. */
-static void write_lifted(FILE *out, const char *chain, const char *lifted)
-{
-	fprintf(out, "\tchain %s {\n\t\t%s return\n", chain, lifted);
-}
-
-/* What `netshim lift` lifts: by the class of the sender, and for all that is in none. */
-static void write_liftable(FILE *out, const struct ruleset *set)
-{
-	if (policy_any(set, class_refuses)) {
-		fprintf(out, "\n\t# classes whose refusals are lifted\n\tset " POLICY_LIFTED
-			     " {\n\t\ttypeof meta cgroup\n\t\tflags timeout\n\t}\n");
-		write_lifted(out, "refuse_class", "meta cgroup @" POLICY_LIFTED);
-		fprintf(out, "\t\tgoto refuse\n\t}\n");
-		write_lifted(out, "drop_class", "meta cgroup @" POLICY_LIFTED);
-		fprintf(out, "\t\tdrop\n\t}\n");
-	}
-	if (!verdict_refuses(&set->unclassified))
-		return;
-	fprintf(out, "\tset " POLICY_LIFTED_OTHERS " {\n\t\ttypeof meta nfproto\n\t\tflags timeout\n\t}\n");
-	write_lifted(out, "refuse_others", "meta nfproto @" POLICY_LIFTED_OTHERS);
-	if (set->unclassified.log_refused)
-		write_log(out, "", "unclassified");
-	fprintf(out, "\t\t%s\n\t}\n", policy_refusal(&set->unclassified));
 }
 
 /* Packets over the rate are dropped, which is what TCP slows down for. A quarter of a
@@ -131,7 +86,7 @@ static void write_shaping(FILE *out, const struct class *class)
 static void write_first(FILE *out, const struct class *class)
 {
 	if (class->log)
-		write_log(out, "ct state new ", class->name);
+		policy_write_log(out, "ct state new ", class->name);
 	for (size_t i = 0; i < class->nft.count; i++)
 		fprintf(out, "\t\t%s\n", class->nft.items[i].text);
 	policy_write_vpn_guard(out, class);
@@ -409,8 +364,7 @@ static void write_counters(FILE *out, const struct ruleset *set, const struct co
 static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone,
 			 const struct network_list *networks)
 {
-	write_refuse(out);
-	write_liftable(out, set);
+	policy_write_refuse(out, set);
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++)

@@ -35,6 +35,15 @@ EOF
 accepts "interfaces" <<<"class a { interface = 'tun0' gateway = { '10.0.0.1', 'fd00::1' } mark = 7 table = 9 } class b { interface = 'wg0' }"
 accepts "interfaces by the beginning of their name, and the ordinary way" <<<"class a { interface = 'tun*' } class b { interface = 'ordinary' } class c { interface = 'ordinary' }"
 accepts "local networks" <<<"class a { interface = 'tun0' local = { 'lan', 'link', '203.0.113.0/24', '2001:db8::1' } } class b { interface = 'tun0' local = { 'none' } }"
+for bad in '' . .. a/b 'a b' "$(printf 'n%.0s' {1..65})"; do
+	complains 1 "bad netns '$bad'; it is a name" "a bad network namespace: $bad" <<<"class a { netns = '$bad' }"
+done
+for option in 'action = reject' "allow = { 'lan' }" "deny = { 'lan' }" "dns = { '127.0.0.1' }" "interface = 'x'" 'ipv6 = false' \
+	'log = true' 'mark = 7' "nft = { 'counter' }" "proxy = '127.0.0.1:1'" "rate = '1 mbit'" "rate-in = '1 mbit'" "priority = '1:1'"; do
+	complains 1 "${option%% *} does not reach into another network namespace; remove it" "a namespace, and ${option%% *}" \
+		<<<"class a { $option netns = 'jail' }"
+done
+complains 1 "no program leaves a network namespace: remove lock = false" "a namespace without a lock" <<<"class a { netns = 'jail' lock = false }"
 for bad in loopback tcp/80 192.0.2.1:80 10.0.0.1/8 x ''; do
 	complains 1 "bad local network '$bad'; it is lan, link" "a bad local network: $bad" <<<"class a { interface = 'x' local = { '$bad' } }"
 done
@@ -146,7 +155,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, interface, ipv6, local, .*on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

@@ -63,11 +63,12 @@
 #define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 6
+#define RULES_VERSION 7
 #define RULES_OLDEST 5	/* the oldest version whose files this one can read */
 #define RULES_READERS 5 /* the oldest version that can read those of this one */
 
 #define CLASS_NAME_MAX 64
+#define NETNS_NAME_MAX 64 /* a network namespace's */
 #define RULE_PATH_MAX 4096
 #define RULES_PROBES_MAX 128 /* where there would be more, the file gets another key */
 #define RULES_PROBES_AT_ONCE 4
@@ -131,7 +132,10 @@ struct rules_user {
 /* The flags that are known here. */
 #define RULE_FLAGS 0u
 #define CLASS_FLAGS ((uint32_t)(CLASS_LOCK | CLASS_ON_ERROR_ALLOW))
-enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2 };
+enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2, CLASS_NETNS = 4 };
+
+/* Not a namespace's name: an empty one of its own for each program that is started. */
+#define NETNS_PRIVATE "private"
 
 /* One rule, or all zeros in a free slot. Strings are offsets into the strings,
  * terminated there. */
@@ -154,7 +158,8 @@ struct rules_class {
 	uint32_t classid;
 	uint32_t flags;
 	struct rules_users users;
-	uint32_t unused[5]; /* for where else its programs are put: a namespace */
+	uint32_t netns; /* string: the network namespace that its programs are in, or NETNS_PRIVATE; 0 is none */
+	uint32_t unused[4];
 	uint64_t checksum;
 };
 

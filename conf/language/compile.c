@@ -242,8 +242,10 @@ static void add_class(struct parts *p, const struct class *class, struct rules_c
 {
 	*record = (struct rules_class){
 		.classid = class->classid,
-		.flags = (class->lock ? CLASS_LOCK : 0u) | (class->on_error_allow ? CLASS_ON_ERROR_ALLOW : 0u),
+		.flags = (class->lock ? CLASS_LOCK : 0u) | (class->on_error_allow ? CLASS_ON_ERROR_ALLOW : 0u) |
+			 (class->netns ? CLASS_NETNS : 0u),
 		.users = add_users(p, &class->users),
+		.netns = class->netns ? add_string(p, class->netns) : 0,
 	};
 	memcpy(record->name, class->name, strlen(class->name));
 }

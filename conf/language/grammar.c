@@ -210,6 +210,34 @@ static void read_local(cfg_t *section, struct class *class)
 		value_local("lan", &class->local);
 }
 
+/* What its programs send is no more seen where these would be in force. */
+static void check_netns_has_no(cfg_t *section)
+{
+	static const char *const options[] = { "action", "allow",     "deny", "dns",	 "gateway", "interface",
+					       "ipv6",	 "local",     "log",  "mark",	 "nft",	    "priority",
+					       "proxy",	 "proxy-udp", "rate", "rate-in", "table" };
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (cfg_size(section, options[i]))
+			ruleset_problem(reading.set, value_at(options[i], 0),
+					"%s does not reach into another network namespace; remove it", options[i]);
+}
+
+/* Nothing leaves a namespace by being started, and so not its class either. */
+static void read_netns(cfg_t *section, struct class *class)
+{
+	READ_VALUES(section, "netns", value_netns, &class->netns);
+	class->netns_at = value_at("netns", 0);
+	if (!cfg_size(section, "netns"))
+		return;
+	ruleset_problem(reading.set, class->netns_at, "netns is not there yet; remove it");
+	check_netns_has_no(section);
+	if (cfg_size(section, "lock") && !class->lock)
+		ruleset_problem(reading.set, value_at("lock", 0),
+				"no program leaves a network namespace: remove lock = false");
+	class->lock = true;
+}
+
 static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
@@ -254,6 +282,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "nft", value_statement, &class.nft);
 	place_statements(&class.nft);
 	READ_VALUES(section, "lock", value_bool, &class.lock);
+	read_netns(section, &class);
 	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
 	READ_VALUES(section, "users", value_user, &class.users);
 	class.classid_at = value_at("classid", 0);
@@ -459,6 +488,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR("lock", NULL, CFGF_NODEFAULT),
 	CFG_STR("log", NULL, CFGF_NODEFAULT),
 	CFG_STR("mark", NULL, CFGF_NODEFAULT),
+	CFG_STR("netns", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("nft", NULL, CFGF_NODEFAULT),
 	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
 	CFG_STR("priority", NULL, CFGF_NODEFAULT),

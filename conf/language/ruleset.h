@@ -123,6 +123,8 @@ struct class
 	struct resolver_list proxies; /* where its TCP connections go; one a family at most */
 	struct place_in_file proxy_at;
 	struct resolver_list udp_proxies; /* and its datagrams, likewise */
+	char *netns; /* the network namespace that its programs are in, or NETNS_PRIVATE; NULL is none */
+	struct place_in_file netns_at;
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;

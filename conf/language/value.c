@@ -475,3 +475,20 @@ const char *value_gateway(const char *text, struct resolver_list *gateways)
 	gateways->items[gateways->count++] = (struct resolver){ item.family, item.address, 0 };
 	return NULL;
 }
+
+/* What `ip netns` takes, and can be printed. */
+const char *value_netns(const char *text, char **netns)
+{
+	size_t size = strlen(text);
+	bool ok = size && size <= NETNS_NAME_MAX && strcmp(text, ".") && strcmp(text, "..");
+
+	for (const char *c = text; ok && *c; c++)
+		ok = *c > ' ' && *c < 0x7f && *c != '/';
+	if (!ok)
+		return printed(
+			"bad netns '%s'; it is a name as 'ip netns' shows it, of at most %d characters and without a "
+			"slash, or private",
+			text, NETNS_NAME_MAX);
+	*netns = copied(text);
+	return NULL;
+}

@@ -29,6 +29,7 @@ bool interface_name_valid(const char *name);
 const char *value_gateway(const char *text, struct resolver_list *gateways);
 const char *value_resolver(const char *text, struct resolver_list *list);
 const char *value_proxy(const char *text, struct resolver_list *list);
+const char *value_netns(const char *text, char **netns);
 const char *value_statement(const char *text, struct statement_list *list);
 
 #endif

@@ -40,8 +40,8 @@ change(rules, r'(?<=#define CLASS_FLAGS \(\(uint32_t\)\()', f'{flag}u | ')
 change(compile_c, r'(?<=\.readers = RULES_READERS)', ', .unused = { 1, 2 }')
 change(compile_c, r'(?<=\(uint32_t\)app->at\.line,)',
        f'.flags = strstr(app->path, "new-rule") ? {flag}u : 0, .unused = {{ 1, 2, 3 }},')
-change(compile_c, r'(?<=CLASS_ON_ERROR_ALLOW : 0u\))',
-       f'| (strstr(class->name, "new-class") ? {flag}u : 0), .unused = {{ 1, 2, 3, 4, 5 }}')
+change(compile_c, r'(?<=CLASS_NETNS : 0u\))',
+       f'| (strstr(class->name, "new-class") ? {flag}u : 0), .unused = {{ 1, 2, 3, 4 }}')
 change('conf/contract/rules.c', r'(#define REQUEST_NUMBERS \d+)', r'\1 + 2')
 change('conf/contract/rules.c', r'(?<=r->unsure,)', ' 1, UINT64_MAX,')
 if strange:

@@ -105,7 +105,7 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 # What all three share.
 SHARED = rules match process sys
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
-HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o memory.o $(SHARED:=.o))
+HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o privilege.o memory.o $(SHARED:=.o))
 RESCUE_OBJS = $(addprefix $(BUILD)/helper/, netshim-rescue.o memory.o sys.o)
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
 PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-rescue $(BUILD)/netshim

@@ -35,8 +35,8 @@
 #include "conf/contract/rules.h"
 #include "conf/contract/start.h"
 #include "conf/contract/sys.h"
+#include "helper/privilege.h"
 
-#include <linux/capability.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 
@@ -69,30 +69,6 @@ struct job {
 	const char *problem; /* why it cannot be classified, and what to do */
 };
 
-__attribute__((noreturn)) static void fail(int code, const char *path, const char *class, const char *what)
-{
-	char text[1024];
-	char *end = text;
-	char *limit = text + sizeof(text) - 1;
-
-	str_append(&end, limit, "netshim: ");
-	/* Room is left for the reason, whatever the length of the path. */
-	str_append(&end, text + 700, path);
-	str_append(&end, limit, ": not started");
-	if (*class) {
-		str_append(&end, limit, " (class ");
-		str_append(&end, limit, class);
-		str_append(&end, limit, ")");
-	}
-	str_append(&end, limit, ": ");
-	str_append(&end, limit, what);
-	str_printable(text);
-	*end++ = '\n';
-	sys_write(2, text, (size_t)(end - text));
-	for (;;)
-		SYS(SYS_exit_group, code, 0, 0, 0, 0);
-}
-
 __attribute__((noreturn)) static void fail_exec(const struct job *job, int err)
 {
 	bool missing = err == -ENOENT || err == -ENOTDIR;
@@ -107,25 +83,6 @@ __attribute__((noreturn)) static void fail_exec(const struct job *job, int err)
 	else if (no_descriptor_free(err))
 		what = no_descriptor;
 	fail(missing ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, job->path, "", what);
-}
-
-static bool get_capabilities(struct __user_cap_data_struct caps[2])
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-
-	return !SYS(SYS_capget, &header, caps, 0, 0, 0);
-}
-
-/* Makes low the permitted and the effective set, and reads back that it is. The
- * inheritable set is left to the target. */
-static bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
-{
-	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
-
-	caps[0].permitted = caps[0].effective = low;
-	caps[1].permitted = caps[1].effective = 0;
-	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
-	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
 }
 
 /* Opens the tasks file of the job's class; -errno where it cannot. Nothing can lead

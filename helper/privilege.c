@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What has a privilege, and how it ends: see privilege.h. */
+
+#include "helper/privilege.h"
+
+#include "conf/contract/sys.h"
+
+void fail(int code, const char *path, const char *class, const char *what)
+{
+	char text[1024];
+	char *end = text;
+	char *limit = text + sizeof(text) - 1;
+
+	str_append(&end, limit, "netshim: ");
+	/* Room is left for the reason, whatever the length of the path. */
+	str_append(&end, text + 700, path);
+	str_append(&end, limit, ": not started");
+	if (*class) {
+		str_append(&end, limit, " (class ");
+		str_append(&end, limit, class);
+		str_append(&end, limit, ")");
+	}
+	str_append(&end, limit, ": ");
+	str_append(&end, limit, what);
+	str_printable(text);
+	*end++ = '\n';
+	sys_write(2, text, (size_t)(end - text));
+	for (;;)
+		SYS(SYS_exit_group, code, 0, 0, 0, 0);
+}
+
+bool get_capabilities(struct __user_cap_data_struct caps[2])
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+
+	return !SYS(SYS_capget, &header, caps, 0, 0, 0);
+}
+
+bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+
+	caps[0].permitted = caps[0].effective = low;
+	caps[1].permitted = caps[1].effective = 0;
+	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
+	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
+}

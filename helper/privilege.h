@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What a program with a file capability does with it, and how it ends. */
+
+#ifndef NETSHIM_PRIVILEGE_H
+#define NETSHIM_PRIVILEGE_H
+
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Says why the program at path is not started, and ends. */
+__attribute__((noreturn)) void fail(int code, const char *path, const char *class, const char *what);
+
+bool get_capabilities(struct __user_cap_data_struct caps[2]);
+
+/* Makes low the permitted and the effective set, and reads back that it is. The
+ * inheritable set is left to the target. */
+bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low);
+
+#endif

@@ -4,23 +4,22 @@
 /* netshim: the command. Finds the verb, gives up every capability that the verb
  * does not need before any input is read, and runs it. */
 
+#include "conf/command/confine.h"
 #include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
 
 #include "conf/contract/rules.h"
 #include "conf/contract/version.h"
 
-#include <cap-ng.h>
 #include <err.h>
-#include <fcntl.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CAP(cap) (UINT64_C(1) << (cap))
 /* nftables; and to look for what users have named with users' rights. */
 #define CHECK_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* nftables; the mount; the hierarchy's root folder, which has mode 555; and to see in which
@@ -108,43 +107,6 @@ static const struct verb *find_verb(const char *name)
 	exit(EXIT_USAGE);
 }
 
-/* libcap-ng's CAPNG_SELECT_BOTH reports success even if the bounding set could not be
- * changed. So only the sets that matter here are set, and read back. */
-static void confine(const struct verb *verb)
-{
-	uint64_t keep = 0;
-	uint64_t kept = 0;
-
-	if (capng_get_caps_process())
-		errx(EXIT_FAILURE, "cannot read this process's capabilities");
-	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (verb->caps & CAP(cap) && capng_have_capability(CAPNG_PERMITTED, cap))
-			keep |= CAP(cap);
-	capng_clear(CAPNG_SELECT_CAPS);
-	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (keep & CAP(cap))
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, cap);
-	if (capng_apply(CAPNG_SELECT_CAPS) || capng_get_caps_process())
-		errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
-	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (capng_have_capability(CAPNG_PERMITTED, cap))
-			kept |= CAP(cap);
-	if (kept != keep)
-		errx(EXIT_FAILURE, "cannot give up the capabilities that '%s' does not need", verb->name);
-}
-
-/* A file that is opened later must not get the number of standard error. */
-static void open_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* A word like an option, for a verb that has none. What it takes never begins so. */
 static bool is_mistaken(const struct verb *verb, const char *word)
 {
@@ -179,7 +141,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 	/* What a user runs must find the user's own capabilities, environment and
 	 * descriptors; and `run` itself goes by its arguments only. */
 	if (verb->run != cmd_run) {
-		confine(verb);
+		confine(verb->caps, verb->name);
 		open_standard_descriptors();
 	}
 	terminal_begin();

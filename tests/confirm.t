@@ -255,7 +255,7 @@ same_state "$other" "and what a session's manager sends it makes it go back at o
 
 kill_at_each_call() { # kill_at_each_call BEFORE VERB
 	local n at points=0 badly=0 late status
-	for ((n = 1; n < 500; n += 2)); do
+	for ((n = 1; n < 500; n += 2 * slow)); do
 		if [ "$1" = down ]; then "$netshim" down; else "$netshim" -c "$scratch/other.conf" up; fi
 		at=$("$scratch/kill" $n "$netshim" -c "$scratch/five.conf" "$2" --confirm 60 2>/dev/null)
 		status=$?

@@ -22,7 +22,7 @@ configure <<<"$(in_class a)"
 cp -p "$rules" "$scratch/a"
 
 # So small a step that each byte has its turn.
-[ -n "${NETSHIM_ALL:-}" ] && step=1 || step=7
+[ -n "${NETSHIM_ALL:-}" ] && step=1 || step=$((7 * slow | 1))
 damage() { # damage MODE: what became of the program
 	LD_PRELOAD=$preload "$scratch/damage" "$1" "$step" "$netshim" "$program" in "$group/a" "$group/b"
 }

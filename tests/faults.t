@@ -75,7 +75,7 @@ is "$(start)" "$in_force" "read-only: in its class"
 mount -o remount,rw "$root/run"
 
 # --- no memory: with every limit that is too small
-[ -n "${NETSHIM_ALL:-}" ] && step=10 || step=150
+[ -n "${NETSHIM_ALL:-}" ] && step=10 || step=$((150 * slow))
 starve() { # starve VERB STARTED COMMAND...: the program is started so meanwhile
 	local before out limit status failed=0 crashed=0 silent=0 badly=0 changed=0
 	before=$(state)

@@ -11,7 +11,7 @@
 
 gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/kill.c" -o "$scratch/kill"
 ok $? "the driver builds"
-[ -n "${NETSHIM_ALL:-}" ] && every=every: step=1 || every='' step=5
+[ -n "${NETSHIM_ALL:-}" ] && every=every: step=1 || every='' step=$((5 * slow))
 
 make_settled_interface
 echo 1 >/proc/sys/net/ipv4/conf/here/rp_filter

@@ -26,6 +26,7 @@ emulator32=qemu-i386
 [ "$(uname -m)" != aarch64 ] || emulator32=qemu-arm
 lan_host=192.168.77.2
 far_host=203.0.113.7
+slow=${NETSHIM_SLOW:-1}
 export lan_host far_host
 
 # What others have of net_cls, a netshim in use too, they keep: it goes from this

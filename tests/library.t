@@ -3,11 +3,11 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # The library shows its hooks and nothing else, asks little of libc, and works before
-# main and in processes with many threads, for BUSY_ROUNDS rounds.
+# main and in processes with many threads.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
-rounds=${BUSY_ROUNDS:-1000}
+rounds=$((1000 / slow))
 
 # --- symbols: those of shim/libnetshim.map and the hooks, and not one more
 

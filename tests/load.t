@@ -9,7 +9,7 @@
 
 gcc -std=gnu11 -D_GNU_SOURCE -I"$tests/.." -Wall -Wextra -Werror -O1 "$tests/programs/load.c" -o "$scratch/load"
 ok $? "the driver builds"
-launches=20000 reloads=200
+launches=$((20000 / slow)) reloads=$((200 / slow))
 run=$root/run/netshim
 ip link set lo up
 programs=("$root/bin/probe-musl-static" "$root/bin/probe-static" "$root/bin/probe")

@@ -9,7 +9,7 @@
 ip link set lo up
 bin=$root/bin
 programs=(probe-static probe)
-launches=1000
+launches=$((1000 / slow))
 
 launch_all() { # launch_all CONFIGURATION...: during reloads with each of them in turn
 	local program pids=() config_file

@@ -3,12 +3,11 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # Where a name is made to lead elsewhere between netshim's look at it and the kernel's,
-# the rule that counts is the one for the file that runs. SWAP_TRIES says how often each
-# case is tried.
+# the rule that counts is the one for the file that runs.
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
-tries=${SWAP_TRIES:-10000}
+tries=$((10000 / slow))
 link=$scratch/links/link
 for name in a b; do
 	cp "$bin/probe-static" "$scratch/static-$name"

@@ -105,32 +105,14 @@ static bool read_owner(pid_t pid, struct program *p)
 	return true;
 }
 
-/* The value of an entry of the auxiliary vector, whose words have that size. */
-static uint64_t auxiliary(const char *vector, size_t size, size_t word, uint64_t type)
-{
-	for (size_t at = 0; at + 2 * word <= size; at += 2 * word) {
-		uint64_t pair[2] = { 0, 0 };
-
-		/* The machines that netshim knows are little-endian. */
-		memcpy(&pair[0], vector + at, word);
-		memcpy(&pair[1], vector + at + word, word);
-		if (pair[0] == type)
-			return pair[1];
-	}
-	return 0;
-}
-
 static void read_start(pid_t pid, struct program *p)
 {
 	char vector[1024];
 	ssize_t n = read_all(open_private(pid, "auxv", p->uid), vector, sizeof(vector));
-	uint64_t address = n < 0 ? 0 : auxiliary(vector, (size_t)n, 8, AT_EXECFN);
+	uint64_t address = n < 0 ? 0 : process_auxiliary(vector, (size_t)n, AT_EXECFN);
 	int fd = open_private(pid, "mem", p->uid);
 	char text[RULE_PATH_MAX - 32];
 
-	/* Of a 32-bit program, no pair of words is an entry. */
-	if (!address && n > 0)
-		address = auxiliary(vector, (size_t)n, 4, AT_EXECFN);
 	n = address && fd >= 0 ? pread(fd, text, sizeof(text), (off_t)address) : 0;
 	if (n > 0 && *text == '/' && memchr(text, '\0', (size_t)n))
 		strcpy(p->started_as, text);
@@ -201,6 +183,23 @@ static void check_start(struct program *p)
 	free(changeable);
 }
 
+static void note_rule(struct wanted *w, const struct rules_slot *rule)
+{
+	w->written = rule->written;
+	w->file = rule->file;
+	w->line = rule->line;
+}
+
+/* By the name that the kernel knows it by. */
+static bool find_others(struct rules *rules, const char *name, struct rules_slot *rule)
+{
+	bool found = false;
+
+	for (const char *end = name; end && !found; end = strchr(end + 1, '/'))
+		found = rules_find(rules, name, (size_t)(end - name) + 1, rule);
+	return found || rules_find(rules, name, strlen(name), rule);
+}
+
 static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 {
 	const char *name = *p->started_as ? p->started_as : p->name;
@@ -208,8 +207,15 @@ static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 	struct rules_slot rule;
 
 	*w = (struct wanted){ .rule = false };
-	if (!rules || match_program(rules, AT_FDCWD, name, 0, p->script, &rule, NULL) <= 0)
+	if (!rules)
 		return;
+	if (match_program(rules, AT_FDCWD, name, 0, p->script, &rule, NULL) <= 0) {
+		w->others = find_others(rules, p->name, &rule);
+		if (w->others)
+			note_rule(w, &rule);
+		return;
+	}
+	note_rule(w, &rule);
 	w->rule = rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, w->class);
 	if (!w->rule || !*w->class)
 		return;

@@ -14,7 +14,12 @@ struct wanted {
 	bool rule;    /* one names its program */
 	bool refused; /* the class is not for its user */
 	bool locked;
+	bool others;			/* no rule, but one for other users */
 	char class[CLASS_NAME_MAX + 1]; /* "": none */
+	/* Of that rule, as in struct rules_slot. */
+	uint32_t written;
+	uint32_t file;
+	uint32_t line;
 };
 
 /* What is known of a process. */

@@ -10,6 +10,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <elf.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <time.h>
@@ -24,6 +25,28 @@ int process_open(pid_t pid, const char *name)
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
 	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The value of an entry, where words have that size. The machines that netshim knows are
+ * little-endian. */
+static uint64_t auxiliary(const char *vector, size_t size, size_t word, uint64_t type)
+{
+	for (size_t at = 0; at + 2 * word <= size; at += 2 * word) {
+		uint64_t pair[2] = { 0, 0 };
+
+		memcpy(&pair[0], vector + at, word);
+		memcpy(&pair[1], vector + at + word, word);
+		if (pair[0] == type)
+			return pair[1];
+	}
+	return 0;
+}
+
+uint64_t process_auxiliary(const char *vector, size_t size, uint64_t type)
+{
+	bool is64 = auxiliary(vector, size, 8, AT_PHENT) == sizeof(Elf64_Phdr);
+
+	return auxiliary(vector, size, is64 ? 8 : 4, type);
 }
 
 /* Of a first thread that has ended, /proc tells nearly nothing. The others go from there
@@ -96,8 +119,7 @@ struct process *processes_find(const struct process_list *list, pid_t pid)
 	return list->count ? bsearch(&key, list->items, list->count, sizeof(key), compare_pids) : NULL;
 }
 
-/* A child of one that is in force here is so too, wherever it is itself: a sandbox. */
-static void look_at_parents(struct process_list *list)
+void processes_mark_children(struct process_list *list)
 {
 	bool found = true;
 
@@ -142,7 +164,8 @@ void processes_read(struct process_list *list)
 		closedir(dir);
 	if (list->count)
 		qsort(list->items, list->count, sizeof(*list->items), compare_pids);
-	look_at_parents(list);
+	/* Wherever they are themselves: a sandbox. */
+	processes_mark_children(list);
 }
 
 /* What watches there is no reason to be there. The file itself may lie on a file system
@@ -187,6 +210,18 @@ uint64_t processes_now(void)
 
 	clock_gettime(CLOCK_BOOTTIME, &time);
 	return (uint64_t)time.tv_sec * ticks + (uint64_t)time.tv_nsec * ticks / 1000000000;
+}
+
+bool process_read(pid_t pid, struct process *process)
+{
+	char path[64];
+
+	*process = (struct process){ .pid = pid };
+	if (!read_stat(process))
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", process->thread);
+	process_membership_of(path, &process->place);
+	return true;
 }
 
 bool process_is_there(const struct process *process)

@@ -34,6 +34,9 @@ void processes_free(struct process_list *list);
 
 struct process *processes_find(const struct process_list *list, pid_t pid);
 
+/* What those have started, and so on, that are in_force, becomes so, too. */
+void processes_mark_children(struct process_list *list);
+
 /* The first, but netshim itself, that can be seen in a network namespace, which is told by
  * its inode; or 0. */
 pid_t processes_in_network(uint64_t inode);
@@ -44,8 +47,14 @@ uint64_t processes_now(void);
 /* Tells whether it has not ended meanwhile. */
 bool process_is_there(const struct process *process);
 
+/* Reads one; false where it has ended. */
+bool process_read(pid_t pid, struct process *process);
+
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
+
+/* The value of an entry of an auxiliary vector, which a 32-bit program's may be, or 0. */
+uint64_t process_auxiliary(const char *vector, size_t size, uint64_t type);
 
 /* The processes that a message is about: in text, the first few by name and pid. Begins
  * with zeros. */

@@ -62,7 +62,7 @@ for shell in bash zsh fish; do
 	is "$(offers "netshim ")" "$(words <<<"$verbs")" "$shell: the verbs"
 	is "$(offers "netshim -")" "$(sed -n 's/^  \(-[a-z-]*\) .*/\1/p' <<<"$help" | words)" "$shell: the options before the verb"
 	for verb in $verbs; do
-		is "$(offers "netshim $verb -")" "$({ netshim "$verb" --help | head -n 1 | grep -o -e '--[a-z][a-z-]*'; echo --help; } | words)" \
+		is "$(offers "netshim $verb -")" "$({ netshim "$verb" --help | head -n 1 | sed "s/.* $verb\>//" | grep -oE '[ [](-[a-z]|--[a-z-]+)\>' | cut -c 2-; echo --help; } | words)" \
 			"$shell: $verb, its options"
 	done
 	is "$(offers "netshim ps l")" "lan lan-2" "$shell: the classes"
@@ -71,6 +71,9 @@ for shell in bash zsh fish; do
 	like " $(offers "netshim move lan 1 ") " " $$ " "$shell: process ids"
 	is "$(offers "netshim run lan dnsmas")" "dnsmasq" "$shell: a command to run"
 	is "$(offers "netshim run lan -- dnsmas")" "dnsmasq" "$shell: and behind --"
+	is "$(offers "netshim trace dnsmas")" "dnsmasq" "$shell: a command to trace"
+	like " $(offers "netshim trace -u nobod") " " nobody " "$shell: as a user"
+	is "$(offers "netshim trace -u nobody --json dnsmas")" "dnsmasq" "$shell: and a command behind that"
 	is "$(offers "netshim which dnsmas")" "dnsmasq" "$shell: a program"
 	for before in "check" "-c" "up -c" "status --json"; do
 		like "$(offers "netshim $before $scratch/files/o" | sed 's/ $//')" "$([[ $before == *-c || $before == check ]] && [[ $before != up* ]] && echo '/one.conf$|^one.conf$' || echo '^$')" \

@@ -28,8 +28,8 @@ is "$(part $command COMMANDS | entries Ic)" "$(words <<<"$verbs")" "netshim(1): 
 is "$(part $command DESCRIPTION | entries Fl | sed 's/[^ ]*/-&/g')" \
 	"$("$netshim" --help | sed -n 's/^  \(-[a-z-]*\) .*/\1/p' | words)" "netshim(1): the options before the verb"
 for verb in $verbs; do
-	is "$(part $command COMMANDS | grep "^\.It Ic $verb\>" | grep -o ' Fl -[a-z][a-z-]*' | sed 's/ Fl /-/' | words)" \
-		"$("$netshim" "$verb" --help | head -n 1 | grep -o -e '--[a-z][a-z-]*' | words)" "netshim(1): $verb, its options"
+	is "$(part $command COMMANDS | grep "^\.It Ic $verb\>" | grep -oE ' Fl -?[a-z][a-z-]*' | sed 's/ Fl /-/' | words)" \
+		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '\[(-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[' | words)" "netshim(1): $verb, its options"
 done
 
 # --- the configuration, which says itself what it takes

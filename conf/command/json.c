@@ -51,11 +51,16 @@ json_t *json_number(bool known, uint64_t number)
 	return known ? json_integer((json_int_t)number) : json_null();
 }
 
+void json_print_to(FILE *to, json_t *value)
+{
+	if (!value || json_dumpf(value, to, JSON_ENSURE_ASCII))
+		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory, or nobody reads it");
+	putc('\n', to);
+	fflush(to);
+	json_decref(value);
+}
+
 void json_print(json_t *value)
 {
-	if (!value || json_dumpf(value, stdout, JSON_ENSURE_ASCII))
-		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory, or nobody reads it");
-	putchar('\n');
-	fflush(stdout);
-	json_decref(value);
+	json_print_to(stdout, value);
 }

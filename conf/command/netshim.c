@@ -66,6 +66,8 @@ static const struct verb {
 	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, false, 1, -1, 0 },
 	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, false, 2, -1,
 	  0 },
+	{ "trace", "[-u USER] [-o FILE] [--json] [--] COMMAND...",
+	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
 	{ "watch", "", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 0,
 	  CAP(CAP_NET_ADMIN) },
@@ -88,7 +90,7 @@ static void print_usage(FILE *out)
 		"  --help     this text, or with a verb, the verb's\n"
 		"  --version  the version\n\n"
 		"exit status: 0 ok, 1 no or failed, 2 wrong usage;\n"
-		"run: the command's own, or %d refused, %d not executable, %d not found\n",
+		"run, trace: the command's own, or %d refused, %d not executable, %d not found\n",
 		EXIT_REFUSED, EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND);
 }
 
@@ -115,6 +117,14 @@ static bool is_mistaken(const struct verb *verb, const char *word)
 	return *word == '-' && (!option || option[strlen("[--")] == ']');
 }
 
+/* What a user runs must find the user's own capabilities, environment, descriptors and file
+ * mode mask. `run` itself goes by its arguments only, and `trace` gives up the same as
+ * others when it has started the command. */
+static bool starts(const struct verb *verb)
+{
+	return verb->run == cmd_run || verb->run == cmd_trace;
+}
+
 static int run_verb(const struct verb *verb, struct command *command)
 {
 	if (command->argc && !strcmp(command->argv[0], "--help")) {
@@ -138,15 +148,15 @@ static int run_verb(const struct verb *verb, struct command *command)
 		command->config = NETSHIM_CONFIG;
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
-	/* What a user runs must find the user's own capabilities, environment and
-	 * descriptors; and `run` itself goes by its arguments only. */
-	if (verb->run != cmd_run) {
+	if (!starts(verb)) {
 		confine(verb->caps, verb->name);
 		open_standard_descriptors();
+		/* What it makes is for every user to read. */
+		umask(022);
 	}
 	terminal_begin();
 	/* Only what looks for a command asks the environment for more: for PATH. */
-	if (verb->run != cmd_run && verb->run != cmd_which)
+	if (!starts(verb) && verb->run != cmd_which)
 		clearenv();
 	return verb->run(command);
 }
@@ -159,8 +169,6 @@ int main(int argc, char **argv)
 	struct command command = { .config = NULL };
 	int option;
 
-	/* What it makes is for every user to read. */
-	umask(022);
 	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':

@@ -13,6 +13,7 @@ _netshim_kind() { # _netshim_kind NETSHIM KIND WORD
 		CLASS) compgen -W "$("$1" status --json 2>/dev/null | grep -o '"name": "[^"]*"' | cut -d '"' -f 4)" -- "$3" ;;
 		PID) compgen -W "$(printf '%s\n' /proc/[0-9]* | sed 's|.*/||')" -- "$3" ;;
 		FILE) compgen -f -- "$3" ;;
+		USER) compgen -u -- "$3" ;;
 		PROGRAM) compgen -c -f -- "$3" ;;
 		*[!a-z]*) ;;
 		*) compgen -W "$alternative" -- "$3" ;;
@@ -33,12 +34,12 @@ _netshim() {
 	done
 	if [ -n "$verb" ]; then
 		usage=$("$netshim" "$verb" --help 2>/dev/null | sed -n "s/^usage: .* $verb\> *//p" | head -n 1)
-		options="$(grep -o -e '--[a-z][a-z-]*' <<<"$usage") --help"
-		read -ra kinds <<<"$(sed 's/\[--[^]]*\]//g; s/[][]//g' <<<"$usage")"
+		options="$(grep -oE -e '\[-[a-z-]*[a-z]' <<<"$usage" | tr -d '[') --help"
+		read -ra kinds <<<"$(sed 's/\[-[^]]*\]//g; s/[][]//g' <<<"$usage")"
 		for ((at++; at < COMP_CWORD; at++)); do
 			case ${COMP_WORDS[at]} in
 			--) ;;
-			--*) # with an argument?
+			-*) # with an argument?
 				kind=$(sed -n "s/.*\[${COMP_WORDS[at]} \([A-Z]*\)\].*/\1/p" <<<"$usage")
 				[ -z "$kind" ] || [ $((++at)) -eq "$COMP_CWORD" ] || kind=''
 				;;
@@ -54,7 +55,7 @@ _netshim() {
 		options=$("$netshim" --help 2>/dev/null | sed -n 's/^  \(-[a-z-]*\) .*/\1/p')
 	fi
 
-	if [ "$kind" = COMMAND ] && declare -F _command_offset >/dev/null; then
+	if [ "$kind" = COMMAND ] && [[ $2 != -* || $at -lt $COMP_CWORD ]] && declare -F _command_offset >/dev/null; then
 		_command_offset "$at"
 	elif [[ $2 == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$2")

@@ -14,6 +14,8 @@ function __netshim_kind --argument-names netshim kind word
                 string match -rg '^/proc/([0-9]+)$' /proc/*
             case FILE
                 __fish_complete_path $word
+            case USER
+                __fish_complete_users
             case PROGRAM
                 complete -C "" | string match -- "$word*"
                 __fish_complete_path $word
@@ -54,16 +56,18 @@ function __netshim
     end
     if test -n "$verb"
         set -l usage ($netshim $verb --help 2>/dev/null | string match -rg "^usage: .*? $verb\b *(.*)")
-        set -l kinds (string replace -ra '\[--[^]]*\]' '' -- $usage | string replace -ra '[][]' '' | string match -ra '[^ ]+')
+        set -l kinds (string replace -ra '\[-[^]]*\]' '' -- $usage | string replace -ra '[][]' '' | string match -ra '[^ ]+')
         set -l count 1
         set at (math $at + 1)
         while test $at -le (count $words)
             switch $words[$at]
                 case --
-                case '--*' # with an argument?
+                case '-*' # with an argument?
                     set kind (string match -rg "\[$words[$at] ([A-Z]+)\]" -- $usage)
                     set at (math $at + 1)
-                    test $at -gt (count $words); or set kind
+                    test $at -gt (count $words); and continue
+                    set at (math $at + (count $kind))
+                    set kind
                     continue
                 case '*'
                     test "$kinds[$count]" != COMMAND...; or break
@@ -73,7 +77,7 @@ function __netshim
         end
         test -n "$kind"; or set kind $kinds[$count]
         if string match -q -- '-*' $word
-            string match -ra -- '--[a-z][a-z-]*' $usage
+            string match -rag -- '\[(-[a-z-]*[a-z])' $usage
             echo --help
         end
     end

@@ -27,6 +27,11 @@ accepts() { # accepts NAME <<EOF
 
 accepts "an empty file" <<<""
 accepts "the sample that is installed" <"$tests/../conf/netshim.conf"
+mkdir "$scratch/theirs"
+ln -s /usr/bin "$scratch/theirs/link"
+chown -h 65534 "$scratch/theirs" "$scratch/theirs/link"
+printf '%s\n' "class a { }" "app '$scratch/theirs/link/x' { class = a }" >"$file"
+is "$("$netshim" check "$file" 2>&1 | grep -c 'this rule has no effect')" 1 "a warning is told once"
 accepts "what packets can be given" <<EOF
 class a { action = reject allow = { 'lan' } deny = { 'tcp/22' } ipv6 = false log = true rate = '10 mbit'
           priority = '1:10' mark = 43 nft = { 'ip dscp set ef', 'tcp dport { 1, 2 } counter' } }

@@ -11,7 +11,7 @@
 static void note(struct ruleset *set, bool warning, struct place_in_file at, const char *text)
 {
 	set->problems = grown(set->problems, set->problem_count, sizeof(*set->problems));
-	set->problems[set->problem_count++] = (struct problem){ at, text, warning };
+	set->problems[set->problem_count++] = (struct problem){ .at = at, .text = text, .warning = warning };
 }
 
 void ruleset_problem(struct ruleset *set, struct place_in_file at, const char *format, ...)
@@ -67,14 +67,18 @@ size_t ruleset_report(struct ruleset *set)
 	if (set->problem_count)
 		qsort(set->problems, set->problem_count, sizeof(*set->problems), compare_problems);
 	for (size_t i = 0; i < set->problem_count; i++) {
-		const struct problem *p = &set->problems[i];
+		struct problem *p = &set->problems[i];
+		bool told = p->told;
 
+		p->told = true;
 		if (i && !compare_problems(p - 1, p))
 			continue;
 		if (!i || !same_place(p - 1, p))
 			warnings = 0;
 		mistakes += !p->warning;
 		warnings += p->warning;
+		if (told)
+			continue;
 		if (!p->warning || warnings < WARNINGS_EACH)
 			print(p->at, p->text);
 		else if (warnings == WARNINGS_EACH)

@@ -155,6 +155,7 @@ struct problem {
 	struct place_in_file at;
 	const char *text;
 	bool warning;
+	bool told;
 };
 
 /* What `up --boot` does where it cannot put the configuration into force: puts into force
@@ -189,7 +190,7 @@ __attribute__((format(printf, 3, 4))) void ruleset_warning(struct ruleset *set, 
 							   const char *format, ...);
 
 /* Prints the mistakes and warnings to stderr, one a line, in the order of files and
- * lines. Returns how many mistakes. */
+ * lines, each once. Returns how many mistakes there are. */
 size_t ruleset_report(struct ruleset *set);
 
 #endif

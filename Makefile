@@ -38,6 +38,7 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 
 # Where there is no such folder, nobody looks for it.
 INIT = $(SYSCONFDIR)/init.d/netshim
+APT = $(SYSCONFDIR)/apt/apt.conf.d/50netshim
 
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
 UNITDIR = $(PREFIX)/lib/systemd/system
@@ -205,6 +206,8 @@ endif
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
 	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
+	$(call put_text,755,scripts/netshim-packages,$(LIBEXECDIR)/netshim-packages)
+	test ! -d $(DESTDIR)$(dir $(APT)) || { $(call put_text,644,scripts/apt.conf,$(APT)); }
 	test ! -d $(DESTDIR)$(dir $(INIT)) || { $(call put_text,755,scripts/netshim.init,$(INIT)); }
 	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
@@ -221,12 +224,12 @@ endif
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
-	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT))
+	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT) $(APT))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
-	rm -f $(DESTDIR)$(BINDIR)/netshim $(DESTDIR)$(LIBEXECDIR)/netshim-nftables $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(TRIED)
+	rm -f $(DESTDIR)$(BINDIR)/netshim $(addprefix $(DESTDIR)$(LIBEXECDIR)/, netshim-nftables netshim-packages) $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(TRIED)
 	rm -rf $(DESTDIR)$(STATEDIR)/netshim
 	@$(if $(DESTDIR),rm -rf,scripts/leave-library $(LEFT)) $(addprefix $(DESTDIR), $(BY_LIB) $(LIBDIR)/libnetshim.so)
 	$(reload_units)

@@ -14,7 +14,7 @@ make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
-./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-rescue \
+./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-packages ./opt/ns/lib/exec/netshim-rescue \
 ./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
 ./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
@@ -33,13 +33,15 @@ sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
 like "$("$netshim" check "$scratch/sample")" ": ok, 8 classes" "and it is read"
 rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
-mkdir "$dest/opt/etc/init.d"
+mkdir -p "$dest/opt/etc/init.d" "$dest/opt/etc/apt/apt.conf.d"
 chmod 2750 "$dest/opt/ns/bin" "$dest/opt/ns/lib/exec" "$dest/opt/ns/lib64" "$dest/opt/etc/network/if-up.d" "$dest/opt/etc"
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(find "$dest" -type d -perm 2750 | wc -l)" 5 "a folder that is there keeps its mode"
 chmod -R u=rwX,go=rX,g-s "$dest"
 is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there is kept"
 is "$(grep -c -e /opt/ns/bin/netshim -e /opt/run/netshim/rules "$dest/opt/etc/init.d/netshim")" 2 "where there is a folder for init scripts, there is one of netshim's"
+is "$(grep -c -F '[ ! -x /opt/ns/lib/exec/netshim-packages ] || /opt/ns/lib/exec/netshim-packages ' "$dest/opt/etc/apt/apt.conf.d/50netshim")" 2 \
+	"and likewise for apt"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
 is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME LIB32= build |

@@ -398,14 +398,37 @@ int change_ways(struct ruleset *set)
 	return EXIT_SUCCESS;
 }
 
-/* The helper finds no group of the class, and says so. */
-int change_to_refusal(const struct ruleset *set)
+/* The rules alone, once they are written or have not been. */
+static bool put_rules(bool are_written)
 {
-	bool ok = compile_write(set) && compile_commit();
+	bool ok = are_written && compile_commit();
 
 	if (!ok)
 		compile_undo();
 	compile_done();
+	return ok;
+}
+
+/* The helper finds no group of the class, and says so. */
+int change_to_refusal(const struct ruleset *set)
+{
+	return put_rules(compile_write(set)) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int change_programs(const struct ruleset *set, enum running running)
+{
+	struct change c = { .set = set, .was_up = true, .running = running };
+	bool ok = true;
+
+	c.had_rules = compile_open(&c.rules, true);
+	if (!c.had_rules)
+		return EXIT_FAILURE;
+	if (!compile_has_programs(set, &c.rules)) {
+		ok = put_rules(compile_write_programs(set, &c.rules));
+		if (ok)
+			move_running(&c);
+	}
+	rules_close(&c.rules);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

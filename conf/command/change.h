@@ -19,6 +19,10 @@ int change_to(struct ruleset *set, enum running running);
  * are in force, and changes nothing else. Takes CAP_NET_ADMIN alone. */
 int change_ways(struct ruleset *set);
 
+/* Puts the rules of set into force, which is what is in force but for the programs that
+ * packages have. Nothing about the network changes by it. */
+int change_programs(const struct ruleset *set, enum running running);
+
 /* Tells whether next, too, could be put into force after set, as far as sets can tell; with
  * a message where not. */
 bool change_can_follow(const struct ruleset *next, const struct ruleset *set);

@@ -37,6 +37,18 @@ static char *text_of(struct ruleset *set, bool tell)
 	return text;
 }
 
+/* A rule may come before its package; so only who asks is told. */
+static void warn_of_packages(struct ruleset *set)
+{
+	for (size_t i = 0; i < set->package_count; i++) {
+		const struct package *p = &set->packages[i];
+
+		if (!p->programs)
+			ruleset_warning(set, p->at, "package '%s' %s; this rule has no effect until it is", p->name,
+					p->installed ? "has no programs" : "is not installed");
+	}
+}
+
 int cmd_check(const struct command *command)
 {
 	static struct ruleset set;
@@ -52,6 +64,7 @@ int cmd_check(const struct command *command)
 		features_check(&set);
 		words = nft_load(text, true);
 	}
+	warn_of_packages(&set);
 	ok = !ruleset_report(&set);
 	if (ok && words)
 		nft_tell(words);

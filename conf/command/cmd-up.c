@@ -56,6 +56,7 @@ static bool prepare_going_back(const struct ruleset *set)
 struct options {
 	unsigned confirm; /* seconds; 0: none */
 	bool for_hook;
+	bool for_packages;
 	bool at_boot;
 	bool leave_running;
 };
@@ -103,11 +104,11 @@ static unsigned read_seconds(const char *verb, const char *text)
 /* Ends the command where they are wrong. known: short names of those that the verb has. */
 static struct options read_options(const struct command *command, const char *known)
 {
-	static const struct option names[] = { { "confirm", required_argument, NULL, 'c' },
-					       { "hook", no_argument, NULL, 'h' },
-					       { "boot", no_argument, NULL, 'b' },
-					       { "leave-running", no_argument, NULL, 'l' },
-					       { NULL, 0, NULL, 0 } };
+	static const struct option names[] = {
+		{ "confirm", required_argument, NULL, 'c' }, { "hook", no_argument, NULL, 'h' },
+		{ "packages", no_argument, NULL, 'p' },	     { "boot", no_argument, NULL, 'b' },
+		{ "leave-running", no_argument, NULL, 'l' }, { NULL, 0, NULL, 0 }
+	};
 	struct options options = { .confirm = 0 };
 	char **argv = command->argv - 1; /* with the verb */
 	int option;
@@ -118,6 +119,7 @@ static struct options read_options(const struct command *command, const char *kn
 		if (option == 'c')
 			options.confirm = read_seconds(argv[0], optarg);
 		options.for_hook = options.for_hook || option == 'h';
+		options.for_packages = options.for_packages || option == 'p';
 		options.at_boot = options.at_boot || option == 'b';
 		options.leave_running = options.leave_running || option == 'l';
 	}
@@ -224,28 +226,41 @@ static void load_for_hook(struct ruleset *set)
 
 /* With --hook, for scripts that interfaces, the boot and a login may wait for: nothing
  * is waited for without limit, not even a name service, and an interface that comes up puts
- * nobody's half-edited file into force. */
+ * nobody's half-edited file into force. So it is with --packages, for package managers. */
+static int reload_for_hook(const struct options *options)
+{
+	static struct ruleset set;
+
+	if (state_is_up())
+		state_lock(true);
+	/* Nor is an interface that comes up elsewhere one of its. */
+	if (!state_is_up() || last_refuses() || (compile_elsewhere() && !options->for_packages))
+		return EXIT_SUCCESS;
+	load_for_hook(&set);
+	if (options->for_packages)
+		return change_programs(&set, options->leave_running ? RUNNING_STAYS : RUNNING_MOVES);
+	return put(&set, options);
+}
+
 int cmd_reload(const struct command *command)
 {
 	static struct ruleset set;
-	struct options options = read_options(command, "chl");
+	struct options options = read_options(command, "chlp");
+	const char *hook = options.for_packages ? "packages" : options.for_hook ? "hook" : NULL;
 
-	if (options.for_hook && (command->config || options.confirm)) {
-		warnx("reload: --hook goes by what is in force and reads no file; leave out -c and --confirm");
+	if (hook && (command->config || options.confirm || (options.for_hook && options.for_packages))) {
+		warnx("reload: --%s goes by what is in force and reads no file; leave out -c, --confirm and --%s", hook,
+		      options.for_packages ? "hook" : "packages");
 		return EXIT_USAGE;
 	}
+	if (hook)
+		return reload_for_hook(&options);
 	if (state_is_up())
-		state_lock(options.for_hook);
-	/* Nor is an interface that comes up elsewhere one of its. */
-	if (options.for_hook && (!state_is_up() || last_refuses() || compile_elsewhere()))
-		return EXIT_SUCCESS;
+		state_lock(false);
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	state_refuse_elsewhere("reload");
-	if (options.for_hook)
-		load_for_hook(&set);
-	else
-		load_ruleset(&set, command->config ? command->config : config_in_force());
+	load_ruleset(&set, command->config ? command->config : config_in_force());
 	return put(&set, &options);
 }
 

@@ -37,7 +37,8 @@ static bool explain(struct rules *rules, const char *program)
 	    !rules_string(rules, rule.file, file, sizeof(file)) ||
 	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	say(stdout, "%s: class %s, by rule '%s' at %s:%u", path, class, written, file, rule.line);
+	say(stdout, "%s: class %s, by rule %s'%s' at %s:%u", path, class, *written == '/' ? "" : "for package ",
+	    written, file, rule.line);
 	if (!rules_understood(rule.flags, record.flags))
 		say(stdout,
 		    "%s: but a newer netshim has made this rule, and this one does not understand it; run 'netshim "

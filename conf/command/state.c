@@ -12,6 +12,7 @@
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
+#include "conf/language/packages.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>
@@ -138,6 +139,7 @@ void state_remove_folder(void)
 	restored_forget();
 	lifts_forget();
 	unlink(STATE_LAST);
+	unlink(PACKAGES_COMING);
 	unlink(lock_path);
 	rmdir(NETSHIM_RUNDIR);
 }

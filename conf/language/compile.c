@@ -124,7 +124,13 @@ static void find_canonical(struct ruleset *set, struct app *app)
 	}
 }
 
-/* What root has written comes before what others can bring about. */
+/* What root has written comes before what others can bring about, a program that is named
+ * before a package, and what is there before what is about to be. */
+static int rank(const struct app *app)
+{
+	return 4 * app->by_others + (app->package ? 1 + app->coming : 0);
+}
+
 static int by_canonical(const void *a, const void *b)
 {
 	const struct app *x = *(const struct app *const *)a;
@@ -132,7 +138,7 @@ static int by_canonical(const void *a, const void *b)
 	int order = strcmp(x->canonical, y->canonical);
 
 	if (!order)
-		order = x->by_others - y->by_others;
+		order = rank(x) - rank(y);
 	return order ? order : (x > y) - (x < y);
 }
 
@@ -146,11 +152,18 @@ static const char *class_name(const struct ruleset *set, const struct app *app)
 	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
 }
 
+/* An app for everybody is an exception from a package. Of what is about to be installed,
+ * it is seen when it is. */
+static bool gives_way(const struct app *app, const struct app *first)
+{
+	return app->coming || (app->package && !first->package && !first->users.count);
+}
+
 /* The second of two rules for one path is for nothing. Where others than root cannot have
  * brought that about, the two must say the same. */
 static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
 {
-	if (first->class_index == app->class_index && same_users(&first->users, &app->users))
+	if (gives_way(app, first) || (first->class_index == app->class_index && same_users(&first->users, &app->users)))
 		return;
 	if (app->by_others)
 		ruleset_warning(set, app->at, "'%s' has a rule already, as '%s' at %s:%d: this one has no effect",
@@ -212,18 +225,38 @@ static uint32_t add_string(struct parts *p, const char *text)
 	return (uint32_t)at;
 }
 
-/* File names repeat from rule to rule. */
+/* A string that is the same in rule after rule, as file names are. */
+struct repeated {
+	const char *text;
+	uint32_t at;
+	const struct parts *parts;
+};
+
+static uint32_t add_repeated(struct parts *p, const char *text, struct repeated *last)
+{
+	if (last->text != text || last->parts != p)
+		*last = (struct repeated){ text, add_string(p, text), p };
+	return last->at;
+}
+
 static uint32_t add_file_name(struct parts *p, const char *file)
 {
-	static const char *last;
-	static uint32_t last_at;
-	static const struct parts *last_parts;
+	static struct repeated last;
 
-	if (last != file || last_parts != p)
-		last_at = add_string(p, file);
-	last = file;
-	last_parts = p;
-	return last_at;
+	return add_repeated(p, file, &last);
+}
+
+/* A path, or the name of a package. */
+static const char *written(const struct app *app)
+{
+	return app->package ? app->package : app->path;
+}
+
+static uint32_t add_written(struct parts *p, const struct app *app)
+{
+	static struct repeated last;
+
+	return add_repeated(p, written(app), &last);
 }
 
 static struct rules_users add_users(struct parts *p, const struct user_list *list)
@@ -269,7 +302,7 @@ static void add_app(struct parts *p, const struct app *app, struct rules_slot *s
 		.path_size = (uint32_t)size,
 		.class_index = app->class_index,
 		.users = add_users(p, &app->users),
-		.written = add_string(p, app->path),
+		.written = add_written(p, app),
 		.file = add_file_name(p, app->at.file),
 		.line = (uint32_t)app->at.line,
 	};
@@ -439,7 +472,8 @@ uint64_t compile_elsewhere(void)
 	return there == network_namespace() ? 0 : there;
 }
 
-static void build(struct parts *p, const struct ruleset *set)
+/* place: whose namespaces it is for; NULL: the caller's. */
+static void build(struct parts *p, const struct ruleset *set, const struct rules_header *place)
 {
 	struct rules_header *h = &p->header;
 	struct rules_slot *rules;
@@ -458,8 +492,8 @@ static void build(struct parts *p, const struct ruleset *set)
 	free(rules);
 	place_arrays(p);
 	add_checksums(p);
-	h->cgroup_namespace = process_cgroup_namespace();
-	h->network_namespace = network_namespace();
+	h->cgroup_namespace = place ? place->cgroup_namespace : process_cgroup_namespace();
+	h->network_namespace = place ? place->network_namespace : network_namespace();
 	h->body_hash = hash_body(p);
 	add_checksum(h, (char *)h, sizeof(*h));
 }
@@ -509,14 +543,14 @@ static bool body_is_intact(const struct rules *rules)
 
 static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
 {
-	char written[RULE_PATH_MAX];
+	char text[RULE_PATH_MAX];
 	char name[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class class;
 	struct rules_slot rule;
 
 	return rules_find(rules, app->canonical, strlen(app->canonical), &rule) &&
 	       rule.line == (uint32_t)app->at.line && rule.users.count == app->users.count &&
-	       rules_string(rules, rule.written, written, sizeof(written)) && !strcmp(written, app->path) &&
+	       rules_string(rules, rule.written, text, sizeof(text)) && !strcmp(text, written(app)) &&
 	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
 	       !strcmp(name, class_name(set, app)) && !rules->damaged;
 }
@@ -552,7 +586,7 @@ static bool write_text(const struct ruleset *set, FILE *rules)
 	return !fstat(fileno(rules), &st) && text_write(set, st.st_ino);
 }
 
-bool compile_write(const struct ruleset *set)
+static bool write_for(const struct ruleset *set, const struct rules_header *place)
 {
 	struct parts parts;
 	FILE *file;
@@ -567,7 +601,7 @@ bool compile_write(const struct ruleset *set)
 		warn("cannot write %s", new_path);
 		return false;
 	}
-	build(&parts, set);
+	build(&parts, set, place);
 	ok = write_parts(&parts, file);
 	free_parts(&parts);
 	if (!ok)
@@ -578,6 +612,30 @@ bool compile_write(const struct ruleset *set)
 		return false;
 	}
 	return ok && all_read_back(set);
+}
+
+bool compile_write(const struct ruleset *set)
+{
+	return write_for(set, NULL);
+}
+
+bool compile_write_programs(const struct ruleset *set, const struct rules *rules)
+{
+	return write_for(set, &rules->header);
+}
+
+bool compile_has_programs(const struct ruleset *set, struct rules *rules)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		if (set->apps[i].left_out)
+			continue;
+		count++;
+		if (!reads_back(rules, set, &set->apps[i]))
+			return false;
+	}
+	return count == rules->header.rule_count;
 }
 
 bool compile_commit(void)

@@ -21,6 +21,11 @@ bool compile_withdraw(void);
 void compile_undo(void);
 void compile_done(void);
 
+/* Of what is in force, other programs may have rules by now. Tells whether rules has those of
+ * set; and as compile_write, for the namespaces that rules are for, whoever calls. */
+bool compile_has_programs(const struct ruleset *set, struct rules *rules);
+bool compile_write_programs(const struct ruleset *set, const struct rules *rules);
+
 /* The path of the configuration that is in force (allocated), or NULL. */
 char *compile_config(void);
 

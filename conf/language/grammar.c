@@ -13,6 +13,7 @@
 #include "conf/language/grammar.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/packages.h"
 #include "conf/language/pattern.h"
 #include "conf/language/rights.h"
 #include "conf/language/trust.h"
@@ -359,17 +360,26 @@ static bool is_folder(const char *path)
 	return !changeable;
 }
 
-static void read_app(cfg_t *section)
+/* What an app and a package say alike. */
+static struct app read_rule(cfg_t *section)
 {
-	struct app app = { .path = copied(cfg_title(section)), .at = section_at(), .class_index = CLASS_INDEX_NONE };
+	struct app app = { .at = section_at(), .class_index = CLASS_INDEX_NONE };
 
 	if (cfg_size(section, "class"))
 		app.class_name = copied(cfg_getstr(section, "class"));
 	else
-		ruleset_problem(reading.set, app.at, "app '%s' has no class; add class = NAME, or class = none",
-				app.path);
+		ruleset_problem(reading.set, app.at, "%s '%s' has no class; add class = NAME, or class = none",
+				section->name, cfg_title(section));
 	app.class_at = value_at("class", 0);
 	READ_VALUES(section, "users", value_user, &app.users);
+	return app;
+}
+
+static void read_app(cfg_t *section)
+{
+	struct app app = read_rule(section);
+
+	app.path = copied(cfg_title(section));
 	if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
 	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
@@ -390,6 +400,45 @@ static int app_ended(cfg_t *cfg, cfg_opt_t *option)
 	(void)cfg;
 	if (!reading.no_apps)
 		read_app(cfg_opt_getnsec(option, 0));
+	end_section(option);
+	return 0;
+}
+
+static void add_program(const char *path, bool coming, const void *with)
+{
+	struct ruleset *set = reading.set;
+	struct app app = *(const struct app *)with;
+
+	app.coming = coming;
+	add_app(&app, path);
+	set->packages[set->package_count - 1].programs += !coming;
+}
+
+static void read_package(cfg_t *section)
+{
+	struct ruleset *set = reading.set;
+	struct app app = read_rule(section);
+
+	app.package = copied(cfg_title(section));
+	if (!packages_name_valid(app.package)) {
+		ruleset_problem(
+			set, app.at,
+			"bad package name '%s'; it begins with a letter or digit and is made of those and + - . _, "
+			"without version and architecture",
+			app.package);
+		return;
+	}
+	set->packages = grown(set->packages, set->package_count, sizeof(*set->packages));
+	set->packages[set->package_count++] = (struct package){ .name = app.package, .at = app.at };
+	if (packages_find(app.package, add_program, &app))
+		set->packages[set->package_count - 1].installed = true;
+}
+
+static int package_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	(void)cfg;
+	if (!reading.no_apps)
+		read_package(cfg_opt_getnsec(option, 0));
 	end_section(option);
 	return 0;
 }
@@ -512,7 +561,8 @@ static cfg_opt_t unclassified_options[] = {
 };
 /* clang-format on */
 
-static cfg_opt_t app_options[] = {
+/* Of app and package. */
+static cfg_opt_t rule_options[] = {
 	CFG_STR("class", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
@@ -521,7 +571,8 @@ static cfg_opt_t app_options[] = {
 static cfg_opt_t file_options[] = {
 	CFG_SEC("class", class_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("unclassified", unclassified_options, CFGF_MULTI),
-	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("app", rule_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("package", rule_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_FUNC("include", include),
 	CFG_STR("at-boot", NULL, CFGF_NODEFAULT),
 	CFG_END(),
@@ -595,6 +646,7 @@ static void watch_values(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "class", class_ended);
 	cfg_set_validate_func(cfg, "unclassified", unclassified_ended);
 	cfg_set_validate_func(cfg, "app", app_ended);
+	cfg_set_validate_func(cfg, "package", package_ended);
 	cfg_set_validate_func(cfg, "at-boot", at_boot_ended);
 }
 
@@ -832,6 +884,7 @@ static void forget_since(const struct ruleset *before)
 
 	set->class_count = before->class_count;
 	set->app_count = before->app_count;
+	set->package_count = before->package_count;
 	set->unclassified.action = before->unclassified.action;
 	/* Counts, not pointers: the lists may have been moved since. */
 	set->unclassified.allow.count = before->unclassified.allow.count;

@@ -146,9 +146,19 @@ struct app {
 	struct user_list users;
 	uint32_t class_index;
 	const char *canonical; /* what a program is looked up by; compile.c */
+	const char *package;   /* whose program it is, where the rule is for a package; else NULL */
+	bool coming;	       /* the package is about to be installed, or to have this program */
 	bool matched;	       /* a pattern did, where others than root can add names */
 	bool by_others;	       /* that, or its folder is reached by a link that they can change */
 	bool left_out;	       /* another app comes before it, or it is for nothing */
+};
+
+/* A rule for a package: an app for each of its programs. */
+struct package {
+	const char *name;
+	struct place_in_file at;
+	bool installed;
+	size_t programs;
 };
 
 struct problem {
@@ -172,6 +182,8 @@ struct ruleset {
 	size_t class_count;
 	struct app *apps;
 	size_t app_count;
+	struct package *packages;
+	size_t package_count;
 	struct verdict unclassified;
 	struct user_list except_users;
 	struct allow_list tunnels;	      /* the other ends of the kernel's own tunnels; networks only */

@@ -248,56 +248,63 @@ like "$("$netshim" reload --packages --hook 2>&1)" "leave out -c, --confirm and 
 is "$("$netshim" reload --packages 2>&1; "$packages" coming </dev/null 2>&1; find "$root/run" -mindepth 1)" "" \
 	"where netshim is not up, it says nothing"
 
-# --- the lists of others
+# --- other package managers, which have these programs
 
-mkdir -p "$scratch/over2" "$scratch/work2" /usr/lib/apk/db /var/lib/dpkg/info
-program other-managers /usr/bin/ns-pacman /usr/bin/ns-apk "/usr/bin/ns-rpm"
-cp "$scratch/other-managers/usr/bin/"* /usr/bin/
+"$netshim" down
+install -m 755 "$root/bin/probe" /usr/bin/ns-apk
+install -m 755 "$root/bin/probe" /usr/bin/ns-dir
 mount -t tmpfs none /var/lib
-mkdir -p /var/lib/pacman/local/{ns-arch-1.0-2,ns-arch-more-1.0-2}
-printf '%s\n' %FILES% usr/ usr/bin/ usr/bin/ns-pacman usr/bin/ns-gone "" %BACKUP% "usr/bin/ns-rpm	0" >/var/lib/pacman/local/ns-arch-1.0-2/files
+mkdir -p /usr/lib/apk/db /var/lib/pacman/local/ns-arch-more-1.0-2 /var/lib/rpm
+echo 9 >/var/lib/pacman/local/ALPM_DB_VERSION
+printf '%s\n' %NAME% ns-arch-more "" %VERSION% 1.0-2 >/var/lib/pacman/local/ns-arch-more-1.0-2/desc
 printf '%s\n' %FILES% usr/bin/ns-apk >/var/lib/pacman/local/ns-arch-more-1.0-2/files
-printf '%s\n' P:ns-alpine V:1 F: R:nothing F:usr/bin R:ns-apk a:0:0:755 "" P:ns-alpine-more F:usr/bin R:ns-rpm "" >/usr/lib/apk/db/installed
-printf '%s\n' "class tools { }" "package 'ns-arch' { class = tools }" "package 'ns-alpine' { class = tools }" >"$config"
+printf '%s\n' P:ns-alpine V:1 F: R:nothing F:usr/bin R:ns-apk a:0:0:755 "" P:ns-alpine-more F:usr/bin R:ns-dir "" >/usr/lib/apk/db/installed
+printf '%s\n' "class tools { }" "package 'ns-alpine' { class = tools }" "package 'ns-arch' { class = tools }" \
+	"package 'ns-fedora' { class = tools }" >"$config"
 "$netshim" up
-is "$("$netshim" which ns-pacman ns-apk ns-rpm | sed 's/, by.*at/ at/' | sed "s|$config||")" "/usr/bin/ns-pacman: class tools at :2
-/usr/bin/ns-apk: class tools at :3
-/usr/bin/ns-rpm: no class: no rule names it, a folder above it or, if it is a script, its interpreter" "pacman's and apk's lists"
+is "$("$netshim" which ns-apk ns-dir | sed "s|$config||; s/: class tools, by rule/: by rule/; s/: no class:.*//")" \
+	"/usr/bin/ns-apk: by rule for package 'ns-alpine' at :2
+/usr/bin/ns-dir" "apk's list, and no other package's"
+
+if command -v pacman >/dev/null; then
+	mkdir -p "$scratch/pacman/usr/bin" /usr/share/libalpm/hooks
+	install -m 755 "$root/bin/probe" "$scratch/pacman/usr/bin/ns-pacman"
+	printf '%s\n' "pkgname = ns-arch" "pkgver = 1-1" "arch = any" >"$scratch/pacman/.PKGINFO"
+	tar -C "$scratch/pacman" -czf "$scratch/ns-arch-1-1-any.pkg.tar.gz" .PKGINFO usr
+	sed "s|/usr/lib/netshim/|$root/usr/libexec/|" "$tests/../scripts/packages/netshim.hook" >/usr/share/libalpm/hooks/netshim.hook
+	printf '[options]\nSigLevel = Never\nLocalFileSigLevel = Never\n' >/etc/pacman.conf
+	pacman -U --noconfirm "$scratch/ns-arch-1-1-any.pkg.tar.gz" >"$scratch/said" 2>&1
+	is "$("$netshim" which ns-pacman)" "/usr/bin/ns-pacman: class tools, by rule for package 'ns-arch' at $config:3" "pacman installs, and netshim follows"
+	pacman -R --noconfirm ns-arch >"$scratch/said" 2>&1
+	is "$(grep -c ns-pacman "$root/run/netshim/rules")" 0 "and removes"
+else
+	skip "needs pacman" "pacman"
+fi
 
 if command -v rpmbuild >/dev/null; then
-	mkdir -p "$scratch/rpm"
-	cat >"$scratch/rpm/ns-fedora.spec" <<END
-Name: ns-fedora
-Version: 1
-Release: 1
-Summary: a
-License: a
-BuildArch: noarch
-%description
-a
-%install
-install -D -m 755 /dev/null %{buildroot}/usr/bin/ns-rpm
-install -D -m 644 /dev/null %{buildroot}/usr/bin/ns-apk
-%files
-/usr/bin/ns-rpm
-/usr/bin/ns-apk
-END
-	mkdir -p /var/lib/rpm /etc/rpm
+	mkdir -p "$scratch/rpm" /etc/rpm
 	echo '%_dbpath /var/lib/rpm' >/etc/rpm/macros # Debian's is in root's home
-	{
-		rpmbuild -bb --quiet --define "_topdir $scratch/rpm" "$scratch/rpm/ns-fedora.spec"
-		rpm -i --nodeps --force "$scratch"/rpm/RPMS/noarch/*.rpm
-	} >"$scratch/rpm/said" 2>&1
-	cp "$root/bin/probe" /usr/bin/ns-rpm
-	chmod 644 /usr/bin/ns-apk
-	printf '%s\n' "class tools { }" "package 'ns-fedora' { class = tools }" "package 'ns-nothing' { class = tools }" >"$config"
-	"$netshim" reload
-	is "$("$netshim" which ns-rpm; "$netshim" check 2>&1)" "/usr/bin/ns-rpm: class tools, by rule for package 'ns-fedora' at $config:2
-$config:3: package 'ns-nothing' is not installed; this rule has no effect until it is
-$config: ok, 1 class, 1 rule" "rpm's list"
+	spec() { # spec NAME <<END: the rest
+		printf '%s\n' "Name: $1" "Version: 1" "Release: 1" "Summary: a" "License: a" "BuildArch: noarch" "%description" a >"$scratch/rpm/$1.spec"
+		cat >>"$scratch/rpm/$1.spec"
+		rpmbuild -bb --quiet --define "_topdir $scratch/rpm" "$scratch/rpm/$1.spec" >"$scratch/said" 2>&1 || cat "$scratch/said"
+	}
+	sed -n "/^%transfiletriggerin/,/^%files/{s|%{_libexecdir}|$root/usr/libexec|;p}" "$tests/../scripts/packages/netshim.spec" | spec ns-triggers
+	spec ns-fedora <<-'END'
+		%install
+		install -D -m 755 /dev/null %{buildroot}/usr/bin/ns-rpm
+		install -D -m 644 /dev/null %{buildroot}/usr/bin/ns-text
+		%files
+		/usr/bin/ns-rpm
+		/usr/bin/ns-text
+	END
+	for package in ns-triggers ns-fedora; do rpm -i --nodeps "$scratch/rpm/RPMS/noarch/$package"-*.rpm 2>"$scratch/said"; done
+	is "$("$netshim" which ns-rpm; "$netshim" check 2>/dev/null)" "/usr/bin/ns-rpm: class tools, by rule for package 'ns-fedora' at $config:4
+$config: ok, 1 class, 2 rules" "rpm installs, and netshim follows"
+	rpm -e ns-fedora 2>"$scratch/said"
+	is "$(grep -c ns-rpm "$root/run/netshim/rules")" 0 "and removes"
 else
-	skip "needs rpmbuild" "rpm's list"
+	skip "needs rpmbuild" "rpm"
 fi
-rm -f /usr/bin/ns-*
 
 finish

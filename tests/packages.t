@@ -67,7 +67,7 @@ mkdir "$scratch/upper" "$scratch/work"
 tar -xf "$package" -C "$scratch/upper"
 on_arch=${installed//libexec/lib/netshim}
 is "$(find "$scratch/upper" -mindepth 2 -type f -printf '%P\n' | sed s/helper.unpacked/helper/ | contents)" \
-	"$(contents <<<"$on_arch")" "the package has what is installed"
+	"$(printf '%s\n' "$on_arch" usr/share/libalpm/hooks/netshim.hook | contents)" "the package has what is installed"
 ok "$([ -e "$scratch/upper/usr/lib/netshim/netshim-helper" ]; echo $((! $?)))" "the helper by another name"
 mount -t overlay -o "lowerdir=/usr,upperdir=$scratch/upper/usr,workdir=$scratch/work" usr /usr
 scriptlet() { sh -c ". '$scratch/upper/.INSTALL' && $1" 2>&1; }

@@ -21,6 +21,7 @@ WERROR =
 INSTALL = install
 
 HELPER = $(LIBEXECDIR)/netshim-helper
+NETNS = $(LIBEXECDIR)/netshim-netns
 RESCUE = $(LIBEXECDIR)/netshim-rescue
 
 # A library for each kind of program, all of them by $(BY_LIB)/$$LIB/libnetshim.so:
@@ -62,7 +63,7 @@ COMPLETIONS = bash-completion/completions/netshim:netshim.bash zsh/site-function
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' -DNETSHIM_STATEDIR='"$(STATEDIR)/netshim"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"' -DNETSHIM_LIBRARY='"$(LIBRARY)"' \
-	-DNETSHIM_BY_LIB='"$(BY_LIB)"' -DNETSHIM_RESCUE='"$(RESCUE)"'
+	-DNETSHIM_BY_LIB='"$(BY_LIB)"' -DNETSHIM_RESCUE='"$(RESCUE)"' -DNETSHIM_NETNS='"$(NETNS)"'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # The compiler knows best which options it has for a machine. -fcf-protection and
 # -mbranch-protection: indirect calls and returns go where they may only.
@@ -106,10 +107,11 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 # What all three share.
 SHARED = rules match process sys
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
-HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o privilege.o memory.o $(SHARED:=.o))
+HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o privilege.o netns.o memory.o $(SHARED:=.o))
+NETNS_OBJS = $(addprefix $(BUILD)/helper/, netshim-netns.o privilege.o netns.o memory.o $(SHARED:=.o))
 RESCUE_OBJS = $(addprefix $(BUILD)/helper/, netshim-rescue.o memory.o sys.o)
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
-PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-rescue $(BUILD)/netshim
+PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-netns $(BUILD)/netshim-rescue $(BUILD)/netshim
 
 # 32-bit programs load a library of their own, where a compiler can build it (Debian:
 # gcc-multilib; on arm64 gcc-arm-linux-gnueabihf, whose r7 has to be free, as it is in
@@ -155,6 +157,9 @@ $(BUILD)/libnetshim32.so: $(SHIM32_OBJS) shim/libnetshim.map
 $(BUILD)/netshim-helper: $(HELPER_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(HELPER_OBJS) -o $@
 	@$(call needs_only)
+$(BUILD)/netshim-netns: $(NETNS_OBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(NETNS_OBJS) -o $@
+	@$(call needs_only)
 $(BUILD)/netshim-rescue: $(RESCUE_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(RESCUE_OBJS) -o $@
 	@$(call needs_only)
@@ -178,21 +183,22 @@ put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAM
 	chmod $(1) "$$target.new" && mv -f "$$target.new" "$$target"
 
 # Before anything is replaced, libraries and helper are tried where they will be.
-TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new)
+TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new $(NETNS).new)
 or_nothing = || { rm -f $(TRIED); exit 1; }
 try_library = $(call folder,$(DESTDIR)$(2)) && $(INSTALL) -m 644 $(1) $(DESTDIR)$(2)/libnetshim.so.new && \
 	scripts/try-start $(DESTDIR)$(2)/libnetshim.so.new $(3) $(or_nothing)
-# By hand, it does nothing.
-try_helper = $(HELPER).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing has been installed: $(HELPER).new does not run" >&2; false; }
+# By hand, they do nothing.
+try_helper = $(1).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing has been installed: $(1).new does not run" >&2; false; }
+put_new = $(call folder,$(LIBEXECDIR)) && $(INSTALL) -m 755 $(BUILD)/$(notdir $(1)) $(1).new && { $(try_helper); }
 
 install: build
 	@$(call try_library,$(BUILD)/libnetshim.so,$(LIBDIR),$(CC))
 	$(if $(LIB32),@$(call try_library,$(LIB32),$(BY_LIB)/lib,$(CC32)))
 ifeq ($(DESTDIR),)
-	@$(call folder,$(LIBEXECDIR)) && $(INSTALL) -m 755 $(BUILD)/netshim-helper $(HELPER).new && { $(try_helper); } && \
-		$(BUILD)/netshim grant $(HELPER).new $(or_nothing)
+	@$(call put_new,$(HELPER)) && $(call put_new,$(NETNS)) && $(BUILD)/netshim grant $(HELPER).new $(NETNS).new $(or_nothing)
 else
 	$(call put,755,$(BUILD)/netshim-helper,$(HELPER))
+	$(call put,755,$(BUILD)/netshim-netns,$(NETNS))
 endif
 	mv -f "$(DESTDIR)$(LIBDIR)/libnetshim.so.new" "$(DESTDIR)$(LIBDIR)/libnetshim.so"
 	$(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB/libnetshim.so)
@@ -229,7 +235,7 @@ uninstall:
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
-	rm -f $(DESTDIR)$(BINDIR)/netshim $(addprefix $(DESTDIR)$(LIBEXECDIR)/, netshim-nftables netshim-packages) $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(TRIED)
+	rm -f $(DESTDIR)$(BINDIR)/netshim $(addprefix $(DESTDIR)$(LIBEXECDIR)/, netshim-nftables netshim-packages) $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(DESTDIR)$(NETNS) $(TRIED)
 	rm -rf $(DESTDIR)$(STATEDIR)/netshim
 	@$(if $(DESTDIR),rm -rf,scripts/leave-library $(LEFT)) $(addprefix $(DESTDIR), $(BY_LIB) $(LIBDIR)/libnetshim.so)
 	$(reload_units)

@@ -28,9 +28,13 @@
  *    leads elsewhere meanwhile.  swap.t
  * 9. It MUST NOT tell what its caller could not find out.
  *    attack.t: whether a file is in a closed folder
+ * 10. It MUST move into a class with a network namespace only who is in that one, and
+ *    start whom netshim-netns has put there in that class or not at all.
+ *    netns.t: the helper by hand moves nobody who is outside; a program that is swapped
  */
 
 #include "conf/contract/match.h"
+#include "conf/contract/netns.h"
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"
 #include "conf/contract/start.h"
@@ -50,9 +54,11 @@ static const char sandboxed[] = "a sandbox refuses the system calls that it take
 static const char newer[] = "the rules file was made by a newer netshim; run 'netshim reload' as root";
 static const char older[] = "the rules file was made by an older netshim; run 'netshim reload' as root";
 static const char by_hand[] = "it is for libnetshim.so and 'netshim run', not to be run by hand";
+static const char no_program[] = "cannot execute " NETSHIM_HELPER " or " NETSHIM_NETNS "; install netshim again";
+static const char swapped[] = "the rules, the program or the network namespace has changed meanwhile; try again";
 static const char foreign[] = "the library in the program that starts this one is of another netshim; log in anew";
 
-enum action { START, MOVE, FAIL };
+enum action { START, MOVE, ENTER, FAIL };
 
 struct job {
 	struct request request;
@@ -64,6 +70,7 @@ struct job {
 	int fd; /* the target, where its path may lead elsewhere by now; or -1 */
 
 	char class[CLASS_NAME_MAX + 1]; /* "" is the root class */
+	char netns[NETNS_NAME_MAX + 1]; /* its network namespace, or "" */
 	bool into_locked;
 	bool allow;	     /* on-error = allow */
 	const char *problem; /* why it cannot be classified, and what to do */
@@ -141,6 +148,14 @@ static enum action not_understood(struct job *job, const struct rules *rules)
 	return problem(job, rules->header.version < RULES_OLDEST ? older : newer);
 }
 
+/* For who is on the class's list. */
+static enum action into_class(struct job *job, struct rules *rules, const struct rules_class *class)
+{
+	if (class->flags & CLASS_NETNS && !rules_string(rules, class->netns, job->netns, sizeof(job->netns)))
+		return problem(job, damaged);
+	return MOVE;
+}
+
 /* Fills in the job's class from the rule for its path. */
 static enum action decide_exec(struct job *job, struct rules *rules, const struct membership *now)
 {
@@ -172,7 +187,7 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 		return problem(job, not_for_user);
 	if (now->place == PLACE_CLASS && str_equal(now->class, job->class) && !job->into_locked)
 		return START;
-	return MOVE;
+	return into_class(job, rules, &class);
 }
 
 /* Fills in the class that `netshim run` asked for. */
@@ -196,7 +211,7 @@ static enum action decide_run(struct job *job, struct rules *rules, const struct
 		return not_understood(job, rules);
 	if (!rules_users_include_caller(rules, &class.users))
 		return problem(job, not_for_user);
-	return MOVE;
+	return into_class(job, rules, &class);
 }
 
 static const char *move_error(int err)
@@ -216,6 +231,26 @@ static const char *move_error(int err)
 	}
 }
 
+/* For who is to be moved: whether this process is where the class's programs are. */
+static enum action check_netns(struct job *job, const struct rules *rules)
+{
+	const struct request *r = &job->request;
+	bool private = str_equal(job->netns, NETNS_PRIVATE);
+
+	if (!*job->netns)
+		return MOVE;
+	if (private ? r->netns == NETNS_ENTERED && netns_is_private(rules->header.network_namespace)
+		    : netns_is_named(job->netns))
+		return MOVE;
+	if (!r->netns)
+		return ENTER;
+	/* Whoever is in another's namespace starts nothing there. */
+	job->allow = job->allow && r->netns != NETNS_ENTERED;
+	if (no_descriptor_free(r->netns))
+		return problem(job, no_descriptor);
+	return problem(job, r->netns == NETNS_ENTERED ? swapped : netns_error(r->netns));
+}
+
 /* Reads the rules and decides. It closes everything before it returns, so that one
  * free descriptor is enough. */
 static enum action decide(struct job *job, struct rules *rules)
@@ -225,6 +260,7 @@ static enum action decide(struct job *job, struct rules *rules)
 	bool trusted;
 	int err;
 
+	job->netns[0] = '\0';
 	process_membership(&now);
 	err = rules_open(rules, true);
 	if (err == -ENOENT)
@@ -245,11 +281,11 @@ static enum action decide(struct job *job, struct rules *rules)
 		return problem(job, "the rules file does not belong to root here (is this a user namespace?)");
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
-	if (now.place == PLACE_UNKNOWN || process_cgroup_namespace() != rules->header.cgroup_namespace)
+	if (now.place == PLACE_UNKNOWN || process_namespace("cgroup") != rules->header.cgroup_namespace)
 		return problem(job,
 			       "cannot tell the class of this process: it is in another cgroup namespace, or has no "
 			       "/proc");
-	return MOVE;
+	return check_netns(job, rules);
 }
 
 /* Classifies this process. Returns START if the process is where it belongs, or MOVE
@@ -276,9 +312,9 @@ static enum action classify(struct job *job)
 	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;
 }
 
-/* Starts the helper again: the capability is gone for good in this one. Returns
- * where that has been tried often enough. */
-static void start_again(struct job *job)
+/* Starts the helper again, as the capability is gone for good in this one, or what
+ * comes back to it from the namespace. Returns where that has been tried often enough. */
+static void start_again(struct job *job, const char *program)
 {
 	char text[REQUEST_MAX];
 
@@ -286,7 +322,8 @@ static void start_again(struct job *job)
 		return;
 	request_write(&job->request, text);
 	job->envp[-REQUEST_STRINGS] = text;
-	sys_execve(NETSHIM_HELPER, job->argv, job->envp - REQUEST_STRINGS);
+	sys_execve(program, job->argv, job->envp - REQUEST_STRINGS);
+	job->problem = no_program;
 }
 
 /* Tells whether the shim may be in the target. */
@@ -341,8 +378,13 @@ void helper_main(uintptr_t *stack)
 	action = classify(&job);
 	if (job.problem == no_descriptor && process_raise_descriptors(limit))
 		action = classify(&job);
-	if (action == MOVE)
-		start_again(&job);
+	if (job.request.netns == NETNS_ENTERED && !*job.netns)
+		fail(EXIT_REFUSED, job.path, job.class, swapped);
+	if (action == MOVE || action == ENTER) {
+		/* Who comes back knows nothing of a limit that was raised. */
+		process_lower_descriptors(limit);
+		start_again(&job, action == MOVE ? NETSHIM_HELPER : NETSHIM_NETNS);
+	}
 	if (action != START) {
 		if (!job.problem)
 			job.problem = "the rules change too fast; try again";

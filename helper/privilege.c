@@ -5,6 +5,7 @@
 
 #include "helper/privilege.h"
 
+#include "conf/contract/rules.h"
 #include "conf/contract/sys.h"
 
 void fail(int code, const char *path, const char *class, const char *what)
@@ -46,4 +47,25 @@ bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
 	caps[1].permitted = caps[1].effective = 0;
 	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
 	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
+}
+
+const char *netns_error(int err)
+{
+	switch (err) {
+	case -ENOENT:
+		return "its network namespace is not there; make it with 'ip netns add'";
+	case -EXDEV:
+		return "this process is in another network namespace, which nothing leaves by being started";
+	case -EACCES:
+	case -EINVAL:
+		return "what has the name of its network namespace is none, or is not root's alone";
+	case -EPERM:
+		return "its network namespace may not be entered: " NETSHIM_NETNS
+		       " has no capability here (run 'netshim grant' as root), or this process may gain none "
+		       "(no_new_privs, a tracer, a nosuid mount, a user namespace)";
+	case -ENOSPC:
+		return "there are too many network namespaces (max_net_namespaces in user_namespaces(7))";
+	default:
+		return "the kernel would not put this process into its network namespace";
+	}
 }

@@ -19,4 +19,7 @@ bool get_capabilities(struct __user_cap_data_struct caps[2]);
  * inheritable set is left to the target. */
 bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low);
 
+/* What keeps a process out of its class's network namespace. */
+const char *netns_error(int err);
+
 #endif

@@ -209,6 +209,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 		found = rules_class(&rules, rule.class_index, &class, route->class);
 		route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 		*lock = class.flags & CLASS_LOCK;
+		route->netns = class.flags & CLASS_NETNS;
 		route->request.unsure |= !rules_understood(0, class.flags);
 	}
 	rules_close(&rules);
@@ -462,8 +463,7 @@ int route_start(const struct program *p, const struct route *route, route_starte
 
 static int exec_helper(char *const argv[], char *const env[], const void *context)
 {
-	(void)context;
-	return sys_execve(NETSHIM_HELPER, argv, env);
+	return sys_execve(route_helper(context), argv, env);
 }
 
 static int exec_named(const struct program *p, struct route *route)
@@ -475,7 +475,7 @@ static int exec_named(const struct program *p, struct route *route)
 	r.request.cloexec = uses_dirfd(p) && is_close_on_exec(p->dirfd);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, 0, 0, 0);
-	err = route_start(p, &r, exec_helper, NULL);
+	err = route_start(p, &r, exec_helper, &r);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
 	/* These are about the caller's arguments, not about the helper. */

@@ -31,6 +31,7 @@ struct route {
 	bool other;		     /* the path leads to another program than the one that runs */
 	bool refused;		     /* because of on-error = deny */
 	bool again;		     /* it is this process's own file, which is started where it is */
+	bool netns;		     /* the class has a network namespace */
 	const struct sys_file *seen; /* what the path's last name is, where that is known; or NULL */
 	uint64_t rule;		     /* its hash */
 	char class[CLASS_NAME_MAX + 1];
@@ -81,6 +82,12 @@ int route(const struct program *program);
  * takes; returns what it returns, or -ENOMEM. */
 typedef int route_starter(char *const argv[], char *const env[], const void *context);
 int route_start(const struct program *program, const struct route *route, route_starter *start, const void *context);
+
+/* What is executed in the program's place: the helper, or what leads into a namespace first. */
+static inline const char *route_helper(const struct route *route)
+{
+	return route->netns ? NETSHIM_NETNS : NETSHIM_HELPER;
+}
 
 /* What is to be done when the helper could not be executed: as route_exec. */
 int route_failed(const struct program *program, struct route *route);

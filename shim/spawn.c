@@ -24,16 +24,23 @@ struct spawn {
 	const posix_spawnattr_t *attr;
 };
 
+struct helped {
+	const struct spawn *spawn;
+	const char *helper;
+};
+
 static int spawn_program(char *const argv[], char *const env[], const void *context)
 {
-	const struct spawn *s = context;
+	const struct helped *h = context;
+	const struct spawn *s = h->spawn;
 
-	return s->exact(s->pid, NETSHIM_HELPER, s->actions, s->attr, argv, env);
+	return s->exact(s->pid, h->helper, s->actions, s->attr, argv, env);
 }
 
 static int spawn_helper(const struct spawn *s, const struct program *p, const struct route *route)
 {
-	int err = route_start(p, route, spawn_program, s);
+	const struct helped helped = { s, route_helper(route) };
+	int err = route_start(p, route, spawn_program, &helped);
 
 	return err < 0 ? -err : err;
 }
@@ -124,7 +131,7 @@ static int spawn(struct decision *d, const char *file)
 		d->route.request.pdeathsig = 0;
 		ret = route_means_caller(p) ? spawn_resolved(s, p, &d->route) : spawn_helper(s, p, &d->route);
 		/* It may have been one of the file actions that failed. */
-		if (!ret || (ret != NO_NAME && !sys_may_execute(AT_FDCWD, NETSHIM_HELPER, 0)))
+		if (!ret || (ret != NO_NAME && !sys_may_execute(AT_FDCWD, route_helper(&d->route), 0)))
 			return ret;
 		/* Without a name, what is dynamic puts itself right at its start. */
 		if (ret != NO_NAME)

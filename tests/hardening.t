@@ -11,7 +11,8 @@ segments() { readelf -lW "$1" | awk '$1 == "LOAD"'; }
 dynamic() { readelf -dW "$1"; }
 property() { readelf -nW "$1" | grep -o 'feature.*: .*' | sed 's/.*: //'; }
 
-for file in "$command" "$helper" "$preload"; do
+netns=$root/usr/libexec/netshim-netns
+for file in "$command" "$helper" "$netns" "$preload"; do
 	name=$(basename "$file")
 	is "$(segments "$file" | grep -c RWE)" 0 "$name: nothing is writable and executable"
 	like "$(readelf -lW "$file" | grep GNU_STACK)" " RW  " "$name: the stack is not executable"
@@ -29,13 +30,15 @@ like "$(dynamic "$command")" "FLAGS_1.*NOW PIE" "netshim: and done at start"
 like "$(readelf -sW --dyn-syms "$command")" "__stack_chk_fail" "netshim: the stack is protected"
 like "$(readelf -sW --dyn-syms "$command")" "__[a-z]*printf_chk" "netshim: the C library's functions are fortified"
 
-ok $(($(wc -l <"$tests"/../helper/netshim-helper.c) > 400)) "the helper has at most 400 lines"
-is "$(python3 - "$tests" <<'EOF'
+for file in "$helper" "$netns"; do
+	name=$(basename "$file")
+	ok $(($(wc -l <"$tests/../helper/$name.c") > 400)) "$name: at most 400 lines"
+	is "$(python3 - "$tests" "$name" <<'EOF'
 import re, sys
-tests = sys.argv[1]
-text = open(tests + '/../helper/netshim-helper.c').read()
+tests, name = sys.argv[1:]
+text = open(f'{tests}/../helper/{name}.c').read()
 text = re.sub(r'\s+\*\s*', ' ', re.search(r'tests that see to it:(.*?)\*/', text, re.S)[1])
-musts = re.split(r' \d\. ', text)[1:]
+musts = re.split(r' \d+\. ', text)[1:]
 for number, must in enumerate(musts, 1):
     named = re.findall(r'([a-z-]+\.t)(?:: ((?:(?![a-z-]+\.t).)*))?', must)
     if not named:
@@ -44,13 +47,14 @@ for number, must in enumerate(musts, 1):
         for name in filter(None, (n.strip(' .') for n in names.split(';'))):
             if name not in open(tests + '/' + file).read():
                 print(number, file, 'has no test', name)
-print(len(musts) > 8)
+print(len(musts) > 5)
 EOF
-)" True "every MUST of the helper names tests that are there"
-is "$(dynamic "$helper"; readelf -lW "$helper" | grep -c -e INTERP -e DYNAMIC)" $'\nThere is no dynamic section in this file.\n0' \
-	"the helper is static, without a loader or libraries"
-is "$(readelf -sW "$helper" | awk '$7 == "UND" && $8' | wc -l)" 0 "and takes nothing from elsewhere"
-is "$(getcap "$helper" | sed 's/.* //')" "cap_dac_override=p" "it has one file capability"
+	)" True "$name: every MUST names tests that are there"
+	is "$(dynamic "$file"; readelf -lW "$file" | grep -c -e INTERP -e DYNAMIC)" $'\nThere is no dynamic section in this file.\n0' \
+		"$name: static, without a loader or libraries"
+	is "$(readelf -sW "$file" | awk '$7 == "UND" && $8' | wc -l)" 0 "$name: takes nothing from elsewhere"
+done
+is "$(getcap "$helper" | sed 's/.* //')" "cap_dac_override=p" "the helper has one file capability"
 
 is "$(dynamic "$preload" | grep -c NEEDED)" 0 "the library needs no other"
 like "$(dynamic "$preload")" "FLAGS_1.*NOW" "its few relocations are done at start"
@@ -61,6 +65,7 @@ aarch64) expected="BTI, PAC" ;;
 *) expected="none is known" ;;
 esac
 like "$(property "$helper")" "^$expected" "the helper marks where calls and returns may go"
+like "$(property "$netns")" "^$expected" "netshim-netns too"
 like "$(property "$preload")" "^$expected" "the library too: it takes that from no program"
 
 finish

@@ -14,7 +14,7 @@ make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
-./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-packages ./opt/ns/lib/exec/netshim-rescue \
+./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-netns ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-packages ./opt/ns/lib/exec/netshim-rescue \
 ./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
 ./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
@@ -25,7 +25,7 @@ is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/pro
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
 	2 "the paths are compiled in"
-is "$(grep -rl -e /usr/local -e ' /run/' "$dest/opt/ns/share/man" "$dest/opt/etc")" "" "the manual pages and the hooks name them"
+is "$(grep -rlP '/usr/local| /run/(?!netns)' "$dest/opt/ns/share/man" "$dest/opt/etc")" "" "the manual pages and the hooks name them"
 is "$(grep ^include "$dest/opt/etc/netshim.conf")" "include('/opt/etc/netshim.d/*.conf')" "the sample includes what lies beside it"
 mkdir "$dest/opt/etc/netshim.d"
 echo "class more { }" | sed "s|/opt/etc|$dest/opt/etc|" >"$dest/opt/etc/netshim.d/more.conf"

@@ -66,7 +66,7 @@ package=$(echo "$one"/build/arch/netshim-"${version/\~/}"-1-*.pkg.tar.*)
 mkdir "$scratch/upper" "$scratch/work"
 tar -xf "$package" -C "$scratch/upper"
 on_arch=${installed//libexec/lib/netshim}
-is "$(find "$scratch/upper" -mindepth 2 -type f -printf '%P\n' | sed s/helper.unpacked/helper/ | contents)" \
+is "$(find "$scratch/upper" -mindepth 2 -type f -printf '%P\n' | sed "s/\(helper\|netns\).unpacked/\1/" | contents)" \
 	"$(printf '%s\n' "$on_arch" usr/share/libalpm/hooks/netshim.hook | contents)" "the package has what is installed"
 ok "$([ -e "$scratch/upper/usr/lib/netshim/netshim-helper" ]; echo $((! $?)))" "the helper by another name"
 mount -t overlay -o "lowerdir=/usr,upperdir=$scratch/upper/usr,workdir=$scratch/work" usr /usr

@@ -11,6 +11,7 @@
 #include "conf/command/change.h"
 
 #include "conf/command/cmd-confirm.h"
+#include "conf/command/cmd-grant.h"
 #include "conf/command/last.h"
 #include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
@@ -251,11 +252,11 @@ static void move_running(struct change *c)
 
 static bool put_into_force(struct change *c)
 {
-	return routing_check(c->routing, c->set) && compile_write(c->set) && cgroup_make(c->set, c->live) &&
-	       classids_are_free(c->set, c->live) && routing_add(c->routing, c->set, &c->networks) &&
-	       sysctl_restore(c->set, &c->networks) && load_for_both(c) && sysctl_make(c->set, &c->networks) &&
-	       compile_commit() && cgroup_set_classids(c->set, NULL) && load_for_new(c) &&
-	       routing_clean(c->routing, c->set, &c->networks);
+	return routing_check(c->routing, c->set) && compile_write(c->set) && grant_for(c->set) &&
+	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
+	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
+	       load_for_both(c) && sysctl_make(c->set, &c->networks) && compile_commit() &&
+	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
 }
 
 static void go_back_groups(const struct change *c)
@@ -275,6 +276,7 @@ static void go_back(const struct change *c)
 
 	compile_undo();
 	compile_done();
+	grant_no_more();
 	if (c->routing)
 		routing_restore(c->routing);
 	sysctl_undo();
@@ -345,6 +347,7 @@ int change_to(struct ruleset *set, enum running running)
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
+	grant_no_more();
 	confirm_count();
 	move_running(&c);
 	ok = tidy_up(&c);
@@ -456,6 +459,7 @@ int change_to_nothing(void)
 		return EXIT_FAILURE;
 	}
 	under_way = NULL;
+	grant_no_more();
 	ok = !c.hierarchy || cgroup_remove(NULL);
 	if (!ok)
 		warnx("all else is undone; run 'netshim down' again");

@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* netshim grant: gives the helper cap_dac_override=p, and nothing else: the installed one,
- * or a new one, which then takes its place. */
+ * or a new one, which then takes its place. netshim-netns gets its capabilities only while
+ * a class with a network namespace is in force. */
 
 #include "conf/command/cmd-grant.h"
 
@@ -15,100 +16,206 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static bool only_dac_override(void)
-{
-	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
-		if (!!capng_have_capability(CAPNG_PERMITTED, cap) != (cap == CAP_DAC_OVERRIDE) ||
-		    capng_have_capability(CAPNG_INHERITABLE, cap))
-			return false;
-	return true;
-}
+/* A program that is given capabilities. */
+static const struct granted {
+	const char *path;
+	uint32_t caps;
+	const char *text;
+	const char *without; /* what becomes of whom where it has none */
+} helper = { NETSHIM_HELPER, CAP_TO_MASK(CAP_DAC_OVERRIDE), "cap_dac_override=p",
+	     "programs that have a class are not started" },
+  netns = { NETSHIM_NETNS, CAP_TO_MASK(CAP_SYS_ADMIN) | CAP_TO_MASK(CAP_NET_ADMIN), "cap_net_admin,cap_sys_admin=p",
+	    "programs whose class has a network namespace are not started" };
 
 /* libcap-ng (0.8.3) cannot do this: it takes a set with nothing effective for an
  * empty one, and removes the attribute. Reading it back is left to it. */
-static int set_dac_override(int fd)
+static int set_capabilities(int fd, uint32_t caps)
 {
 	const struct vfs_cap_data data = {
 		.magic_etc = htole32(VFS_CAP_REVISION_2),
-		.data = { { .permitted = htole32(CAP_TO_MASK(CAP_DAC_OVERRIDE)) } },
+		.data = { { .permitted = htole32(caps) } },
 	};
 
 	return fsetxattr(fd, "security.capability", &data, XATTR_CAPS_SZ_2, 0);
 }
 
-/* Opens the helper at path; ends the command where others than root could change it:
- * they would get the capability. */
-static int open_helper(const char *path)
+static bool is_granted(int fd, const struct granted *program)
+{
+	if (capng_get_caps_fd(fd))
+		return false;
+	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++)
+		if (!!capng_have_capability(CAPNG_PERMITTED, cap) != (cap < 32 && program->caps >> cap & 1) ||
+		    capng_have_capability(CAPNG_INHERITABLE, cap))
+			return false;
+	return true;
+}
+
+/* Opens a program at path, which others than root must not be able to change: they would
+ * get the capability. Returns -1, and says why. */
+static int open_program(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 	char *changeable;
 
-	if (fd < 0 || fstat(fd, &st))
-		err(EXIT_FAILURE, "cannot open %s (run 'make install')", path);
-	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		errx(EXIT_FAILURE, "%s can be changed by others than root; run: chown root %s && chmod 755 %s", path,
-		     path, path);
+	if (fd < 0 || fstat(fd, &st)) {
+		warn("cannot open %s (run 'make install')", path);
+		return -1;
+	}
 	changeable = trust_changeable(path);
-	if (changeable)
-		errx(EXIT_FAILURE,
-		     "others than root can change %s, and so replace the helper; make it root's, and writable by "
-		     "nobody else",
-		     changeable);
-	return fd;
+	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+		warnx("%s can be changed by others than root; run: chown root %s && chmod 755 %s", path, path, path);
+	else if (changeable)
+		warnx("others than root can change %s, and so replace %s; make it root's, and writable by nobody else",
+		      changeable, path);
+	else
+		return fd;
+	free(changeable);
+	close(fd);
+	return -1;
 }
 
-static bool is_granted(int fd)
+static bool grant(const struct granted *program, const char *path)
 {
-	return !capng_get_caps_fd(fd) && only_dac_override();
+	int fd = open_program(path);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = is_granted(fd, program) || !set_capabilities(fd, program->caps);
+	if (!ok)
+		warn("cannot give %s its capability (its file system must support extended attributes)", path);
+	else if (!(ok = is_granted(fd, program)))
+		warnx("%s has not got %s and nothing else; reinstall netshim", path, program->text);
+	close(fd);
+	return ok;
 }
 
-const char *grant_wrong(void)
+static void take_away(const char *path)
 {
-	int fd = open(NETSHIM_HELPER, O_RDONLY | O_CLOEXEC);
+	if (removexattr(path, "security.capability") && errno != ENODATA && errno != ENOENT && errno != ENOTSUP)
+		warn("cannot take the capabilities from %s", path);
+}
+
+/* What a program lacks; NULL where it lacks nothing. */
+static const char *lacks(const struct granted *program)
+{
+	int fd = open(program->path, O_RDONLY | O_CLOEXEC);
 	const char *wrong = NULL;
 	struct statvfs fs;
 
 	if (fd < 0)
-		wrong = printed("%s; install netshim again", strerror(errno));
-	else if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
+		return printed("%s; install netshim again", strerror(errno));
+	if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
 		wrong = "its file system is mounted nosuid, which lets it have no capability; mount it without that";
-	else if (!is_granted(fd))
+	else if (!is_granted(fd, program))
 		wrong = "it has not its capability; run 'netshim grant' as root";
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	return wrong;
+}
+
+const char *grant_wrong(void)
+{
+	return lacks(&helper);
+}
+
+static bool check(const struct granted *program)
+{
+	const char *wrong = lacks(program);
+
+	if (wrong)
+		warnx("%s: %s: %s", program->without, program->path, wrong);
+	return !wrong;
+}
+
+/* Tells whether what is in force has a class with a network namespace. */
+static bool rules_have_netns(void)
+{
+	struct rules_class class;
+	struct rules rules;
+	bool found = false;
+
+	if (rules_open(&rules, true))
+		return false;
+	for (uint32_t i = 0; !found && rules_class(&rules, i, &class, NULL); i++)
+		found = class.flags & CLASS_NETNS;
+	rules_close(&rules);
+	return found;
 }
 
 bool grant_check(void)
 {
-	const char *wrong = grant_wrong();
+	bool helped = check(&helper);
 
-	if (wrong)
-		warnx("programs that have a class are not started: " NETSHIM_HELPER ": %s", wrong);
-	return !wrong;
+	return (!rules_have_netns() || check(&netns)) && helped;
+}
+
+bool grant_for(const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (set->classes[i].netns)
+			return grant(&netns, netns.path);
+	return true;
+}
+
+void grant_no_more(void)
+{
+	if (!rules_have_netns())
+		take_away(netns.path);
+}
+
+/* path has its capabilities by now. */
+static bool put_in_place(const struct granted *program, const char *path)
+{
+	if (!strcmp(path, program->path) || !rename(path, program->path))
+		return true;
+	warn("cannot put %s in the place of %s (it must be in the same folder)", path, program->path);
+	return false;
+}
+
+/* A new netshim-netns has its name, with something behind it. */
+static bool is_netns(const char *path)
+{
+	char *copy = copied(path);
+	char *own = copied(netns.path);
+	bool is = !strncmp(basename(copy), basename(own), strlen(basename(own)));
+
+	free(own);
+	free(copy);
+	return is;
+}
+
+static bool grant_one(const char *path)
+{
+	const struct granted *program = is_netns(path) ? &netns : &helper;
+	bool wanted = program == &helper || rules_have_netns();
+
+	if (wanted && !grant(program, path))
+		return false;
+	if (!wanted)
+		take_away(path);
+	if (!put_in_place(program, path))
+		return false;
+	if (wanted)
+		printf("%s: %s\n", program->path, program->text);
+	return true;
 }
 
 int cmd_grant(const struct command *command)
 {
-	const char *path = command->argc ? command->argv[0] : NETSHIM_HELPER;
-	int fd = open_helper(path);
+	bool ok = true;
 
-	if (set_dac_override(fd))
-		err(EXIT_FAILURE, "cannot give %s its capability (its file system must support extended attributes)",
-		    path);
-	if (!is_granted(fd))
-		errx(EXIT_FAILURE, "%s has not got cap_dac_override=p and nothing else; reinstall netshim", path);
-	close(fd);
-	if (command->argc && rename(path, NETSHIM_HELPER))
-		err(EXIT_FAILURE, "cannot put %s in the place of %s (it must be in the same folder)", path,
-		    NETSHIM_HELPER);
-	printf("%s: cap_dac_override=p\n", NETSHIM_HELPER);
-	return EXIT_SUCCESS;
+	if (!command->argc)
+		return grant_one(helper.path) && (access(netns.path, F_OK) || grant_one(netns.path)) ? EXIT_SUCCESS
+												     : EXIT_FAILURE;
+	for (int i = 0; ok && i < command->argc; i++)
+		ok = grant_one(command->argv[i]);
+	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

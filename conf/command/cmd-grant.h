@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* Can the helper do its work? */
+/* Capabilities of the helper and of netshim-netns. */
 
 #ifndef NETSHIM_CMD_GRANT_H
 #define NETSHIM_CMD_GRANT_H
 
+#include "conf/language/ruleset.h"
+
 #include <stdbool.h>
 
-/* Returns why it cannot, so that no program with a class is started, and what to do; or NULL.
- * The second warns of it. */
+/* Returns why the helper cannot do its work, so that no program with a class is started, and
+ * what to do; or NULL. */
 const char *grant_wrong(void);
+
+/* Warns of that, and of what netshim-netns lacks where it has to work. */
 bool grant_check(void);
+
+/* Gives netshim-netns what it needs where one of these classes has a network namespace. */
+bool grant_for(const struct ruleset *set);
+
+/* Takes it away where none that is in force has. */
+void grant_no_more(void);
 
 #endif

@@ -8,6 +8,7 @@
 #include "conf/command/json.h"
 #include "conf/command/verbs.h"
 #include "conf/command/wanted.h"
+#include "conf/contract/process.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
@@ -273,15 +274,20 @@ static bool was_replaced(const char *path, const char *helper)
 	return was;
 }
 
-static bool is_helper(const char *id)
+static bool runs(const char *id, const char *file)
 {
 	char *path = printed("/proc/%s/exe", id);
-	char *helper = realpath(NETSHIM_HELPER, NULL);
+	char *helper = realpath(file, NULL);
 	bool is = helper && (is_same_file(path, helper) || was_replaced(path, helper));
 
 	free(helper);
 	free(path);
 	return is;
+}
+
+static bool is_helper(const char *id)
+{
+	return runs(id, NETSHIM_HELPER) || runs(id, NETSHIM_NETNS);
 }
 
 /* A helper that has already looked at its group would still move on to another one,
@@ -304,6 +310,26 @@ static bool move_for_good(const char *class, bool locked, const char *id)
 	return tries || !locked;
 }
 
+/* Tells whether the process is in a class with a network namespace, in which it would stay. */
+static bool is_in_netns(struct rules *rules, const char *id)
+{
+	char *cgroup = printed("/proc/%s/cgroup", id);
+	struct membership place;
+	struct rules_class class;
+	uint32_t index;
+	bool is;
+
+	process_membership_of(cgroup, &place);
+	free(cgroup);
+	is = place.place == PLACE_CLASS && place.locked && rules_class_named(rules, place.class, &index, &class) &&
+	     class.flags & CLASS_NETNS;
+	if (is)
+		warnx("process '%s' is in the network namespace of class %s, which no running process leaves; end it, "
+		      "and start it anew",
+		      id, place.class);
+	return is;
+}
+
 int cmd_move(const struct command *command)
 {
 	struct rules *rules = open_rules();
@@ -318,8 +344,15 @@ int cmd_move(const struct command *command)
 		warnx("there is no class '%s'; 'netshim status' lists them, and 'none' is no class", name);
 		return EXIT_FAILURE;
 	}
+	if (class.flags & CLASS_NETNS) {
+		warnx("class %s has a network namespace, into which no running process can be put; end it, and start "
+		      "it anew by 'netshim run %s COMMAND'",
+		      name, name);
+		return EXIT_FAILURE;
+	}
 	for (int i = 1; i < command->argc; i++)
-		ok = move_for_good(strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK, command->argv[i]) &&
+		ok = !is_in_netns(rules, command->argv[i]) &&
+		     move_for_good(strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK, command->argv[i]) &&
 		     ok;
 	free(rules);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -71,17 +71,21 @@ static void tell_outside(const struct outsiders *outside, const char *class)
 {
 	struct process_names names = { .count = 0 };
 
+	const char *name = *class ? class : "none";
+	bool elsewhere = false;
+
 	for (size_t i = 0; i < outside->count; i++) {
 		const struct process *p = &outside->items[i].process;
 
-		if (!strcmp(outside->items[i].class, class))
-			process_names_add(&names, p->name, p->pid);
+		if (strcmp(outside->items[i].class, class))
+			continue;
+		process_names_add(&names, p->name, p->pid);
+		elsewhere = outside->items[i].elsewhere;
 	}
 	if (names.count)
-		warnx("class %s has a rule for %zu running program%s outside of it (%s): restart %s, or run 'netshim "
-		      "move %s PID'",
-		      *class ? class : "none", names.count, names.count == 1 ? "" : "s", names.text,
-		      names.count == 1 ? "it" : "them", *class ? class : "none");
+		warnx("class %s has a rule for %zu running program%s outside of it (%s): restart %s%s%s%s", name,
+		      names.count, names.count == 1 ? "" : "s", names.text, names.count == 1 ? "it" : "them",
+		      elsewhere ? "" : ", or run 'netshim move ", elsewhere ? "" : name, elsewhere ? "" : " PID'");
 }
 
 /* One class's line. */
@@ -92,6 +96,7 @@ struct row {
 	size_t processes; /* known where the hierarchy is mounted */
 	size_t outside;	  /* known to root */
 	bool lock;
+	char netns[NETNS_NAME_MAX + 1]; /* or "" */
 	struct counter sent;
 	struct counter received;
 };
@@ -109,6 +114,15 @@ static void add_counts(struct columns *to, const struct counter *counter, bool k
 	add_amount(to, known, counter->bytes, TERMINAL_BYTES, exact);
 }
 
+/* What is special about a class. */
+static void add_kind(struct columns *to, const struct row *r)
+{
+	char *netns = printed("netns %s", r->netns);
+
+	columns_add(to, *r->netns ? netns : r->lock ? "lock" : "", COLOUR_NOTE);
+	free(netns);
+}
+
 /* A count that is not known does not look like 0. */
 static void add_row(struct columns *to, const struct row *r, bool counted, bool exact)
 {
@@ -124,7 +138,7 @@ static void add_row(struct columns *to, const struct row *r, bool counted, bool 
 	add_counts(to, &r->received, counted, exact);
 	columns_add(to, terminal_amount(geteuid() == 0, r->outside, TERMINAL_COUNT, true, outside),
 		    r->outside ? COLOUR_BAD : COLOUR_OFF);
-	columns_add(to, r->lock ? "lock" : "", COLOUR_NOTE);
+	add_kind(to, r);
 }
 
 static void print_table(const struct row *rows, size_t count, const struct counter *unclassified, bool counted,
@@ -170,6 +184,7 @@ static json_t *json_row(const struct row *r, bool counted)
 				r->lock, "rules", (json_int_t)r->rules, "processes",
 				json_number(cgroup_is_mounted(), r->processes));
 
+	json_object_set_new(row, "netns", *r->netns ? json_text(r->netns) : json_null());
 	put_counts(row, "packets", "bytes", &r->sent, counted);
 	put_counts(row, "in_packets", "in_bytes", &r->received, counted);
 	json_object_set_new(row, "outside", json_number(geteuid() == 0, r->outside));
@@ -201,7 +216,7 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 	char name[CLASS_NAME_MAX + 1];
 	struct rules_class class;
 
-	for (*count = 0; rules_class(rules, (uint32_t)*count, &class, name); ++*count)
+	for (*count = 0; rules_class(rules, (uint32_t)*count, &class, name); ++*count) {
 		rows[*count] = (struct row){
 			.name = copied(name),
 			.classid = class.classid,
@@ -212,6 +227,9 @@ static struct row *read_rows(struct rules *rules, const struct counters *counter
 			.sent = find_counter(counters, "out", name),
 			.received = find_counter(counters, "in", name),
 		};
+		if (class.flags & CLASS_NETNS)
+			rules_string(rules, class.netns, rows[*count].netns, sizeof(rows->netns));
+	}
 	if (cgroup_is_mounted())
 		cgroup_warn_of_exits();
 	free(rule_count);

@@ -7,11 +7,35 @@
 #include "conf/command/verbs.h"
 #include "conf/command/search.h"
 #include "conf/contract/match.h"
+#include "conf/contract/netns.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
 #include "conf/language/say.h"
+
+#include <unistd.h>
+
+/* Where a program of the class would be started. */
+static void explain_netns(struct rules *rules, const char *path, const struct rules_class *class)
+{
+	char name[NETNS_NAME_MAX + 1];
+	int fd;
+
+	if (!rules_string(rules, class->netns, name, sizeof(name)))
+		return;
+	if (!strcmp(name, NETNS_PRIVATE)) {
+		say(stdout, "%s: in an empty network namespace of its own", path);
+		return;
+	}
+	say(stdout, "%s: in network namespace %s", path, name);
+	fd = netns_open(name);
+	if (fd < 0)
+		say(stdout, "%s: but that cannot be entered: %s", path,
+		    fd == -ENOENT ? "it is not there; make it with 'ip netns add'" : strerror(-fd));
+	else
+		close(fd);
+}
 
 /* Prints one program's line. Returns whether it has a class. */
 static bool explain(struct rules *rules, const char *program)
@@ -46,6 +70,8 @@ static bool explain(struct rules *rules, const char *program)
 		    path);
 	if (rule.class_index == RULES_CLASS_NONE)
 		return false;
+	if (record.flags & CLASS_NETNS)
+		explain_netns(rules, path, &record);
 	if (!rules_users_include_caller(rules, &record.users))
 		say(stdout, "%s: but this user is not among the users of class %s, so it is %s", path, class,
 		    record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");

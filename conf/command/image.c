@@ -108,15 +108,21 @@ static enum lack find_lack(bool static_program, bool secure, bool named, bool in
 	return secure ? LACKS_TRUST : LACKS_NOTHING;
 }
 
-static bool is_helper(pid_t process)
+static bool runs(const char *image, const char *program)
 {
-	char path[64];
 	struct stat running;
 	struct stat helper;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", process);
-	return !stat(path, &running) && !stat(NETSHIM_HELPER, &helper) && running.st_dev == helper.st_dev &&
+	return !stat(image, &running) && !stat(program, &helper) && running.st_dev == helper.st_dev &&
 	       running.st_ino == helper.st_ino;
+}
+
+static bool is_helper(pid_t process)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", process);
+	return runs(path, NETSHIM_HELPER) || runs(path, NETSHIM_NETNS);
 }
 
 void image_read(struct image *image, pid_t process)

@@ -23,8 +23,9 @@
 /* nftables; and to look for what users have named with users' rights. */
 #define CHECK_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* nftables; the mount; the hierarchy's root folder, which has mode 555; and to see in which
- * network namespace others' processes are. */
-#define DOWN_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_SYS_PTRACE))
+ * network namespace others' processes are; and what netshim-netns is granted. */
+#define DOWN_CAPS \
+	(CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_SYS_PTRACE) | CAP(CAP_SETFCAP))
 /* All of these; and to look at what runs. */
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS)
 /* nftables; and to look at what runs. */
@@ -71,7 +72,8 @@ static const struct verb {
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
 	{ "watch", "", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 0,
 	  CAP(CAP_NET_ADMIN) },
-	{ "grant", "[FILE]", "give the helper its one capability", cmd_grant, true, false, 0, 1, CAP(CAP_SETFCAP) },
+	{ "grant", "[FILE [FILE]]", "give the helper its one capability", cmd_grant, true, false, 0, 2,
+	  CAP(CAP_SETFCAP) },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))

@@ -61,6 +61,7 @@ struct work {
 	struct moved_list moved;
 	struct process_list processes;
 	struct candidate *candidates; /* one a process */
+	struct process_names elsewhere;
 };
 
 static bool same_place(const struct membership *a, const struct membership *b)
@@ -69,9 +70,12 @@ static bool same_place(const struct membership *a, const struct membership *b)
 	       (a->place != PLACE_CLASS || (a->locked == b->locked && !strcmp(a->class, b->class)));
 }
 
+/* Not locked where only a start leads into its network namespace: what it starts from now
+ * on is to come there. */
 static struct membership place_of(const struct wanted *wanted)
 {
-	struct membership place = { .place = *wanted->class ? PLACE_CLASS : PLACE_ROOT, .locked = wanted->locked };
+	struct membership place = { .place = *wanted->class ? PLACE_CLASS : PLACE_ROOT,
+				    .locked = wanted->locked && !wanted->elsewhere };
 
 	strcpy(place.class, wanted->class);
 	return place;
@@ -96,7 +100,8 @@ static bool is_gone(const struct work *work, const struct membership *place)
 
 static bool wants_the_same(const struct wanted *a, const struct wanted *b)
 {
-	return a->rule == b->rule && a->refused == b->refused && a->locked == b->locked && !strcmp(a->class, b->class);
+	return a->rule == b->rule && a->refused == b->refused && a->locked == b->locked &&
+	       a->elsewhere == b->elsewhere && !strcmp(a->class, b->class);
 }
 
 /* What was moved in an earlier pass may have become another program before that. */
@@ -277,6 +282,34 @@ static void look_at_all(struct work *work)
 		follow(work, &work->candidates[i]);
 }
 
+/* No move leads into a network namespace. */
+static bool stays_out(const struct candidate *c)
+{
+	const struct wanted *now = &c->wants.now;
+	const struct membership *place = &c->process.place;
+
+	return now->rule && !now->refused && now->elsewhere && !place->locked &&
+	       (place->place == PLACE_CLASS || place->place == PLACE_ROOT);
+}
+
+static void note_elsewhere(struct work *work)
+{
+	work->elsewhere = (struct process_names){ .count = 0 };
+	for (size_t i = 0; i < work->processes.count; i++)
+		if (stays_out(&work->candidates[i]))
+			process_names_add(&work->elsewhere, work->processes.items[i].name,
+					  work->processes.items[i].pid);
+}
+
+static void tell_elsewhere(const struct process_names *names)
+{
+	bool one = names->count == 1;
+
+	if (names->count)
+		warnx("%zu running program%s (%s) whose class has a network namespace %s not in it: restart %s",
+		      names->count, one ? "" : "s", names->text, one ? "is" : "are", one ? "it" : "them");
+}
+
 /* Returns whether there was anything to do. */
 static bool pass(struct work *work)
 {
@@ -284,6 +317,7 @@ static bool pass(struct work *work)
 
 	processes_read(&work->processes);
 	look_at_all(work);
+	note_elsewhere(work);
 	for (size_t i = 0; i < work->processes.count; i++) {
 		const struct candidate *c = &work->candidates[i];
 
@@ -347,6 +381,7 @@ static void work_at(struct work *work, bool back)
 		nanosleep(&pause, NULL);
 	wanted_end(&work->looker);
 	tell(&work->moved, back);
+	tell_elsewhere(&work->elsewhere);
 }
 
 void running_move(struct rules *before, const char *note_path, bool back)

@@ -220,6 +220,7 @@ static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 	if (!w->rule || !*w->class)
 		return;
 	w->locked = class.flags & CLASS_LOCK;
+	w->elsewhere = class.flags & CLASS_NETNS;
 	w->refused = !rules_users_include_caller(rules, &class.users);
 }
 
@@ -244,7 +245,7 @@ static struct wants look_at(const struct looker *l, pid_t thread)
 	struct wants wants = { .known = read_name(thread, p) && read_owner(thread, p) &&
 					!is_file(&p->file, "/proc/self/exe") };
 
-	wants.becoming = wants.known && is_file(&p->file, NETSHIM_HELPER);
+	wants.becoming = wants.known && (is_file(&p->file, NETSHIM_HELPER) || is_file(&p->file, NETSHIM_NETNS));
 	if (wants.known)
 		read_start(thread, p);
 	wants.known = wants.known && !wants.becoming && become(p);
@@ -388,6 +389,7 @@ struct outside *wanted_outside(struct rules *rules, size_t *count)
 			continue;
 		outside = grown(outside, *count, sizeof(*outside));
 		outside[*count].process = *p;
+		outside[*count].elsewhere = wants.now.elsewhere;
 		strcpy(outside[(*count)++].class, wants.now.class);
 	}
 	processes_free(&list);

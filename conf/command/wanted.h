@@ -15,6 +15,7 @@ struct wanted {
 	bool refused; /* the class is not for its user */
 	bool locked;
 	bool others;			/* no rule, but one for other users */
+	bool elsewhere;			/* in another network namespace, which only a start leads into */
 	char class[CLASS_NAME_MAX + 1]; /* "": none */
 	/* Of that rule, as in struct rules_slot. */
 	uint32_t written;
@@ -52,6 +53,7 @@ bool wanted_is(const struct wanted *wanted, const struct membership *place);
 /* A process that a start would put elsewhere. */
 struct outside {
 	struct process process;
+	bool elsewhere;			/* only a start leads there */
 	char class[CLASS_NAME_MAX + 1]; /* where; "": in none */
 };
 

@@ -117,16 +117,21 @@ void process_membership(struct membership *m)
 	process_membership_of(own_cgroup(), m);
 }
 
-uint64_t process_cgroup_namespace(void)
+uint64_t process_namespace(const char *kind)
 {
 	/* "cgroup:[NUMBER]". To stat it, the kernel would have to make that inode. */
+	char path[32] = "/proc/self/ns/";
+	char *end = path + str_len(path);
 	char link[48];
-	long n = sys_readlink("/proc/self/ns/cgroup", link, sizeof(link) - 1);
 	const char *number;
 	uint64_t inode;
+	long n;
 
+	str_append(&end, path + sizeof(path), kind);
+	n = sys_readlink(path, link, sizeof(link) - 1);
 	link[n < 0 ? 0 : n] = '\0';
-	number = str_after(link, "cgroup:[");
+	number = str_after(link, kind);
+	number = number ? str_after(number, ":[") : NULL;
 	return number && str_number(&number, &inode) ? inode : 0;
 }
 

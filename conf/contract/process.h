@@ -29,8 +29,9 @@ void process_membership(struct membership *membership);
 /* The same by another one's /proc/PID/cgroup. */
 void process_membership_of(const char *cgroup, struct membership *membership);
 
-/* The inode of the calling process's cgroup namespace, or 0. Async-signal-safe. */
-uint64_t process_cgroup_namespace(void);
+/* The inode of the calling process's namespace of a kind ("cgroup", "net", "user"), or 0.
+ * Async-signal-safe. */
+uint64_t process_namespace(const char *kind);
 
 /* Tells whether the calling process has ambient capabilities, which executing
  * any program with file capabilities would take from it. Async-signal-safe. */

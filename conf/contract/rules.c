@@ -410,7 +410,7 @@ enum rules_since rules_since(const struct rules *before, const char *class)
 	return forbid ? RULES_FORBID : RULES_OTHERS;
 }
 
-#define REQUEST_NUMBERS 9
+#define REQUEST_NUMBERS 10
 #define REQUEST_LEAST 8 /* so many there have always been */
 #define REQUEST_STACK 7 /* before it, they have 32 bits */
 
@@ -419,7 +419,7 @@ void request_write(const struct request *r, char buf[REQUEST_MAX])
 	const uint64_t numbers[REQUEST_NUMBERS] = {
 		(uint32_t)r->dirfd,  (uint32_t)r->flags, r->cloexec, (uint32_t)r->pdeathsig,
 		(uint32_t)r->parent, r->personality,	 r->tries,   r->stack,
-		r->unsure,
+		r->unsure,	     (uint32_t)r->netns,
 	};
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
@@ -489,6 +489,7 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		.tries = (uint32_t)numbers[6],
 		.stack = numbers[REQUEST_STACK],
 		.unsure = numbers[8] != 0,
+		.netns = (int)(uint32_t)numbers[9],
 	};
 	return true;
 }

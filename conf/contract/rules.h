@@ -52,6 +52,9 @@
 #ifndef NETSHIM_HELPER
 #define NETSHIM_HELPER "/usr/local/libexec/netshim-helper"
 #endif
+#ifndef NETSHIM_NETNS
+#define NETSHIM_NETNS "/usr/local/libexec/netshim-netns"
+#endif
 #ifndef NETSHIM_GROUP
 #define NETSHIM_GROUP "netshim"
 #endif
@@ -131,7 +134,7 @@ struct rules_user {
 
 /* The flags that are known here. */
 #define RULE_FLAGS 0u
-#define CLASS_FLAGS ((uint32_t)(CLASS_LOCK | CLASS_ON_ERROR_ALLOW))
+#define CLASS_FLAGS ((uint32_t)(CLASS_LOCK | CLASS_ON_ERROR_ALLOW | CLASS_NETNS))
 enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2, CLASS_NETNS = 4 };
 
 /* Not a namespace's name: an empty one of its own for each program that is started. */
@@ -275,7 +278,7 @@ bool class_name_valid(const char *name);
  * target's with two strings before it:
  *
  *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack> <unsure>
- *     <the path exactly as the caller gave it>
+ * <netns> <the path exactly as the caller gave it>
  *
  * The verb is "exec", "start" from a program at its own start (which so has the shim
  * in it), or "run:CLASS" from `netshim run`. All else are decimal:
@@ -283,8 +286,8 @@ bool class_name_valid(const char *name);
  * says that dirfd was close-on-exec, and the rest is what a set-capability exec
  * takes from a process and the helper gives back: the parent death signal (and
  * whose), the personality, the soft RLIMIT_STACK; unsure says that the library does not
- * understand the rule. Nothing in it is trusted: each is something the caller could do
- * to itself.
+ * understand the rule; netns is what netshim-netns says to the helper. Nothing in it is
+ * trusted: each is something the caller could do to itself.
  *
  * A later version may append numbers, which an earlier one passes over, and to which it
  * is 0 where one is missing. What must not be passed over makes the first number higher,
@@ -306,7 +309,10 @@ struct request {
 	uint32_t tries; /* how often the helper has started itself again */
 	uint64_t stack;
 	bool unsure; /* the library does not understand the rule */
+	int netns;   /* what has come of entering a network namespace: or 0, where nobody has tried */
 };
+
+#define NETNS_ENTERED 1 /* else -errno */
 
 /* Writes a request into buf (it always fits), or reads one back; false where it
  * is none. request_read copies the class name of a `run:` into name. */

@@ -110,11 +110,22 @@ static void write_asked(FILE *out, const struct class *class)
 	fprintf(out, "\t\taccept\n\t}\n");
 }
 
+/* Here is nobody of the class but who has been in it since before it had a namespace, or has
+ * brought a socket from here along. */
+static void write_elsewhere(FILE *out, const struct class *class)
+{
+	fprintf(out, "\tchain class_%s {\n\t\tcounter name out_%s\n\t\tgoto refuse\n\t}\n", class->name, class->name);
+}
+
 static void write_class(FILE *out, const struct class *class)
 {
 	fprintf(out, "\n\t# class %s, ", class->name);
 	write_place(out, class->at);
 	fprintf(out, "\n");
+	if (class->netns) {
+		write_elsewhere(out, class);
+		return;
+	}
 	if (policy_has_proxy(class))
 		write_asked(out, class);
 	fprintf(out, "\tchain class_%s {\n", class->name);

@@ -5,6 +5,7 @@
 
 #include "conf/language/compile.h"
 
+#include "conf/contract/netns.h"
 #include "conf/contract/process.h"
 #include "conf/contract/siphash.h"
 #include "conf/contract/sys.h"
@@ -453,13 +454,6 @@ static void place_arrays(struct parts *p)
 	h->file_size = h->strings + h->strings_size;
 }
 
-static uint64_t network_namespace(void)
-{
-	struct stat st;
-
-	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
-}
-
 uint64_t compile_elsewhere(void)
 {
 	struct rules rules;
@@ -469,7 +463,7 @@ uint64_t compile_elsewhere(void)
 		return 0;
 	there = rules.header.network_namespace;
 	rules_close(&rules);
-	return there == network_namespace() ? 0 : there;
+	return there == netns_own() ? 0 : there;
 }
 
 /* place: whose namespaces it is for; NULL: the caller's. */
@@ -492,8 +486,8 @@ static void build(struct parts *p, const struct ruleset *set, const struct rules
 	free(rules);
 	place_arrays(p);
 	add_checksums(p);
-	h->cgroup_namespace = place ? place->cgroup_namespace : process_cgroup_namespace();
-	h->network_namespace = place ? place->network_namespace : network_namespace();
+	h->cgroup_namespace = place ? place->cgroup_namespace : process_namespace("cgroup");
+	h->network_namespace = place ? place->network_namespace : netns_own();
 	h->body_hash = hash_body(p);
 	add_checksum(h, (char *)h, sizeof(*h));
 }

@@ -231,7 +231,6 @@ static void read_netns(cfg_t *section, struct class *class)
 	class->netns_at = value_at("netns", 0);
 	if (!cfg_size(section, "netns"))
 		return;
-	ruleset_problem(reading.set, class->netns_at, "netns is not there yet; remove it");
 	check_netns_has_no(section);
 	if (cfg_size(section, "lock") && !class->lock)
 		ruleset_problem(reading.set, value_at("lock", 0),

@@ -8,6 +8,7 @@
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <grp.h>
 #include <net/if.h>
 #include <pwd.h>
@@ -476,18 +477,18 @@ const char *value_gateway(const char *text, struct resolver_list *gateways)
 	return NULL;
 }
 
-/* What `ip netns` takes, and can be printed. */
+/* Of what `ip netns` takes, what needs no quotes anywhere. */
 const char *value_netns(const char *text, char **netns)
 {
 	size_t size = strlen(text);
 	bool ok = size && size <= NETNS_NAME_MAX && strcmp(text, ".") && strcmp(text, "..");
 
 	for (const char *c = text; ok && *c; c++)
-		ok = *c > ' ' && *c < 0x7f && *c != '/';
+		ok = isalnum((unsigned char)*c) || strchr("._+@:-", *c);
 	if (!ok)
 		return printed(
-			"bad netns '%s'; it is a name as 'ip netns' shows it, of at most %d characters and without a "
-			"slash, or private",
+			"bad netns '%s'; it is a name as 'ip netns' shows it, of at most %d of the characters A-Z "
+			"a-z 0-9 . _ + @ : -, or private",
 			text, NETNS_NAME_MAX);
 	*netns = copied(text);
 	return NULL;

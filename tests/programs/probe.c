@@ -5,6 +5,7 @@
  *
  *   probe class            its net_cls group
  *   probe who              the name of its file, and its net_cls group
+ *   probe where            the same, and its network namespace
  *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
  *   probe nth GROUP...     the same, but 10 and up: in which of these
  *   probe stop             stops itself
@@ -90,14 +91,28 @@ static int nth_group(char **groups)
 	return class && !strcmp(class, "/\n") ? -1 : -2;
 }
 
+static const char *read_link(const char *path)
+{
+	static char text[4096];
+	ssize_t n = readlink(path, text, sizeof(text) - 1);
+
+	text[n < 0 ? 0 : n] = '\0';
+	return text;
+}
+
 static int print_who(void)
 {
-	char exe[4096];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
-
-	exe[n < 0 ? 0 : n] = '\0';
-	printf("%s ", strrchr(exe, '/') + 1);
+	printf("%s ", strrchr(read_link("/proc/self/exe"), '/') + 1);
 	return print_class();
+}
+
+static int print_where(void)
+{
+	const char *class = read_class();
+
+	printf("%s ", strrchr(read_link("/proc/self/exe"), '/') + 1);
+	printf("%.*s %s\n", class ? (int)strcspn(class, "\n") : 0, class ? class : "", read_link("/proc/self/ns/net"));
+	return 0;
 }
 
 static int print_sending(const char *address, const char *port)
@@ -201,6 +216,8 @@ int main(int argc, char **argv, char **envp)
 		return print_class();
 	if (!strcmp(verb, "who"))
 		return print_who();
+	if (!strcmp(verb, "where"))
+		return print_where();
 	if (!strcmp(verb, "in") || !strcmp(verb, "nth")) {
 		int n = nth_group(argv + 2);
 

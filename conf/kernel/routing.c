@@ -52,7 +52,7 @@ static bool route_is_ours(struct nl_object *object)
 	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
 }
 
-static struct nl_sock *open_socket(void)
+struct nl_sock *routing_socket(void)
 {
 	struct nl_sock *socket = nl_socket_alloc();
 
@@ -70,7 +70,7 @@ static int loopback(void)
 	return (int)if_nametoindex("lo");
 }
 
-static bool succeeded(int error, const char *what)
+bool routing_succeeded(int error, const char *what)
 {
 	if (error >= 0 || error == -NLE_EXIST)
 		return true;
@@ -90,7 +90,7 @@ bool routing_lacks_ipv6(void)
 static bool succeeded_for(int family, int error, const char *what)
 {
 	if (family != AF_INET6 || (error != -NLE_AF_NOSUPPORT && error != -NLE_OPNOTSUPP))
-		return succeeded(error, what);
+		return routing_succeeded(error, what);
 	ipv6_lacking = true;
 	return true;
 }
@@ -213,7 +213,7 @@ static int note_link(struct nl_msg *message, void *with)
 static int read_all(int type, void *request, size_t size, int (*note)(struct nl_msg *, void *),
 		    struct network_list *networks)
 {
-	struct nl_sock *socket = open_socket();
+	struct nl_sock *socket = routing_socket();
 	int error;
 
 	if (!socket)
@@ -245,7 +245,7 @@ static int read_networks(struct network_list *networks)
 {
 	struct rtmsg routes = { .rtm_family = AF_UNSPEC };
 	struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
-	struct nl_sock *socket = open_socket();
+	struct nl_sock *socket = routing_socket();
 	struct nl_cache *addresses = NULL;
 	int error = socket ? rtnl_addr_alloc_cache(socket, &addresses) : -NLE_BAD_SOCK;
 
@@ -273,7 +273,7 @@ bool routing_read_networks(struct network_list *networks)
 		routing_free_networks(networks);
 		error = read_networks(networks);
 	}
-	return succeeded(error, "read the interfaces, addresses and routes");
+	return routing_succeeded(error, "read the interfaces, addresses and routes");
 }
 
 void routing_free_networks(struct network_list *networks)
@@ -481,7 +481,7 @@ static bool add_stand_in(struct nl_sock *socket)
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
-	return succeeded(error, "add the route of " STAND_IN);
+	return routing_succeeded(error, "add the route of " STAND_IN);
 }
 
 static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways, uint32_t priority)
@@ -535,7 +535,7 @@ static void clean_rule(struct nl_object *object, void *with)
 	for (size_t i = 0; c->set && i < c->set->class_count; i++)
 		if (is_rule_of(&c->set->classes[i], c->priority, rule))
 			return;
-	c->ok = succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
+	c->ok = routing_succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
 
 static bool is_route_of(const struct way *way, struct rtnl_route *route)
@@ -580,7 +580,7 @@ static void clean_route(struct nl_object *object, void *with)
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */
-	c->ok = (error == -NLE_OBJ_NOTFOUND || succeeded(error, "remove a route")) && c->ok;
+	c->ok = (error == -NLE_OBJ_NOTFOUND || routing_succeeded(error, "remove a route")) && c->ok;
 }
 
 static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks,
@@ -590,8 +590,8 @@ static bool clean(struct nl_sock *socket, const struct ruleset *set, const struc
 	struct nl_cache *rules = NULL;
 	struct nl_cache *routes = NULL;
 
-	if (!succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &rules), "read the routing rules") ||
-	    !succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
+	if (!routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &rules), "read the routing rules") ||
+	    !routing_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
 		c.ok = false;
 	else {
 		/* Rules first: a rule without its table would send packets on to
@@ -606,7 +606,7 @@ static bool clean(struct nl_sock *socket, const struct ruleset *set, const struc
 
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
-	struct nl_sock *socket = open_socket();
+	struct nl_sock *socket = routing_socket();
 	bool ok = socket && (!policy_has_stand_in(set) || add_stand_in(socket));
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
@@ -618,7 +618,7 @@ bool routing_add(const struct routing *now, const struct ruleset *set, const str
 
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
-	struct nl_sock *socket = open_socket();
+	struct nl_sock *socket = routing_socket();
 	bool ok = socket && clean(socket, set, networks, rule_priority(now));
 
 	nl_socket_free(socket);
@@ -628,10 +628,10 @@ bool routing_clean(const struct routing *now, const struct ruleset *set, const s
 struct routing *routing_read(void)
 {
 	struct routing *now = zalloc(sizeof(*now));
-	struct nl_sock *socket = open_socket();
+	struct nl_sock *socket = routing_socket();
 	bool ok = socket &&
-		  succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
-		  succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
+		  routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
+		  routing_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
 
 	nl_socket_free(socket);
 	if (ok)
@@ -777,7 +777,7 @@ static void undo_route(struct nl_object *object, void *with)
 
 void routing_restore(const struct routing *before)
 {
-	struct restoring r = { open_socket(), before };
+	struct restoring r = { routing_socket(), before };
 	struct routing *now = r.socket ? routing_read() : NULL;
 
 	if (now) {
@@ -833,7 +833,7 @@ static struct routing *read_rules(struct nl_sock *socket)
 {
 	struct routing *now = zalloc(sizeof(*now));
 
-	if (succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
+	if (routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
 		return now;
 	routing_free(now);
 	return NULL;
@@ -853,7 +853,7 @@ static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 
 struct routing *routing_keep_rules(struct routing *before)
 {
-	struct restoring r = { open_socket(), before };
+	struct restoring r = { routing_socket(), before };
 	struct routing *now = NULL;
 
 	if (r.socket && before)

@@ -118,6 +118,12 @@ struct routing *routing_keep_rules(struct routing *before);
 /* A descriptor that can be read when a routing rule has come or gone. */
 int routing_events(void);
 
+/* A socket for rtnetlink, or NULL with a message; and whether there was no error, or only that
+ * what was to be added is there, with a message where not. */
+struct nl_sock;
+struct nl_sock *routing_socket(void);
+bool routing_succeeded(int error, const char *what);
+
 /* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
 bool routing_lacks_ipv6(void);
 

@@ -13,6 +13,7 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
+#include "conf/language/text.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -77,19 +78,7 @@ char *table_load(const char *text, const char *whole)
 
 char *table_kept(void)
 {
-	FILE *file = fopen(TABLE_KEPT, "re");
-	char *text = NULL;
-	size_t size = 0;
-
-	if (!file)
-		return NULL;
-	/* There is no NUL in it. */
-	if (getdelim(&text, &size, '\0', file) < 0) {
-		free(text);
-		text = NULL;
-	}
-	fclose(file);
-	return text;
+	return text_plain(TABLE_KEPT);
 }
 
 void table_forget(void)

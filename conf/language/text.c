@@ -93,3 +93,19 @@ char *text_read(const char *path, size_t *size)
 		err(EXIT_FAILURE, "out of memory");
 	return text;
 }
+
+char *text_plain(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	size_t size = 0;
+
+	if (!file)
+		return NULL;
+	if (getdelim(&text, &size, '\0', file) < 0) {
+		free(text);
+		text = NULL;
+	}
+	fclose(file);
+	return text;
+}

@@ -27,4 +27,7 @@ const char *text_in_force(void);
 /* Reads the text that is called path, for grammar_read_text (allocated); or NULL. */
 char *text_read(const char *path, size_t *size);
 
+/* All that is in any file without a NUL (allocated); NULL where there is none. */
+char *text_plain(const char *path);
+
 #endif

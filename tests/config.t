@@ -43,11 +43,48 @@ accepts "local networks" <<<"class a { interface = 'tun0' local = { 'lan', 'link
 for bad in '' . .. a/b 'a b' "$(printf 'n%.0s' {1..65})"; do
 	complains 1 "bad netns '$bad'; it is a name" "a bad network namespace: $bad" <<<"class a { netns = '$bad' }"
 done
-for option in 'action = reject' "allow = { 'lan' }" "deny = { 'lan' }" "dns = { '127.0.0.1' }" "interface = 'x'" 'ipv6 = false' \
-	'log = true' 'mark = 7' "nft = { 'counter' }" "proxy = '127.0.0.1:1'" "rate = '1 mbit'" "rate-in = '1 mbit'" "priority = '1:1'"; do
-	complains 1 "${option%% *} does not reach into another network namespace; remove it" "a namespace, and ${option%% *}" \
-		<<<"class a { $option netns = 'jail' }"
+for option in 'action = reject' "address = '10.0.0.2/24'" "deny = { 'lan' }" "dns = { '127.0.0.1' }" "interface = 'x'" 'ipv6 = false' \
+	'log = true' 'mark = 7' "nft = { 'counter' }" "ports = '8080:80'" "rate = '1 mbit'" "rate-in = '1 mbit'" "priority = '1:1'" "uplink = 'x'"; do
+	complains 1 "${option%% *} has no effect in a private network namespace, which has no network; remove it" "a private namespace, and ${option%% *}" \
+		<<<"class a { $option netns = 'private' }"
 done
+accepts "network namespaces: one that is there, one with addresses, one with an interface" <<'END'
+class a { netns = 'a'  action = reject  allow = { 'lan' }  dns = { '192.0.2.53' }  rate = '1 mbit' }
+class b { netns = 'b'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  gateway = '10.97.10.9'  uplink = 'eth0'  ports = { '8080:80', 'udp/5353:53' } }
+class c { netns = 'c'  address = '10.97.11.1/31'  uplink = 'ordinary' }
+class d { netns = 'd'  interface = 'wg0' }
+END
+for bad in 10.97.10.2 10.97.10.0/24 10.97.10.255/24 10.97.10.2/32 fd00::/64 fd00::1/128 10.97.10.2/33 x/24 ''; do
+	complains 1 "bad address '$bad'; it is one with the prefix" "a bad address: $bad" <<<"class a { netns = 'a' address = '$bad' }"
+done
+for bad in 80 80:80:80 0:80 80:0 65536:80 icmp/80:80 ' 80:80' x:80; do
+	complains 1 "bad port '$bad'; it is one of this machine's, a colon" "a bad port: $bad" <<<"class a { netns = 'a' address = '10.0.0.2/24' ports = '$bad' }"
+done
+complains 1 "bad address 'fd00::3/64'.*at most one of IPv4 and one of IPv6" "two addresses of a family" <<<"class a { netns = 'a' address = { 'fd00::2/64', 'fd00::3/64' } }"
+complains 1 "this gateway is in no network of the class's address" "a gateway elsewhere" <<<"class a { netns = 'a' address = '10.97.10.2/24' gateway = '10.97.11.1' }"
+for option in "ports = '8080:80'" 'table = 9' "uplink = 'x'"; do
+	complains 1 "${option%% *} is for a network namespace with an address; remove it" "no address, and ${option%% *}" <<<"class a { netns = 'a' $option }"
+done
+for option in "address = '10.97.10.2/24'" "ports = '8080:80'" "uplink = 'x'"; do
+	complains 1 "${option%% *} is for a class in a network namespace: it needs netns" "no namespace, and ${option%% *}" <<<"class a { $option }"
+done
+complains 1 "proxy leads out of a network namespace; remove it" "a namespace and a proxy" <<<"class a { netns = 'a' proxy = '127.0.0.1:1' }"
+complains 1 "a network namespace has no other interfaces; remove local" "a namespace and local" <<<"class a { netns = 'a' local = 'lan' }"
+complains 1 "an interface that is moved .* has its own addresses; remove address, or write uplink = 'wg0'" "an address and an interface" \
+	<<<"class a { netns = 'a' address = '10.97.10.2/24' interface = 'wg0' }"
+complains 1 "'tun\*' cannot be moved into a network namespace" "an interface by the beginning of its name" <<<"class a { netns = 'a' interface = 'tun*' }"
+complains 2 "network namespace 'a' is already that of class 'one' at .*:1; it has the rules of one class" "two classes in one namespace" <<'END'
+class one { netns = 'a' action = reject }
+class two { netns = 'a' }
+END
+complains 2 "this address is in the network of class 'one' at .*:1; choose another network" "two classes in one network" <<'END'
+class one { netns = 'a' address = '10.97.10.2/24' }
+class two { netns = 'b' address = '10.97.0.2/16' }
+END
+complains 2 "port 8080 already leads to class 'one' at .*:1; choose another one" "two classes with one port" <<'END'
+class one { netns = 'a' address = '10.97.10.2/24' ports = { '8080:80', 'udp/8080:80' } }
+class two { netns = 'b' address = '10.97.11.2/24' ports = '8080:81' }
+END
 complains 1 "no program leaves a network namespace: remove lock = false" "a namespace without a lock" <<<"class a { netns = 'jail' lock = false }"
 for bad in loopback tcp/80 192.0.2.1:80 10.0.0.1/8 x ''; do
 	complains 1 "bad local network '$bad'; it is lan, link" "a bad local network: $bad" <<<"class a { interface = 'x' local = { '$bad' } }"
@@ -160,7 +197,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, priority, proxy, proxy-udp, rate, rate-in, table, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, address, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, ports, priority, proxy, proxy-udp, rate, rate-in, table, uplink, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

@@ -51,7 +51,7 @@ for verb in up reload; do
 	is "$(held "$config" $verb)" "$(caps $setgid $setuid $net_admin $sys_ptrace $sys_admin $dac_override)" "$verb: also what mounts and makes groups, and looks at what runs"
 done
 is "$(held "$root/run/netshim/lock" down)" "$(caps $net_admin $sys_admin $dac_override $sys_ptrace)" "down: the same, but users' rights"
-is "$(held "$rules" status)" "$(caps $setgid $setuid $net_admin $sys_ptrace)" "status: with CAP_NET_ADMIN, and to look at what runs"
+is "$(held "$rules" status)" "$(caps $setgid $setuid $net_admin $sys_ptrace $sys_admin)" "status: with CAP_NET_ADMIN, and to look at what runs, in network namespaces too"
 is "$(held "$rules" move a 1)" "$(caps $sys_ptrace)" "move: with what it needs to know other users' programs"
 for verb in ps "which sh"; do
 	# shellcheck disable=SC2086 # words

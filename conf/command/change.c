@@ -20,7 +20,9 @@
 #include "conf/command/watcher.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/features.h"
+#include "conf/kernel/jail.h"
 #include "conf/kernel/marks.h"
+#include "conf/kernel/namespace.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
@@ -158,7 +160,7 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 	for (size_t i = 0; i < set->class_count; i++)
 		c->live[i] = CLASSID_UNKNOWN;
 	c->hierarchy = cgroup_mount(&c->mounted);
-	return c->hierarchy && look(c, set);
+	return c->hierarchy && jails_make(set) && look(c, set);
 }
 
 static void end(struct change *c)
@@ -232,6 +234,8 @@ static bool tidy_up(struct change *c)
 
 	if (!cgroup_remove(c->set))
 		left = "groups of the old one";
+	else if (!jails_clean(c->set))
+		left = "network namespaces of the old one";
 	else if (!load_without_gone(c))
 		left = "packet rules of classes that are no more";
 	if (left)
@@ -255,7 +259,7 @@ static bool put_into_force(struct change *c)
 	return routing_check(c->routing, c->set) && compile_write(c->set) && grant_for(c->set) &&
 	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
 	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
-	       load_for_both(c) && sysctl_make(c->set, &c->networks) && compile_commit() &&
+	       load_for_both(c) && jails_load(c->set) && sysctl_make(c->set, &c->networks) && compile_commit() &&
 	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
 }
 
@@ -280,6 +284,7 @@ static void go_back(const struct change *c)
 	if (c->routing)
 		routing_restore(c->routing);
 	sysctl_undo();
+	jails_undo();
 	if (c->hierarchy)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
@@ -301,6 +306,7 @@ static void give_up(void)
 	under_way = NULL;
 	if (!c)
 		return;
+	namespace_leave();
 	/* Runs last, even if the process ends in the next line. */
 	atexit(state_leave);
 	give_up_reserve(c);
@@ -460,7 +466,7 @@ int change_to_nothing(void)
 	}
 	under_way = NULL;
 	grant_no_more();
-	ok = !c.hierarchy || cgroup_remove(NULL);
+	ok = jails_clean(NULL) && (!c.hierarchy || cgroup_remove(NULL));
 	if (!ok)
 		warnx("all else is undone; run 'netshim down' again");
 	else

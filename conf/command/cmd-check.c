@@ -49,6 +49,20 @@ static void warn_of_packages(struct ruleset *set)
 	}
 }
 
+/* As text_of; tells it where nftables does not take it. */
+static bool try_inside(const struct class *class)
+{
+	char *text = policy_inside(class, NULL);
+	char *words = nft_load(text, true);
+	bool ok = !words;
+
+	if (words)
+		nft_tell(words);
+	free(words);
+	free(text);
+	return ok;
+}
+
 int cmd_check(const struct command *command)
 {
 	static struct ruleset set;
@@ -69,6 +83,8 @@ int cmd_check(const struct command *command)
 	if (ok && words)
 		nft_tell(words);
 	ok = ok && !words;
+	for (size_t i = 0; ok && geteuid() == 0 && i < set.class_count; i++)
+		ok = !class_has_inside(&set.classes[i]) || try_inside(&set.classes[i]);
 	free(text);
 	if (ok)
 		say(stdout, "%s: ok, %zu class%s, %zu rule%s", path, set.class_count, set.class_count == 1 ? "" : "es",

@@ -17,6 +17,7 @@
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/jail.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/language/alloc.h"
@@ -40,15 +41,33 @@ static uint32_t *rule_counts(struct rules *rules)
 	return counts;
 }
 
+/* Of a class with a network namespace, there is one here and one in there. */
 static struct counter find_counter(const struct counters *counters, const char *direction, const char *class)
 {
+	struct counter found = { .name = "" };
 	char name[sizeof(counters->items->name)];
 
 	snprintf(name, sizeof(name), "%s_%s", direction, class);
-	for (size_t i = 0; i < counters->count; i++)
-		if (!strcmp(counters->items[i].name, name))
-			return counters->items[i];
-	return (struct counter){ .name = "" };
+	for (size_t i = 0; i < counters->count; i++) {
+		if (strcmp(counters->items[i].name, name) != 0)
+			continue;
+		memcpy(found.name, name, sizeof(name));
+		found.packets += counters->items[i].packets;
+		found.bytes += counters->items[i].bytes;
+	}
+	return found;
+}
+
+static void add_inside(struct rules *rules, struct counters *counters)
+{
+	char name[CLASS_NAME_MAX + 1];
+	char netns[NETNS_NAME_MAX + 1];
+	struct rules_class class;
+
+	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++)
+		if ((class.flags & CLASS_NETNS) && rules_string(rules, class.netns, netns, sizeof(netns)) &&
+		    strcmp(netns, NETNS_PRIVATE) != 0)
+			jail_counters(name, netns, counters);
 }
 
 /* What runs elsewhere than its rule says; only root can find it. */
@@ -318,6 +337,8 @@ int cmd_status(const struct command *command)
 		warnx("packets, bytes, and what runs outside its class are shown to root only");
 	else
 		loaded = nft_counters(&counters);
+	if (loaded && geteuid() == 0)
+		add_inside(&rules, &counters);
 	if (geteuid() == 0)
 		outside.items = wanted_outside(&rules, &outside.count);
 	if (!loaded && !last_refuses())

@@ -28,8 +28,8 @@
 	(CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_SYS_PTRACE) | CAP(CAP_SETFCAP))
 /* All of these; and to look at what runs. */
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS)
-/* nftables; and to look at what runs. */
-#define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE))
+/* nftables, in network namespaces too; and to look at what runs. */
+#define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN))
 /* To keep a file's owner, and to be another user. */
 #define DISABLE_CAPS (CAP(CAP_CHOWN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* These; and the mount namespace where programs are tried. */

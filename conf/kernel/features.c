@@ -62,7 +62,7 @@ static unsigned needs_of(const struct need *needs, size_t count)
 	return all;
 }
 
-#define CLASS_NEEDS 8
+#define CLASS_NEEDS 10
 static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS])
 {
 	const unsigned resolvers = BIT(CONNTRACK) | BIT(ZONES) | BIT(NAT) | BIT(MASQUERADE);
@@ -73,6 +73,8 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
+		{ "address", class->addresses.count, BIT(CONNTRACK) | BIT(NAT) | BIT(MASQUERADE) },
+		{ "ports", class->ports.count, BIT(CONNTRACK) | BIT(NAT) | BIT(FIB) },
 		{ "proxy", class->proxies.count, BIT(CONNTRACK) | BIT(NAT) },
 		{ "proxy-udp", class->udp_proxies.count, BIT(TPROXY) | BIT(SOCKET) | BIT(FIB) },
 	};

@@ -12,9 +12,10 @@
 
 #include <arpa/inet.h>
 
+/* What is in a network namespace asks in there. */
 static bool has_dns(const struct class *class)
 {
-	return class->dns.count;
+	return class->dns.count && !class->netns;
 }
 
 /* Writes "ADDRESS<between>PORT". */
@@ -98,7 +99,12 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	fprintf(out, "\n\t# the queries of an open socket, to other resolvers than before\n\tchain resolver_zone {\n"
 		     "\t\ttype filter hook output priority -250; policy accept;\n\t\tct state untracked accept\n"
-		     "\t\tmeta l4proto { tcp, udp } th dport 53 ct original zone set meta cgroup map {\n");
+		     "\t\tmeta l4proto { tcp, udp } th dport 53 ct original zone set ");
+	if (set->sole) {
+		fprintf(out, "%u\n\t}\n", zone_of(set->classes));
+		return;
+	}
+	fprintf(out, "meta cgroup map {\n");
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
@@ -113,38 +119,59 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 
 static bool leaves_loopback(const struct class *class)
 {
-	for (size_t i = 0; i < class->dns.count; i++)
+	for (size_t i = 0; has_dns(class) && i < class->dns.count; i++)
 		if (class->dns.items[i].family == AF_INET && class->dns.items[i].address.s6_addr[0] != 127)
+			return true;
+	return false;
+}
+
+static bool has_ports(const struct class *class)
+{
+	for (size_t i = 0; class->ports.count && i < class->addresses.count; i++)
+		if (class->addresses.items[i].family == AF_INET)
 			return true;
 	return false;
 }
 
 bool policy_has_stand_in(const struct ruleset *set)
 {
-	return policy_any(set, leaves_loopback);
+	return policy_any(set, leaves_loopback) || policy_any(set, has_ports);
 }
 
-/* A query for a resolver on this machine comes from 127.0.0.1, with which no packet may
- * leave it (without route_localnet, which would open 127/8 to the neighbours as soon as
- * this table is gone). So before conntrack sees it, it gets another address of this
- * machine, which no interface has (routing.c), and the answer, behind conntrack, gets
- * the true one again. */
+static void write_ports_stand_in(FILE *out, const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		for (size_t p = 0; has_ports(&set->classes[i]) && p < set->classes[i].ports.count; p++)
+			fprintf(out,
+				"\t\tip saddr 127.0.0.1 ip daddr 127.0.0.0/8 %s dport %u ip saddr set " STAND_IN "\n",
+				protocols[set->classes[i].ports.items[p].protocol == IPPROTO_TCP],
+				set->classes[i].ports.items[p].from);
+}
+
+/* A query for a resolver on this machine comes from 127.0.0.1, as does what connects to a port
+ * that leads into a namespace, and with that no packet may leave it (without route_localnet, which would open 127/8 to
+ * the neighbours as soon as this table is gone). So before conntrack sees it, it gets another address of this machine,
+ * which no interface has (routing.c), and the answer, behind conntrack, gets the true one again. */
 static void write_stand_in(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	if (!policy_has_stand_in(set))
 		return;
-	fprintf(out, "\n\t# queries from 127.0.0.1 that may leave this machine\n\tchain stand_in {\n"
-		     "\t\ttype route hook output priority -305; policy accept;\n"
-		     "\t\tip saddr 127.0.0.1 meta l4proto { tcp, udp } th dport 53 ");
-	policy_write_classids(out, set, live, leaves_loopback);
-	fprintf(out, " ip saddr set " STAND_IN "\n\t}\n\tchain stand_in_here {\n"
+	fprintf(out, "\n\t# what from 127.0.0.1 may leave this machine\n\tchain stand_in {\n"
+		     "\t\ttype route hook output priority -305; policy accept;\n");
+	if (policy_any(set, leaves_loopback)) {
+		fprintf(out, "\t\tip saddr 127.0.0.1 meta l4proto { tcp, udp } th dport 53 ");
+		policy_write_classids(out, set, live, leaves_loopback);
+		fprintf(out, " ip saddr set " STAND_IN "\n");
+	}
+	write_ports_stand_in(out, set);
+	fprintf(out, "\t}\n\tchain stand_in_here {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
 		     "\t\toifname \"lo\" ip saddr " STAND_IN " snat ip to 127.0.0.1\n\t}\n"
 		     "\tchain stand_in_answers {\n\t\ttype filter hook input priority 110; policy accept;\n"
 		     "\t\tip daddr " STAND_IN " ip saddr 127.0.0.0/8 ct direction reply ip daddr set 127.0.0.1\n\t}\n");
 }
 
-void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
+static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
 
@@ -173,6 +200,11 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 	}
 	fprintf(out, "\t}\n");
 	write_zones(out, set, live);
+}
+
+void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	write_queries(out, set, live);
 	write_stand_in(out, set, live);
 }
 

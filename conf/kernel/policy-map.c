@@ -23,6 +23,10 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 {
 	bool any = false;
 
+	if (set->sole && wants(set->classes)) {
+		fprintf(out, "\t\t" POLICY_BY_PROCESS " %s%s\n", then, set->classes->name);
+		return;
+	}
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
@@ -89,6 +93,10 @@ void policy_write_counting(FILE *out, const struct ruleset *set, const char *cou
 void policy_write_classids(FILE *out, const struct ruleset *set, const uint32_t *live,
 			   bool (*wants)(const struct class *))
 {
+	if (set->sole) {
+		fprintf(out, POLICY_BY_PROCESS);
+		return;
+	}
 	fprintf(out, "meta cgroup {");
 	for (size_t i = 0; i < set->class_count; i++) {
 		if (!wants(&set->classes[i]))

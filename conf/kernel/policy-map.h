@@ -10,6 +10,10 @@
 
 #include <stdio.h>
 
+/* Matches what a process sends, and not the kernel. In a set of a sole class, that is what
+ * stands for its classid. */
+#define POLICY_BY_PROCESS "meta skuid >= 0"
+
 /* Tells whether any class is one that wants names. */
 bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
 

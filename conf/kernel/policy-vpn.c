@@ -21,15 +21,16 @@
 #include <net/if.h>
 #include <string.h>
 
+/* What is in a network namespace sends nothing from here (policy-jail.c). */
 static bool has_interface(const struct class *class)
 {
-	return class->interface;
+	return class->interface && !class->netns;
 }
 
 /* Of those that go the ordinary way, one stands for all in what is told by marks. */
 static bool has_way(const struct class *class)
 {
-	return class->interface || class->ordinary;
+	return (class->interface || class->ordinary) && !class->netns;
 }
 
 static bool tells_way(const struct class *class)
@@ -377,10 +378,12 @@ static void write_stay(FILE *out, const struct ruleset *set, const uint32_t *liv
 
 static bool is_first_with_device(const struct ruleset *set, const struct class *class)
 {
-	for (const struct class *c = set->classes; class->device && c < class; c++)
-		if (c->device && !strcmp(c->device, class->device))
+	bool wanted = class->device && has_interface(class);
+
+	for (const struct class *c = set->classes; wanted && c < class; c++)
+		if (c->device && has_interface(c) && !strcmp(c->device, class->device))
 			return false;
-	return class->device;
+	return wanted;
 }
 
 /* Only the first packet of a connection is asked about. */

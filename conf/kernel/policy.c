@@ -16,6 +16,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
+#include "conf/kernel/policy-jail.h"
 #include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/kernel/policy-refuse.h"
@@ -117,8 +118,27 @@ static void write_elsewhere(FILE *out, const struct class *class)
 	fprintf(out, "\tchain class_%s {\n\t\tcounter name out_%s\n\t\tgoto refuse\n\t}\n", class->name, class->name);
 }
 
-static void write_class(FILE *out, const struct class *class)
+/* Servers in a namespace answer whoever may connect to them, whatever allow and deny say of
+ * what they may connect to. */
+static void write_served(FILE *out, const struct class *class)
 {
+	fprintf(out, "\tchain served_%s {\n", class->name);
+	write_shaping(out, class);
+	fprintf(out, "\t\taccept\n\t}\n");
+}
+
+static void write_answers(FILE *out, const struct class *class)
+{
+	for (size_t i = 0; i < class->ports.count; i++)
+		fprintf(out, "\t\t%s sport %u ct direction reply goto served_%s\n",
+			class->ports.items[i].protocol == IPPROTO_TCP ? "tcp" : "udp", class->ports.items[i].to,
+			class->name);
+}
+
+static void write_class(FILE *out, const struct ruleset *set, const struct class *class)
+{
+	bool serves = set->sole && class->ports.count;
+
 	fprintf(out, "\n\t# class %s, ", class->name);
 	write_place(out, class->at);
 	fprintf(out, "\n");
@@ -128,9 +148,13 @@ static void write_class(FILE *out, const struct class *class)
 	}
 	if (policy_has_proxy(class))
 		write_asked(out, class);
+	if (serves)
+		write_served(out, class);
 	fprintf(out, "\tchain class_%s {\n", class->name);
 	fprintf(out, "\t\tcounter name out_%s\n", class->name);
 	policy_write_proxied(out, class);
+	if (serves)
+		write_answers(out, class);
 	write_first(out, class);
 	write_shaping(out, class);
 	policy_write_dns_guard(out, class);
@@ -150,7 +174,7 @@ static bool is_class(const struct class *class)
 /* With proxy-udp, the mark is that of its datagrams alone (policy-proxy.c). */
 static bool has_mark(const struct class *class)
 {
-	return class->mark.value && !class->udp_proxies.count;
+	return class->mark.value && !class->udp_proxies.count && !class->netns;
 }
 
 static bool has_rate_in(const struct class *class)
@@ -189,7 +213,7 @@ static bool is_marked_in(const struct class *class)
 static void write_input(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	/* A chain for each would do for all, but takes longer, for packets and to load. */
-	bool by_map = policy_can_count(set, live);
+	bool by_map = !set->sole && policy_can_count(set, live);
 	bool (*by_chain)(const struct class *) = by_map ? has_rate_in : is_class;
 
 	if (!set->class_count)
@@ -197,7 +221,10 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 	write_classes_in(out, set, by_chain);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
 		     "priority filter; policy accept;\n");
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", by_chain);
+	if (set->sole)
+		fprintf(out, "\t\tgoto in_%s\n", set->classes->name);
+	else
+		policy_write_map(out, set, live, "meta cgroup vmap", "goto in_", by_chain);
 	if (by_map)
 		policy_write_counting(out, set, "in_", has_no_rate_in);
 	policy_write_mark_map(out, set, "ct direction reply ct mark", "goto in_", is_marked_in);
@@ -311,7 +338,7 @@ static void write_moved(FILE *out, const struct ruleset *set, const uint32_t *li
 
 static bool is_told_by_mark(const struct class *class)
 {
-	return class->mark.value && !class->mark_shared;
+	return class->mark.value && !class->mark_shared && !class->netns;
 }
 
 /* The kernel's own packets, which no socket of a process sends. If the mark of their
@@ -379,13 +406,14 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++)
-		write_class(out, &set->classes[i]);
+		write_class(out, set, &set->classes[i]);
 	write_unclassified(out, set);
 	write_marks(out, set, live, networks);
 	write_moved(out, set, live);
 	policy_write_dns(out, set, live);
 	policy_write_vpn(out, set, live, networks);
 	policy_write_proxies(out, set, live);
+	policy_write_jails(out, set, networks);
 	write_asking(out, set, live);
 	write_output(out, set, live, gone);
 	write_input(out, set, live);
@@ -434,4 +462,22 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	close_text(out);
 	free(chains);
 	return text;
+}
+
+char *policy_inside(const struct class *class, const struct counters *counters)
+{
+	struct class inside = *class;
+	struct ways ways = { .items = NULL };
+	struct network_list networks = { .ways = &ways };
+	struct ruleset set = { .classes = &inside, .class_count = 1, .unclassified = class->verdict, .sole = true };
+
+	inside.netns = NULL;
+	inside.interface = NULL;
+	inside.device = NULL;
+	inside.ordinary = false;
+	inside.addresses = (struct own_address_list){ NULL, 0 };
+	inside.mark_shared = inside.mark_repeated = false;
+	if (!inside.mark_given)
+		inside.mark = inside.ct_mark = (struct packet_mark){ 0, 0 };
+	return policy_text(&set, counters, NULL, NULL, &networks);
 }

@@ -11,8 +11,11 @@
 #include "conf/language/ruleset.h"
 
 /* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, untracked_NAME and
- * in_NAME, and with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_,
- * tproxied_ and tproxy_NAME: no other chain's name begins so. */
+ * in_NAME, served_NAME in a namespace, host_NAME, from_NAME and to_NAME for one, and with a proxy asked_, allowed_,
+ * proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME: no other chain's name begins so. */
+
+/* What is loaded in a class's network namespace: all that is sent there is its. */
+char *policy_inside(const struct class *class, const struct counters *counters);
 
 /* Sets whose elements have a timeout: classids whose refusals are lifted, and protocols
  * (ipv4, ipv6) of what is in no class. Each is there where something is refused. */

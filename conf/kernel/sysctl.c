@@ -6,6 +6,7 @@
 #include "conf/kernel/sysctl.h"
 
 #include "conf/contract/rules.h"
+#include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -34,9 +35,15 @@ static bool write_digit(const char *path, char digit)
 	return ok;
 }
 
+/* In a name: it is one of IPv6's. */
+#define IPV6 "ipv6."
+
 static char *setting_path(const char *interface, const char *name)
 {
-	return printed("/proc/sys/net/ipv4/conf/%s/%s", interface, name);
+	bool ipv6 = !strncmp(name, IPV6, strlen(IPV6));
+
+	return printed("/proc/sys/net/ipv%c/conf/%s/%s", ipv6 ? '6' : '4', interface,
+		       ipv6 ? name + strlen(IPV6) : name);
 }
 
 /* Neither an interface nor a setting has a colon in its name. */
@@ -168,15 +175,123 @@ static bool loosen_rp_filter(const struct ruleset *set, const struct network_lis
 	return ok;
 }
 
+#define FORWARDING "forwarding"
+#define FORWARDING6 IPV6 "forwarding"
+#define ACCEPT_RA IPV6 "accept_ra"
+
+static bool has_family(const struct class *class, int family)
+{
+	for (size_t i = 0; i < class->addresses.count; i++)
+		if (class->addresses.items[i].family == family)
+			return true;
+	return false;
+}
+
+static bool any_has_family(const struct ruleset *set, int family)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (has_family(&set->classes[i], family))
+			return true;
+	return false;
+}
+
+static bool is_link_of(const struct class *class, const char *interface)
+{
+	char name[IF_NAMESIZE];
+
+	if (!class->addresses.count)
+		return false;
+	namespace_link(class->netns, name);
+	return !strcmp(name, interface);
+}
+
+/* What comes in by it may be answers to what a namespace has sent; or with ports, and where no
+ * uplink is named, by whichever interface it comes in. */
+static bool leads_to(const struct class *class, const char *interface)
+{
+	return class->addresses.count &&
+	       (class->ports.count || !class->interface || (class->device && !strcmp(class->device, interface)));
+}
+
+static bool is_joining(const struct ruleset *set, const char *interface)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (is_link_of(&set->classes[i], interface))
+			return true;
+	return false;
+}
+
+/* IPv4 forwards what comes in by an interface that has the setting (ip_route_input_slow in the
+ * kernel's net/ipv4/route.c). */
+static bool needs_forwarding(const struct ruleset *set, const char *interface)
+{
+	bool needed = false;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		needed = needed || (has_family(&set->classes[i], AF_INET) && leads_to(&set->classes[i], interface));
+	return needed && strcmp(interface, "lo") != 0 && !is_joining(set, interface);
+}
+
+static bool has_note(const char *interface, const char *name)
+{
+	char *path = before_path(interface, name);
+	bool there = !access(path, F_OK);
+
+	free(path);
+	return there;
+}
+
+static bool was_off(const char *interface, const char *name)
+{
+	return has_note(interface, name) || setting(interface, name) == '0';
+}
+
+bool sysctl_opens(const struct ruleset *set, const char *interface, int family)
+{
+	if (is_joining(set, interface) || !strcmp(interface, "lo"))
+		return false;
+	return family == AF_INET ? needs_forwarding(set, interface) && was_off(interface, FORWARDING)
+				 : any_has_family(set, AF_INET6) && was_off("all", FORWARDING6);
+}
+
+static bool keep_accepting(const char *interface)
+{
+	return setting(interface, ACCEPT_RA) != '1' || set_digit(interface, ACCEPT_RA, '2');
+}
+
+/* IPv6 has one switch for all (ip6_forward in the kernel's net/ipv6/ip6_output.c). It makes a
+ * router of every interface, which takes no routes of other routers then, and forgets those it
+ * has, but where accept_ra is 2. */
+static bool forward(const struct ruleset *set, const struct network_list *networks)
+{
+	bool ipv6 = any_has_family(set, AF_INET6) && setting("all", FORWARDING6) == '0';
+	bool own = ipv6 || (any_has_family(set, AF_INET6) && has_note("all", FORWARDING6));
+	bool ok = !ipv6 || keep_accepting("default");
+
+	for (size_t i = 0; i < networks->link_count; i++) {
+		const char *interface = networks->links[i].name;
+
+		if (needs_forwarding(set, interface) && setting(interface, FORWARDING) == '0')
+			ok = set_digit(interface, FORWARDING, '1') && ok;
+		if (own && !is_joining(set, interface))
+			ok = keep_accepting(interface) && ok;
+	}
+	return ok && (!ipv6 || set_digit("all", FORWARDING6, '1'));
+}
+
 bool sysctl_make(const struct ruleset *set, const struct network_list *networks)
 {
-	return loosen_rp_filter(set, networks);
+	return loosen_rp_filter(set, networks) && forward(set, networks);
 }
 
 /* Another setting is one of an older version's. */
 static bool is_needed(const struct ruleset *set, const struct network_list *networks, const char *interface,
 		      const char *name)
 {
+	if (!strcmp(name, FORWARDING))
+		return needs_forwarding(set, interface);
+	if (!strncmp(name, IPV6, strlen(IPV6)))
+		return any_has_family(set, AF_INET6);
 	return !strcmp(name, "rp_filter") && needs_rp_filter(set, networks, interface);
 }
 

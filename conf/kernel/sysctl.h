@@ -16,6 +16,10 @@ bool sysctl_make(const struct ruleset *set, const struct network_list *networks)
 /* Puts back every one that was made, but for those that set needs (with set NULL, all). */
 bool sysctl_restore(const struct ruleset *set, const struct network_list *networks);
 
+/* Whether it has the kernel forward what comes in by an interface, or is going to, and nobody
+ * else does. */
+bool sysctl_opens(const struct ruleset *set, const char *interface, int family);
+
 /* Takes back what this process has made or put back. */
 void sysctl_undo(void);
 

@@ -137,6 +137,9 @@ static int by_mark(const void *a, const void *b)
 		return x->mark.value < y->mark.value ? -1 : 1;
 	if (x->mark.mask != y->mark.mask)
 		return x->mark.mask < y->mark.mask ? -1 : 1;
+	/* What is in a network namespace does not stand for others here. */
+	if (!x->netns != !y->netns)
+		return x->netns ? 1 : -1;
 	return by_name(a, b);
 }
 
@@ -241,6 +244,69 @@ static void check_marks(struct ruleset *set)
 	free(list);
 }
 
+static bool networks_meet(const struct own_address *a, const struct own_address *b)
+{
+	unsigned prefix = a->prefix < b->prefix ? a->prefix : b->prefix;
+
+	if (a->family != b->family)
+		return false;
+	for (unsigned i = 0; i < prefix; i++)
+		if ((a->address.s6_addr[i / 8] ^ b->address.s6_addr[i / 8]) & (0x80 >> i % 8))
+			return false;
+	return true;
+}
+
+static void check_addresses(struct ruleset *set, const struct class *one, const struct class *other)
+{
+	for (size_t i = 0; i < one->addresses.count; i++)
+		for (size_t j = 0; j < other->addresses.count; j++)
+			if (networks_meet(&one->addresses.items[i], &other->addresses.items[j]))
+				ruleset_problem(set, other->address_at,
+						"this address is in the network of class '%s' at %s:%d; choose another "
+						"network",
+						one->name, one->address_at.file, one->address_at.line);
+}
+
+static void check_ports(struct ruleset *set, const struct class *one, const struct class *other)
+{
+	for (size_t i = 0; i < one->ports.count; i++)
+		for (size_t j = 0; j < (one == other ? i : other->ports.count); j++)
+			if (one->ports.items[i].from == other->ports.items[j].from &&
+			    one->ports.items[i].protocol == other->ports.items[j].protocol)
+				ruleset_problem(set, other->ports_at,
+						"port %u already leads to class '%s' at %s:%d; choose another one",
+						one->ports.items[i].from, one->name, one->ports_at.file,
+						one->ports_at.line);
+}
+
+static void check_two_inside(struct ruleset *set, const struct class *one, const struct class *other)
+{
+	if (!strcmp(one->netns, other->netns) && (class_has_inside(one) || class_has_inside(other)))
+		ruleset_problem(
+			set, other->netns_at,
+			"network namespace '%s' is already that of class '%s' at %s:%d; it has the rules of one "
+			"class",
+			other->netns, one->name, one->netns_at.file, one->netns_at.line);
+	if (one->moved && other->moved && !strcmp(one->moved, other->moved))
+		ruleset_problem(set, other->netns_at, "interface '%s' is already moved for class '%s' at %s:%d",
+				other->moved, one->name, one->netns_at.file, one->netns_at.line);
+	check_addresses(set, one, other);
+	check_ports(set, one, other);
+}
+
+/* There are few. */
+static void check_inside(struct ruleset *set)
+{
+	for (const struct class *other = set->classes; other < set->classes + set->class_count; other++) {
+		if (!class_is_inside(other))
+			continue;
+		check_ports(set, other, other);
+		for (const struct class *one = set->classes; one < other; one++)
+			if (class_is_inside(one))
+				check_two_inside(set, one, other);
+	}
+}
+
 void check_whole(struct ruleset *set)
 {
 	/* More would leave no classid for a class that states none. */
@@ -254,4 +320,5 @@ void check_whole(struct ruleset *set)
 	assign_ways(set);
 	check_marks(set);
 	check_tables(set);
+	check_inside(set);
 }

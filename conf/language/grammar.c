@@ -185,7 +185,7 @@ static void read_ordinary(cfg_t *section, struct class *class)
 	if (!class->ordinary)
 		return;
 	class->interface = NULL;
-	if (cfg_size(section, "gateway") || cfg_size(section, "local"))
+	if (!class->netns && (cfg_size(section, "gateway") || cfg_size(section, "local")))
 		ruleset_problem(
 			reading.set, class->interface_at,
 			"interface = 'ordinary' is the way that the main routing table says, with its routers and "
@@ -204,38 +204,146 @@ static void read_local(cfg_t *section, struct class *class)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"none of the local networks, and some of them; "
 				"remove one or the other");
-	if (!class->interface && !class->ordinary && class->local_given)
+	if (!class->netns && !class->interface && !class->ordinary && class->local_given)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"local says what is not reached by the class's interface; add interface = '...'");
+	/* From a namespace, its uplink is all that there is. */
 	if (!class->local_given)
-		value_local("lan", &class->local);
+		value_local(class->netns ? "none" : "lan", &class->local);
+	class->local_given = class->local_given || class->netns;
 }
 
-/* What its programs send is no more seen where these would be in force. */
-static void check_netns_has_no(cfg_t *section)
+/* Options that have no place there; why says what holds. */
+static void refuse_options(cfg_t *section, const char *const *options, const char *why)
 {
-	static const char *const options[] = { "action", "allow",     "deny", "dns",	 "gateway", "interface",
-					       "ipv6",	 "local",     "log",  "mark",	 "nft",	    "priority",
-					       "proxy",	 "proxy-udp", "rate", "rate-in", "table" };
+	for (; *options; options++)
+		if (cfg_size(section, *options))
+			ruleset_problem(reading.set, value_at(*options, 0), "%s %s; remove it", *options, why);
+}
 
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
-		if (cfg_size(section, options[i]))
-			ruleset_problem(reading.set, value_at(options[i], 0),
-					"%s does not reach into another network namespace; remove it", options[i]);
+/* Where nothing is in force but that there is no way out. */
+static void check_private(cfg_t *section)
+{
+	static const char *const options[] = { "action",    "address",	"allow", "deny",      "dns",  "gateway",
+					       "interface", "ipv6",	"local", "log",	      "mark", "nft",
+					       "ports",	    "priority", "proxy", "proxy-udp", "rate", "rate-in",
+					       "table",	    "uplink",	NULL };
+
+	refuse_options(section, options, "has no effect in a private network namespace, which has no network");
+}
+
+/* They are for a namespace that netshim joins to this machine. */
+static void check_not_joined(cfg_t *section)
+{
+	static const char *const options[] = { "ports", "table", "uplink", NULL };
+
+	refuse_options(section, options, "is for a network namespace with an address");
+	if (cfg_size(section, "gateway") && !cfg_size(section, "interface"))
+		ruleset_problem(reading.set, value_at("gateway", 0),
+				"gateway says how to go on from an address or an interface; add address = '...'");
+}
+
+static bool is_in_network(const struct own_address *own, const struct in6_addr *address)
+{
+	for (unsigned i = 0; i < own->prefix; i++)
+		if ((own->address.s6_addr[i / 8] ^ address->s6_addr[i / 8]) & (0x80 >> i % 8))
+			return false;
+	return memcmp(&own->address, address, sizeof(*address)) != 0;
+}
+
+/* The router of its network is this machine, so that is an address to give to it. */
+static void read_routers(struct class *class)
+{
+	for (size_t i = 0; i < class->gateways.count; i++) {
+		const struct resolver *gateway = &class->gateways.items[i];
+		bool found = false;
+
+		for (size_t j = 0; j < class->addresses.count; j++) {
+			struct own_address *own = &class->addresses.items[j];
+
+			if (own->family != gateway->family || !is_in_network(own, &gateway->address))
+				continue;
+			own->router = gateway->address;
+			found = true;
+		}
+		if (!found)
+			ruleset_problem(reading.set, value_at("gateway", (unsigned)i),
+					"this gateway is in no network of the class's address; take another address of "
+					"that network, or leave it out");
+	}
+	class->gateways = (struct resolver_list){ NULL, 0 };
+}
+
+static void read_joined(cfg_t *section, struct class *class)
+{
+	class->address_at = value_at("address", 0);
+	class->ports_at = value_at("ports", 0);
+	read_routers(class);
+	if (class->moved)
+		ruleset_problem(reading.set, value_at("interface", 0),
+				"an interface that is moved into a network namespace has its own addresses; remove "
+				"address, or write uplink = '%s'",
+				class->moved);
+	READ_VALUES(section, "uplink", value_interface, &class->interface);
+}
+
+/* The host's part of such a class has that of its uplink. */
+static void read_moved(cfg_t *section, struct class *class)
+{
+	class->moved = class->interface;
+	class->interface = NULL;
+	if (class->moved &&
+	    (strchr(class->moved, '*') || !strcmp(class->moved, "ordinary") || !strcmp(class->moved, "lo")))
+		ruleset_problem(reading.set, value_at("interface", 0),
+				"'%s' cannot be moved into a network namespace; give the name of one interface, or for "
+				"the way out, address and uplink",
+				class->moved);
+	if (cfg_size(section, "local"))
+		ruleset_problem(reading.set, value_at("local", 0),
+				"a network namespace has no other interfaces; remove local");
+}
+
+static void check_outside(cfg_t *section)
+{
+	static const char *const options[] = { "address", "ports", "uplink", NULL };
+
+	refuse_options(section, options, "is for a class in a network namespace: it needs netns = '...'");
 }
 
 /* Nothing leaves a namespace by being started, and so not its class either. */
-static void read_netns(cfg_t *section, struct class *class)
+static void check_lock(cfg_t *section, struct class *class)
 {
-	READ_VALUES(section, "netns", value_netns, &class->netns);
-	class->netns_at = value_at("netns", 0);
-	if (!cfg_size(section, "netns"))
-		return;
-	check_netns_has_no(section);
 	if (cfg_size(section, "lock") && !class->lock)
 		ruleset_problem(reading.set, value_at("lock", 0),
 				"no program leaves a network namespace: remove lock = false");
 	class->lock = true;
+}
+
+/* Before what is read of interfaces, which it gives another meaning. */
+static void read_netns(cfg_t *section, struct class *class)
+{
+	static const char *const options[] = { "proxy", "proxy-udp", NULL };
+
+	READ_VALUES(section, "netns", value_netns, &class->netns);
+	READ_VALUES(section, "address", value_address, &class->addresses);
+	READ_VALUES(section, "ports", value_port, &class->ports);
+	class->netns_at = value_at("netns", 0);
+	if (!class->netns) {
+		if (!cfg_size(section, "netns"))
+			check_outside(section);
+		return;
+	}
+	check_lock(section, class);
+	if (!class_is_inside(class)) {
+		check_private(section);
+		return;
+	}
+	refuse_options(section, options, "leads out of a network namespace");
+	read_moved(section, class);
+	if (class->addresses.count)
+		read_joined(section, class);
+	else
+		check_not_joined(section);
 }
 
 static int class_ended(cfg_t *cfg, cfg_opt_t *option)
@@ -258,11 +366,15 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	READ_VALUES(section, "table", value_table, &class.table);
 	READ_VALUES(section, "proxy", value_proxy, &class.proxies);
 	READ_VALUES(section, "proxy-udp", value_proxy, &class.udp_proxies);
+	READ_VALUES(section, "lock", value_bool, &class.lock);
 	class.interface_at = value_at(class.interface ? "interface" : "proxy-udp", 0);
+	read_netns(section, &class);
+	if (class.netns && class.interface)
+		class.interface_at = value_at("uplink", 0);
 	class.proxy_at = value_at("proxy", 0);
 	read_ordinary(section, &class);
 	check_proxies(section, &class);
-	if (!class.interface && !class.ordinary &&
+	if (!class.netns && !class.interface && !class.ordinary &&
 	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(&class))))
 		ruleset_problem(set, class.at,
 				"gateway and table say how to reach an interface; add interface = '...'");
@@ -281,8 +393,6 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	class.mark_given = class.mark.value;
 	READ_VALUES(section, "nft", value_statement, &class.nft);
 	place_statements(&class.nft);
-	READ_VALUES(section, "lock", value_bool, &class.lock);
-	read_netns(section, &class);
 	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
 	READ_VALUES(section, "users", value_user, &class.users);
 	class.classid_at = value_at("classid", 0);
@@ -525,6 +635,7 @@ static char *option_names(const cfg_opt_t *options)
 /* clang-format off */
 static cfg_opt_t class_options[] = {
 	CFG_STR("action", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("address", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("allow", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("deny", NULL, CFGF_NODEFAULT),
 	CFG_STR("classid", NULL, CFGF_NODEFAULT),
@@ -539,12 +650,14 @@ static cfg_opt_t class_options[] = {
 	CFG_STR("netns", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("nft", NULL, CFGF_NODEFAULT),
 	CFG_STR("on-error", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("ports", NULL, CFGF_NODEFAULT),
 	CFG_STR("priority", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("proxy", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("proxy-udp", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate-in", NULL, CFGF_NODEFAULT),
 	CFG_STR("table", NULL, CFGF_NODEFAULT),
+	CFG_STR("uplink", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };

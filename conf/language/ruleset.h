@@ -10,6 +10,7 @@
 #include "conf/contract/rules.h"
 
 #include <netinet/in.h>
+#include <string.h>
 
 /* Where something was written. */
 struct place_in_file {
@@ -77,6 +78,30 @@ struct resolver_list {
 	size_t count;
 };
 
+/* An address that a class has in its network namespace. */
+struct own_address {
+	int family; /* AF_INET or AF_INET6 */
+	struct in6_addr address;
+	unsigned prefix;
+	struct in6_addr router; /* another one of the same network: this machine's */
+};
+
+struct own_address_list {
+	struct own_address *items; /* one a family at most */
+	size_t count;
+};
+
+/* A port of this machine's that leads to one in a class's network namespace. */
+struct port {
+	int protocol; /* IPPROTO_TCP or IPPROTO_UDP */
+	unsigned from, to;
+};
+
+struct port_list {
+	struct port *items;
+	size_t count;
+};
+
 /* The bits of mask are the value's; others are left alone. */
 struct packet_mark {
 	uint32_t value; /* 0 is no mark */
@@ -125,6 +150,11 @@ struct class
 	struct resolver_list udp_proxies; /* and its datagrams, likewise */
 	char *netns; /* the network namespace that its programs are in, or NETNS_PRIVATE; NULL is none */
 	struct place_in_file netns_at;
+	struct own_address_list addresses; /* in that, which is joined to this machine then */
+	struct place_in_file address_at;
+	struct port_list ports; /* of this machine, which lead into it */
+	struct place_in_file ports_at;
+	const char *moved; /* an interface that is moved into it, or NULL */
 	bool lock;
 	bool on_error_allow;
 	struct user_list users;
@@ -134,6 +164,21 @@ struct class
 static inline bool class_is_routed(const struct class *class)
 {
 	return class->interface || class->ordinary || class->udp_proxies.count;
+}
+
+/* Tells whether it is in a network namespace that has a name, and so one table for all. */
+static inline bool class_is_inside(const struct class *class)
+{
+	return class->netns && strcmp(class->netns, NETNS_PRIVATE) != 0;
+}
+
+/* Tells whether anything is to be in force in there. */
+static inline bool class_has_inside(const struct class *class)
+{
+	return class_is_inside(class) &&
+	       (verdict_refuses(&class->verdict) || class->no_ipv6 || class->log || class->rate || class->rate_in ||
+		class->priority || class->mark.value || class->nft.count || class->dns.count ||
+		class->addresses.count || class->moved);
 }
 
 #define CLASS_INDEX_NONE RULES_CLASS_NONE
@@ -180,6 +225,7 @@ struct ruleset {
 	size_t text_size;
 	struct class *classes;
 	size_t class_count;
+	bool sole; /* all that is sent is its one class's, whichever process sends it */
 	struct app *apps;
 	size_t app_count;
 	struct package *packages;

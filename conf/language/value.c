@@ -493,3 +493,86 @@ const char *value_netns(const char *text, char **netns)
 	*netns = copied(text);
 	return NULL;
 }
+
+static unsigned address_bits(int family)
+{
+	return family == AF_INET ? 32 : 128;
+}
+
+/* Numbers of the network in which all other bits are 0, or 1. */
+static bool is_edge(const struct allowance *a, unsigned value)
+{
+	for (unsigned i = a->prefix; i < address_bits(a->family); i++)
+		if (!!(a->address.s6_addr[i / 8] & (0x80 >> i % 8)) != value)
+			return false;
+	return true;
+}
+
+/* The first address of the network that is not the one itself: with number 1, or 2. */
+static struct in6_addr find_router(const struct allowance *a)
+{
+	unsigned bits = address_bits(a->family);
+	struct in6_addr router = a->address;
+
+	for (unsigned i = a->prefix; i < bits; i++)
+		router.s6_addr[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	router.s6_addr[bits / 8 - 1] |= 1;
+	if (memcmp(&router, &a->address, sizeof(router)) != 0)
+		return router;
+	/* A network of two has 0 and 1. */
+	router.s6_addr[bits / 8 - 1] ^= bits - a->prefix == 1 ? 1 : 3;
+	return router;
+}
+
+static bool has_own(const struct own_address_list *list, int family)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].family == family)
+			return true;
+	return false;
+}
+
+const char *value_address(const char *text, struct own_address_list *list)
+{
+	struct allowance item = { .first_port = 0 };
+	char *copy = copied(text);
+	bool ok = strchr(text, '/') && network(copy, &item) && !has_own(list, item.family) && item.prefix &&
+		  item.prefix < address_bits(item.family);
+
+	free(copy);
+	if (ok && item.prefix < address_bits(item.family) - 1)
+		ok = !is_edge(&item, 0) && (item.family == AF_INET6 || !is_edge(&item, 1));
+	if (!ok)
+		return printed("bad address '%s'; it is one with the prefix of a network that has room for another, at "
+			       "most one of IPv4 and one of IPv6, as in '10.97.10.2/24' or 'fd00:97::2/64'",
+			       text);
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count++] = (struct own_address){
+		.family = item.family, .address = item.address, .prefix = item.prefix, .router = find_router(&item)
+	};
+	return NULL;
+}
+
+const char *value_port(const char *text, struct port_list *list)
+{
+	bool has_protocol = !strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4);
+	char *copy = copied(has_protocol ? text + 4 : text);
+	char *to = strchr(copy, ':');
+	unsigned long numbers[2] = { 0, 0 };
+	bool ok;
+
+	if (to)
+		*to++ = '\0';
+	ok = to && number(copy, 10, 65535, &numbers[0]) && number(to, 10, 65535, &numbers[1]) && numbers[0] &&
+	     numbers[1];
+	free(copy);
+	if (!ok)
+		return printed("bad port '%s'; it is one of this machine's, a colon and one in the namespace, as in "
+			       "'8080:80' or 'udp/5353:53'",
+			       text);
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count++] = (struct port){ .protocol = *text == 'u' ? IPPROTO_UDP : IPPROTO_TCP,
+						    .from = (unsigned)numbers[0],
+						    .to = (unsigned)numbers[1] };
+	return NULL;
+}

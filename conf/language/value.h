@@ -29,6 +29,8 @@ bool interface_name_valid(const char *name);
 const char *value_gateway(const char *text, struct resolver_list *gateways);
 const char *value_resolver(const char *text, struct resolver_list *list);
 const char *value_proxy(const char *text, struct resolver_list *list);
+const char *value_address(const char *text, struct own_address_list *list);
+const char *value_port(const char *text, struct port_list *list);
 const char *value_netns(const char *text, char **netns);
 const char *value_statement(const char *text, struct statement_list *list);
 

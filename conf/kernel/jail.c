@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The network namespaces of classes: see jail.h.
+ *
+ * What netshim has made of each is noted before it is made, so that it can be taken away
+ * whatever becomes of this process, and nothing else is. To bring a namespace from one state
+ * to another is the same forwards and back. */
+
+#include "conf/kernel/jail.h"
+
+#include "conf/contract/netns.h"
+#include "conf/contract/rules.h"
+#include "conf/kernel/links.h"
+#include "conf/kernel/namespace.h"
+#include "conf/kernel/policy.h"
+#include "conf/kernel/processes.h"
+#include "conf/kernel/routing.h"
+#include "conf/language/alloc.h"
+#include "conf/language/text.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FOLDER NETSHIM_RUNDIR "/jails"
+#define NOTES FOLDER "/"
+#define INSIDE "eth0"
+
+/* What netshim has made of one, or is to make. */
+struct jail {
+	const char *name;
+	bool used;			   /* by a class */
+	bool made;			   /* it is netshim's own */
+	bool loaded;			   /* netshim's table is in it */
+	struct own_address_list addresses; /* of the interface that joins it */
+	const char *moved;		   /* an interface, or NULL */
+	struct resolver_list gateways;	   /* behind that */
+	char *kept;			   /* that interface's addresses and routes (links.h) */
+};
+
+/* What this process has changed. */
+static struct brought {
+	struct jail from, to;
+	char *table; /* that was inside; NULL where it has not been replaced */
+} * brought;
+static size_t brought_count;
+
+static struct jail jail_of(const struct class *class)
+{
+	return (struct jail){
+		.name = class->netns,
+		.used = true,
+		.addresses = class->addresses,
+		.moved = class->moved,
+		.gateways = class->gateways,
+	};
+}
+
+static char *note_path(const char *name)
+{
+	return printed(NOTES "%s", name);
+}
+
+static void print_note(FILE *out, const struct jail *jail)
+{
+	char address[INET6_ADDRSTRLEN];
+	char router[INET6_ADDRSTRLEN];
+
+	if (jail->made)
+		fprintf(out, "made\n");
+	if (jail->loaded)
+		fprintf(out, "loaded\n");
+	for (size_t i = 0; i < jail->addresses.count; i++) {
+		const struct own_address *own = &jail->addresses.items[i];
+
+		inet_ntop(own->family, &own->address, address, sizeof(address));
+		inet_ntop(own->family, &own->router, router, sizeof(router));
+		fprintf(out, "own %s/%u %s\n", address, own->prefix, router);
+	}
+	for (size_t i = 0; i < jail->gateways.count; i++) {
+		const struct resolver *gateway = &jail->gateways.items[i];
+
+		inet_ntop(gateway->family, &gateway->address, router, sizeof(router));
+		fprintf(out, "gateway %s\n", router);
+	}
+	if (jail->moved)
+		fprintf(out, "moved %s\n%s", jail->moved, jail->kept ? jail->kept : "");
+}
+
+/* Whole or not at all. */
+static bool write_note(const struct jail *jail)
+{
+	char *path = note_path(jail->name);
+	char *new = copied(NOTES " new");
+	FILE *file = mkdir(FOLDER, 0755) && errno != EEXIST ? NULL : fopen(new, "we");
+	bool ok = file;
+
+	if (file)
+		print_note(file, jail);
+	if (file && fclose(file))
+		ok = false;
+	ok = ok && !rename(new, path);
+	if (!ok)
+		warn("cannot write %s", path);
+	free(new);
+	free(path);
+	return ok;
+}
+
+static bool remove_note(const char *name)
+{
+	char *path = note_path(name);
+	bool ok = !unlink(path) || errno == ENOENT;
+
+	if (!ok)
+		warn("cannot remove %s", path);
+	rmdir(FOLDER);
+	free(path);
+	return ok;
+}
+
+static void read_own(const char *line, struct jail *jail)
+{
+	struct own_address own = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
+	char address[INET6_ADDRSTRLEN];
+	char router[INET6_ADDRSTRLEN];
+
+	if (sscanf(line, "own %45[^/]/%u %45s", address, &own.prefix, router) != 3 ||
+	    inet_pton(own.family, address, &own.address) != 1 || inet_pton(own.family, router, &own.router) != 1)
+		return;
+	jail->addresses.items = grown(jail->addresses.items, jail->addresses.count, sizeof(own));
+	jail->addresses.items[jail->addresses.count++] = own;
+}
+
+static void read_gateway(const char *line, struct jail *jail)
+{
+	struct resolver gateway = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
+	char address[INET6_ADDRSTRLEN];
+
+	if (sscanf(line, "gateway %45s", address) != 1 || inet_pton(gateway.family, address, &gateway.address) != 1)
+		return;
+	jail->gateways.items = grown(jail->gateways.items, jail->gateways.count, sizeof(gateway));
+	jail->gateways.items[jail->gateways.count++] = gateway;
+}
+
+/* All that is behind the interface is what it had. */
+static void read_line(const char *line, const char *rest, struct jail *jail)
+{
+	jail->made = jail->made || !strcmp(line, "made");
+	jail->loaded = jail->loaded || !strcmp(line, "loaded");
+	if (!strncmp(line, "own ", 4))
+		read_own(line, jail);
+	else if (!strncmp(line, "gateway ", 8))
+		read_gateway(line, jail);
+	if (strncmp(line, "moved ", 6) != 0)
+		return;
+	jail->moved = copied(line + 6);
+	jail->kept = copied(rest ? rest : "");
+}
+
+/* What there is by now; one that has no note is nothing of netshim's. */
+static struct jail read_note(const char *name)
+{
+	struct jail jail = { .name = copied(name) };
+	char *path = note_path(name);
+	char *text = text_plain(path);
+
+	jail.used = !access(path, F_OK);
+	for (char *rest = text, *line; !jail.moved && (line = strsep(&rest, "\n"));)
+		read_line(line, rest, &jail);
+	free(text);
+	free(path);
+	return jail;
+}
+
+static bool is_inside(const char *name, const char *interface)
+{
+	bool there;
+
+	if (!namespace_enter(name))
+		return false;
+	there = if_nametoindex(interface);
+	namespace_leave();
+	return there;
+}
+
+static bool write_setting(const char *family, const char *interface, char value)
+{
+	char *path =
+		printed("/proc/sys/net/%s/conf/%s/%s", family, interface, value == '1' ? "forwarding" : "accept_ra");
+	FILE *file = fopen(path, "we");
+	bool ok = file && putc(value, file) != EOF;
+
+	if (file && fclose(file))
+		ok = false;
+	/* Without IPv6 there is no such setting. */
+	ok = ok || errno == ENOENT;
+	if (!ok)
+		warn("cannot set %s to %c", path, value);
+	free(path);
+	return ok;
+}
+
+/* Whoever is inside tells this machine of no routes. */
+static bool set_host_end(const struct jail *jail, const char *link)
+{
+	return write_setting("ipv6", link, '0') && write_setting("ipv4", link, '1') &&
+	       links_set_addresses(link, jail->addresses.items, jail->addresses.count, true) && links_set_up(link);
+}
+
+static bool set_inner_end(const struct jail *jail)
+{
+	bool ok = links_set_addresses(INSIDE, jail->addresses.items, jail->addresses.count, false) &&
+		  links_set_up(INSIDE);
+
+	for (size_t i = 0; ok && i < jail->addresses.count; i++)
+		ok = links_set_default(INSIDE, jail->addresses.items[i].family, &jail->addresses.items[i].router);
+	return ok;
+}
+
+static bool make_pair(const struct jail *jail, const char *link)
+{
+	int namespace = netns_open(jail->name);
+	bool ok = namespace >= 0 && links_make_pair(link, INSIDE, namespace);
+
+	if (namespace >= 0)
+		close(namespace);
+	return ok;
+}
+
+static bool join(const struct jail *from, const struct jail *to)
+{
+	char link[IF_NAMESIZE];
+	bool ok;
+
+	namespace_link(to->name, link);
+	if (!to->addresses.count)
+		return !from->addresses.count || links_remove(link);
+	if (from->addresses.count && !is_inside(to->name, INSIDE) && !links_remove(link))
+		return false;
+	if (!if_nametoindex(link) || !from->addresses.count)
+		if (!make_pair(to, link))
+			return false;
+	if (!set_host_end(to, link) || !namespace_enter(to->name))
+		return false;
+	ok = set_inner_end(to);
+	namespace_leave();
+	return ok;
+}
+
+static bool set_default(const struct jail *jail, int family)
+{
+	const struct in6_addr *router = NULL;
+
+	for (size_t i = 0; i < jail->gateways.count; i++)
+		if (jail->gateways.items[i].family == family)
+			router = &jail->gateways.items[i].address;
+	if (!router && (links_kept_default(jail->kept, family) || !links_kept_address(jail->kept, family)))
+		return true;
+	return links_set_default(jail->moved, family, router);
+}
+
+static bool move_in(const struct jail *jail)
+{
+	int namespace = netns_open(jail->name);
+	bool ok = namespace >= 0 && links_move(jail->moved, namespace);
+
+	if (namespace >= 0)
+		close(namespace);
+	if (!ok || !namespace_enter(jail->name))
+		return false;
+	ok = links_set_up(jail->moved) && links_restore(jail->moved, jail->kept) && set_default(jail, AF_INET) &&
+	     set_default(jail, AF_INET6);
+	namespace_leave();
+	return ok;
+}
+
+/* It may have gone. */
+static bool move_out(const struct jail *jail)
+{
+	bool ok;
+
+	if (!namespace_is_there(jail->name) || !is_inside(jail->name, jail->moved))
+		return true;
+	if (!namespace_enter(jail->name))
+		return false;
+	ok = links_move(jail->moved, namespace_home());
+	namespace_leave();
+	return ok && links_restore(jail->moved, jail->kept);
+}
+
+static bool is_moved(const struct jail *from, const struct jail *to)
+{
+	return from->moved && to->moved && !strcmp(from->moved, to->moved);
+}
+
+/* Where the interface is not there, it is moved when it is, at the next time. */
+static bool bring_interface(const struct jail *from, struct jail *to)
+{
+	if (from->moved && !is_moved(from, to) && !move_out(from))
+		return false;
+	if (!to->moved)
+		return true;
+	if (is_moved(from, to) && is_inside(to->name, to->moved)) {
+		to->kept = from->kept;
+		return write_note(to);
+	}
+	if (!if_nametoindex(to->moved))
+		return write_note(to);
+	to->kept = links_keep(to->moved);
+	return write_note(to) && move_in(to);
+}
+
+static bool bring_namespace(const struct jail *from, struct jail *to)
+{
+	to->made = from->made;
+	to->loaded = from->loaded;
+	if (!namespace_is_there(to->name)) {
+		to->made = true;
+		return write_note(to) && namespace_make(to->name);
+	}
+	return write_note(to);
+}
+
+/* All the time, the note has what both are. */
+static bool bring(const struct jail *from, struct jail *to)
+{
+	struct jail both = *to;
+
+	if (!both.addresses.count)
+		both.addresses = from->addresses;
+	both.moved = from->moved;
+	both.kept = from->kept;
+	if (!bring_namespace(from, &both))
+		return false;
+	to->made = both.made;
+	to->loaded = both.loaded;
+	return join(from, to) && bring_interface(from, to) && write_note(to);
+}
+
+static bool take_table(const struct jail *jail)
+{
+	struct routing *routing;
+	bool ok;
+
+	if (!jail->loaded || jail->made || !namespace_is_there(jail->name))
+		return true;
+	if (!namespace_enter(jail->name))
+		return false;
+	routing = routing_read();
+	ok = nft_unload() && routing && routing_clean(routing, NULL, NULL);
+	routing_free(routing);
+	namespace_leave();
+	return ok;
+}
+
+/* Who is in it is without a network then. */
+static bool take_away(const struct jail *jail)
+{
+	static const struct jail nothing;
+	struct jail without = nothing;
+
+	without.name = jail->name;
+	if (jail->moved && !move_out(jail))
+		return false;
+	return join(jail, &without) && take_table(jail) && (!jail->made || namespace_unmake(jail->name)) &&
+	       remove_note(jail->name);
+}
+
+static void go_back(struct brought *b)
+{
+	struct jail now = read_note(b->to.name);
+
+	if (b->table && b->from.used && namespace_is_there(b->to.name) && namespace_enter(b->to.name)) {
+		char *words = nft_load(b->table, false);
+
+		if (words)
+			nft_tell(words);
+		free(words);
+		namespace_leave();
+	}
+	if (!b->from.used || !namespace_is_there(b->to.name))
+		take_away(&now);
+	else
+		bring(&now, &b->from);
+}
+
+void jails_undo(void)
+{
+	namespace_leave();
+	while (brought_count)
+		go_back(&brought[--brought_count]);
+}
+
+static struct brought *find_brought(const char *name)
+{
+	for (size_t i = 0; i < brought_count; i++)
+		if (!strcmp(brought[i].to.name, name))
+			return &brought[i];
+	return NULL;
+}
+
+/* One that nobody has made, and that is to have nothing of netshim's, is a mistake. */
+static bool make_jail(const struct class *class)
+{
+	struct jail from = read_note(class->netns);
+	bool built = class->addresses.count || class->moved;
+
+	if (!built && !namespace_is_there(class->netns)) {
+		warnx("%s:%d: there is no network namespace '%s'; run 'ip netns add %s', or give the class an address",
+		      class->netns_at.file, class->netns_at.line, class->netns, class->netns);
+		return false;
+	}
+	if (!class_has_inside(class) && !from.used)
+		return true;
+	if (!find_brought(class->netns)) {
+		brought = grown(brought, brought_count, sizeof(*brought));
+		brought[brought_count++] = (struct brought){ .from = from, .to = jail_of(class) };
+	}
+	return bring(&from, &find_brought(class->netns)->to);
+}
+
+static bool contains(const struct network *network, const struct own_address *own)
+{
+	unsigned prefix = network->prefix < own->prefix ? network->prefix : own->prefix;
+
+	if (network->family != own->family)
+		return false;
+	for (unsigned i = 0; i < prefix; i++)
+		if ((network->address.s6_addr[i / 8] ^ own->address.s6_addr[i / 8]) & (0x80 >> i % 8))
+			return false;
+	return true;
+}
+
+/* Two ways to one network are one too many. */
+static bool is_free(const struct class *class, const struct network_list *networks)
+{
+	char link[IF_NAMESIZE];
+	char name[IF_NAMESIZE];
+
+	namespace_link(class->netns, link);
+	for (size_t i = 0; i < networks->count; i++)
+		for (size_t j = 0; j < class->addresses.count; j++) {
+			if (!contains(&networks->items[i], &class->addresses.items[j]) ||
+			    !if_indextoname((unsigned)networks->items[i].interface, name) || !strncmp(name, "ns-", 3))
+				continue;
+			warnx("%s:%d: this machine is in that network already, by %s; choose another one",
+			      class->address_at.file, class->address_at.line, name);
+			return false;
+		}
+	return true;
+}
+
+static bool are_free(const struct ruleset *set)
+{
+	struct network_list networks;
+	bool ok = routing_read_networks(&networks);
+
+	for (size_t i = 0; ok && i < set->class_count; i++)
+		ok = !class_is_inside(&set->classes[i]) || is_free(&set->classes[i], &networks);
+	routing_free_networks(&networks);
+	return ok;
+}
+
+bool jails_make(const struct ruleset *set)
+{
+	bool any = false;
+	bool ok;
+
+	brought_count = 0;
+	for (size_t i = 0; i < set->class_count; i++)
+		any = any || class_is_inside(&set->classes[i]);
+	ok = !any || are_free(set);
+	for (size_t i = 0; ok && i < set->class_count; i++)
+		if (class_is_inside(&set->classes[i]))
+			ok = make_jail(&set->classes[i]);
+	return ok;
+}
+
+/* In there. */
+static bool load(const struct class *class, struct brought *b)
+{
+	struct class inside = *class;
+	struct ruleset set = { .classes = &inside, .class_count = 1 };
+	struct counters counters;
+	char *text;
+	char *words;
+
+	inside.table = 0;
+	inside.netns = NULL;
+	inside.ports.count = 0;
+	nft_counters(&counters);
+	text = policy_inside(class, &counters);
+	if (!b->table)
+		b->table = nft_save();
+	words = nft_load(text, false);
+	if (words)
+		nft_tell(words);
+	free(counters.items);
+	free(text);
+	return !words && routing_add(NULL, &set, NULL);
+}
+
+static bool load_jail(const struct class *class)
+{
+	struct brought *b = find_brought(class->netns);
+	bool ok;
+
+	b->to.loaded = true;
+	if (!write_note(&b->to) || !namespace_enter(class->netns))
+		return false;
+	ok = load(class, b);
+	namespace_leave();
+	return ok;
+}
+
+bool jails_load(const struct ruleset *set)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < set->class_count; i++)
+		if (class_has_inside(&set->classes[i]))
+			ok = load_jail(&set->classes[i]);
+	return ok;
+}
+
+static const struct class *class_inside(const struct ruleset *set, const char *name)
+{
+	for (size_t i = 0; set && i < set->class_count; i++)
+		if (class_has_inside(&set->classes[i]) && !strcmp(set->classes[i].netns, name))
+			return &set->classes[i];
+	return NULL;
+}
+
+/* Processes of a namespace, by its inode. */
+static void tell_processes(const char *name, ino_t network)
+{
+	struct process_list list;
+	struct process_names names = { .count = 0 };
+	struct stat st;
+
+	processes_read(&list);
+	for (size_t i = 0; i < list.count; i++) {
+		char *path = printed("/proc/%d/ns/net", list.items[i].pid);
+
+		if (!stat(path, &st) && st.st_ino == network)
+			process_names_add(&names, list.items[i].name, list.items[i].pid);
+		free(path);
+	}
+	processes_free(&list);
+	if (names.count)
+		warnx("in network namespace '%s', which is taken away, are still %zu process%s (%s): they have no "
+		      "network any more; end them, or start them again",
+		      name, names.count, names.count == 1 ? "" : "es", names.text);
+}
+
+static bool clean(const char *name)
+{
+	struct jail jail = read_note(name);
+	int namespace = netns_open(name);
+	struct stat st = { .st_ino = 0 };
+	bool ok = true;
+
+	if (namespace >= 0) {
+		ok = !fstat(namespace, &st);
+		close(namespace);
+	}
+	ok = take_away(&jail) && ok;
+	if (ok && jail.made && st.st_ino)
+		tell_processes(name, st.st_ino);
+	return ok;
+}
+
+bool jails_clean(const struct ruleset *set)
+{
+	glob_t found;
+	bool ok = true;
+
+	if (glob(NOTES "*", GLOB_PERIOD, NULL, &found))
+		return true;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *name = found.gl_pathv[i] + strlen(NOTES);
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !class_inside(set, name))
+			ok = clean(name) && ok;
+	}
+	globfree(&found);
+	return ok;
+}
+
+static bool is_of(const char *counter, const char *class)
+{
+	const char *name = strchr(counter, '_');
+
+	return name && !strcmp(name + 1, class);
+}
+
+void jail_counters(const char *class, const char *name, struct counters *counters)
+{
+	struct counters inside;
+
+	if (!namespace_is_there(name) || !namespace_enter(name))
+		return;
+	nft_counters(&inside);
+	namespace_leave();
+	for (size_t i = 0; i < inside.count; i++) {
+		if (!is_of(inside.items[i].name, class))
+			continue;
+		counters->items = grown(counters->items, counters->count, sizeof(*counters->items));
+		counters->items[counters->count++] = inside.items[i];
+	}
+	free(inside.items);
+}

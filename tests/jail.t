@@ -1,0 +1,191 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# The network namespace of a class is made, joined to the machine and filtered as the
+# configuration says, by what the neighbours see; and taken away without a trace.
+. "$(dirname "$0")/lib.sh"
+
+# Names of this test's own: nobody else sees them.
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
+
+make_hosts 80 81
+lan=(nsenter --net="/proc/$other_host/ns/net")
+make_exit vpn0 11
+exit0=("${in_exit[@]}")
+watch_far "${lan[@]}"
+# A third network, which only forwarding would lead to.
+ip link add aside type veth peer name aside-peer netns "$exit_host"
+ip addr add 198.51.100.1/24 dev aside
+ip addr add 2001:db8:51::1/64 dev aside nodad
+ip link set aside up
+"${exit0[@]}" sh -c 'ip addr add 198.51.100.2/24 dev aside-peer; ip addr add 2001:db8:51::2/64 dev aside-peer nodad; ip link set aside-peer up
+	ip route add default via 198.51.100.1; ip -6 route add default via 2001:db8:51::1'
+"${lan[@]}" ip route add 198.51.100.0/24 via 192.168.77.1
+"${lan[@]}" ip -6 route add 2001:db8:51::/64 via fd77::1
+"${lan[@]}" ip route add 10.97.0.0/16 via 192.168.77.1
+"${lan[@]}" ip -6 route add fd00:97::/32 via fd77::1
+serve -- 8000
+
+in_jail() { nsenter --net=/run/netns/jail "${user[@]}" "$@"; }
+in_other() { nsenter --net=/run/netns/other "${user[@]}" "$@"; }
+get() { # get [RUNNER...] URL: the status of curl
+	"${@:1:$#-1}" curl -sS -g -m 3 -o /dev/null "${@: -1}" 2>/dev/null
+	echo $?
+}
+gets() { # gets RUNNER URL...: each
+	local url
+	for url in "${@:2}"; do get "$1" "$url"; done | xargs
+}
+quiet() { "$@" >/dev/null 2>&1; }
+# Link-local addresses come when the kernel has looked for doubles.
+state() {
+	{
+		ip -d link
+		ip addr
+		ip rule
+		ip -6 rule
+		ip route show table all
+		ip -6 route show table all
+		nft -s list ruleset
+		ls /run/netns "$root/run/netshim/jails"
+		grep -r . /proc/sys/net/ipv4/conf/*/{forwarding,rp_filter} /proc/sys/net/ipv6/conf/*/{forwarding,accept_ra}
+		for name in jail other; do
+			[ ! -e /run/netns/$name ] || nsenter --net=/run/netns/$name sh -c 'ip -d link; ip addr; ip route; ip -6 route; nft -s list ruleset'
+		done
+	} 2>/dev/null | grep -v -e fe80 -e valid_lft -e '^multicast '
+}
+changed() { diff <(echo "$1") <(state) | grep '^[<>]'; } # changed STATE: what is not as it was then
+wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ]'
+before=$(state)
+
+# --- one with an uplink
+
+configure <<EOF
+class jail { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  uplink = 'here' }
+EOF
+is "$? $(cat /proc/sys/net/ipv4/ip_forward)" "0 0" "up, and what the kernel forwards for all stays as it was"
+is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/')" "0 0" "a process in the namespace reaches what the uplink leads to, by IPv4 and IPv6"
+is "$(gets in_jail "http://$lan_host/" 'http://[fd77::2]/')" "0 0" "and who is on the uplink's network"
+peer() { # peer ADDRESS: whom a server there sees
+	"${lan[@]}" nft "table inet seen {
+		set them { type ipv4_addr; flags dynamic; }
+		set them6 { type ipv6_addr; flags dynamic; }
+		chain in {
+			type filter hook input priority 0
+			tcp flags syn add @them { ip saddr }
+			tcp flags syn add @them6 { ip6 saddr }
+		}
+	}"
+	get in_jail "http://$1/" >/dev/null
+	"${lan[@]}" nft list table inet seen | grep -o 'elements = .*' | xargs
+	"${lan[@]}" nft delete table inet seen
+}
+is "$(peer $far_host) $(peer '[2001:db8::7]')" "elements = { 192.168.77.1 } elements = { fd77::1 }" "outside, they have this machine's address"
+is "$(gets in_jail http://10.97.10.1:8000/ http://192.168.77.1:8000/ 'http://[fd00:97::1]:8000/' 'http://[fd77::1]:8000/')" "7 7 7 7" \
+	"this machine's own services are refused at once, by each of its addresses"
+is "$(get env http://127.0.0.1:8000/) $(get in_jail http://127.0.0.1:8000/)" "0 7" "127.0.0.1 in there is not this machine's"
+"${exit0[@]}" nft add rule inet watch in ip daddr 10.11.0.2 counter name far
+is "$(get in_jail http://10.11.0.2/) $(far_packets "${exit0[@]}")" "28 0" "a network behind another interface goes by the uplink too"
+is "$(quiet in_jail ping -c 1 -W 2 10.97.10.1; echo $?) $(quiet in_jail ping -c 1 -W 2 $far_host; echo $?)" "0 0" "ping"
+is "$(gets "${lan[0]}" 'http://127.0.0.1/' >/dev/null; get "${lan[@]}" http://10.97.10.2:1/) $(quiet "${lan[@]}" ping -c 1 -W 1 10.97.10.2; echo $?)" \
+	"28 1" "nobody outside reaches it by its address"
+is "$(quiet "${lan[@]}" ping -c 1 -W 1 198.51.100.2; echo $?) $(quiet "${lan[@]}" ping -c 1 -W 1 2001:db8:51::2; echo $?)" "1 1" \
+	"this machine still forwards nothing for others"
+ip link set here down
+"$netshim" reload --hook
+is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/')" "7 7" "the uplink is down: refused at once"
+ip link set here up
+ip addr add fd77::1/64 dev here nodad 2>/dev/null
+ip route replace default via $lan_host
+ip -6 route replace default via fd77::2
+ip route add default via 10.11.0.2 metric 1
+"$netshim" reload --hook
+"${exit0[@]}" nft reset counter inet watch far >/dev/null
+is "$(get in_jail "http://$far_host/") $(far_packets "${exit0[@]}")" "0 0" "it comes back, and the machine's own way leads elsewhere: by the uplink, and not a packet there"
+ip route del default via 10.11.0.2 metric 1
+
+# --- lists, resolvers, counters, inside
+
+resolver 203.0.113.53 "${lan[@]}" -- --listen-address=$lan_host --port=53
+resolver 203.0.113.54 "${lan[@]}" -- --listen-address=$far_host --port=53
+cat >"$config" <<EOF
+class jail  { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }
+	action = reject  allow = { 'tcp/80', '10.97.10.1:8000', '10.97.20.2:80' }  dns = { '$lan_host' } }
+class other { netns = 'other'  address = { '10.97.20.2/24', 'fd00:98::2/64' } }
+EOF
+"$netshim" reload
+is "$?" 0 "reload: another namespace, and what the first may send"
+serve nsenter --net=/run/netns/other -- 80
+serve nsenter --net=/run/netns/jail -- 80
+is "$(gets in_jail "http://$far_host/" "http://$far_host:81/" 'http://[2001:db8::7]:81/')" "0 7 7" "only what allow lists is sent"
+is "$(nsenter --net=/run/netns/jail curl -sS -m 3 -o /dev/null "http://$far_host:81/" 2>/dev/null; echo $?)" 7 "whoever sends it, root in no class too"
+is "$(get in_jail http://10.97.10.1:8000/) $(get in_other http://10.97.20.1:8000/)" "0 7" "a service of this machine's that allow lists by its address"
+is "$(get in_jail http://10.97.20.2/) $(get in_other http://10.97.10.2/) $(get in_other 'http://[fd00:97::2]/')" "0 7 7" \
+	"two namespaces do not reach each other, but for what one may by its address"
+is "$(in_jail dig +short +tries=1 +timeout=2 a.test @192.0.2.99) $(in_jail dig +short +tries=1 +timeout=2 a.test @127.0.0.53)" \
+	"203.0.113.53 203.0.113.53" "name queries go to the class's resolver, whatever server they are for"
+sent=$("$netshim" status --json | sed -n 's/.*"name": "jail".*"packets": \([0-9]*\), .*"in_packets": \([0-9]*\),.*/\1 \2/p')
+is "$([ "${sent% *}" -ge 10 ] && [ "${sent#* }" -ge 5 ] && echo counted)" counted "status has the packets of the namespace"
+"$netshim" reload
+again=$("$netshim" status --json | sed -n 's/.*"name": "jail".*"packets": \([0-9]*\), .*/\1/p')
+is "$([ "$again" -ge "${sent% *}" ] && echo kept)" kept "and goes on from there after a reload"
+
+# --- ports
+
+sed -i "s/dns = /ports = { '8080:80', 'udp\/5353:5300' }  dns = /" "$config"
+"$netshim" reload
+is "$(get "${lan[@]}" http://192.168.77.1:8080/) $(get "${lan[@]}" 'http://[fd77::1]:8080/')" "0 0" "from outside, a port of this machine's leads to a server inside, which answers"
+is "$(get env http://192.168.77.1:8080/) $(get env http://10.97.10.1:8080/) $(get env http://127.0.0.1:8080/)" "0 0 0" "from this machine too"
+is "$(get in_other http://192.168.77.1:8080/)" 7 "not from another namespace"
+is "$(get "${lan[@]}" http://10.97.10.2/)" 28 "nor by its own address"
+
+# --- all or nothing
+
+state_before=$(state)
+cat >"$scratch/other.conf" <<EOF
+class jail  { netns = 'jail'  address = '10.97.11.2/24'  uplink = 'vpn0'  rate = '10 mbit' }
+class third { netns = 'third'  address = '10.97.30.2/24' }
+EOF
+strace -qq -o /dev/null -e trace="$(calls link)" -e inject="$(calls link):error=EPERM" "$netshim" -c "$scratch/other.conf" reload 2>/dev/null
+is "$? $(changed "$state_before")" "1 " "a reload that fails late leaves namespaces, interfaces, addresses, routes, filters and settings as they were"
+is "$(get in_jail "http://$far_host/")" 0 "and what goes on in there"
+sed "s/10.97.20.2\/24/192.168.77.9\/24/" "$config" >"$scratch/taken.conf"
+like "$("$netshim" -c "$scratch/taken.conf" reload 2>&1)" "taken.conf:3: this machine is in that network already, by here; choose another one" "a network that this machine is in"
+like "$(echo "class a { netns = 'nosuch' }" >"$scratch/nosuch.conf"; "$netshim" -c "$scratch/nosuch.conf" reload 2>&1)" \
+	"nosuch.conf:1: there is no network namespace 'nosuch'; run 'ip netns add nosuch', or give" "a namespace that there is not"
+is "$(changed "$state_before")" "" "and all is as before"
+in_background nsenter --net=/run/netns/other sleep 300
+wait_until eval 'pgrep -f "^sleep 300" --ns $$ --nslist mnt >/dev/null'
+sed -i '/class other/d' "$config"
+like "$("$netshim" reload 2>&1)" "in network namespace 'other', which is taken away, are still [1-9] process.*sleep" "who is still in one that is taken away is told, and goes on"
+is "$? $(ls /run/netns) $(ip link show ns-other 2>/dev/null)" "0 jail " "it and its interface have gone"
+for _ in 1 2 3 4 5 6; do
+	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" -c "$scratch/other.conf" reload 2>/dev/null
+	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" down 2>/dev/null
+done
+"$netshim" down 2>/dev/null
+"$netshim" up
+is "$? $(get in_jail "http://$far_host/")" "0 0" "after reloads and downs that were killed, up puts all right"
+"$netshim" down 2>/dev/null
+is "$(changed "$before")" "" "down leaves no namespace, interface, address, route, filter or setting"
+
+# --- one that others have made
+
+ip netns add mine
+ip -n mine link set lo up
+serve nsenter --net=/run/netns/mine -- 80
+nsenter --net=/run/netns/mine nft add table inet theirs
+configure <<<"class jail { netns = 'mine'  deny = { 'tcp/80' } }"
+is "$? $(get nsenter --net=/run/netns/mine http://127.0.0.1/)" "0 7" "the rules of a class in a namespace that others have made"
+"$netshim" down
+is "$(ls /run/netns) $(nsenter --net=/run/netns/mine nft list tables) $(get nsenter --net=/run/netns/mine http://127.0.0.1/)" \
+	"mine table inet theirs 0" "down takes only the rules away"
+touch /run/netns/here
+mount --bind /proc/self/ns/net /run/netns/here
+like "$(configure <<<"class jail { netns = 'here'  deny = { 'tcp/80' } }" 2>&1)" "network namespace 'here' is the one that netshim is in" "not the machine's own"
+umount /run/netns/here
+ip netns del mine
+
+finish

@@ -8,7 +8,7 @@
 
 #include "conf/command/lifts.h"
 
-#include "conf/kernel/policy.h"
+#include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 
 #include <fcntl.h>

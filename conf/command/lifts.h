@@ -2,7 +2,7 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* Classes whose refusals are lifted for a time. The kernel ends each by itself, by the
- * timeout of an element in a set of nftables (policy.h). Here is the note of them, from
+ * timeout of an element in a set of nftables (policy-refuse.h). Here is the note of them, from
  * which the element gets the time that is left wherever the table is loaded anew. */
 
 #ifndef NETSHIM_LIFTS_H

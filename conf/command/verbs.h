@@ -21,6 +21,7 @@ struct command {
 	char **argv;
 };
 
+int cmd_blocked(const struct command *command);
 int cmd_check(const struct command *command);
 int cmd_confirm(const struct command *command);
 int cmd_disable(const struct command *command);

@@ -91,7 +91,7 @@ static bool names(const struct allow_list *list, unsigned kind)
 
 const char *policy_refusal(const struct verdict *verdict)
 {
-	return verdict->action == ACTION_DROP ? "drop" : "goto refuse";
+	return verdict->action == ACTION_DROP ? "goto refuse_silently" : "goto refuse";
 }
 
 const char *policy_liftable(const struct verdict *verdict)

@@ -183,7 +183,7 @@ static void write_inside(FILE *out, const struct class *class)
 {
 	fprintf(out, "\tchain inside_%s {\n\t\toifname \"lo\" accept\n", class->name);
 	policy_write_resolvers(out, class);
-	fprintf(out, "\t\tdrop\n\t}\n");
+	fprintf(out, "\t\tgoto refuse_silently\n\t}\n");
 }
 
 void policy_write_proxies(FILE *out, const struct ruleset *set, const uint32_t *live)

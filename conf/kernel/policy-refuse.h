@@ -10,8 +10,25 @@
 
 #include <stdio.h>
 
-/* The chains to which refusals lead (policy-allow.h), and what is lifted. */
-void policy_write_refuse(FILE *out, const struct ruleset *set);
+/* Sets whose elements have a timeout: classids whose refusals are lifted, and protocols
+ * (ipv4, ipv6) of what is in no class. Each is there where something is refused. */
+#define POLICY_LIFTED "lifted"
+#define POLICY_LIFTED_OTHERS "lifted_others"
+
+/* A map from a classid (0: no class) to a verdict, for who listens to what is refused. */
+#define POLICY_TELL "tell"
+
+/* What is kept of refusals where log = true, in sets with a 4 or 6 behind their name: the
+ * classid, the user, the destination, and the port or protocol. */
+#define POLICY_KEPT_TCP "refused_tcp"
+#define POLICY_KEPT_UDP "refused_udp"
+#define POLICY_KEPT_OTHER "refused_other"
+#define POLICY_KEPT_SIZE 2048
+#define POLICY_KEPT_SECONDS 86400
+
+/* The chains to which refusals lead (policy-allow.h), what is lifted, who is told, and what
+ * is kept. */
+void policy_write_refuse(FILE *out, const struct ruleset *set, const uint32_t *live);
 
 /* A rule that logs what else has to match, as whose it is. */
 void policy_write_log(FILE *out, const char *what, const char *whose);

@@ -133,7 +133,7 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 static void write_dead_end(FILE *out)
 {
 	fprintf(out, "\t\toifname \"lo\" fib daddr type @here accept\n\t\toifname \"lo\" meta l4proto tcp accept\n"
-		     "\t\toifname \"lo\" drop\n");
+		     "\t\toifname \"lo\" goto refuse_silently\n");
 }
 
 /* By the interface, with one of its addresses. If several interfaces have the same
@@ -151,7 +151,8 @@ static void write_way(FILE *out, const struct ruleset *set, const struct guarded
 	}
 	if (g->ways->interface)
 		write_addresses(out, g->networks, g->ways->interface, AF_INET, before, "accept");
-	fprintf(out, TO_INTERFACE "fib saddr . oif type local accept\n" TO_INTERFACE "drop\n", device, device);
+	fprintf(out, TO_INTERFACE "fib saddr . oif type local accept\n" TO_INTERFACE "goto refuse_silently\n", device,
+		device);
 	free(before);
 }
 
@@ -173,8 +174,8 @@ static void write_guard(FILE *out, const struct ruleset *set, const struct guard
 	if (reaches_link(g->class))
 		fprintf(out, "\t\tip daddr { 224.0.0.0/24, 255.255.255.255 } accept\n"
 			     "\t\tip6 daddr { fe80::/10, ff02::/16 } accept\n");
-	write_reach(out, g, "", "accept", "drop");
-	fprintf(out, "\t\tdrop\n");
+	write_reach(out, g, "", "accept", "goto refuse_silently");
+	fprintf(out, "\t\tgoto refuse_silently\n");
 }
 
 /* What others have sent to a local network, the program has not: where it was sent to
@@ -187,10 +188,10 @@ static void write_origin(FILE *out, const struct ruleset *set, const struct guar
 			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
 	fprintf(out, "\t\tct original ip daddr { 127.0.0.0/8, 224.0.0.0/24, 255.255.255.255 } return\n"
 		     "\t\tct original ip6 daddr { ::1, fe80::/10, ff02::/16 } return\n");
-	write_reach(out, g, "ct original ", "return", "drop");
+	write_reach(out, g, "ct original ", "return", "goto refuse_silently");
 	write_addresses(out, g->networks, 0, AF_INET, "\t\tct original ip daddr {", "return");
 	write_addresses(out, g->networks, 0, AF_INET6, "\t\tct original ip6 daddr {", "return");
-	fprintf(out, "\t\tdrop\n");
+	fprintf(out, "\t\tgoto refuse_silently\n");
 }
 
 /* What conntrack is not to follow cannot be given the interface's address. */

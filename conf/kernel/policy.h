@@ -12,15 +12,11 @@
 
 /* A class's own chains are class_NAME, mark_NAME, dns_NAME, stay_NAME, untracked_NAME and
  * in_NAME, served_NAME in a namespace, host_NAME, from_NAME and to_NAME for one, and with a proxy asked_, allowed_,
- * proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME: no other chain's name begins so. */
+ * proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME, and while somebody listens to
+ * what is refused, tell_NAME: no other chain's name begins so. */
 
 /* What is loaded in a class's network namespace: all that is sent there is its. */
 char *policy_inside(const struct class *class, const struct counters *counters);
-
-/* Sets whose elements have a timeout: classids whose refusals are lifted, and protocols
- * (ipv4, ipv6) of what is in no class. Each is there where something is refused. */
-#define POLICY_LIFTED "lifted"
-#define POLICY_LIFTED_OTHERS "lifted_others"
 
 /* The ruleset as text for nft, in one transaction that replaces the table. Allocated.
  * What follows may be NULL: counters is what the counters go on from; live has the

@@ -196,6 +196,24 @@ bool sockets_held_by(uint32_t inode, pid_t pid)
 	return inode && !wanted;
 }
 
+static bool is_any(uint32_t inode, pid_t pid, void *with)
+{
+	bool *any = with;
+
+	(void)inode;
+	(void)pid;
+	*any = true;
+	return false;
+}
+
+bool sockets_any_held_by(pid_t pid)
+{
+	bool any = false;
+
+	each_of_process(pid, is_any, &any);
+	return any;
+}
+
 static bool add_holder(uint32_t inode, pid_t pid, void *with)
 {
 	struct socket_holders *holders = with;

@@ -37,9 +37,10 @@ bool sockets_each(int protocol, uint32_t states, void (*visit)(const struct inet
  * protocol, addresses and ports. */
 bool sockets_find(struct inet_socket *socket);
 
-/* Tells whether a process has the socket open; it takes CAP_SYS_PTRACE and
+/* Tells whether a process has the socket open, or any of whatever kind; it takes CAP_SYS_PTRACE and
  * CAP_DAC_READ_SEARCH to see that of others'. */
 bool sockets_held_by(uint32_t inode, pid_t pid);
+bool sockets_any_held_by(pid_t pid);
 
 /* Which processes have which sockets open, of any kind; of those that can be seen, as above.
  * In the order of the inodes, and then of the processes. */

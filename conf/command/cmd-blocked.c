@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim blocked: what was refused, by whom, where to; or is, while one looks. */
+
+#include "conf/command/culprit.h"
+#include "conf/command/json.h"
+#include "conf/command/state.h"
+#include "conf/command/verbs.h"
+#include "conf/kernel/nft.h"
+#include "conf/kernel/refusals.h"
+#include "conf/kernel/table.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <netdb.h>
+#include <poll.h>
+#include <pwd.h>
+#include <time.h>
+
+#define OTHERS "unclassified"
+
+static struct blocked {
+	bool follow;
+	bool json;
+	const char *only; /* a class's name, or NULL */
+	struct asked *classes;
+	size_t class_count;
+} b;
+
+/* One destination that was refused to one class and user. */
+struct entry {
+	struct refusal refusal;
+	struct culprit culprit;
+	uint64_t told; /* how many packets of it have been told */
+};
+
+struct entries {
+	struct entry *items;
+	size_t count;
+};
+
+/* --- the classes */
+
+static void add_class(const char *name, uint32_t classid)
+{
+	struct asked *class;
+
+	b.classes = grown(b.classes, b.class_count, sizeof(*b.classes));
+	class = &b.classes[b.class_count++];
+	*class = (struct asked){ .classid = classid, .wanted = !b.only || !strcmp(name, b.only) };
+	snprintf(class->name, sizeof(class->name), "%s", name);
+}
+
+/* Those in force now. */
+static void read_classes(void)
+{
+	struct rules rules;
+	struct rules_class class;
+	char name[CLASS_NAME_MAX + 1];
+
+	if (!compile_open(&rules, true))
+		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	b.class_count = 0;
+	free(b.classes);
+	b.classes = NULL;
+	add_class(OTHERS, 0);
+	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++)
+		add_class(name, class.classid);
+	rules_close(&rules);
+}
+
+static void check_class(void)
+{
+	for (size_t i = 0; i < b.class_count; i++)
+		if (b.classes[i].wanted)
+			return;
+	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class", b.only);
+}
+
+/* NULL where it is of no class that is asked about. */
+static const struct asked *find_class(uint32_t classid)
+{
+	for (size_t i = 0; i < b.class_count; i++)
+		if (b.classes[i].classid == classid)
+			return b.classes[i].wanted ? &b.classes[i] : NULL;
+	return NULL;
+}
+
+static const char *class_name(const struct entry *e)
+{
+	const struct asked *class = find_class(e->refusal.classid);
+
+	return class ? class->name : "?";
+}
+
+/* --- what is told of one */
+
+static const char *protocol_name(int protocol, char text[8])
+{
+	switch (protocol) {
+	case IPPROTO_TCP:
+		return "tcp";
+	case IPPROTO_UDP:
+		return "udp";
+	case IPPROTO_ICMP:
+		return "icmp";
+	case IPPROTO_ICMPV6:
+		return "icmpv6";
+	default:
+		snprintf(text, 8, "%d", protocol);
+		return text;
+	}
+}
+
+#define DESTINATION_SIZE (INET6_ADDRSTRLEN + 24)
+
+/* "tcp 192.0.2.1:443" */
+static const char *destination(const struct refusal *r, char text[DESTINATION_SIZE])
+{
+	char address[INET6_ADDRSTRLEN];
+	char protocol[8];
+	bool brackets = r->family == AF_INET6 && r->remote_port;
+	int size;
+
+	inet_ntop(r->family, &r->remote, address, sizeof(address));
+	size = snprintf(text, DESTINATION_SIZE, "%s %s%s%s", protocol_name(r->protocol, protocol), brackets ? "[" : "",
+			address, brackets ? "]" : "");
+	if (r->remote_port)
+		snprintf(text + size, DESTINATION_SIZE - (size_t)size, ":%u", r->remote_port);
+	return text;
+}
+
+static const char *user_name(uid_t user, char text[16])
+{
+	const struct passwd *known = user == (uid_t)-1 ? NULL : getpwuid(user);
+
+	snprintf(text, 16, user == (uid_t)-1 ? "?" : "%" PRIu32, user);
+	return known ? known->pw_name : text;
+}
+
+static void print_program(const struct culprit *c)
+{
+	if (c->pid)
+		printf("%s%s %d\n", c->sure ? "" : "perhaps ", c->program, c->pid);
+	else if (c->others.count)
+		printf("perhaps one of %zu: %s\n", c->others.count, c->others.text);
+	else
+		printf("(not there any more)\n");
+}
+
+static void print_heading(void)
+{
+	printf("%-8s  %-12s  %-10s %7s  %-24s  %s\n", "LAST", "CLASS", "USER", "PACKETS", "TO", "PROGRAM");
+}
+
+static void print_entry(const struct entry *e)
+{
+	char when[16];
+	char user[16];
+	char to[DESTINATION_SIZE];
+
+	strftime(when, sizeof(when), "%T", localtime(&(time_t){ e->refusal.last / 1000 }));
+	printf("%-8s  %-12s  %-10s %7" PRIu64 "  %-24s  ", when, class_name(e), user_name(e->refusal.user, user),
+	       e->refusal.packets, destination(&e->refusal, to));
+	print_program(&e->culprit);
+}
+
+static json_t *json_entry(const struct entry *e)
+{
+	const struct refusal *r = &e->refusal;
+	const struct culprit *c = &e->culprit;
+	char address[INET6_ADDRSTRLEN];
+	char protocol[8];
+	char user[16];
+	char when[32];
+	json_t *entry;
+
+	inet_ntop(r->family, &r->remote, address, sizeof(address));
+	strftime(when, sizeof(when), "%FT%TZ", gmtime(&(time_t){ r->last / 1000 }));
+	entry = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s}", "class",
+			  r->classid ? json_string(class_name(e)) : json_null(), "uid",
+			  json_number(r->user != (uid_t)-1, r->user), "user", json_text(user_name(r->user, user)),
+			  "protocol", protocol_name(r->protocol, protocol), "address", address, "port",
+			  json_number(r->remote_port, r->remote_port), "packets", json_number(true, r->packets), "last",
+			  when);
+	json_object_set_new(entry, "pid", json_number(c->pid, (uint64_t)c->pid));
+	json_object_set_new(entry, "program", c->pid ? json_text(c->program) : json_null());
+	json_object_set_new(entry, "sure", json_boolean(c->sure));
+	json_object_set_new(entry, "candidates", json_integer((json_int_t)c->others.count));
+	return entry;
+}
+
+/* --- keeping them */
+
+static bool is_same(const struct refusal *one, const struct refusal *other)
+{
+	return one->classid == other->classid && one->user == other->user && one->family == other->family &&
+	       one->protocol == other->protocol && one->remote_port == other->remote_port &&
+	       !memcmp(&one->remote, &other->remote, sizeof(one->remote));
+}
+
+/* Somebody may look at a port scan for days. */
+#define MOST 4096
+
+static struct entry *find_entry(struct entries *list, const struct refusal *refusal)
+{
+	for (size_t i = list->count; i-- > 0;)
+		if (is_same(&list->items[i].refusal, refusal))
+			return &list->items[i];
+	if (list->count == MOST)
+		list->count = 0;
+	list->items = grown(list->items, list->count, sizeof(*list->items));
+	list->items[list->count] = (struct entry){ .refusal = *refusal };
+	list->items[list->count].refusal.packets = 0;
+	return &list->items[list->count++];
+}
+
+static void find_culprit(struct entry *e)
+{
+	culprit_find(&e->refusal, e->refusal.classid ? class_name(e) : "", &e->culprit);
+}
+
+/* --- what is kept */
+
+static void take_kept(const struct refusal *refusal, void *with)
+{
+	struct entry *e;
+
+	if (!find_class(refusal->classid))
+		return;
+	e = find_entry(with, refusal);
+	e->refusal.packets += refusal->packets;
+}
+
+static int by_time(const void *a, const void *b_)
+{
+	const struct entry *one = a;
+	const struct entry *other = b_;
+
+	return (one->refusal.last > other->refusal.last) - (one->refusal.last < other->refusal.last);
+}
+
+static int show_kept(void)
+{
+	struct entries list = { .items = NULL };
+	json_t *array = json_array();
+	bool kept = refusals_kept(take_kept, &list);
+
+	if (!kept)
+		warnx("nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it "
+		      "while it "
+		      "happens");
+	if (list.count)
+		qsort(list.items, list.count, sizeof(*list.items), by_time);
+	if (!b.json && list.count)
+		print_heading();
+	for (size_t i = 0; i < list.count; i++) {
+		find_culprit(&list.items[i]);
+		if (b.json)
+			json_array_append_new(array, json_entry(&list.items[i]));
+		else
+			print_entry(&list.items[i]);
+	}
+	if (b.json)
+		json_print(json_pack("{s:O}", "blocked", array));
+	json_decref(array);
+	free(list.items);
+	return kept ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* --- what happens */
+
+#define AGAIN 10 /* seconds, until one that goes on is told once more */
+
+static void tell(struct entry *e)
+{
+	e->told = e->refusal.packets;
+	if (b.json)
+		json_print(json_entry(e));
+	else
+		print_entry(e);
+	fflush(stdout);
+}
+
+/* The first packet is told at once; the socket is looked for as long as it is there. */
+static void take_new(const struct refusal *refusal, void *with)
+{
+	struct entry *e;
+
+	if (!find_class(refusal->classid))
+		return;
+	e = find_entry(with, refusal);
+	e->refusal.packets++;
+	e->refusal.last = refusal->last;
+	e->refusal.local = refusal->local;
+	e->refusal.local_port = refusal->local_port;
+	if (e->told)
+		return;
+	find_culprit(e);
+	tell(e);
+}
+
+static void tell_again(struct entries *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].refusal.packets > list->items[i].told)
+			tell(&list->items[i]);
+}
+
+static void ask(void)
+{
+	char *words;
+
+	read_classes();
+	words = refusals_ask(b.classes, b.class_count);
+	if (words)
+		warnx("what is refused cannot be heard now: nftables says: %.*s", (int)strcspn(words, "\n"), words);
+	free(words);
+}
+
+/* A reload has replaced the table, and with it what was asked. */
+static void hear_table(int events)
+{
+	struct table_news news = { .heard = false };
+
+	table_hear(events, &news);
+	if (news.heard)
+		ask();
+}
+
+_Noreturn static void follow(void)
+{
+	struct entries list = { .items = NULL };
+	struct pollfd fds[] = { { refusals_listen(), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
+	time_t asked = time(NULL);
+	time_t told = asked;
+
+	ask();
+	if (!b.json)
+		print_heading();
+	fflush(stdout);
+	for (;;) {
+		if (poll(fds, 2, 1000) < 0 && errno != EINTR)
+			err(EXIT_FAILURE, "cannot wait");
+		hear_table(fds[1].fd);
+		refusals_hear(take_new, &list);
+		if (time(NULL) - asked >= REFUSALS_ASKED / 3) {
+			asked = time(NULL);
+			ask();
+		}
+		if (time(NULL) - told >= AGAIN) {
+			told = time(NULL);
+			tell_again(&list);
+		}
+	}
+}
+
+static void read_options(const struct command *command)
+{
+	static const struct option names[] = { { "follow", no_argument, NULL, 'f' },
+					       { "json", no_argument, NULL, 'j' },
+					       { NULL, 0, NULL, 0 } };
+	char **argv = command->argv - 1; /* with the verb */
+	int option;
+
+	optind = 0; /* begins anew */
+	opterr = 0;
+	while ((option = getopt_long(command->argc + 1, argv, "f", names, NULL)) > 0 && option != '?') {
+		b.follow = b.follow || option == 'f';
+		b.json = b.json || option == 'j';
+	}
+	b.only = argv[optind];
+	if (option == -1 && (!b.only || !argv[optind + 1]))
+		return;
+	warnx("blocked: what is '%s'? 'netshim blocked --help' tells what it takes",
+	      option == -1 ? argv[optind + 1] : argv[optind - 1]);
+	exit(EXIT_USAGE);
+}
+
+int cmd_blocked(const struct command *command)
+{
+	read_options(command);
+	if (!state_is_up())
+		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	state_refuse_elsewhere("blocked");
+	read_classes();
+	check_class();
+	if (b.follow)
+		follow();
+	return show_kept();
+}

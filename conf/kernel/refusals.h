@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the table that is in force refuses: what it has kept of that (log = true), and, for
+ * who asks, each packet when it happens. Takes CAP_NET_ADMIN. */
+
+#ifndef NETSHIM_REFUSALS_H
+#define NETSHIM_REFUSALS_H
+
+#include "conf/contract/rules.h"
+
+#include <netinet/in.h>
+#include <stdbool.h>
+
+struct refusal {
+	uint32_t classid; /* 0: of no class */
+	uid_t user;
+	int family;   /* AF_INET or AF_INET6; addresses as in sockets.h */
+	int protocol; /* IPPROTO_TCP and so on */
+	struct in6_addr local, remote;
+	unsigned local_port, remote_port; /* 0 where there is none */
+	uint64_t packets;
+	int64_t last; /* milliseconds of time(2)'s clock */
+};
+
+int64_t refusals_now(void);
+
+/* Calls visit with what is kept; of that, the local address and port are not known. False
+ * where nothing is. */
+bool refusals_kept(void (*visit)(const struct refusal *refusal, void *with), void *with);
+
+/* A class that is asked about; its name is for what is written into the table. */
+struct asked {
+	char name[CLASS_NAME_MAX + 1];
+	uint32_t classid;
+	bool wanted;
+};
+
+/* A descriptor that can be read when packets were refused: of those that are asked about,
+ * until some seconds after one has asked last. Ends the command with a message where it
+ * cannot be had. */
+int refusals_listen(void);
+#define REFUSALS_ASKED 10 /* seconds */
+
+/* NULL, or what nftables says (allocated). All that can be asked about is to be there each
+ * time. */
+char *refusals_ask(const struct asked *classes, size_t count);
+
+/* Calls visit with each that has come, and does not wait. More than some in a second, of one
+ * class, are not told. */
+void refusals_hear(void (*visit)(const struct refusal *refusal, void *with), void *with);
+
+#endif

@@ -1,0 +1,191 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim blocked tells what was refused: the class, the program, the user, where to, how
+# often; while it happens, of every class, and later of those that have log = true. Nobody
+# is asked longer than somebody listens, and a flood costs who sends it little.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 80 8080
+make_exit vpn0 11
+write() { # write [LINE...]
+	cat >"$config" <<EOF
+class shut { action = reject }
+class gone { action = drop }
+class some { action = reject  allow = { 'tcp/80' } }
+class v4   { ipv6 = false }
+class vpn  { interface = 'vpn0'  gateway = '10.11.0.2'  local = { } }
+class kept { action = reject  log = true }
+$(printf '%s\n' "$@")
+EOF
+}
+write "unclassified { deny = { 'tcp/8080' } }"
+"$netshim" up
+run() { "${user[@]}" "$netshim" run "$@" >/dev/null 2>&1; }
+
+# --- while it happens
+
+heard=$scratch/heard
+listening() { nft list map inet netshim tell 2>/dev/null | grep -q tell_; }
+listen() { # listen [OPTION...]: into $heard
+	: >"$heard"
+	in_background "$netshim" blocked -f "$@" >>"$heard" 2>&1
+	listener=$!
+	wait_until listening
+}
+stop() {
+	kill "$listener"
+	wait "$listener" 2>/dev/null
+}
+hears() { # hears PATTERN NAME
+	local tries
+	for ((tries = 0; tries < 500; tries++)); do
+		[[ $(<"$heard") =~ $1 ]] && break
+		sleep 0.02
+	done
+	like "$(<"$heard")" "$1" "$2"
+}
+time='[0-9]{2}:[0-9]{2}:[0-9]{2}' nl=$'\n'
+listen
+run gone curl -m 2 "http://$lan_host/" &
+hears "$time  gone +nobody +1  tcp $lan_host:80 +/usr/bin/curl [0-9]+\$" "who waits for an answer: the program and the process, by its socket"
+wait $!
+in_background "${user[@]}" "$netshim" run some sleep 60
+run some curl -m 2 "http://$lan_host:8080/"
+hears "some +nobody +1  tcp $lan_host:8080 +(perhaps |)(/usr/bin/curl [0-9]+|.not there any more.)\$" \
+	"who is refused at once: the program, or that it has ended, and nobody else"
+run shut curl -g -m 2 'http://[fd77::2]:8080/'
+hears "shut +nobody +[12]  tcp \[fd77::2\]:8080 " "IPv6"
+run shut ping -c 1 -W 1 $far_host
+hears "shut +nobody +1  icmp $far_host " "what has no ports"
+run v4 curl -g -m 2 'http://[fd77::2]/'
+hears "v4 +nobody +[12]  tcp \[fd77::2\]:80 " "ipv6 = false"
+ip link set vpn0 down
+run vpn python3 -c "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+try: s.sendto(b'x', ('$far_host', 7))
+except OSError: pass"
+hears "vpn +nobody +1  udp $far_host:7 " "what an interface that is down keeps back"
+ip link set vpn0 up
+as_user curl -m 2 "http://$lan_host:8080/" >/dev/null 2>&1
+hears "unclassified +nobody +[12]  tcp $lan_host:8080 " "what is in no class"
+before=$(<"$heard")
+run some curl -m 2 "http://$lan_host/"
+as_user curl -m 2 "http://$lan_host/" >/dev/null 2>&1
+sleep 0.2
+is "$(<"$heard")" "$before" "of what is let through, nothing is told"
+like "$("$netshim" blocked -f 2>&1)" "another process listens" "there is one listener at a time"
+
+# --- the table is replaced meanwhile
+"$netshim" reload
+wait_until listening
+run shut curl -m 2 "http://$lan_host:81/"
+hears "shut +nobody +1  tcp $lan_host:81 " "after a reload"
+nft delete table inet netshim
+wait_until listening
+run shut curl -m 2 "http://$lan_host:82/"
+hears "shut +nobody +1  tcp $lan_host:82 " "and where others take the table away"
+
+# --- it ends by itself
+kill -KILL "$listener"
+wait "$listener" 2>/dev/null
+is_over() { ! listening; }
+"$netshim" lift shut 1m >/dev/null # which changes the table, too
+for ((tries = 0; tries < 60; tries++)); do is_over && break; sleep 0.2; done
+is_over
+is $? 0 "who listens is killed: after 10 seconds at most, nobody is told any more"
+"$netshim" lift shut off >/dev/null
+
+# --- one class, for a script
+listen --json shut
+run gone curl -m 0.2 "http://$lan_host/"
+run shut curl -m 1 "http://$lan_host/"
+hears '"class": "shut"' "JSON: a line for each"
+is "$(python3 -c '
+import json, sys
+for line in sys.stdin:
+    e = json.loads(line)
+    print(e["class"], e["uid"], e["user"], e["protocol"], e["address"], e["port"], e["packets"], e["last"][10], sorted(e))
+' <"$heard")" "shut 65534 nobody tcp $lan_host 80 1 T ['address', 'candidates', 'class', 'last', 'packets', 'pid', 'port', 'program', 'protocol', 'sure', 'uid', 'user']" \
+	"JSON: its members, and one class alone where one is asked for"
+stop
+
+# --- a flood
+cat >"$scratch/flood.py" <<'EOF'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sent = 0
+end = time.process_time() + 1
+while time.process_time() < end:
+    for port in range(1, 1001):
+        try:
+            s.sendto(b"x", (sys.argv[1], port))
+        except OSError:
+            pass
+        sent += 1
+print(sent)
+EOF
+flood() { "${user[@]}" "$netshim" run gone python3 "$scratch/flood.py" $lan_host; }
+quiet=$(flood)
+listen
+loud=$(flood)
+sleep 0.1
+lines=$(grep -c ' udp ' "$heard")
+stop
+echo "# a second's work sends $quiet refused packets; with a listener, $loud" >&2
+[ "$lines" -ge 20 ] && [ "$lines" -le 200 ]
+is $? 0 "of a flood, some are told and not each ($lines)"
+is "$((loud * 2 > quiet))" 1 "and it costs its sender less than the sending"
+
+# --- what is kept
+run kept curl -m 1 "http://$lan_host:81/"
+run kept curl -m 1 "http://$lan_host:81/"
+run kept ping -c 2 -i 0.2 -W 1 $far_host
+run kept curl -g -m 1 'http://[fd77::2]:81/'
+run shut curl -m 1 "http://$lan_host:81/"
+like "$("$netshim" blocked)" "^LAST +CLASS +USER +PACKETS +TO +PROGRAM$nl$time  kept +nobody +2  tcp $lan_host:81 +\(not there any more\)$nl$time  kept +nobody +2  icmp $far_host +\(not there any more\)$nl$time  kept +nobody +[12]  tcp \[fd77::2\]:81 +\(not there any more\)\$" \
+	"log = true: what was refused, how often, and when last"
+is "$("$netshim" blocked --json kept | python3 -c '
+import json, sys
+print([(e["class"], e["protocol"], e["port"], e["packets"], e["program"]) for e in json.load(sys.stdin)["blocked"]][0])')" \
+	"('kept', 'tcp', 81, 2, None)" "the same for a script"
+in_background "${user[@]}" "$netshim" run kept python3 -c "
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect(('$far_host', 9))
+try: s.send(b'x')
+except OSError: pass
+time.sleep(60)"
+kept_udp() { "$netshim" blocked | grep -q ' udp '; }
+wait_until kept_udp
+like "$("$netshim" blocked)" "kept +nobody +1  udp $far_host:9 +/usr/bin/python3[^ ]* [0-9]+\$" "who is still there is found by its socket"
+is "$("$netshim" blocked shut 2>&1)" "" "of a class without log, nothing is kept"
+rules=$(nft -s list table inet netshim)
+write "class wrong { nft = { 'ct state 5 accept' 'nonsense' } }"
+"$netshim" reload >/dev/null 2>&1
+is "$(nft -s list table inet netshim)" "$rules" "a reload that fails puts back what was kept, too"
+write "unclassified { action = reject  allow = { 'tcp/8080' }  log = true }"
+sed -i '/^class kept/d' "$config"
+"$netshim" reload
+as_user curl -m 1 "http://$lan_host:81/" >/dev/null 2>&1
+like "$("$netshim" blocked)" "unclassified +nobody +[12]  tcp $lan_host:81 " "and of what is in no class"
+write
+sed -i '/^class kept/d' "$config"
+"$netshim" reload
+said=$("$netshim" blocked 2>&1)
+is "$? $said" "1 netshim: nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it while it happens" \
+	"where nothing is kept, it says so"
+
+# --- mistakes
+is "$("$netshim" blocked none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them, and 'unclassified' is no class" \
+	"a class that is not there"
+for words in "-x" "shut gone" "--jso=1" "-f --all"; do
+	# shellcheck disable=SC2086 # several words
+	timeout 5 "$netshim" blocked $words >/dev/null 2>&1
+	[ $? -eq 2 ] || ok 1 "usage: blocked $words"
+done
+like "$(as_user "$netshim" blocked 2>&1)" "is for root" "who is not root"
+
+finish

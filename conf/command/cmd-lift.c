@@ -3,6 +3,7 @@
 
 /* netshim lift: for a time, a class may send what its action and deny refuse. */
 
+#include "conf/command/duration.h"
 #include "conf/command/lifts.h"
 #include "conf/command/load.h"
 #include "conf/command/state.h"
@@ -12,52 +13,16 @@
 #include "conf/language/alloc.h"
 #include "conf/language/text.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <syslog.h>
 
 #define USUAL 600
-#define LONGEST 604800
-
-static unsigned long unit_of(char letter)
-{
-	switch (letter) {
-	case 's':
-		return 1;
-	case 'm':
-		return 60;
-	case 'h':
-		return 3600;
-	case 'd':
-		return 86400;
-	default:
-		return 0;
-	}
-}
-
-/* "10m", "1h30m"; 0 where it is none. */
-static unsigned read_duration(const char *text)
-{
-	unsigned long seconds = 0;
-
-	while (*text && seconds <= LONGEST) {
-		char *end;
-		unsigned long n = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
-		unsigned long unit = n && n <= LONGEST ? unit_of(*end) : 0;
-
-		if (!unit)
-			return 0;
-		seconds += n * unit;
-		text = end + 1;
-	}
-	return seconds <= LONGEST ? (unsigned)seconds : 0;
-}
 
 /* Ends the command where it is wrong; 0 is off. */
 static unsigned read_seconds(const char *word)
 {
-	unsigned seconds = word ? read_duration(word) : USUAL;
+	unsigned seconds = word ? duration_read(word) : USUAL;
 
 	if (seconds || !strcmp(word, "off"))
 		return seconds;

@@ -171,6 +171,78 @@ is "$? $(get in_jail "http://$far_host/")" "0 0" "after reloads and downs that w
 "$netshim" down 2>/dev/null
 is "$(changed "$before")" "" "down leaves no namespace, interface, address, route, filter or setting"
 
+# --- an interface that is moved in
+
+install -m 644 "$tests/programs/sender.py" "$scratch"
+install -m 755 "$root/bin/probe-static" "$scratch/moved"
+addresses() { # addresses [RUNNER...]: and routes of the interface
+	"$@" ip -o addr show vpn0 | grep -v fe80 | sed 's/^[0-9]*: vpn0 *//; s/ *\\.*//'
+	"$@" ip route show dev vpn0
+	"$@" ip -6 route show dev vpn0 | grep -v fe80
+}
+in_vpn() { nsenter --net=/run/netns/vpn "${user[@]}" "$@"; }
+forget() {
+	"${lan[@]}" nft reset counter inet watch far >/dev/null
+	"${exit0[@]}" nft reset counter inet watch far >/dev/null
+}
+ip route add 203.0.113.128/25 via 10.11.0.2
+had=$(addresses)
+before=$(state)
+configure <<EOF
+class vpn { netns = 'vpn'  interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }  dns = '10.11.0.2' }
+app '$scratch/moved' { class = vpn }
+EOF
+is "$? $(ip link show vpn0 2>/dev/null) $(addresses in_vpn | grep -v default)" "0  $had" "the interface is in the namespace, with its addresses and routes, and no more outside"
+forget
+is "$(gets in_vpn "http://$far_host/" 'http://[2001:db8::7]/') $([ "$(far_packets "${exit0[@]}")" -ge 10 ] && echo seen)" "0 0 seen" "all goes out there"
+is "$(gets in_vpn http://192.168.77.1:8000/ http://127.0.0.1:8000/)" "28 7" "and nothing to this machine"
+is "$(shim "$scratch/moved" where | sed 's/.* net:/net:/')" "net:[$(stat -Lc %i /run/netns/vpn)]" "a program of the class starts in it"
+attack() { # each way to ask for another one
+	local address
+	for address in $far_host 2001:db8::7; do
+		for way in device pktinfo unicast-if; do
+			in_vpn python3 "$scratch/sender.py" $way $address 80 here
+		done
+		in_vpn python3 "$scratch/sender.py" dont-route $address 80
+		in_vpn python3 "$scratch/sender.py" large $address 80
+	done
+	in_vpn python3 "$scratch/sender.py" bind $far_host 80 192.168.77.1
+	in_vpn python3 "$scratch/sender.py" multicast-if 239.1.1.1 80 here
+	in_vpn ping -c 1 -W 1 -I here $far_host
+	in_vpn probe send $far_host 80
+	get in_vpn "http://$far_host/"
+}
+forget
+attack >/dev/null 2>&1
+ip -n vpn link set vpn0 down
+attack >/dev/null 2>&1
+is "$(get in_vpn "http://$far_host/") $(far_packets "${lan[@]}")" "7 0" "whatever way is asked for, with the interface up or down, not a packet goes another way"
+ip -n vpn link set vpn0 up
+state_before=$(state)
+strace -qq -o /dev/null -e trace="$(calls link)" -e inject="$(calls link):error=EPERM" "$netshim" -c "$scratch/other.conf" reload 2>/dev/null
+is "$? $(changed "$state_before")" "1 " "a reload that fails moves it back to where it was: into the namespace"
+"$netshim" reload
+is "$? $(addresses in_vpn | grep -c default) $(get in_vpn "http://$far_host/")" "0 2 0" "a reload leaves it there"
+for _ in 1 2 3 4; do
+	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" down
+	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" up
+done 2>/dev/null
+"$netshim" down 2>/dev/null
+is "$(addresses)" "$had" "after downs and ups that were killed, down puts it back, with the addresses and routes that it had"
+is "$(changed "$before")" "" "and leaves nothing"
+sed -i "s/'vpn0'/'vpn9'/" "$config"
+"$netshim" up
+is "$? $(get in_vpn "http://$far_host/")" "0 7" "one that is not there yet: no way out"
+ip link add vpn9 type veth peer name peer9 netns "$exit_host"
+ip addr replace 10.19.0.1/24 dev vpn9
+ip link set vpn9 up
+"${exit0[@]}" sh -c 'ip addr add 10.19.0.2/24 dev peer9; ip link set peer9 up'
+sed -i "s/10.11.0.2', 'fd11::2/10.19.0.2/" "$config"
+"$netshim" reload
+is "$? $(get in_vpn "http://$far_host/")" "0 0" "it comes: reload moves it in"
+"$netshim" down
+ip link del vpn9
+
 # --- one that others have made
 
 ip netns add mine

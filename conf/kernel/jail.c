@@ -270,7 +270,14 @@ static bool move_in(const struct jail *jail)
 
 	if (namespace >= 0)
 		close(namespace);
-	if (!ok || !namespace_enter(jail->name))
+	return ok;
+}
+
+static bool furnish(const struct jail *jail)
+{
+	bool ok;
+
+	if (!namespace_enter(jail->name))
 		return false;
 	ok = links_set_up(jail->moved) && links_restore(jail->moved, jail->kept) && set_default(jail, AF_INET) &&
 	     set_default(jail, AF_INET6);
@@ -278,13 +285,25 @@ static bool move_in(const struct jail *jail)
 	return ok;
 }
 
-/* It may have gone. */
+/* What it has outside; or where that is nothing, as a command was killed that had moved it,
+ * what it had. */
+static char *keep(const struct jail *jail)
+{
+	char *kept = links_keep(jail->moved);
+
+	if (!jail->kept || links_kept_address(kept, AF_INET) || links_kept_address(kept, AF_INET6))
+		return kept;
+	free(kept);
+	return copied(jail->kept);
+}
+
+/* It may have gone, or be outside already. */
 static bool move_out(const struct jail *jail)
 {
 	bool ok;
 
 	if (!namespace_is_there(jail->name) || !is_inside(jail->name, jail->moved))
-		return true;
+		return !if_nametoindex(jail->moved) || links_restore(jail->moved, keep(jail));
 	if (!namespace_enter(jail->name))
 		return false;
 	ok = links_move(jail->moved, namespace_home());
@@ -306,12 +325,12 @@ static bool bring_interface(const struct jail *from, struct jail *to)
 		return true;
 	if (is_moved(from, to) && is_inside(to->name, to->moved)) {
 		to->kept = from->kept;
-		return write_note(to);
+		return write_note(to) && furnish(to);
 	}
 	if (!if_nametoindex(to->moved))
 		return write_note(to);
-	to->kept = links_keep(to->moved);
-	return write_note(to) && move_in(to);
+	to->kept = keep(is_moved(from, to) ? from : to);
+	return write_note(to) && move_in(to) && furnish(to);
 }
 
 static bool bring_namespace(const struct jail *from, struct jail *to)

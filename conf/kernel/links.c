@@ -17,6 +17,8 @@
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
 #include <netlink/route/route.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 /* "eth0: No such device" says little without what it was for. */
 static bool did(int error, const char *what, const char *name)
@@ -200,7 +202,8 @@ bool links_set_addresses(const char *name, const struct own_address *items, size
 	return did(l.error, "give addresses to the interface", name);
 }
 
-static int add_route(struct nl_sock *socket, const char *name, struct nl_addr *to, struct nl_addr *via, uint32_t metric)
+static int add_route(struct nl_sock *socket, const char *name, struct nl_addr *to, struct nl_addr *via, uint32_t metric,
+		     uint8_t protocol)
 {
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
@@ -209,6 +212,7 @@ static int add_route(struct nl_sock *socket, const char *name, struct nl_addr *t
 	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(to));
 	rtnl_route_set_dst(route, to);
 	rtnl_route_set_table(route, RT_TABLE_MAIN);
+	rtnl_route_set_protocol(route, protocol);
 	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 	rtnl_route_set_priority(route, metric);
 	rtnl_route_nh_set_ifindex(hop, (int)if_nametoindex(name));
@@ -226,7 +230,7 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 	struct nl_sock *socket = routing_socket();
 	struct nl_addr *to = make_address(family, &any, 0);
 	struct nl_addr *via = router ? make_address(family, router, family == AF_INET ? 32 : 128) : NULL;
-	int error = socket ? add_route(socket, name, to, via, 0) : -NLE_BAD_SOCK;
+	int error = socket ? add_route(socket, name, to, via, 0, RTPROT_STATIC) : -NLE_BAD_SOCK;
 
 	nl_addr_put(to);
 	nl_addr_put(via);
@@ -234,6 +238,7 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 	return did(error, "add the default route over", name);
 }
 
+#define UP "up"
 #define ADDRESS "address "
 #define ROUTE "route "
 #define ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)
@@ -271,7 +276,21 @@ static void keep_route(struct nl_object *object, void *with)
 	inet_ntop(nl_addr_get_family(to), nl_addr_get_binary_addr(to), text, sizeof(text));
 	if (via)
 		nl_addr2str(via, router, sizeof(router));
-	fprintf(l->out, ROUTE "%s/%u %s %u\n", text, nl_addr_get_prefixlen(to), router, rtnl_route_get_priority(route));
+	fprintf(l->out, ROUTE "%s/%u %s %u %u\n", text, nl_addr_get_prefixlen(to), router,
+		rtnl_route_get_priority(route), rtnl_route_get_protocol(route));
+}
+
+static bool is_up(const char *name)
+{
+	struct ifreq request = { .ifr_flags = 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool up;
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	up = fd >= 0 && !ioctl(fd, SIOCGIFFLAGS, &request) && (request.ifr_flags & IFF_UP);
+	if (fd >= 0)
+		close(fd);
+	return up;
 }
 
 char *links_keep(const char *name)
@@ -283,6 +302,8 @@ char *links_keep(const char *name)
 	size_t size;
 
 	l.out = or_out_of_memory(open_memstream(&text, &size));
+	if (is_up(name))
+		fprintf(l.out, UP "\n");
 	if (l.socket && rtnl_addr_alloc_cache(l.socket, &addresses) >= 0)
 		nl_cache_foreach(addresses, keep_address, &l);
 	if (l.socket && rtnl_route_alloc_cache(l.socket, AF_UNSPEC, 0, &routes) >= 0)
@@ -322,17 +343,20 @@ static int restore_line(struct nl_sock *socket, const char *name, const char *li
 	char first[64] = "";
 	char second[64] = "";
 	unsigned metric = 0;
+	unsigned protocol = RTPROT_STATIC;
 	bool is_route = !strncmp(line, ROUTE, strlen(ROUTE));
 	struct nl_addr *to;
 	struct nl_addr *via;
 	int error = 0;
 
-	if (sscanf(line, is_route ? ROUTE "%63s %63s %u" : ADDRESS "%63s %63s", first, second, &metric) < 1)
+	if (sscanf(line, is_route ? ROUTE "%63s %63s %u %u" : ADDRESS "%63s %63s", first, second, &metric, &protocol) <
+	    1)
 		return 0;
 	to = parsed_network(first);
 	via = *second && strcmp(second, "-") ? parsed(second) : NULL;
 	if (to)
-		error = is_route ? add_route(socket, name, to, via, metric) : add_address(socket, name, to, via);
+		error = is_route ? add_route(socket, name, to, via, metric, (uint8_t)protocol)
+				 : add_address(socket, name, to, via);
 	nl_addr_put(to);
 	nl_addr_put(via);
 	return error == -NLE_EXIST ? 0 : error;
@@ -341,8 +365,13 @@ static int restore_line(struct nl_sock *socket, const char *name, const char *li
 /* Routes after the addresses that they depend on, as they were kept. */
 bool links_restore(const char *name, const char *kept)
 {
-	struct nl_sock *socket = routing_socket();
-	int error = socket ? 0 : -NLE_BAD_SOCK;
+	struct nl_sock *socket;
+	int error;
+
+	if (kept && !strncmp(kept, UP "\n", strlen(UP "\n")) && !links_set_up(name))
+		return false;
+	socket = routing_socket();
+	error = socket ? 0 : -NLE_BAD_SOCK;
 
 	for (const char *line = kept; error >= 0 && line && *line; line = strchr(line, '\n')) {
 		char *one;

@@ -20,7 +20,8 @@ bool links_set_addresses(const char *name, const struct own_address *items, size
 /* Default routes over it: to a router where one is given for the family, else to the link. */
 bool links_set_default(const char *name, int family, const struct in6_addr *router);
 
-/* A line for each of its addresses and routes (allocated), and the way back to them. */
+/* Whether it is up, and a line for each of its addresses and routes (allocated); and the way
+ * back to that. */
 char *links_keep(const char *name);
 bool links_restore(const char *name, const char *kept);
 /* Whether there is a line for an address, or a default route, of the family. */

@@ -44,7 +44,7 @@ for bad in '' . .. a/b 'a b' "$(printf 'n%.0s' {1..65})"; do
 	complains 1 "bad netns '$bad'; it is a name" "a bad network namespace: $bad" <<<"class a { netns = '$bad' }"
 done
 for option in 'action = reject' "address = '10.0.0.2/24'" "deny = { 'lan' }" "dns = { '127.0.0.1' }" "interface = 'x'" 'ipv6 = false' \
-	'log = true' 'mark = 7' "nft = { 'counter' }" "ports = '8080:80'" "rate = '1 mbit'" "rate-in = '1 mbit'" "priority = '1:1'" "uplink = 'x'"; do
+	'log = true' 'mark = 7' "nft = { 'counter' }" "ports = '8080:80'" "rate = '1 mbit'" "rate-in = '1 mbit'" "serve = { 'lan' }" "priority = '1:1'" "uplink = 'x'"; do
 	complains 1 "${option%% *} has no effect in a private network namespace, which has no network; remove it" "a private namespace, and ${option%% *}" \
 		<<<"class a { $option netns = 'private' }"
 done
@@ -90,6 +90,23 @@ for bad in loopback tcp/80 192.0.2.1:80 10.0.0.1/8 x ''; do
 	complains 1 "bad local network '$bad'; it is lan, link" "a bad local network: $bad" <<<"class a { interface = 'x' local = { '$bad' } }"
 done
 complains 1 "remove one or the other" "none and some" <<<"class a { interface = 'x' local = { 'none', 'lan' } }"
+accepts "who may connect" <<EOF
+class a { action = reject serve = { 'tcp/80', 'udp/1-2', 'lan', 'link', 'loopback', '192.0.2.0/24', 'fd00::1', '192.0.2.1:80', '[fd00::1]:80-90' } }
+class b { serve = 'none' }
+class c { interface = 'tun0' serve = 'lan' }
+EOF
+for bad in tcp/0 tcp tcp/90-80 192.0.2.1:0 10.0.0.1/8 x ''; do
+	complains 2 "bad client or port '$bad'; it is loopback, lan" "a bad client: $bad" <<<"class a {
+	serve = { '$bad' } }"
+done
+complains 1 "none of the clients, and some of them; remove one or the other" "no client and some" <<<"class a { serve = { 'none', 'lan' } }"
+complains 1 "serve lists nobody; write serve = \{ 'none' \}" "an empty list of clients" <<<"class a { serve = { } }"
+complains 3 "a class with a proxy answers this machine alone" "clients of a class with a proxy" <<EOF
+class a {
+	proxy = '127.0.0.1:9040'
+	serve = 'lan'
+}
+EOF
 complains 1 "local says what is not reached .*; add interface" "local networks without an interface" <<<"class a { local = { 'lan' } }"
 complains 1 "remove gateway and local" "the ordinary way with a gateway" <<<"class a { interface = 'ordinary' gateway = '10.0.0.1' }"
 accepts "marks with masks" <<<"class a { mark = '0x10/0xff0000' } class b { mark = 0x20/0xff interface = 'x' } class c { mark = '1/1' }"
@@ -197,7 +214,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, address, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, ports, priority, proxy, proxy-udp, rate, rate-in, table, uplink, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, address, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, ports, priority, proxy, proxy-udp, rate, rate-in, serve, table, uplink, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

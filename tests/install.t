@@ -30,7 +30,7 @@ is "$(grep ^include "$dest/opt/etc/netshim.conf")" "include('/opt/etc/netshim.d/
 mkdir "$dest/opt/etc/netshim.d"
 echo "class more { }" | sed "s|/opt/etc|$dest/opt/etc|" >"$dest/opt/etc/netshim.d/more.conf"
 sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
-like "$("$netshim" check "$scratch/sample")" ": ok, 8 classes" "and it is read"
+like "$("$netshim" check "$scratch/sample")" ": ok, 9 classes" "and it is read"
 rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
 mkdir -p "$dest/opt/etc/init.d" "$dest/opt/etc/apt/apt.conf.d"

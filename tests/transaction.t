@@ -33,7 +33,9 @@ class six  { dns = { '127.0.0.1:5354' }  action = drop }
 class tor  { proxy = { '127.0.0.1:12345', '[::1]:12345' }  proxy-udp = { '127.0.0.1:12346', '[::1]:12346' }  dns = { '127.0.0.1:5354' }
 	action = reject  allow = { 'lan', 'tcp/443' }  deny = { '192.0.2.1:25' }  rate = '10 mbit'  log = true }
 class seven { interface = 'her*'  local = { 'lan', 'link', '198.51.100.0/24' }  mark = '0x100/0xf00'  deny = { 'lan', '10.0.0.1' } }
-class eight { interface = 'ordinary'  action = reject  allow = { 'link' } }
+class eight { interface = 'ordinary'  action = reject  allow = { 'link' }  rate = '10 mbit'
+	serve = { 'tcp/80', 'udp/53-54', 'lan', 'link', 'loopback', '192.0.2.1:443', '[2001:db8::1]:443', '2001:db8::/32' } }
+class nine { serve = { 'none' } }
 unclassified { action = reject  allow = { 'loopback', 'udp/123' }  except-users = { 'root', '@root' }  tunnels = { '192.0.2.1:51820' } }
 EOF
 cat >"$scratch/new.conf" <<EOF

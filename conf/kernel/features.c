@@ -62,7 +62,7 @@ static unsigned needs_of(const struct need *needs, size_t count)
 	return all;
 }
 
-#define CLASS_NEEDS 10
+#define CLASS_NEEDS 11
 static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS])
 {
 	const unsigned resolvers = BIT(CONNTRACK) | BIT(ZONES) | BIT(NAT) | BIT(MASQUERADE);
@@ -71,6 +71,7 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "rate", class->rate, BIT(LIMIT) },
 		{ "rate-in", class->rate_in, BIT(LIMIT) },
 		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
+		{ "serve", class->serve.count, BIT(CONNTRACK) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "address", class->addresses.count, BIT(CONNTRACK) | BIT(NAT) | BIT(MASQUERADE) },

@@ -18,21 +18,22 @@ static const char *const lan[] = {
 	"ip6 daddr fc00::/7",	   "ip6 daddr fe80::/10",    "ip6 daddr ff00::/8",
 };
 
-static void write_ports(FILE *out, const char *protocol, const struct allowance *a)
+/* port is dport, or sport in answers. */
+static void write_ports(FILE *out, const char *protocol, const char *port, const struct allowance *a)
 {
-	fprintf(out, "%s dport %u", protocol, a->first_port);
+	fprintf(out, "%s %s %u", protocol, port, a->first_port);
 	if (a->last_port != a->first_port)
 		fprintf(out, "-%u", a->last_port);
 }
 
-static void write_network(FILE *out, const struct allowance *a, const char *then)
+static void write_network(FILE *out, const struct allowance *a, const char *port, const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(a->family, &a->address, text, sizeof(text));
 	fprintf(out, "\t\t%s daddr %s/%u", a->family == AF_INET ? "ip" : "ip6", text, a->prefix);
 	if (a->first_port)
-		write_ports(out, " th", a);
+		write_ports(out, " th", port, a);
 	fprintf(out, " %s\n", then);
 }
 
@@ -49,7 +50,8 @@ static const char *last_word(const char *then)
 	return blank ? blank + 1 : then;
 }
 
-void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
+static void write_allowance(FILE *out, const struct allowance *a, const char *port, const char *neighbours,
+			    const char *then)
 {
 	switch (a->kind) {
 	case ALLOW_NONE:
@@ -64,14 +66,24 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 		fprintf(out, "\t\tjump lan_%s\n", last_word(then));
 		break;
 	case ALLOW_NETWORK:
-		write_network(out, a, then);
+		write_network(out, a, port, then);
 		break;
 	case ALLOW_PORTS:
 		fprintf(out, "\t\t");
-		write_ports(out, a->protocol == IPPROTO_TCP ? "tcp" : "udp", a);
+		write_ports(out, a->protocol == IPPROTO_TCP ? "tcp" : "udp", port, a);
 		fprintf(out, " %s\n", then);
 		break;
 	}
+}
+
+void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
+{
+	write_allowance(out, a, "dport", neighbours, then);
+}
+
+void policy_write_client(FILE *out, const struct allowance *a)
+{
+	write_allowance(out, a, "sport", "neighbours", "accept");
 }
 
 void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
@@ -106,7 +118,7 @@ static bool any_has_lan(const struct ruleset *set, const char *then)
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct verdict *verdict = &set->classes[i].verdict;
 
-		if (accepts ? names(&verdict->allow, ALLOW_LAN)
+		if (accepts ? names(&verdict->allow, ALLOW_LAN) || names(&set->classes[i].serve, ALLOW_LAN)
 			    : names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(verdict)))
 			return true;
 	}
@@ -137,7 +149,7 @@ static bool has_link(const struct verdict *verdict)
 
 static bool class_has_link(const struct class *class)
 {
-	return has_link(&class->verdict);
+	return has_link(&class->verdict) || names(&class->serve, ALLOW_LINK);
 }
 
 static bool is_class(const struct class *class)

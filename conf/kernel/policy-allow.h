@@ -17,6 +17,9 @@ void policy_write_allowance(FILE *out, const struct allowance *a, const char *ne
 void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then);
 
+/* The same for answers of a server: the word is for whom they go to and from which port. */
+void policy_write_client(FILE *out, const struct allowance *a);
+
 /* What happens to who is refused whatever is lifted: a statement of nftables. And what
  * action and deny do, which `netshim lift` can lift: where it is, the packet comes back
  * from the jump and goes on. */

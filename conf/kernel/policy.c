@@ -83,6 +83,32 @@ static void write_shaping(FILE *out, const struct class *class)
 		fprintf(out, "\t\tmeta priority set %x:%x\n", class->priority >> 16, class->priority & 0xffff);
 }
 
+/* When a connection or a datagram comes in, no socket tells yet for whom it is: a server is
+ * told by what it answers. Answers share the class's rate, but go by serve alone. With
+ * `drop` too, a connection that may not be there ends at once: what it sent before a close
+ * would leave after it as the kernel's own. */
+static void write_serve(FILE *out, const struct class *class)
+{
+	if (!class->serve.count)
+		return;
+	fprintf(out, "\tchain shaped_%s {\n", class->name);
+	write_shaping(out, class);
+	fprintf(out, "\t}\n\tchain serve_%s {\n\t\tjump shaped_%s\n", class->name, class->name);
+	for (size_t i = 0; i < class->serve.count; i++)
+		policy_write_client(out, &class->serve.items[i]);
+	fprintf(out, "\t\tgoto refuse\n\t}\n");
+}
+
+/* Without conntrack, a SYN/ACK is an answer all the same. */
+static void write_serving(FILE *out, const struct class *class)
+{
+	if (class->serve.count)
+		fprintf(out,
+			"\t\tct direction reply goto serve_%s\n"
+			"\t\tct state invalid,untracked tcp flags & (syn | ack) == syn | ack goto serve_%s\n",
+			class->name, class->name);
+}
+
 /* The administrator's own, and what is refused whatever allow says. */
 static void write_first(FILE *out, const struct class *class)
 {
@@ -93,6 +119,7 @@ static void write_first(FILE *out, const struct class *class)
 	policy_write_vpn_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", policy_refusal(&class->verdict));
+	write_serving(out, class);
 	write_denials(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
 }
 
@@ -119,7 +146,7 @@ static void write_elsewhere(FILE *out, const struct class *class)
 }
 
 /* Servers in a namespace answer whoever may connect to them, whatever allow and deny say of
- * what they may connect to. */
+ * what they may connect to; where serve says who may, that holds for them, too. */
 static void write_served(FILE *out, const struct class *class)
 {
 	fprintf(out, "\tchain served_%s {\n", class->name);
@@ -137,7 +164,7 @@ static void write_answers(FILE *out, const struct class *class)
 
 static void write_class(FILE *out, const struct ruleset *set, const struct class *class)
 {
-	bool serves = set->sole && class->ports.count;
+	bool serves = set->sole && class->ports.count && !class->serve.count;
 
 	fprintf(out, "\n\t# class %s, ", class->name);
 	write_place(out, class->at);
@@ -148,6 +175,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	}
 	if (policy_has_proxy(class))
 		write_asked(out, class);
+	write_serve(out, class);
 	if (serves)
 		write_served(out, class);
 	fprintf(out, "\tchain class_%s {\n", class->name);
@@ -156,7 +184,10 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	if (serves)
 		write_answers(out, class);
 	write_first(out, class);
-	write_shaping(out, class);
+	if (class->serve.count)
+		fprintf(out, "\t\tjump shaped_%s\n", class->name);
+	else
+		write_shaping(out, class);
 	policy_write_dns_guard(out, class);
 	policy_write_proxy_guard(out, class, policy_refusal(&class->verdict));
 	if (policy_has_proxy(class))

@@ -178,6 +178,28 @@ static bool is_taken(const char *name)
 	return false;
 }
 
+static bool has_none(const struct allow_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == ALLOW_NONE)
+			return true;
+	return false;
+}
+
+static void read_serve(cfg_t *section, struct class *class)
+{
+	READ_VALUES(section, "serve", value_serve, &class->serve);
+	if (has_none(&class->serve) && class->serve.count > 1)
+		ruleset_problem(reading.set, value_at("serve", 0),
+				"none of the clients, and some of them; remove one or the other");
+	if (!class->serve.count && (cfg_getopt(section, "serve")->flags & CFGF_MODIFIED))
+		ruleset_problem(reading.set, class->at, "serve lists nobody; write serve = { 'none' }, or remove it");
+	if (cfg_size(section, "serve") && cfg_size(section, "proxy"))
+		ruleset_problem(reading.set, value_at("serve", 0),
+				"a class with a proxy answers this machine alone, whatever serve says; remove one of "
+				"them");
+}
+
 /* A word, and no interface of that name. */
 static void read_ordinary(cfg_t *section, struct class *class)
 {
@@ -194,13 +216,9 @@ static void read_ordinary(cfg_t *section, struct class *class)
 
 static void read_local(cfg_t *section, struct class *class)
 {
-	bool none = false;
-
 	READ_VALUES(section, "local", value_local, &class->local);
 	class->local_given = cfg_size(section, "local");
-	for (size_t i = 0; i < class->local.count; i++)
-		none = none || class->local.items[i].kind == ALLOW_NONE;
-	if (none && class->local.count > 1)
+	if (has_none(&class->local) && class->local.count > 1)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"none of the local networks, and some of them; "
 				"remove one or the other");
@@ -224,10 +242,10 @@ static void refuse_options(cfg_t *section, const char *const *options, const cha
 /* Where nothing is in force but that there is no way out. */
 static void check_private(cfg_t *section)
 {
-	static const char *const options[] = { "action",    "address",	"allow", "deny",      "dns",  "gateway",
-					       "interface", "ipv6",	"local", "log",	      "mark", "nft",
-					       "ports",	    "priority", "proxy", "proxy-udp", "rate", "rate-in",
-					       "table",	    "uplink",	NULL };
+	static const char *const options[] = { "action",    "address",	"allow",  "deny",      "dns",  "gateway",
+					       "interface", "ipv6",	"local",  "log",       "mark", "nft",
+					       "ports",	    "priority", "proxy",  "proxy-udp", "rate", "rate-in",
+					       "serve",	    "table",	"uplink", NULL };
 
 	refuse_options(section, options, "has no effect in a private network namespace, which has no network");
 }
@@ -359,6 +377,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	else if (is_taken(class.name))
 		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
 	read_verdict(section, &class.verdict);
+	read_serve(section, &class);
 	READ_VALUES(section, "classid", value_classid, &class.classid);
 	READ_VALUES(section, "dns", value_resolver, &class.dns);
 	READ_VALUES(section, "interface", value_interface, &class.interface);
@@ -656,6 +675,7 @@ static cfg_opt_t class_options[] = {
 	CFG_STR_LIST("proxy-udp", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate", NULL, CFGF_NODEFAULT),
 	CFG_STR("rate-in", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("serve", NULL, CFGF_NODEFAULT),
 	CFG_STR("table", NULL, CFGF_NODEFAULT),
 	CFG_STR("uplink", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),

@@ -125,6 +125,7 @@ struct class
 	uint32_t classid; /* 0 until it is given one */
 	struct place_in_file classid_at;
 	struct verdict verdict;
+	struct allow_list serve; /* who may connect to it; not held to any where it is empty */
 	bool no_ipv6;
 	bool log;
 	uint64_t rate;		    /* bytes a second; 0 is any */

@@ -355,15 +355,31 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 	return NULL;
 }
 
-const char *value_local(const char *text, struct allow_list *local)
+static const char *allowance_or_none(const char *text, struct allow_list *list)
 {
 	static const struct allowance none = { .kind = ALLOW_NONE };
-	const char *wrong = NULL;
 
-	if (!strcmp(text, "none"))
-		add_allowance(local, &none);
-	else
-		wrong = value_allowance(text, local);
+	if (strcmp(text, "none"))
+		return value_allowance(text, list);
+	add_allowance(list, &none);
+	return NULL;
+}
+
+const char *value_serve(const char *text, struct allow_list *serve)
+{
+	if (!allowance_or_none(text, serve))
+		return NULL;
+	return printed("bad client or port '%s'; it is loopback, lan, link, a network such as '192.0.2.0/24' or "
+		       "'fd00::/8' without bits beyond its prefix, a port of the class's own such as 'tcp/8080' or "
+		       "'udp/5000-5010', a client's address with such a port as in '192.0.2.1:8080' or "
+		       "'[fd00::1]:8080', or none",
+		       text);
+}
+
+const char *value_local(const char *text, struct allow_list *local)
+{
+	const char *wrong = allowance_or_none(text, local);
+
 	if (!wrong && !local->items[local->count - 1].first_port &&
 	    local->items[local->count - 1].kind != ALLOW_LOOPBACK)
 		return NULL;

@@ -59,6 +59,7 @@ NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(
 SHARE = $(PREFIX)/share
 COMPLETIONS = bash-completion/completions/netshim:netshim.bash zsh/site-functions/_netshim:_netshim \
 	fish/vendor_completions.d/netshim.fish:netshim.fish
+POLICIES = $(wildcard conf/policies/*.conf)
 
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' -DNETSHIM_STATEDIR='"$(STATEDIR)/netshim"' \
@@ -218,6 +219,7 @@ endif
 	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
 	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
+	for policy in $(POLICIES); do $(call put_text,644,$$policy,$(SHARE)/netshim/$${policy##*/}) || exit 1; done
 	for completion in $(COMPLETIONS); do \
 		$(call put,644,scripts/completions/$${completion#*:},$(SHARE)/$${completion%:*}) || exit 1; \
 	done
@@ -234,6 +236,7 @@ uninstall:
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
+	rm -rf $(DESTDIR)$(SHARE)/netshim
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(addprefix $(DESTDIR)$(LIBEXECDIR)/, netshim-nftables netshim-packages) $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(DESTDIR)$(NETNS) $(TRIED)
 	rm -rf $(DESTDIR)$(STATEDIR)/netshim

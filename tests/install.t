@@ -19,7 +19,8 @@ is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C
 ./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
 ./opt/ns/share/man/man1/netshim.1 ./opt/ns/share/man/man5/netshim.conf.5 ./opt/ns/share/man/man7/libnetshim.7 \
-./opt/ns/share/man/man8/netshim-helper.8 ./opt/ns/share/zsh/site-functions/_netshim" \
+./opt/ns/share/man/man8/netshim-helper.8 \
+$(cd conf/policies && printf './opt/ns/share/netshim/%s ' *.conf)./opt/ns/share/zsh/site-functions/_netshim" \
 	"everything goes where it is told to"
 is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/probe" loaded 2>&1)" yes "and one by \$LIB"
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"

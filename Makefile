@@ -89,8 +89,7 @@ SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,nose
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 # Its code lies just beneath where the stack may be: the kernel makes fewer page tables.
 NEAR_STACK_x86_64 = -Wl,-Ttext-segment=0x7ff000000000
-HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie $(NEAR_STACK_$(firstword $(subst -, ,$(MACHINE)))) -Wl,-z,noseparate-code -Wl,-z,noexecstack \
-	-Wl,--build-id=none
+HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie $(NEAR_STACK_$(firstword $(subst -, ,$(MACHINE)))) -Wl,-z,noseparate-code -Wl,-z,noexecstack
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
 LIBS = -lconfuse -lcap-ng -lnetfilter_log -lnftables -ljansson -lnl-route-3 -lnl-3

@@ -48,6 +48,7 @@ installed=$(find "$scratch/installed" -type f -printf '%P\n' | contents)
 
 built "$one" scripts/rpm
 ok $? "make rpm; rpmlint finds nothing"
+is "$(grep 'Missing build-id' "$scratch/built")" "" "each program has a build ID, without which Fedora's builders make no package"
 package=$(echo "$one"/build/rpm/RPMS/*/netshim-"$version"-1.*.rpm)
 is "$(rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$package" | sed -n 's/^-[^ ]* //p' | contents)" "$installed" \
 	"the package has what is installed"

@@ -40,6 +40,7 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 # Where there is no such folder, nobody looks for it.
 INIT = $(SYSCONFDIR)/init.d/netshim
 APT = $(SYSCONFDIR)/apt/apt.conf.d/50netshim
+APPARMOR = $(SYSCONFDIR)/apparmor.d/abstractions
 
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
 UNITDIR = $(PREFIX)/lib/systemd/system
@@ -53,7 +54,7 @@ reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
-	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
+	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim/net_cls/netshim|/run/netshim/net_cls/$(GROUP)|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
 
 # Where each shell looks for what it completes after a command's name.
 SHARE = $(PREFIX)/share
@@ -214,6 +215,8 @@ endif
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
 	$(call put_text,755,scripts/netshim-packages,$(LIBEXECDIR)/netshim-packages)
 	test ! -d $(DESTDIR)$(dir $(APT)) || { $(call put_text,644,scripts/apt.conf,$(APT)); }
+	test ! -d $(DESTDIR)$(APPARMOR) || { $(call put_text,644,scripts/apparmor/base,$(APPARMOR)/base.d/netshim) && \
+		$(call put_text,644,scripts/apparmor/netshim,$(APPARMOR)/netshim); }
 	test ! -d $(DESTDIR)$(dir $(INIT)) || { $(call put_text,755,scripts/netshim.init,$(INIT)); }
 	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
@@ -231,7 +234,7 @@ endif
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
-	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT) $(APT))
+	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT) $(APT) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

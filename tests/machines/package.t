@@ -102,6 +102,20 @@ is "$(in_session "$ruled class; $ruled-static class; $ruled loaded" | xargs)" "/
 is "$(LD_PRELOAD=/usr/lib/netshim/libnetshim.so "$root/bin/probe" loaded)" yes "by the path for systemd's user manager"
 is "$(LD_PRELOAD=/usr/lib/netshim/\$LIB/libnetshim.so "$root/bin/probe-musl" loaded)" yes "programs of musl have it too"
 
+# A rule for a package, by the package's own hook and trigger.
+mkdir -p "$scratch/tool/DEBIAN" "$scratch/tool/usr/bin"
+cp "$root/bin/probe" "$scratch/tool/usr/bin/ns-tool"
+printf '%s\n' "Package: ns-tool" "Version: 1" "Architecture: all" "Maintainer: a <a@example.org>" "Description: a" >"$scratch/tool/DEBIAN/control"
+dpkg-deb --root-owner-group -b "$scratch/tool" "$scratch/ns-tool.deb" >/dev/null
+cp /etc/netshim.conf "$scratch/netshim.conf"
+echo "package 'ns-tool' { class = ruled }" >>/etc/netshim.conf
+is "$("$netshim" reload; apt install "$scratch/ns-tool.deb"; in_session "ns-tool class")" /netshim/ruled "apt installs a package with a rule"
+is "$(apt remove ns-tool; grep -c ns-tool $rules)" 0 "and removes it"
+is "$(dpkg -i "$scratch/ns-tool.deb" >/dev/null 2>&1; in_session "ns-tool class")" /netshim/ruled "and so does dpkg"
+is "$(dpkg -P ns-tool >/dev/null 2>&1; grep -c ns-tool $rules)" 0 "and removes it"
+mv "$scratch/netshim.conf" /etc/netshim.conf
+"$netshim" reload
+
 if [ "$native" = amd64 ]; then
 	dpkg --add-architecture i386
 	dpkg -i build/deb/libnetshim_*_i386.deb >"$scratch/dpkg" 2>&1

@@ -308,6 +308,17 @@ is "$(reached 8085)" "" "without conntrack, nobody is answered who may not conne
 is "$(reached 8082)" "" "nor who may, where allow has not the client, too"
 nft delete table inet untrack
 
+# --- in a network namespace
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
+configure <<EOF
+class inside  { netns = 'inside'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  ports = { '8102:8101', '8104:8103' }
+                action = reject  serve = { 'tcp/8101' } }
+EOF
+class_serves inside 8101 8103
+wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ] && [ "$(nsenter --net=/run/netns/inside ip -6 addr show tentative | wc -l)" -eq 0 ]'
+is "$(reached 8102)|$(reached 8104)" "$lan_host fd77::2 $far_host 2001:db8::7|" "ports that lead into one: who may connect, by the ports inside"
+
 # --- what does not use it has nothing of it
 echo "class lan { action = reject  allow = { 'lan' } }" >"$config"
 is "$("$netshim" ruleset | grep -cE 'serve|shaped|\bct ')" 0 "a configuration without serve has no rule of it"

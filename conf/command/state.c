@@ -267,6 +267,15 @@ bool state_is_unwatched(void)
 	return close_watched(open_to_watch(O_RDONLY));
 }
 
+bool state_is_watched(void)
+{
+	int fd = open(watch_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB);
+
+	close_watched(fd);
+	return is;
+}
+
 /* For a moment it may be held by who only asks. */
 int state_watch(void)
 {

@@ -44,6 +44,7 @@ void state_end_watching(void);
 bool state_allow_watching(const char *line, const char *what); /* false with errno where it cannot */
 bool state_keep_watching(const char *line, const char *what);  /* false where none of that line does */
 bool state_is_unwatched(void);				       /* one may, and none does */
+bool state_is_watched(void);				       /* one does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(void);
 char *state_watched(int watching); /* what it is to know; allocated */

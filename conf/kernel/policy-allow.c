@@ -206,3 +206,51 @@ void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then
 	for (size_t i = 0; i < set->tunnels.count; i++)
 		policy_write_allowance(out, &set->tunnels.items[i], "", then);
 }
+
+static bool has_prefix(const void *address, const void *network, unsigned prefix)
+{
+	const unsigned char *a = address;
+	const unsigned char *n = network;
+	unsigned rest = prefix % 8;
+
+	return !memcmp(a, n, prefix / 8) && (!rest || !((a[prefix / 8] ^ n[prefix / 8]) >> (8 - rest)));
+}
+
+/* The texts above are few, and this is seldom asked. */
+static bool is_in_lan(const struct packet_end *to)
+{
+	const char *words = to->family == AF_INET ? "ip daddr " : "ip6 daddr ";
+	char network[INET6_ADDRSTRLEN];
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	for (size_t i = 0; i < sizeof(lan) / sizeof(*lan); i++) {
+		unsigned prefix = 32;
+
+		if (strncmp(lan[i], words, strlen(words)) == 0 &&
+		    sscanf(lan[i] + strlen(words), "%45[^/]/%u", network, &prefix) > 0 &&
+		    inet_pton(to->family, network, bytes) == 1 && has_prefix(&to->address, bytes, prefix))
+			return true;
+	}
+	return false;
+}
+
+bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied)
+{
+	bool port = a->first_port <= to->port && to->port <= a->last_port;
+
+	switch (a->kind) {
+	case ALLOW_LINK:
+		return to->neighbour;
+	case ALLOW_LOOPBACK:
+		return to->local;
+	case ALLOW_LAN:
+		return is_in_lan(to) || (denied && to->neighbour);
+	case ALLOW_NETWORK:
+		return a->family == to->family && has_prefix(&to->address, &a->address, a->prefix) &&
+		       (!a->first_port || port);
+	case ALLOW_PORTS:
+		return a->protocol == to->protocol && port;
+	default:
+		return false;
+	}
+}

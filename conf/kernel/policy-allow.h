@@ -20,6 +20,17 @@ void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then
 /* The same for answers of a server: the word is for whom they go to and from which port. */
 void policy_write_client(FILE *out, const struct allowance *a);
 
+/* Tells whether the word is for a packet; denied is that of policy_write_denial. */
+struct packet_end {
+	int family;
+	struct in6_addr address;
+	int protocol;
+	unsigned port;
+	bool local;	/* on this machine */
+	bool neighbour; /* reached without a gateway */
+};
+bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied);
+
 /* What happens to who is refused whatever is lifted: a statement of nftables. And what
  * action and deny do, which `netshim lift` can lift: where it is, the packet comes back
  * from the jump and goes on. */

@@ -687,6 +687,7 @@ static void list_rule(struct nl_object *object, void *with)
 
 	l->rules = grown(l->rules, l->count, sizeof(*l->rules));
 	l->rules[l->count++] = (struct routing_rule){
+		.family = rtnl_rule_get_family(rule),
 		.mark = { rtnl_rule_get_mark(rule), rtnl_rule_get_mask(rule) },
 		.table = rtnl_rule_get_table(rule),
 		.own = rule_is_ours(object),
@@ -880,4 +881,41 @@ int routing_events(void)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&groups, sizeof(groups)))
 		err(EXIT_FAILURE, "cannot be told of routing rules (rtnetlink)");
 	return fd;
+}
+
+static int hear_way(struct nl_msg *message, void *with)
+{
+	struct way_to *way = with;
+	struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct rtmsg *route = nlmsg_data(header);
+	const struct nlattr *out = nlmsg_find_attr(header, sizeof(*route), RTA_OIF);
+
+	if (header->nlmsg_type != RTM_NEWROUTE)
+		return NL_OK;
+	if (out)
+		if_indextoname(nla_get_u32(out), way->interface);
+	way->local = route->rtm_type == RTN_LOCAL;
+	way->has_gateway = nlmsg_find_attr(header, sizeof(*route), RTA_GATEWAY) ||
+			   nlmsg_find_attr(header, sizeof(*route), RTA_VIA);
+	return NL_OK;
+}
+
+bool routing_ask(int family, const struct in6_addr *address, uint32_t mark, struct way_to *way)
+{
+	const int size = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+	struct rtmsg route = { .rtm_family = (unsigned char)family, .rtm_dst_len = (unsigned char)(size * 8) };
+	struct nl_msg *message = nlmsg_alloc_simple(RTM_GETROUTE, NLM_F_REQUEST);
+	struct nl_sock *socket = nl_socket_alloc();
+	bool ok = message && socket && !nl_connect(socket, NETLINK_ROUTE) &&
+		  nlmsg_append(message, &route, sizeof(route), NLMSG_ALIGNTO) >= 0 &&
+		  nla_put(message, RTA_DST, size, address) >= 0 && nla_put_u32(message, RTA_MARK, mark) >= 0;
+
+	*way = (struct way_to){ .local = false };
+	if (ok) {
+		nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, hear_way, way);
+		ok = nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0 && *way->interface;
+	}
+	nlmsg_free(message);
+	nl_socket_free(socket);
+	return ok;
 }

@@ -87,6 +87,7 @@ void routing_free(struct routing *routing);
 
 /* A routing rule, of netshim's own or not. */
 struct routing_rule {
+	int family;
 	struct packet_mark mark; /* its value is 0 where the rule is for any */
 	uint32_t table;
 	bool own;
@@ -96,6 +97,15 @@ size_t routing_rules(const struct routing *now, struct routing_rule **rules);
 
 /* The interface that the default route of netshim's in the table leads to, or 0. */
 int routing_way_out(const struct routing *now, uint32_t table);
+
+/* Where the kernel would send a packet with that mark: the interface, and whether that is by a
+ * gateway. Nothing is sent. false where it would refuse it. */
+struct way_to {
+	char interface[IF_NAMESIZE];
+	bool local; /* it stays on this machine */
+	bool has_gateway;
+};
+bool routing_ask(int family, const struct in6_addr *address, uint32_t mark, struct way_to *way);
 
 /* Before anything is changed: false, with a message, where a class wants a table
  * that others use. */

@@ -160,18 +160,21 @@ static bool needs_rp_filter(const struct ruleset *set, const struct network_list
 
 /* Answers come in by an interface that the main table would not use for them. A
  * strict reverse-path filter takes them for forged; a loose one does not. */
+static bool is_too_strict(const struct ruleset *set, const struct network_list *networks, const char *interface)
+{
+	char own = (char)(needs_rp_filter(set, networks, interface) ? setting(interface, "rp_filter") : 0);
+
+	/* The higher of the two is in force. */
+	return own && own < '2' && (own == '1' || setting("all", "rp_filter") == '1');
+}
+
 static bool loosen_rp_filter(const struct ruleset *set, const struct network_list *networks)
 {
 	bool ok = true;
 
-	for (size_t i = 0; i < networks->link_count; i++) {
-		const char *interface = networks->links[i].name;
-		char own = (char)(needs_rp_filter(set, networks, interface) ? setting(interface, "rp_filter") : 0);
-
-		/* The higher of the two is in force. */
-		if (own && own < '2' && (own == '1' || setting("all", "rp_filter") == '1'))
-			ok = set_digit(interface, "rp_filter", '2') && ok;
-	}
+	for (size_t i = 0; i < networks->link_count; i++)
+		if (is_too_strict(set, networks, networks->links[i].name))
+			ok = set_digit(networks->links[i].name, "rp_filter", '2') && ok;
 	return ok;
 }
 
@@ -277,6 +280,20 @@ static bool forward(const struct ruleset *set, const struct network_list *networ
 			ok = keep_accepting(interface) && ok;
 	}
 	return ok && (!ipv6 || set_digit("all", FORWARDING6, '1'));
+}
+
+char *sysctl_lacks(const struct ruleset *set, const struct network_list *networks)
+{
+	for (size_t i = 0; i < networks->link_count; i++) {
+		const char *interface = networks->links[i].name;
+
+		if (is_too_strict(set, networks, interface))
+			return setting_path(interface, "rp_filter");
+		if (needs_forwarding(set, interface) && setting(interface, FORWARDING) == '0')
+			return setting_path(interface, FORWARDING);
+	}
+	return any_has_family(set, AF_INET6) && setting("all", FORWARDING6) == '0' ? setting_path("all", FORWARDING6)
+										   : NULL;
 }
 
 bool sysctl_make(const struct ruleset *set, const struct network_list *networks)

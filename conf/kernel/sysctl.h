@@ -13,6 +13,10 @@
 /* Makes the settings that set needs. */
 bool sysctl_make(const struct ruleset *set, const struct network_list *networks);
 
+/* The setting, as a file, that is not as set needs it, since somebody else has changed it
+ * (allocated); NULL where there is none. */
+char *sysctl_lacks(const struct ruleset *set, const struct network_list *networks);
+
 /* Puts back every one that was made, but for those that set needs (with set NULL, all). */
 bool sysctl_restore(const struct ruleset *set, const struct network_list *networks);
 

@@ -437,3 +437,8 @@ void ways_tell(const struct ruleset *set, const struct network_list *networks)
 			tell_network(class, networks, &networks->ways[i], &networks->items[j]);
 	}
 }
+
+bool ways_are_cut(const struct class *class)
+{
+	return class->interface && !(class->device && if_nametoindex(class->device));
+}

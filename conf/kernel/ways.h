@@ -15,6 +15,9 @@
 void ways_find(struct ruleset *set, const struct routing *now, struct network_list *networks);
 void ways_free(const struct ruleset *set, struct network_list *networks);
 
+/* Tells whether the interface of a class, which it has one of, is not there. */
+bool ways_are_cut(const struct class *class);
+
 /* Says on stderr what of the machine's networks a class does not reach by itself unless
  * its `local` names it. */
 void ways_tell(const struct ruleset *set, const struct network_list *networks);

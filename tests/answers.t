@@ -54,10 +54,12 @@ like "$(as_user "$netshim" status 2>/dev/null)" $'\nlan +[0-9a-f:]+ +1 +0 +- +- 
 
 # --- who runs where
 
+# shellcheck disable=SC2016 # for sh
 as_user sh -c '"$1" 900 & "$1" 901 & wait' sh "$scratch/with-rule" &
 background+=($!)
 shim "$scratch/with-rule" 902 &
 background+=($!)
+# shellcheck disable=SC2016 # each time
 wait_until eval '[ "$(pgrep -cf "^$scratch/with-rule 90[012]")" -eq 3 ]'
 starter=$(pgrep -f "^sh -c .*$scratch/with-rule")
 in_class=$(pgrep -f "^$scratch/with-rule 902")
@@ -83,7 +85,7 @@ odd=$scratch/$'\xff\e"\xc3\xa4'
 cp "$scratch/with-rule" "$odd"
 "$netshim" run lan "$odd" 900 &
 held=$!
-background+=($held)
+background+=("$held")
 wait_until grep -q $'\xff' "/proc/$held/comm"
 is "$("$netshim" ps --json | LC_ALL=C grep -c $'[\x80-\xff\x1b]')" 0 "JSON is ASCII"
 is "$("$netshim" ps --json | json "[p['name'].encode('ascii', 'namereplace') for p in a['processes'] if p['pid'] == $held]")" \

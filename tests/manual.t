@@ -32,6 +32,11 @@ for verb in $verbs; do
 		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '\[(-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[' | words)" "netshim(1): $verb, its options"
 done
 
+names() { python3 -c 'import json, sys; print("\n".join(c["check"] for c in json.load(sys.stdin)["checks"]))'; }
+is "$(part $command "WHAT DOCTOR LOOKS AT" | sed -n 's/^\.It Sy //p' | sort | paste -sd ,)" \
+	"$({ "$netshim" doctor --json; } 2>/dev/null | names | cat - <("$netshim" doctor --json true 2>/dev/null | names) | sort -u | paste -sd ,)" \
+	"netshim(1): what doctor looks at"
+
 # --- the configuration, which says itself what it takes
 
 takes() { # takes TEXT: a configuration with an option that there is not

@@ -58,6 +58,8 @@ static const struct verb {
 	{ "disable", "", "have no session load it any more", cmd_disable, false, false, 0, 0, DISABLE_CAPS },
 	{ "status", "[--bytes] [--json]", "show the classes, their processes and packets", cmd_status, false, false, 0,
 	  -1, LOOK_CAPS },
+	{ "doctor", "[PROGRAM] [--to ADDRESS] [--json]", "find out why programs are not in their classes", cmd_doctor,
+	  false, false, 0, -1, LOOK_CAPS },
 	{ "ps", "[--tree] [--json] [CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0,
 	  -1, LOOK_CAPS },
 	{ "move", "CLASS|none PID...", "put running processes into a class, or out", cmd_move, true, false, 2, -1,
@@ -159,8 +161,9 @@ static int run_verb(const struct verb *verb, struct command *command)
 		umask(022);
 	}
 	terminal_begin();
-	/* Only what looks for a command asks the environment for more: for PATH. */
-	if (!starts(verb) && verb->run != cmd_which)
+	/* Only what looks for a command asks the environment for more: for PATH; and doctor for
+	 * LD_PRELOAD. */
+	if (!starts(verb) && verb->run != cmd_which && verb->run != cmd_doctor)
 		clearenv();
 	return verb->run(command);
 }

@@ -25,6 +25,7 @@ int cmd_blocked(const struct command *command);
 int cmd_check(const struct command *command);
 int cmd_confirm(const struct command *command);
 int cmd_disable(const struct command *command);
+int cmd_doctor(const struct command *command);
 int cmd_down(const struct command *command);
 int cmd_enable(const struct command *command);
 int cmd_grant(const struct command *command);

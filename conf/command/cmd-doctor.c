@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* netshim doctor: why are programs not in their classes? Runs the checks (doctor-*.c) and
+ * prints what they tell. */
+
+#include "conf/command/doctor.h"
+#include "conf/command/json.h"
+#include "conf/command/load.h"
+#include "conf/command/search.h"
+#include "conf/command/terminal.h"
+#include "conf/command/verbs.h"
+#include "conf/kernel/processes.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+#include "conf/language/text.h"
+#include "conf/language/value.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#define NAMED 3 /* so many in a message */
+
+static const struct checks all_checks[] = {
+	{ "kernel", checks_kernel },
+	{ "helper", checks_helper },
+	{ "session", checks_session },
+	{ "rules", checks_rules },
+	{ "network", checks_network },
+	{ "neighbours", checks_neighbours },
+	{ NULL, NULL },
+};
+static const struct checks program_checks[] = { { "program", checks_program }, { NULL, NULL } };
+
+static const struct shown {
+	const char *name;
+	const char *word;
+	enum colour colour;
+} results[] = {
+	[RESULT_OK] = { "ok", "ok", COLOUR_GOOD },
+	[RESULT_UNSEEN] = { "unseen", "?", COLOUR_FAINT },
+	[RESULT_NOTE] = { "note", "note", COLOUR_NOTE },
+	[RESULT_FAULT] = { "fault", "FAULT", COLOUR_BAD },
+};
+#define RESULTS (sizeof(results) / sizeof(*results))
+
+void doctor_tell(struct doctor *d, enum result result, const char *to_do, const char *format, ...)
+{
+	struct finding finding = { .result = result, .to_do = to_do };
+	va_list args;
+
+	va_start(args, format);
+	finding.text = vprinted(format, args);
+	va_end(args);
+	d->findings = grown(d->findings, d->finding_count, sizeof(finding));
+	d->findings[d->finding_count++] = finding;
+}
+
+bool doctor_is_blind(struct doctor *d, const char *what)
+{
+	if (!d->root)
+		doctor_tell(d, RESULT_UNSEEN, NULL, "only root can see %s", what);
+	return !d->root;
+}
+
+bool doctor_is_in_first_namespace(void)
+{
+	FILE *file = fopen("/proc/self/uid_map", "re");
+	unsigned inside = 1;
+	unsigned outside = 1;
+	unsigned count = 0;
+	bool is = !file || fscanf(file, "%u %u %u", &inside, &outside, &count) != 3 ||
+		  (!inside && !outside && count == UINT32_MAX);
+
+	if (file)
+		fclose(file);
+	return is;
+}
+
+void named_add(struct named *named, const char *name)
+{
+	if (!named->count++)
+		named->text = copied(name);
+	else if (named->count <= NAMED)
+		named->text = printed("%s, %s", named->text, name);
+	else if (named->count == NAMED + 1)
+		named->text = printed("%s and more", named->text);
+}
+
+struct options {
+	bool json;
+	const char *program;
+	const char *to;
+};
+
+static bool read_options(const struct command *command, struct options *options)
+{
+	*options = (struct options){ .json = false };
+	for (int i = 0; i < command->argc; i++) {
+		const char *word = command->argv[i];
+
+		if (!strcmp(word, "--json"))
+			options->json = true;
+		else if (!strcmp(word, "--to") && i + 1 < command->argc)
+			options->to = command->argv[++i];
+		else if (*word != '-' && !options->program)
+			options->program = word;
+		else {
+			warnx("doctor: what is '%s'? 'netshim doctor --help' tells what it takes", word);
+			return false;
+		}
+	}
+	if (options->to && !options->program)
+		warnx("doctor: --to asks about a program's packets: name the program");
+	return !options->to || options->program;
+}
+
+/* As [tcp/|udp/]ADDRESS:PORT. */
+static bool read_destination(struct doctor *d, const char *text)
+{
+	static struct resolver_list list;
+	const char *address = !strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4) ? text + 4 : text;
+	const char *bracket = strrchr(address, ']');
+	const char *port = strrchr(bracket ? bracket : address, ':');
+
+	d->protocol = !strncmp(text, "udp/", 4) ? IPPROTO_UDP : IPPROTO_TCP;
+	/* Its own message tells of resolvers. */
+	if (!port || (!bracket && strchr(address, ':') != port) || value_resolver(address, &list)) {
+		warnx("doctor: bad destination '%s'; it is an address and a port, as in '192.0.2.1:443', "
+		      "'[2001:db8::1]:443' or 'udp/192.0.2.1:53'",
+		      text);
+		return false;
+	}
+	d->to = &list.items[0];
+	return true;
+}
+
+/* What root has kept of it. */
+static struct ruleset *read_set(void)
+{
+	struct ruleset *set = zalloc(sizeof(*set));
+	const char *path = text_in_force();
+
+	if (path && load_text(set, path))
+		return set;
+	free(set);
+	return NULL;
+}
+
+/* What changes the user only is no shell: sudo may be there twice. */
+static bool is_between(const char *name)
+{
+	static const char *const names[] = { "sudo", "su", "doas", "pkexec", "runuser" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Its LD_PRELOAD as it was started with (proc_pid_environ(5)); allocated, or NULL. */
+static char *preload_of(pid_t pid)
+{
+	static const char variable[] = "LD_PRELOAD=";
+	int fd = process_open(pid, "environ");
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "re");
+	char *text = NULL;
+	char *found = NULL;
+	size_t size = 0;
+
+	while (file && !found && getdelim(&text, &size, '\0', file) > 0)
+		if (!strncmp(text, variable, strlen(variable)))
+			found = copied(text + strlen(variable));
+	free(text);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static void find_caller(struct doctor *d)
+{
+	struct process_list list;
+	const struct process *p;
+
+	d->caller = getppid();
+	if (getenv("LD_PRELOAD"))
+		d->preload = copied(getenv("LD_PRELOAD"));
+	processes_read(&list);
+	p = processes_find(&list, d->caller);
+	while (p && is_between(p->name))
+		p = processes_find(&list, p->parent);
+	if (p && p->pid != d->caller) {
+		d->caller = p->pid;
+		d->preload = preload_of(p->pid);
+	}
+	processes_free(&list);
+}
+
+static void prepare(struct doctor *d)
+{
+	struct rules *rules = zalloc(sizeof(*rules));
+
+	*d = (struct doctor){ .root = !geteuid() && doctor_is_in_first_namespace() };
+	find_caller(d);
+	if (compile_open(rules, true))
+		d->rules = rules;
+	if (d->rules && d->root)
+		d->set = read_set();
+}
+
+/* --- what it prints */
+
+static enum result worst(const struct doctor *d)
+{
+	enum result result = RESULT_OK;
+
+	for (size_t i = 0; i < d->finding_count; i++)
+		if (d->findings[i].result > result)
+			result = d->findings[i].result;
+	return result;
+}
+
+static void print_finding(const char *name, const struct finding *finding)
+{
+	const struct shown *shown = &results[finding->result];
+	char *text = printed("%s: %s", name, finding->text);
+
+	printf("  %s%-5s%s ", terminal_colour(shown->colour), shown->word, terminal_colour(COLOUR_OFF));
+	terminal_rest(8, text);
+	free(text);
+	if (!finding->to_do)
+		return;
+	printf("        %sdo:%s ", terminal_colour(COLOUR_BOLD), terminal_colour(COLOUR_OFF));
+	terminal_rest(12, finding->to_do);
+}
+
+static json_t *json_check(const char *subject, const char *name, const struct doctor *d)
+{
+	json_t *findings = json_array();
+
+	for (size_t i = 0; i < d->finding_count; i++) {
+		const struct finding *f = &d->findings[i];
+
+		json_array_append_new(findings, json_pack("{s:s, s:o, s:o}", "result", results[f->result].name, "text",
+							  json_text(f->text), "do",
+							  f->to_do ? json_text(f->to_do) : json_null()));
+	}
+	return json_pack("{s:s, s:s, s:s, s:o}", "subject", subject, "check", name, "result", results[worst(d)].name,
+			 "findings", findings);
+}
+
+/* Of all checks, how many had which result. */
+static void run_checks(struct doctor *d, const struct checks *subjects, json_t *json, size_t counts[RESULTS])
+{
+	for (const struct checks *s = subjects; s->subject; s++) {
+		if (!json)
+			printf("%s%s%s\n", terminal_colour(COLOUR_BOLD), s->subject, terminal_colour(COLOUR_OFF));
+		for (const struct check *check = s->items; check->name; check++) {
+			d->finding_count = 0;
+			check->look(d);
+			counts[worst(d)]++;
+			for (size_t i = 0; !json && i < d->finding_count; i++)
+				print_finding(check->name, &d->findings[i]);
+			if (json)
+				json_array_append_new(json, json_check(s->subject, check->name, d));
+			fflush(stdout);
+		}
+	}
+}
+
+static void print_end(const size_t counts[RESULTS])
+{
+	if (counts[RESULT_FAULT])
+		printf("%zu fault%s", counts[RESULT_FAULT], counts[RESULT_FAULT] == 1 ? "" : "s");
+	else
+		printf("no fault");
+	if (counts[RESULT_UNSEEN])
+		printf("; %zu check%s only root can make: sudo netshim doctor", counts[RESULT_UNSEEN],
+		       counts[RESULT_UNSEEN] == 1 ? "" : "s");
+	printf("\n");
+}
+
+int cmd_doctor(const struct command *command)
+{
+	size_t counts[RESULTS] = { 0 };
+	struct options options;
+	struct doctor doctor;
+	json_t *list;
+
+	if (!read_options(command, &options))
+		return EXIT_USAGE;
+	prepare(&doctor);
+	if (options.to && !read_destination(&doctor, options.to))
+		return EXIT_USAGE;
+	if (options.program && !(doctor.program = search_command(options.program))) {
+		warnx("%s: there is no such command on PATH", options.program);
+		return EXIT_FAILURE;
+	}
+	clearenv();
+	list = options.json ? json_array() : NULL;
+	run_checks(&doctor, options.program ? program_checks : all_checks, list, counts);
+	if (list)
+		json_print(json_pack("{s:b, s:o}", "well", !counts[RESULT_FAULT], "checks", list));
+	else
+		print_end(counts);
+	return counts[RESULT_FAULT] ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor: the helper, and what has to fit to it. */
+
+#include "conf/command/cmd-grant.h"
+#include "conf/command/doctor.h"
+#include "conf/contract/preload.h"
+#include "conf/contract/version.h"
+#include "conf/language/alloc.h"
+#include "conf/language/trust.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define INSTALL "install netshim again"
+
+void look_at_helper(struct doctor *d)
+{
+	struct stat st;
+	char *changeable = trust_changeable(NETSHIM_HELPER);
+
+	if (stat(NETSHIM_HELPER, &st))
+		doctor_tell(d, RESULT_FAULT, INSTALL, NETSHIM_HELPER ": %s: no program that has a class is started",
+			    strerror(errno));
+	else if (!S_ISREG(st.st_mode) || (st.st_mode & 0111) != 0111)
+		doctor_tell(d, RESULT_FAULT, "chmod 755 " NETSHIM_HELPER ", then 'netshim grant'",
+			    NETSHIM_HELPER " has mode %o: users whom that shuts out cannot start programs that have a "
+					   "class",
+			    st.st_mode & 07777);
+	else if (st.st_uid || (st.st_mode & 0022))
+		doctor_tell(d, RESULT_FAULT,
+			    "chown root " NETSHIM_HELPER " && chmod 755 " NETSHIM_HELPER ", then 'netshim grant'",
+			    NETSHIM_HELPER " can be changed by others than root, and with it what its capability does");
+	else if (changeable)
+		doctor_tell(d, RESULT_FAULT, "make it root's, and writable by nobody else",
+			    "others than root can change %s, and so replace the helper", changeable);
+	else
+		doctor_tell(d, RESULT_OK, NULL, NETSHIM_HELPER " is root's");
+}
+
+void look_at_capability(struct doctor *d)
+{
+	const char *wrong = grant_wrong();
+
+	if (wrong)
+		doctor_tell(d, RESULT_FAULT, "as it says; then start the programs anew",
+			    "programs that have a class are not started: %s", wrong);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "the helper has cap_dac_override=p and nothing else");
+}
+
+/* All of a small file; allocated. */
+static char *read_file(const char *path, size_t *size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st = { .st_size = 0 };
+	char *text;
+	ssize_t n = -1;
+
+	if (fd < 0 || fstat(fd, &st) || st.st_size > 1 << 24)
+		st.st_size = 0;
+	text = zalloc((size_t)st.st_size + 1);
+	if (fd >= 0) {
+		n = read(fd, text, (size_t)st.st_size);
+		close(fd);
+	}
+	*size = n < 0 ? 0 : (size_t)n;
+	return text;
+}
+
+/* Tells whether the file is one of 64 bits, with all of its sections' table. */
+static bool is_elf(const char *file, size_t size)
+{
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)(const void *)file;
+
+	return size >= sizeof(*head) && !memcmp(file, ELFMAG, SELFMAG) && file[EI_CLASS] == ELFCLASS64 &&
+	       head->e_shoff <= size && head->e_shoff % sizeof(uint64_t) == 0 &&
+	       (size - head->e_shoff) / sizeof(Elf64_Shdr) >= head->e_shnum && head->e_shstrndx < head->e_shnum;
+}
+
+/* The text in the section by that name, if all of it is there; else NULL. A zero follows
+ * the file. */
+static const char *find_section(const char *file, size_t size, const char *name)
+{
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)(const void *)file;
+	const Elf64_Shdr *sections;
+	uint64_t names;
+
+	if (!is_elf(file, size))
+		return NULL;
+	sections = (const Elf64_Shdr *)(const void *)(file + head->e_shoff);
+	names = sections[head->e_shstrndx].sh_offset;
+	for (const Elf64_Shdr *s = sections; s < sections + head->e_shnum; s++)
+		if (names < size && s->sh_name < size - names && !strcmp(file + names + s->sh_name, name) &&
+		    s->sh_offset < size)
+			return file + s->sh_offset;
+	return NULL;
+}
+
+static void compare_version(struct doctor *d, const char *path)
+{
+	size_t size;
+	char *file = read_file(path, &size);
+	const char *version = find_section(file, size, ".netshim.version");
+
+	if (!version)
+		doctor_tell(d, RESULT_FAULT, INSTALL, "%s: cannot tell its version", path);
+	else if (strcmp(version, "netshim " NETSHIM_VERSION) != 0)
+		doctor_tell(d, RESULT_NOTE, INSTALL ", all of it",
+			    "%s is of %s, and this command of netshim " NETSHIM_VERSION, path, version);
+	free(file);
+}
+
+static void look_at_versions(struct doctor *d)
+{
+	compare_version(d, NETSHIM_HELPER);
+	compare_version(d, NETSHIM_LIBRARY);
+	if (d->rules && d->rules->header.version != RULES_VERSION)
+		doctor_tell(d, RESULT_NOTE, "run 'netshim reload' as root",
+			    RULES_PATH " has version %u, and this command writes version %u: another netshim has put "
+				       "it into force",
+			    d->rules->header.version, RULES_VERSION);
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "helper, library, rules and command are of netshim " NETSHIM_VERSION);
+}
+
+const struct check checks_helper[] = {
+	{ "helper", look_at_helper },
+	{ "capability", look_at_capability },
+	{ "versions", look_at_versions },
+	{ NULL, NULL },
+};

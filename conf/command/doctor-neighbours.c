@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor: what else on this machine has to do with net_cls, marks or the packet filter. */
+
+#include "conf/command/doctor.h"
+#include "conf/kernel/processes.h"
+#include "conf/language/alloc.h"
+
+#include <glob.h>
+#include <unistd.h>
+
+#define DROP_IN "/systemd/system/nftables.service.d/"
+
+static bool any_is_there(const char *const *patterns)
+{
+	bool found = false;
+
+	for (; !found && *patterns; patterns++) {
+		glob_t paths;
+
+		if (!glob(*patterns, 0, NULL, &paths)) {
+			found = true;
+			globfree(&paths);
+		}
+	}
+	return found;
+}
+
+static bool flushes(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	while (file && !found && getline(&line, &size, file) > 0)
+		found = !strncmp(line + strspn(line, " \t"), "flush ruleset", strlen("flush ruleset"));
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Debian's unit, which is enabled by this link, loads /etc/nftables.conf. */
+static void look_at_nftables_service(struct doctor *d)
+{
+	static const char *const enabled[] = { "/etc/systemd/system/*.wants/nftables.service", NULL };
+	static const char *const ours[] = { "/etc" DROP_IN "*.conf", "/usr/lib" DROP_IN "netshim.conf",
+					    "/usr/local/lib" DROP_IN "netshim.conf", NULL };
+
+	if (any_is_there(enabled) && flushes("/etc/nftables.conf") && !any_is_there(ours))
+		doctor_tell(
+			d, RESULT_NOTE, "install netshim's drop-in for it (netshim(1), AT BOOT)",
+			"nftables.service flushes the whole ruleset when it starts and reloads: netshim watch puts the "
+			"table back, but for some 10 ms nothing is filtered, and counts begin anew");
+	else
+		doctor_tell(d, RESULT_OK, NULL, "no service flushes netshim's table");
+}
+
+/* Whom a process by that name (proc_pid_comm(5): 15 characters) is of, and what is to be
+ * known. */
+static const struct neighbour {
+	const char *process;
+	const char *name;
+	const char *text;
+} neighbours[] = {
+	{ "mullvad-daemon", "Mullvad",
+	  "it has a net_cls group for programs that are excluded from its tunnel: these leave their class" },
+	{ "lxd", "LXD", "it gives containers net_cls groups of their own; what runs in them is in no class" },
+	{ "incusd", "Incus", "it gives containers net_cls groups of their own; what runs in them is in no class" },
+	{ "dockerd", "Docker",
+	  "containers are started by its daemon, in network namespaces of their own: no class's rules are there" },
+	{ "containerd", "containerd",
+	  "containers are started by it, in network namespaces of their own: no class's rules are there" },
+	{ "conmon", "podman",
+	  "what runs in a container is in a network namespace of its own: the class of who has started it filters "
+	  "only what leaves by slirp4netns or pasta" },
+	{ "firewalld", "firewalld", "its own tables filter too: what a class may send, these can still refuse" },
+	{ "tailscaled", "Tailscale", "it marks its packets with bits of 0xff0000, which netshim leaves to it" },
+	{ "kube-proxy", "kube-proxy", "it marks packets with 0x4000 and 0x8000, which netshim leaves to it" },
+};
+
+static bool runs(const struct process_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->items[i].name, name))
+			return true;
+	return false;
+}
+
+/* No process of ufw's stays. */
+static bool ufw_is_enabled(void)
+{
+	FILE *file = fopen("/etc/ufw/ufw.conf", "re");
+	char line[256];
+	bool enabled = false;
+
+	while (file && fgets(line, sizeof(line), file))
+		enabled = enabled || !strncmp(line, "ENABLED=yes", strlen("ENABLED=yes"));
+	if (file)
+		fclose(file);
+	return enabled;
+}
+
+static void look_at_neighbours(struct doctor *d)
+{
+	struct process_list list;
+
+	processes_read(&list);
+	for (size_t i = 0; i < sizeof(neighbours) / sizeof(*neighbours); i++)
+		if (runs(&list, neighbours[i].process))
+			doctor_tell(d, RESULT_NOTE, NULL, "%s: %s", neighbours[i].name, neighbours[i].text);
+	processes_free(&list);
+	if (ufw_is_enabled())
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "ufw: its own rules filter too: what a class may send, these can still refuse");
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "none that is known to come in the way");
+}
+
+const struct check checks_neighbours[] = {
+	{ "nftables.service", look_at_nftables_service },
+	{ "others", look_at_neighbours },
+	{ NULL, NULL },
+};

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor PROGRAM --to: what a packet would meet. Nothing is sent: the configuration in force
+ * says what the class may do, in the order of its chain (policy.c), and the kernel is asked for
+ * the route that a packet with the class's mark would take. */
+
+#include "conf/command/doctor.h"
+#include "conf/command/lifts.h"
+#include "conf/kernel/marks.h"
+#include "conf/kernel/policy-allow.h"
+#include "conf/kernel/routing.h"
+#include "conf/kernel/ways.h"
+#include "conf/language/alloc.h"
+
+#include <arpa/inet.h>
+#include <unistd.h>
+
+#define DNS 53
+
+static const struct class *find_class(const struct ruleset *set, const char *name)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (!strcmp(set->classes[i].name, name))
+			return &set->classes[i];
+	return NULL;
+}
+
+/* As the configuration has it; allocated. */
+static char *word_of(const struct allowance *a)
+{
+	static const char *const kinds[] = {
+		[ALLOW_NONE] = "none", [ALLOW_LOOPBACK] = "loopback", [ALLOW_LAN] = "lan", [ALLOW_LINK] = "link"
+	};
+	const char *protocol = a->protocol == IPPROTO_TCP ? "tcp" : "udp";
+	char address[INET6_ADDRSTRLEN] = "?";
+
+	if (a->kind == ALLOW_PORTS)
+		return a->first_port == a->last_port ? printed("%s/%u", protocol, a->first_port)
+						     : printed("%s/%u-%u", protocol, a->first_port, a->last_port);
+	if (a->kind != ALLOW_NETWORK)
+		return copied(kinds[a->kind]);
+	inet_ntop(a->family, &a->address, address, sizeof(address));
+	return printed("%s/%u", address, a->prefix);
+}
+
+static const struct allowance *find_match(const struct allow_list *list, const struct packet_end *to, bool denied)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (policy_matches(&list->items[i], to, denied))
+			return &list->items[i];
+	return NULL;
+}
+
+static const char *refusal(const struct verdict *verdict)
+{
+	return verdict->action == ACTION_DROP ? "dropped, without a word to the program"
+					      : "refused, and the program told";
+}
+
+/* deny comes first, then allow, then the action. Returns whether it passes. */
+static bool judge(struct doctor *d, const struct verdict *verdict, const struct packet_end *to, const char *whose)
+{
+	const struct allowance *denied = find_match(&verdict->deny, to, true);
+	const struct allowance *allowed = find_match(&verdict->allow, to, false);
+	bool refused = denied || (!allowed && verdict->action != ACTION_ACCEPT);
+
+	if (refused && lifts_left(*d->class ? d->class : LIFTS_OTHERS))
+		doctor_tell(d, RESULT_NOTE, NULL, "netshim lets it through, as long as the refusals of %s are lifted",
+			    whose);
+	else if (denied)
+		doctor_tell(d, RESULT_NOTE, NULL, "it is %s, by '%s' in deny of %s", refusal(verdict), word_of(denied),
+			    whose);
+	else if (allowed)
+		doctor_tell(d, RESULT_OK, NULL, "netshim lets it through, by '%s' in allow of %s", word_of(allowed),
+			    whose);
+	else if (refused)
+		doctor_tell(d, RESULT_NOTE, NULL, "it is %s, by the action of %s, as nothing in its allow is for it",
+			    refusal(verdict), whose);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "netshim lets it through: %s refuses nothing that is for it", whose);
+	return !refused;
+}
+
+/* The first of its family; NULL where there is none. */
+static const struct resolver *of_family(const struct resolver_list *list, int family)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].family == family)
+			return &list->items[i];
+	return NULL;
+}
+
+static void tell_other_end(struct doctor *d, const char *what, const struct resolver *to)
+{
+	char address[INET6_ADDRSTRLEN] = "?";
+
+	inet_ntop(to->family, &to->address, address, sizeof(address));
+	doctor_tell(d, RESULT_OK, NULL, "it goes to the %s of the class instead, %s port %u", what, address, to->port);
+}
+
+static void judge_query(struct doctor *d, const struct class *class, int family)
+{
+	const struct resolver *resolver = of_family(&class->dns, family);
+
+	if (resolver)
+		tell_other_end(d, class->dns.count > 1 ? "resolvers" : "resolver", resolver);
+	else
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "it is refused: it is a name query, and no resolver of the class is of its "
+			    "family");
+}
+
+static void judge_class(struct doctor *d, const struct class *class, const struct packet_end *to)
+{
+	const struct resolver_list *proxies = to->protocol == IPPROTO_TCP ? &class->proxies : &class->udp_proxies;
+	const struct resolver *proxy = to->local ? NULL : of_family(proxies, to->family);
+	char *whose = printed("class %s at %s:%d", class->name, class->at.file, class->at.line);
+
+	if (class->nft.count)
+		doctor_tell(d, RESULT_NOTE, NULL, "%s has nft statements of its own, which this does not look at",
+			    whose);
+	if (class->no_ipv6 && to->family == AF_INET6)
+		doctor_tell(d, RESULT_NOTE, NULL, "it is %s: %s has ipv6 = false", refusal(&class->verdict), whose);
+	else if (ways_are_cut(class) && !to->local)
+		doctor_tell(d, RESULT_NOTE, NULL, "it is refused: interface %s of %s is not there", class->interface,
+			    whose);
+	else if (class->dns.count && to->port == DNS)
+		judge_query(d, class, to->family);
+	else if (judge(d, &class->verdict, to, whose) && proxy)
+		tell_other_end(d, "proxy", proxy);
+	free(whose);
+}
+
+static void judge_unclassified(struct doctor *d, const struct packet_end *to)
+{
+	const struct verdict *verdict = &d->set->unclassified;
+
+	if (verdict_refuses(verdict) && d->set->except_users.count)
+		doctor_tell(d, RESULT_NOTE, NULL, "of users and groups in except-users, nothing is refused");
+	judge(d, verdict, to, "what is in no class");
+}
+
+/* Returns false where there is no way at all. */
+static bool ask_way(struct doctor *d, const struct class *class, struct packet_end *to)
+{
+	struct way_to way;
+	uint32_t mark = class ? class->mark.value : 0;
+
+	if (!routing_ask(to->family, &to->address, mark, &way)) {
+		doctor_tell(d, RESULT_NOTE, NULL, "the kernel has no route for it%s",
+			    mark ? ", with the mark of the class" : "");
+		return false;
+	}
+	to->local = way.local || !strcmp(way.interface, "lo");
+	to->neighbour = !to->local && !way.has_gateway;
+	doctor_tell(d, RESULT_OK, NULL, "the kernel's route for it leads out by %s%s%s", way.interface,
+		    way.has_gateway ? ", by a gateway" : "", mark ? ", with the mark of the class" : "");
+	return true;
+}
+
+void look_at_packet(struct doctor *d)
+{
+	struct routing *routing;
+	struct network_list networks;
+	const struct class *class;
+	struct packet_end to;
+
+	if (!d->to) {
+		doctor_tell(d, RESULT_OK, NULL, "with --to ADDRESS:PORT, this tells what a packet to there would meet");
+		return;
+	}
+	if (doctor_is_blind(d, "what classes may send") || !d->set) {
+		if (d->root)
+			doctor_tell(d, RESULT_OK, NULL, "netshim is not up: it refuses nothing");
+		return;
+	}
+	to = (struct packet_end){ d->to->family, d->to->address, d->protocol, d->to->port, false, false };
+	routing = routing_read();
+	marks_allot(d->set, routing);
+	routing_read_networks(&networks);
+	ways_find(d->set, routing, &networks);
+	class = find_class(d->set, d->class);
+	if (class && class->netns)
+		doctor_tell(d, RESULT_UNSEEN, NULL,
+			    "class %s is in a network namespace of its own, into which this does "
+			    "not look",
+			    class->name);
+	else if (ask_way(d, class, &to) && class)
+		judge_class(d, class, &to);
+	else if (!class)
+		judge_unclassified(d, &to);
+	ways_free(d->set, &networks);
+	routing_free_networks(&networks);
+	routing_free(routing);
+}

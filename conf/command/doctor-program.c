@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor PROGRAM: one program's way, from the shell to its class. */
+
+#include "conf/command/doctor.h"
+#include "conf/contract/match.h"
+#include "conf/kernel/cgroup.h"
+#include "conf/kernel/nft.h"
+#include "conf/language/alloc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define RELOAD "run 'netshim reload' as root"
+
+static void tell_no_rule(struct doctor *d, int found)
+{
+	if (!d->rules)
+		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
+	else if (found < 0)
+		doctor_tell(d, RESULT_FAULT, "mend the path", "%s: %s", d->program, strerror(-found));
+	else
+		doctor_tell(
+			d, RESULT_FAULT, "write one into the configuration, then 'netshim reload'",
+			"no rule names %s, a folder above it or, if it is a script, its interpreter: it is started in "
+			"the class of who starts it",
+			d->program);
+}
+
+static void look_at_rule(struct doctor *d)
+{
+	int found = d->rules ? match_program(d->rules, AT_FDCWD, d->program, 0, true, &d->rule, NULL) : 0;
+	char written[RULE_PATH_MAX] = "?";
+	char file[RULE_PATH_MAX] = "?";
+
+	*d->class = '\0';
+	if (found <= 0) {
+		tell_no_rule(d, found);
+		return;
+	}
+	rules_string(d->rules, d->rule.written, written, sizeof(written));
+	rules_string(d->rules, d->rule.file, file, sizeof(file));
+	if (d->rule.class_index == RULES_CLASS_NONE)
+		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule '%s' at %s:%u", d->program, written, file,
+			    d->rule.line);
+	else if (!rules_class(d->rules, d->rule.class_index, &d->record, d->class))
+		doctor_tell(d, RESULT_FAULT, RELOAD, RULES_PATH " is damaged");
+	else
+		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule '%s' at %s:%u", d->program, d->class, written,
+			    file, d->rule.line);
+	if (*d->class && !rules_users_include_caller(d->rules, &d->record.users))
+		doctor_tell(d, RESULT_FAULT, "add the user to 'users' of the class, or start it as another user",
+			    "this user is not among the users of class %s: the program is %s", d->class,
+			    d->record.flags & CLASS_ON_ERROR_ALLOW ? "started in no class" : "not started");
+}
+
+static bool has_no_class(struct doctor *d)
+{
+	if (!*d->class)
+		doctor_tell(d, RESULT_OK, NULL, "nothing to look at: it has no class");
+	return !*d->class;
+}
+
+static void look_at_group(struct doctor *d)
+{
+	static const char *const names[] = { "", "/locked" };
+
+	if (has_no_class(d))
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		char *group = printed(CGROUP_MOUNT "/" NETSHIM_GROUP "/%s%s", d->class, names[i]);
+		uint32_t classid = cgroup_classid(group);
+
+		if (!classid)
+			doctor_tell(d, RESULT_FAULT, RELOAD,
+				    "%s is not there, or has no classid: the program is not started", group);
+		else if (classid != d->record.classid)
+			doctor_tell(
+				d, RESULT_FAULT, RELOAD,
+				"%s has the classid %x:%x, and the rules in force say %x:%x: it is filtered as another "
+				"class",
+				group, classid >> 16, classid & 0xffff, d->record.classid >> 16,
+				d->record.classid & 0xffff);
+		free(group);
+	}
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "its group has the classid %x:%x", d->record.classid >> 16,
+			    d->record.classid & 0xffff);
+}
+
+static void look_at_chain(struct doctor *d)
+{
+	char *chain;
+	char *loaded;
+
+	if (has_no_class(d) || doctor_is_blind(d, "what is loaded into nftables"))
+		return;
+	chain = printed("\tchain class_%s {\n", d->class);
+	loaded = nft_listing();
+	if (!loaded)
+		doctor_tell(d, RESULT_FAULT, RELOAD, "nftables has lost netshim's table: nothing is filtered");
+	else if (!strstr(loaded, chain))
+		doctor_tell(d, RESULT_FAULT, RELOAD, "nftables has no chain class_%s: the class is not filtered",
+			    d->class);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "nftables has the chain class_%s", d->class);
+	free(loaded);
+	free(chain);
+}
+
+const struct check checks_program[] = {
+	{ "shell", look_at_shell },	      { "rule", look_at_rule },
+	{ "helper", look_at_helper },	      { "capability", look_at_capability },
+	{ "privileges", look_at_privileges }, { "hierarchy", look_at_hierarchy },
+	{ "group", look_at_group },	      { "chain", look_at_chain },
+	{ "packet", look_at_packet },	      { NULL, NULL },
+};

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor: the rules in force, the configuration that they are from, and the programs that
+ * they name. */
+
+#include "conf/command/doctor.h"
+#include "conf/command/last.h"
+#include "conf/command/state.h"
+#include "conf/command/wanted.h"
+#include "conf/contract/match.h"
+#include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+#include "conf/language/check.h"
+#include "conf/language/compile.h"
+#include "conf/language/grammar.h"
+#include "conf/language/trust.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RELOAD "run 'netshim reload' as root"
+
+static void look_at_force(struct doctor *d)
+{
+	const char *words = last_words();
+
+	if (!d->rules && !state_is_up())
+		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
+	else if (!d->rules)
+		doctor_tell(d, RESULT_FAULT, RELOAD,
+			    RULES_PATH " is damaged, or not root's alone: programs that have a "
+				       "class are not started, or are in none");
+	else
+		doctor_tell(d, RESULT_OK, NULL, "%u rule%s, %u class%s", d->rules->header.rule_count,
+			    d->rules->header.rule_count == 1 ? "" : "s", d->rules->header.class_count,
+			    d->rules->header.class_count == 1 ? "" : "es");
+	if (words)
+		doctor_tell(d, RESULT_FAULT, NULL,
+			    "the configuration could not be put into force when the machine "
+			    "started: %s",
+			    words);
+	if (d->rules && compile_elsewhere())
+		doctor_tell(d, RESULT_FAULT, "look there: nsenter --net=... netshim doctor",
+			    "netshim is up in another network namespace than this one: here, nothing is filtered");
+}
+
+/* --- the configuration, as its files are now */
+
+static bool is_in_force(const struct doctor *d, const struct app *app)
+{
+	struct rules_slot slot;
+
+	return rules_find(d->rules, app->canonical, strlen(app->canonical), &slot);
+}
+
+/* What patterns match now, and did not then, or the other way round. */
+static void compare_rules(struct doctor *d, const struct ruleset *now)
+{
+	struct named missing = { .count = 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < now->app_count; i++) {
+		const struct app *app = &now->apps[i];
+
+		if (app->left_out)
+			continue;
+		count++;
+		if (!is_in_force(d, app))
+			named_add(&missing, app->path);
+	}
+	if (missing.count)
+		doctor_tell(
+			d, RESULT_FAULT, RELOAD,
+			"the configuration names programs that no rule in force is for, as they were not there when it "
+			"was loaded: %s",
+			missing.text);
+	else if (count != d->rules->header.rule_count)
+		doctor_tell(d, RESULT_NOTE, RELOAD,
+			    "the configuration makes %zu rules now, and %u are in force: files that patterns name have "
+			    "gone",
+			    count, d->rules->header.rule_count);
+}
+
+static void look_at_freshness(struct doctor *d)
+{
+	const char *path = d->rules ? compile_config() : NULL;
+	struct ruleset *now = zalloc(sizeof(*now));
+	size_t mistakes = 0;
+
+	if (!path || doctor_is_blind(d, "whether the configuration has been changed since")) {
+		if (!path)
+			doctor_tell(d, RESULT_OK, NULL, "nothing to compare: netshim is not up");
+		return;
+	}
+	grammar_read(now, path);
+	check_whole(now);
+	compile_names(now);
+	for (size_t i = 0; i < now->problem_count; i++)
+		mistakes += !now->problems[i].warning;
+	if (mistakes)
+		doctor_tell(
+			d, RESULT_FAULT, "run 'netshim check', which names them",
+			"%s has %zu mistake%s by now: it cannot be put into force, neither now nor at the next boot",
+			path, mistakes, mistakes == 1 ? "" : "s");
+	else if (d->set &&
+		 (now->text_size != d->set->text_size || memcmp(now->text, d->set->text, now->text_size) != 0))
+		doctor_tell(d, RESULT_FAULT, RELOAD,
+			    "%s, or what it includes, has been changed since it was put into force", path);
+	if (!mistakes)
+		compare_rules(d, now);
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "%s is as it is in force", path);
+}
+
+/* --- the programs */
+
+/* A rule's path: what netshim has found, and what is written. */
+struct named_program {
+	char path[RULE_PATH_MAX];
+	struct stat st;
+	bool there;
+	bool tree;
+};
+
+static bool is_beneath(const char *path, const char *const *folders)
+{
+	for (; *folders; folders++)
+		if (strstr(path, *folders))
+			return true;
+	return false;
+}
+
+static bool is_missing(const struct named_program *p)
+{
+	return !p->there;
+}
+
+static bool is_static(const struct named_program *p)
+{
+	return p->there && !p->tree && S_ISREG(p->st.st_mode) && match_is_static(AT_FDCWD, p->path);
+}
+
+static bool is_setuid(const struct named_program *p)
+{
+	return p->there && !p->tree && (p->st.st_mode & (S_ISUID | S_ISGID));
+}
+
+static bool is_of_others(const struct named_program *p)
+{
+	return p->there && trust_changeable(p->path);
+}
+
+static bool is_of_snap(const struct named_program *p)
+{
+	static const char *const folders[] = { "/snap/", "/snapd/", NULL };
+
+	return is_beneath(p->path, folders);
+}
+
+static bool is_of_flatpak(const struct named_program *p)
+{
+	static const char *const folders[] = { "/flatpak/", NULL };
+
+	return is_beneath(p->path, folders);
+}
+
+static bool is_of_container(const struct named_program *p)
+{
+	static const char *const folders[] = { "/var/lib/docker/",
+					       "/var/lib/containers/",
+					       "/var/lib/lxc/",
+					       "/var/lib/lxd/",
+					       "/var/lib/machines/",
+					       "/.local/share/containers/",
+					       NULL };
+
+	return is_beneath(p->path, folders);
+}
+
+/* What is worth telling of a rule's program. */
+static const struct kind {
+	bool (*is)(const struct named_program *program);
+	enum result result;
+	const char *text; /* before the names */
+	const char *to_do;
+} kinds[] = {
+	{ is_missing, RESULT_NOTE, "rules are for what is not there (or not for this user to see)",
+	  "nothing, if it is still to be installed; else mend the path" },
+	{ is_static, RESULT_NOTE,
+	  "rules are for static programs: one whose launcher has not the library in itself starts them in no class",
+	  "have the launcher load it ('netshim doctor', shell), or use 'netshim run'" },
+	{ is_setuid, RESULT_NOTE,
+	  "rules are for setuid or setgid programs: what they start is in their class, whatever its own rule says",
+	  "'netshim enable --system', if that is not meant" },
+	{ is_of_others, RESULT_NOTE,
+	  "rules are for what others than root can replace: such a user decides what runs in the class", NULL },
+	{ is_of_snap, RESULT_NOTE,
+	  "rules are for snaps, which are started by snap-confine, in a mount namespace where neither rules nor "
+	  "library "
+	  "are",
+	  "'netshim run CLASS snap run ...'" },
+	{ is_of_flatpak, RESULT_NOTE,
+	  "rules are for programs in flatpaks, which bwrap starts where neither rules nor library are",
+	  "a rule for bwrap's caller, or 'netshim run CLASS flatpak run ...'" },
+	{ is_of_container, RESULT_NOTE,
+	  "rules are for programs in containers, which a daemon starts, in other namespaces",
+	  "the container's own network, or 'netshim run' within a class for what starts it" },
+};
+#define KINDS (sizeof(kinds) / sizeof(*kinds))
+
+static void sort_program(struct doctor *d, const struct rules_slot *slot, struct named named[KINDS])
+{
+	struct named_program p = { .there = false };
+
+	if (!rules_string(d->rules, slot->path, p.path, sizeof(p.path)))
+		return;
+	p.tree = p.path[strlen(p.path) - 1] == '/';
+	p.there = !stat(p.path, &p.st);
+	for (size_t i = 0; i < KINDS; i++)
+		if (kinds[i].is(&p))
+			named_add(&named[i], p.path);
+}
+
+static void look_at_programs(struct doctor *d)
+{
+	struct named named[KINDS] = { { .count = 0 } };
+	struct rules_slot slot;
+
+	be_impatient(STATE_GAVE_UP "a file system on which a program with a rule lies does not answer\n");
+	for (uint64_t i = 0; d->rules && i < d->rules->header.slot_count; i++)
+		if (sys_pread(d->rules->fd, &slot, sizeof(slot), d->rules->header.slots + i * sizeof(slot)) ==
+			    sizeof(slot) &&
+		    slot.path)
+			sort_program(d, &slot, named);
+	be_patient();
+	for (size_t i = 0; i < KINDS; i++)
+		if (named[i].count)
+			doctor_tell(d, kinds[i].result, kinds[i].to_do, "%s: %s", kinds[i].text, named[i].text);
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "what the rules name is there, and can be told when it is started");
+}
+
+static void look_at_running(struct doctor *d)
+{
+	struct process_names names = { .count = 0 };
+	struct outside *outside;
+	size_t count = 0;
+
+	if (!d->rules) {
+		doctor_tell(d, RESULT_OK, NULL, "nothing to compare: netshim is not up");
+		return;
+	}
+	if (doctor_is_blind(d, "what runs outside the class of its rule"))
+		return;
+	outside = wanted_outside(d->rules, &count);
+	for (size_t i = 0; i < count; i++)
+		process_names_add(&names, outside[i].process.name, outside[i].process.pid);
+	free(outside);
+	if (count)
+		doctor_tell(d, RESULT_FAULT,
+			    "restart them, or run 'netshim move CLASS PID'; 'netshim ps' has all of them",
+			    "%zu running program%s in another class than the rule names, or in none: %s", count,
+			    count == 1 ? " is" : "s are", names.text);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "every running program is where its rule says");
+}
+
+const struct check checks_rules[] = {
+	{ "in force", look_at_force },
+	{ "fresh", look_at_freshness },
+	{ "programs", look_at_programs },
+	{ "running", look_at_running },
+	{ NULL, NULL },
+};

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* doctor: the session that this command is run in, and others. */
+
+#include "conf/command/doctor.h"
+#include "conf/command/trial.h"
+#include "conf/command/ways-in.h"
+#include "conf/contract/preload.h"
+#include "conf/kernel/processes.h"
+#include "conf/language/alloc.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void look_at_privileges(struct doctor *d)
+{
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		doctor_tell(
+			d, RESULT_FAULT,
+			"start programs from outside of the sandbox or unit that has set it "
+			"(NoNewPrivileges=), or run the whole of it by 'netshim run'",
+			"this session has no_new_privs: the helper gets no capability, and programs that have a class "
+			"are not started from here");
+	if (prctl(PR_CAPBSET_READ, CAP_DAC_OVERRIDE, 0, 0, 0) == 0)
+		doctor_tell(d, RESULT_FAULT, "leave CAP_DAC_OVERRIDE in it (CapabilityBoundingSet=)",
+			    "this session's bounding set has no CAP_DAC_OVERRIDE: programs that have a class are not "
+			    "started from here");
+	if (!doctor_is_in_first_namespace())
+		doctor_tell(d, RESULT_FAULT,
+			    "start programs from outside of it, or run the whole of it by 'netshim run'",
+			    "this session is in a user namespace: the helper has no capability there");
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "the helper gets its capability in this session");
+}
+
+/* --- the library */
+
+#define GONE " (deleted)" /* behind the name of a file that was replaced */
+
+/* The library that a line of proc_pid_maps(5) is about, in path, or false. */
+static bool is_library(const char *line, char path[PATH_MAX], bool *is_current)
+{
+	const char *name = strchr(line, '/');
+	size_t length = name ? strcspn(name, "\n") : 0;
+	bool is_gone = length > strlen(GONE) && !strncmp(name + length - strlen(GONE), GONE, strlen(GONE));
+	unsigned long inode = 0;
+	struct stat st;
+
+	length -= is_gone ? strlen(GONE) : 0;
+	if (!length || length >= PATH_MAX || !preload_is_ours(name, length) ||
+	    sscanf(line, "%*s %*s %*s %*s %lu", &inode) != 1)
+		return false;
+	memcpy(path, name, length);
+	path[length] = '\0';
+	*is_current = !is_gone && !stat(path, &st) && st.st_ino == inode;
+	return true;
+}
+
+/* Whether a process has it, and in the form that is installed now. */
+enum holding { HOLDS_NONE, HOLDS_OLDER, HOLDS_CURRENT, HOLDS_UNSEEN };
+
+static enum holding library_of(pid_t pid)
+{
+	int fd = process_open(pid, "maps");
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "re");
+	enum holding holding = maps ? HOLDS_NONE : HOLDS_UNSEEN;
+	char path[PATH_MAX];
+	char *line = NULL;
+	size_t size = 0;
+	bool is_current;
+
+	while (maps && holding == HOLDS_NONE && getline(&line, &size, maps) > 0)
+		if (is_library(line, path, &is_current))
+			holding = is_current ? HOLDS_CURRENT : HOLDS_OLDER;
+	free(line);
+	if (maps)
+		fclose(maps);
+	return holding;
+}
+
+static bool is_in_preload_file(void)
+{
+	char text[4096];
+	int fd = open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
+
+	if (fd >= 0)
+		close(fd);
+	return n > 0 && preload_has_ours(text, text + n);
+}
+
+static const char *name_of(pid_t pid)
+{
+	static char name[32];
+	int fd = process_open(pid, "comm");
+	ssize_t n = fd < 0 ? 0 : read(fd, name, sizeof(name) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	name[n > 0 ? n - 1 : 0] = '\0';
+	return name;
+}
+
+/* The form of LD_PRELOAD: one library for each kind of program, or one for all. */
+static void tell_form(struct doctor *d)
+{
+	const char *end = d->preload + strlen(d->preload);
+
+	if (!preload_has_ours(d->preload, end) && strstr(d->preload, PRELOAD_NAME))
+		doctor_tell(d, RESULT_FAULT, "log in anew, or set it to '" PRELOAD_WORD "'",
+			    "LD_PRELOAD has another netshim's library (%s)", d->preload);
+	else if (!strstr(d->preload, PRELOAD_WORD))
+		doctor_tell(d, RESULT_NOTE, "set it to '" PRELOAD_WORD "', as 'netshim enable' does",
+			    "LD_PRELOAD names one library (%s): loaders of other programs, such as those of 32 bits, "
+			    "complain of it, and what these start is not seen",
+			    d->preload);
+}
+
+/* Tells whether programs that the shell starts have the library. */
+static bool is_given_on(const struct doctor *d)
+{
+	return (d->preload && strstr(d->preload, PRELOAD_NAME)) || is_in_preload_file();
+}
+
+void look_at_shell(struct doctor *d)
+{
+	enum holding library = library_of(d->caller);
+	char *who = printed("%s (process %d), which has started this,", name_of(d->caller), d->caller);
+
+	if (library == HOLDS_UNSEEN)
+		doctor_tell(d, RESULT_UNSEEN, NULL, "%s cannot be looked at", who);
+	else if (library != HOLDS_NONE)
+		doctor_tell(d, RESULT_OK, NULL, "%s has the library", who);
+	else if (is_given_on(d))
+		doctor_tell(d, RESULT_NOTE, "start a shell in it ('exec bash'), or log in anew",
+			    "%s has not the library in itself, only what it starts has: a static, setuid or "
+			    "set-capability program that it starts is in no class",
+			    who);
+	else
+		doctor_tell(d, RESULT_FAULT, "run 'netshim enable', then log in anew",
+			    "%s has not the library, and gives it to nothing that it starts: that is in no class", who);
+	if (d->preload && strstr(d->preload, PRELOAD_NAME))
+		tell_form(d);
+	free(who);
+}
+
+static void look_at_enabled(struct doctor *d)
+{
+	static const struct {
+		enum way_kind kind;
+		const char *whose;
+	} kinds[] = {
+		{ WAY_USER, "this user's sessions and user manager (--user)" },
+		{ WAY_LOGIN, "all who log in, by PAM (--login)" },
+		{ WAY_SUDO, "what sudo starts" },
+		{ WAY_SYSTEM, "every dynamic program, by " PRELOAD_FILE " (--system)" },
+	};
+	const struct passwd *user = getpwuid(getuid());
+	struct named open = { .count = 0 };
+	struct named unknown = { .count = 0 };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		enum way_state state = ways_state(kinds[i].kind, user);
+
+		if (state == WAY_OPEN)
+			named_add(&open, kinds[i].whose);
+		else if (state == WAY_UNKNOWN)
+			named_add(&unknown, kinds[i].whose);
+	}
+	if (open.count)
+		doctor_tell(d, RESULT_OK, NULL, "from the next login on, it is loaded by %s", open.text);
+	else
+		doctor_tell(
+			d, is_given_on(d) ? RESULT_NOTE : RESULT_FAULT, "run 'netshim enable'",
+			"netshim enable has been run for no session: what is started from those that do not load the "
+			"library by another way is in no class");
+	if (unknown.count)
+		doctor_tell(d, RESULT_UNSEEN, NULL, "only root can see whether it is loaded by %s", unknown.text);
+}
+
+/* Each loader of the machine, those of 32 bits and of musl too, by a program that it starts. */
+static void look_at_loaders(struct doctor *d)
+{
+	char *other;
+	char *wrong = trial_of_variable(&other);
+
+	if (wrong)
+		doctor_tell(d, RESULT_FAULT, "install netshim again",
+			    "a program does not start, or complains, with the library '" PRELOAD_WORD "': %s", wrong);
+	if (other)
+		doctor_tell(d, RESULT_NOTE,
+			    "install the library for them: with Debian packages, libnetshim of their architecture",
+			    "programs of some loaders do not load the library, and what they start is in no class: %s",
+			    other);
+	if (!wrong && !other)
+		doctor_tell(d, RESULT_OK, NULL, "programs of each loader here start with the library");
+}
+
+static void look_at_older(struct doctor *d)
+{
+	struct process_names older = { .count = 0 };
+	struct process_list list;
+
+	processes_read(&list);
+	for (size_t i = 0; i < list.count; i++)
+		if (library_of(list.items[i].pid) == HOLDS_OLDER)
+			process_names_add(&older, list.items[i].name, list.items[i].pid);
+	processes_free(&list);
+	if (older.count)
+		doctor_tell(
+			d, RESULT_NOTE, "log in anew, or restart them, when it suits",
+			"%zu process%s a library that has been replaced since (%s): it works, but does not know what "
+			"is new",
+			older.count, older.count == 1 ? " has" : "es have", older.text);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "no process%s has a library that was replaced since",
+			    d->root ? "" : " of this user");
+}
+
+const struct check checks_session[] = {
+	{ "privileges", look_at_privileges }, { "shell", look_at_shell },	  { "enabled", look_at_enabled },
+	{ "loaders", look_at_loaders },	      { "older library", look_at_older }, { NULL, NULL },
+};

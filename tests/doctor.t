@@ -1,0 +1,405 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim doctor finds nothing wrong where all is well. Each of its checks is shown the one
+# thing that it is for: it names that, and no other check does. What it says of packets is
+# what becomes of them.
+# shellcheck disable=SC2016 # what is in single quotes is for other shells, or for later
+. "$(dirname "$0")/lib.sh"
+
+command -v visudo >/dev/null || cannot_run "needs visudo"
+word=$root/usr/lib/netshim/\$LIB/libnetshim.so
+groups=$root/run/netshim/net_cls
+
+# All of /etc and /run is this test's own.
+mkdir "$scratch/etc"
+mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
+	{ cp -a /etc/. "$scratch/etc" && mount --bind "$scratch/etc" /etc; }
+mount -t tmpfs -o mode=755 own /run
+rm -rf /etc/ld.so.preload /etc/sudoers.d/netshim /etc/nftables.conf /etc/systemd/system/*.wants/nftables.service /etc/ufw
+: >/etc/environment
+echo "hosts: files dns" >/etc/nsswitch.conf
+make_hosts 80 443
+ip link add way type veth peer name out
+ip addr add 192.168.80.1/24 dev way
+ip link set way up
+ip link set out up
+
+mkdir "$scratch/games"
+cp "$root/bin/probe" "$scratch/program"
+cp "$root/bin/probe" "$scratch/games/one"
+cp "$(command -v sleep)" "$scratch/with-rule"
+cat >"$scratch/good.conf" <<EOF
+class lan { classid = 7f3a:1  action = reject  allow = { 'loopback', 'lan' } }
+class web { classid = 7f3a:2  action = reject  allow = { 'tcp/80', '2001:db8::7' }  deny = { '$lan_host' } }
+class four { classid = 7f3a:3  ipv6 = false  log = true }
+class vpn { classid = 7f3a:4  interface = 'way'  dns = { '10.8.0.1' } }
+class games { classid = 7f3a:5  action = drop }
+app '$scratch/program' { class = lan }
+app '$scratch/with-rule' { class = lan }
+app '$scratch/games/*' { class = games }
+EOF
+cp "$scratch/good.conf" "$config"
+"$netshim" enable >/dev/null
+"$netshim" up
+
+in_shell() { # in_shell COMMAND...: from a shell that has the library
+	LD_PRELOAD="${in_environment-$word}" bash -c '"$@"; exit $?' bash "$@"
+}
+answer() { # answer FILTER...: the checks that are not ok, of what doctor says as JSON; or an expression of c
+	python3 -c 'import json, sys
+for c in json.load(sys.stdin)["checks"]:
+    if eval(sys.argv[1]): print(c["check"], c["result"], sep="=")' "$1" | grep -v '^other groups=note$' | paste -sd ' '
+}
+named() { # named [RUNNER...]: which checks have a fault or a note
+	in_shell "$@" "$netshim" doctor --json 2>/dev/null | answer 'c["result"] in ("fault", "note")'
+}
+sentences() { # what is not ok, of what doctor says as JSON, in one line
+	python3 -c 'import json, sys
+for c in json.load(sys.stdin)["checks"]:
+    for f in c["findings"]:
+        if f["result"] != "ok": print(f["result"], c["check"] + ":", f["text"], "do:", f["do"])' | paste -sd ' '
+}
+says() { # says [RUNNER...]
+	in_shell "$@" "$netshim" doctor --json 2>/dev/null | sentences
+}
+both() { # the one and the other
+	in_shell "$netshim" doctor --json 2>/dev/null >"$scratch/answer"
+	echo "$(answer 'c["result"] in ("fault", "note")' <"$scratch/answer") $(sentences <"$scratch/answer")"
+}
+
+# --- where all is well
+
+is "$(named)" "" "no fault where all is well"
+[ $failed_count -eq 0 ] || { says; echo "Bail out! the machine of this test is not well"; exit 1; }
+out=$(in_shell "$netshim" doctor)
+is "$? $(tail -n 1 <<<"$out")" "0 no fault" "and exit code 0"
+is "$(grep -cE '^.{81}' <<<"${out//$root/}")" 0 "it fits into 80 columns"
+checks=$(in_shell "$netshim" doctor --json | answer True | tr ' ' '\n' | wc -l)
+[ "$checks" -ge 24 ]
+ok $? "that was $checks checks"
+
+# --- the kernel
+
+fake() { # fake FILE TEXT: until the next umount
+	echo "$2" >"$scratch/fake"
+	mount --bind "$scratch/fake" "$1"
+}
+fake /proc/cmdline "ro cgroup_no_v1=memory,net_cls quiet"
+is "$(named)" "net_cls=fault" "a machine booted with cgroup_no_v1"
+like "$(says)" "booted with cgroup_no_v1=memory,net_cls: .* do: take it from the kernel's command line" "which is named, and what to do"
+umount /proc/cmdline
+fake /proc/cmdline "cgroup_no_v1=all"
+is "$(named)" "net_cls=fault" "or all of them"
+umount /proc/cmdline
+fake /proc/cgroups "memory 0 1 1"
+is "$(named)" "net_cls=fault" "a kernel without net_cls"
+umount /proc/cgroups
+fake /proc/cgroups "net_cls 0 1 0"
+is "$(named)" "net_cls=fault" "a kernel where it is disabled"
+umount /proc/cgroups
+
+# What a kernel says that lacks a part of nftables.
+cat >"$scratch/lacks.c" <<EOF
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+struct nft_ctx;
+static const char *lacking;
+static int failed;
+__attribute__((constructor)) static void begin(void) { lacking = strdup(getenv("LACKING")); }
+int nft_run_cmd_from_buffer(struct nft_ctx *ctx, const char *text)
+{
+	int (*next)(struct nft_ctx *, const char *) = dlsym(RTLD_NEXT, "nft_run_cmd_from_buffer");
+	return (failed = !!strstr(text, lacking)) ? -1 : next(ctx, text);
+}
+const char *nft_ctx_get_error_buffer(struct nft_ctx *ctx)
+{
+	const char *(*next)(struct nft_ctx *) = dlsym(RTLD_NEXT, "nft_ctx_get_error_buffer");
+	return failed ? "Error: Could not process rule: No such file or directory" : next(ctx);
+}
+EOF
+gcc -shared -fPIC -D_GNU_SOURCE "$scratch/lacks.c" -o "$scratch/lacks.so"
+lacking() { in_shell env LD_PRELOAD="$word:$scratch/lacks.so" LACKING="$1" "$netshim" doctor --json; }
+is "$(lacking "meta cgroup 1" | answer 'c["result"] == "fault"')" "nftables=fault" "nftables without meta cgroup"
+is "$(lacking "limit rate 1/second" | answer 'c["result"] == "fault"')" "nftables=fault" "nftables without what an option needs"
+like "$(lacking "limit rate 1/second")" "$config:3: class four: log needs limits" "which is named, with its line"
+is "$(lacking "table inet" | answer 'c["check"] == "nftables"')" "nftables=fault" "nftables that does not answer"
+
+umount -l "$groups"
+is "$(named)" "hierarchy=fault" "the hierarchy is not mounted"
+"$netshim" reload
+
+other=$groups/$NETSHIM_TEST_GROUP-other
+mkdir "$other"
+like "$(says)" "note other groups: other tools have groups in net_cls \([^)]*/$NETSHIM_TEST_GROUP-other[,)]" "another tool's group"
+chown 65534 "$other/tasks"
+is "$(named)" "open groups=fault" "a group that a user may move processes to"
+like "$(says)" "may move processes to $other, out of locked classes" "which is named"
+chown 0 "$other/tasks"
+cat "$groups$group/web/net_cls.classid" >"$other/net_cls.classid"
+is "$(named)" "classids=fault" "a group with the number of a class"
+rmdir "$other"
+mkdir "$scratch/mount"
+mount -t cgroup -o net_cls other "$scratch/mount" 2>/dev/null || mount -t cgroup -o net_cls,net_prio other "$scratch/mount"
+like "$(says)" "also mounted at $scratch/mount: another tool" "another mount"
+umount "$scratch/mount"
+
+# --- the helper
+
+chmod 750 "$helper"
+is "$(named)" "helper=fault" "a helper that users cannot run"
+chmod 757 "$helper"
+is "$(named)" "helper=fault" "one that others may write to"
+chmod 755 "$helper"
+chmod o+w "${helper%/*}"
+like "$(both)" "^helper=fault.* others than root can change ${helper%/*}, " "one that others may replace"
+chmod o-w "${helper%/*}"
+mv "$helper" "$helper.away"
+is "$(named)" "helper=fault capability=fault versions=fault" "no helper"
+mv "$helper.away" "$helper"
+setcap -r "$helper"
+is "$(named)" "capability=fault" "a helper without its capability"
+setcap cap_dac_override,cap_net_raw=p "$helper"
+is "$(named)" "capability=fault" "or with one more"
+"$netshim" grant >/dev/null
+mount --bind "${helper%/*}" "${helper%/*}"
+mount -o remount,bind,nosuid "${helper%/*}"
+like "$(both)" "^capability=fault .*mounted nosuid" "or on a file system without"
+umount "${helper%/*}"
+version=$("$netshim" --version)
+cp -a "$preload" "$scratch/kept.so"
+sed -i "s/$version/netshim 0.0.9~old/" "$preload"
+like "$(both)" "^versions=note .*$preload is of netshim 0.0.9~ol" "a library of another version"
+cp -a "$scratch/kept.so" "$preload"
+
+# --- the session
+
+is "$(named setpriv --no-new-privs)" "privileges=fault" "no_new_privs"
+is "$(named setpriv --bounding-set -dac_override)" "privileges=fault" "a bounding set without the helper's capability"
+like "$(named unshare --user --map-root-user)" "privileges=fault" "a user namespace"
+like "$(says unshare --user --map-root-user)" "this session is in a user namespace" "which is named"
+is "$(in_environment='' named)" "shell=fault" "a shell without the library"
+is "$(bash -c 'LD_PRELOAD=$1 "$2" doctor --json; exit' bash "$word" "$netshim" | answer 'c["result"] != "ok"')" "shell=note" "one that only gives it on"
+is "$(in_environment=$preload named)" "shell=note" "LD_PRELOAD for one kind of program alone"
+is "$(in_environment=/nosuch/libnetshim.so named)" "shell=fault" "another netshim's library"
+is "$(in_environment='' named sudo -n LD_PRELOAD="$word" bash -c '"$@"; exit' bash)" "" "behind sudo, it is the shell that counts"
+is "$(in_shell sudo -n "$netshim" doctor --json | answer 'c["check"] == "shell"')" "shell=ok" "before sudo, too"
+"$netshim" disable >/dev/null
+is "$(named)" "enabled=note" "no session is enabled, but this one has it"
+is "$(in_environment='' named)" "shell=fault enabled=fault" "nor has this one it"
+"$netshim" enable >/dev/null
+mkdir "$scratch/nothing"
+echo '__attribute__((constructor)) void end(void) { __builtin_trap(); }' | gcc -shared -fPIC -x c - -o "$scratch/breaks.so"
+native=$(LD_PRELOAD="$word" sh -c 'sed -n "s|.* /|/|p" /proc/$$/maps | grep -m 1 libnetshim')
+mount --bind "$scratch/breaks.so" "$native"
+is "$("$netshim" doctor --json | answer 'c["check"] == "loaders"')" "loaders=fault" "a library that ends programs"
+umount "$native"
+if [ -e /lib/ld-linux.so.2 ] && [ -e "$root/usr/lib/netshim/lib32" ]; then
+	mount --bind "$scratch/nothing" "$root/usr/lib/netshim/lib32"
+	is "$(named)" "loaders=note" "no library for 32-bit programs"
+	umount "$root/usr/lib/netshim/lib32"
+fi
+LD_PRELOAD=$word sleep 900 &
+background+=($!)
+held=$!
+wait_until grep -q libnetshim "/proc/$held/maps"
+file=$(sed -n 's|.* \(/.*/libnetshim.so\)$|\1|p' "/proc/$held/maps" | head -n 1)
+cp -a "$file" "$file.new"
+mv "$file.new" "$file"
+like "$(both)" "^older library=note .*sleep $held" "a process with a library that was replaced"
+kill "$held"
+wait "$held" 2>/dev/null
+
+# --- the rules
+
+echo "# more" >>"$config"
+is "$(named)" "fresh=fault" "a configuration that was changed since"
+echo "class x {" >>"$config"
+is "$(named)" "fresh=fault" "or has a mistake"
+cp "$scratch/good.conf" "$config"
+cp "$root/bin/probe" "$scratch/games/two"
+like "$(both)" "^fresh=fault .*not there when it was loaded: $scratch/games/two" "a file that a pattern names has come"
+rm "$scratch/games/two" "$scratch/games/one"
+is "$(named)" "fresh=note programs=note" "one that has gone"
+cp "$root/bin/probe" "$scratch/games/one"
+as_user "$scratch/with-rule" 900 &
+background+=($!)
+wait_until pgrep -f "^$scratch/with-rule 900" >/dev/null
+like "$(both)" "^running=fault .*1 running program is in another class than the rule names, or in none: with-rule [0-9]" "a program that runs outside the class of its rule"
+kill "$(pgrep -f "^$scratch/with-rule 900")"
+wait_until eval '! pgrep -f "^$scratch/with-rule 900" >/dev/null'
+
+cp "$root/bin/probe" "$scratch/setuid" && chmod u+s "$scratch/setuid"
+mkdir -p "$scratch/snap/bin" "$scratch/flatpak/app" && cp "$root/bin/probe" "$scratch/snap/bin/x" && cp "$root/bin/probe" "$scratch/flatpak/app/y"
+mkdir "$scratch/users" && cp "$root/bin/probe" "$scratch/users/z" && chown 65534 "$scratch/users"
+{ cat "$scratch/good.conf" && cat; } >"$config" <<EOF
+app '$scratch/absent' { class = lan }
+app '$root/bin/probe-static' { class = lan }
+app '$scratch/setuid' { class = lan }
+app '$scratch/snap/bin/x' { class = lan }
+app '$scratch/flatpak/app/y' { class = lan }
+app '$scratch/users/z' { class = lan }
+app '/var/lib/docker/overlay2/' { class = lan }
+EOF
+"$netshim" reload
+is "$(named)" "programs=note" "programs that are special"
+out=$(says)
+for expected in "not there[^:]*: [^ ]* ?$scratch/absent" "static programs[^/]*: $root/bin/probe-static" "setuid or setgid[^/]*: $scratch/setuid" \
+	"snaps[^/]*: $scratch/snap/bin/x" "flatpaks[^/]*: $scratch/flatpak/app/y" "can replace[^/]*: [^:]*$scratch/users/z" "containers[^/]*: /var/lib/docker/"; do
+	like "$out" "$expected" "one is named: ${expected%%\[*}"
+done
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
+
+echo 1 >"$root/run/netshim/last"
+is "$(named)" "in force=fault" "the configuration had a mistake at boot"
+rm "$root/run/netshim/last"
+printf '\377' | dd of="$root/run/netshim/rules" bs=1 seek=200 conv=notrunc 2>/dev/null
+is "$(named | grep -o "in force=fault")" "in force=fault" "the rules file is damaged"
+"$netshim" reload
+like "$(named unshare --net)" "^in force=fault" "another network namespace"
+
+# --- the network
+
+nft add rule inet netshim class_lan accept
+like "$(both)" "^table=fault .*it has \"accept\" where netshim had loaded" "a rule that somebody has added"
+"$netshim" reload
+nft flush chain inet netshim class_games
+wait_until eval '[ -z "$(named | grep table)" ]'
+like "$(both)" "^watch=note .*'nft' has taken netshim's nftables table away" "watch has put something back"
+rm -f "$root/run/netshim/restored"
+end_watching
+is "$(named)" "watch=fault" "nobody watches"
+ip rule del pref "$(ip rule | sed -n '/fwmark/s/:.*//p' | head -n 1)"
+is "$(named)" "watch=fault routing=fault" "a routing rule is gone"
+"$netshim" reload
+end_watching
+ip route flush table "$(ip rule | sed -n 's/.*fwmark.*lookup \([0-9]*\).*/\1/p' | head -n 1)"
+is "$(named)" "watch=fault routing=fault" "routes are gone"
+nft flush ruleset
+is "$(named)" "table=fault watch=fault routing=fault" "the table is gone"
+"$netshim" reload
+ip link del way
+wait_until eval '[ "$(named)" = routing=note ]'
+like "$(says)" "interface way of class vpn is not there" "the interface of a class is gone"
+ip link add way type veth peer name out
+ip addr add 192.168.80.1/24 dev way
+ip link set way up
+ip link set out up
+"$netshim" reload
+is "$(named)" "" "it is back"
+echo 1 >/proc/sys/net/ipv4/conf/way/rp_filter
+is "$(named)" "settings=fault" "a strict reverse-path filter"
+"$netshim" reload
+mark=$(ip rule | sed -n 's/.*fwmark \(0x[0-9a-f]*\).*/\1/p' | head -n 1)
+ip rule add fwmark "$mark" lookup main pref 30000
+is "$(named)" "marks=fault" "a routing rule of others for a class's mark"
+ip rule del fwmark "$mark" lookup main pref 30000
+echo "hosts: files resolve [!UNAVAIL=return] dns" >/etc/nsswitch.conf
+is "$(named)" "" "nss-resolve without systemd-resolved"
+mkdir -p /run/systemd/resolve /run/nscd
+: >/run/systemd/resolve/io.systemd.Resolve
+is "$(named)" "resolvers=fault" "systemd-resolved by nss-resolve"
+echo "hosts: files dns" >/etc/nsswitch.conf
+: >/run/nscd/socket
+is "$(named)" "resolvers=fault" "nscd"
+rm /run/nscd/socket
+echo "class proxied { classid = 7f3a:6  proxy = { '127.0.0.1:4711' } }" >>"$config"
+"$netshim" reload
+is "$(named)" "" "a class with a proxy"
+serve "$netshim" run proxied -- 4711
+is "$(named)" "proxies=fault" "whose proxy is in it"
+kill "${background[-1]}"
+wait_until eval '[ -z "$(named)" ]'
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
+
+"$netshim" lift lan 10m >/dev/null
+is "$(named)" "lifts=note" "a class whose refusals are lifted"
+like "$("$netshim" doctor "$scratch/program" --to "$far_host:80" | tr -s ' \n' ' ')" "netshim lets it through, as long as the refusals of class lan at $config:1 are lifted" \
+	"a packet that passes because of it"
+"$netshim" lift lan off >/dev/null
+
+# --- neighbours
+
+printf '#!/usr/sbin/nft -f\n\nflush ruleset\n' >/etc/nftables.conf
+mkdir -p /etc/systemd/system/sysinit.target.wants
+ln -s /usr/lib/systemd/system/nftables.service /etc/systemd/system/sysinit.target.wants/nftables.service
+is "$(named)" "nftables.service=note" "nftables.service flushes the ruleset"
+mkdir -p /etc/systemd/system/nftables.service.d
+: >/etc/systemd/system/nftables.service.d/own.conf
+is "$(named)" "" "with a drop-in, it does not"
+cp "$(command -v sleep)" "$scratch/dockerd"
+in_background "$scratch/dockerd" 900
+wait_until pgrep -x dockerd >/dev/null
+like "$(both)" "^others=note .*others: Docker: containers are started by its daemon" "Docker"
+end_programs
+mkdir /etc/ufw
+echo ENABLED=yes >/etc/ufw/ufw.conf
+like "$(says)" "others: ufw: its own rules" "ufw"
+rm -r /etc/ufw
+
+# --- one program
+
+steps() { in_shell "$netshim" doctor --json "$@" | answer True; }
+is "$(steps "$scratch/program")" "shell=ok rule=ok helper=ok capability=ok privileges=ok hierarchy=ok group=ok chain=ok packet=ok" "a program's way"
+like "$(in_shell "$netshim" doctor "$scratch/program" | tr -s ' \n' ' ')" "class lan, by rule '$scratch/program' at $config:6" "its rule is named"
+is "$(in_shell "$netshim" doctor --json /bin/true | answer 'c["result"] == "fault"')" "rule=fault" "one without a rule"
+echo 77 >"$groups$group/lan/net_cls.classid"
+is "$(in_shell "$netshim" doctor --json "$scratch/program" | answer 'c["result"] == "fault"')" "group=fault" "a group with another number"
+"$netshim" reload
+end_watching
+nft flush ruleset
+is "$(in_shell "$netshim" doctor --json "$scratch/program" | answer 'c["result"] == "fault"')" "chain=fault" "no chain"
+"$netshim" reload
+sed -i "s/^class lan {/& users = { 'root' } /" "$config"
+"$netshim" reload
+like "$(as_user "$netshim" doctor --json "$scratch/program" | answer 'c["check"] == "rule"')" "rule=fault" "a class that is not for this user"
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
+like "$("$netshim" doctor nosuch-program 2>&1; echo $?)" "^netshim: nosuch-program: .*1$" "no such program"
+for words in "--to 1.2.3.4:5" "ls --to 1.2.3.4" "ls --to example.org:80" "ls --to ::1" "ls --to" "ls ls" "-x"; do
+	# shellcheck disable=SC2086 # words
+	like "$("$netshim" doctor $words 2>&1; echo $?)" "^netshim: doctor: .*2$" "doctor $words: exit 2, and says why"
+done
+
+# --- packets: what is said is what becomes of them
+
+rules="$(sed 's/^class \([a-z]*\) .*/app '"${scratch//\//\\/}"'\/as-\1 { class = \1 }/; /^app .*as-/!d' "$scratch/good.conf")"
+{ cat "$scratch/good.conf" && echo "$rules"; } >"$config"
+for class in lan web four vpn games; do cp "$root/bin/probe" "$scratch/as-$class"; done
+"$netshim" reload
+said() { # said CLASS DESTINATION
+	case $("$netshim" doctor "$scratch/as-$1" --to "$2" | tr -s ' \n' ' ') in
+	*"packet: netshim lets it through"*) echo through ;;
+	*) echo refused ;;
+	esac
+}
+becomes() { # becomes CLASS DESTINATION
+	if timeout 2 "$netshim" run "$1" curl -s -o /dev/null --connect-timeout 1 "http://$2/"; then echo through; else echo refused; fi
+}
+for class in lan web four games; do
+	for to in "$lan_host:80" "$far_host:80" "$far_host:443" "[2001:db8::7]:443" "[fd77::2]:80"; do
+		is "$(said $class "$to")" "$(becomes $class "$to")" "class $class to $to"
+	done
+done
+like "$("$netshim" doctor "$scratch/as-vpn" --to udp/9.9.9.9:53 | tr -s ' \n' ' ')" "it goes to the resolver of the class instead, 10.8.0.1 port 53" "a name query"
+like "$("$netshim" doctor "$scratch/as-vpn" --to 9.9.9.9:80 | tr -s ' \n' ' ')" "leads out by way.*, with the mark of the class" "the route is that of the class's mark"
+like "$("$netshim" doctor "$scratch/as-lan" --to 127.0.0.1:80 | tr -s ' \n' ' ')" "by 'loopback' in allow of class lan at $config:1" "the word is named, and where"
+before=$(nft list counter inet netshim out_lan)
+"$netshim" doctor "$scratch/as-lan" --to "$lan_host:80" >/dev/null
+is "$(nft list counter inet netshim out_lan)" "$before" "nothing has been sent"
+
+# --- a user
+
+out=$(as_user LD_PRELOAD="$word" bash -c '"$@"; exit $?' bash "$netshim" doctor)
+is $? 0 "a user can run it"
+like "$out" "only root can see" "and is told what only root can see"
+like "$(tail -n 1 <<<"$out")" "^no fault; [0-9]+ checks only root can make: sudo netshim doctor$" "and how many"
+like "$(as_user "$netshim" doctor "$scratch/as-lan" --to 192.0.2.1:1)" "packet: only root can see" "of packets, too"
+
+"$netshim" down
+is "$(named)" "in force=fault" "netshim is not up"
+finish

@@ -30,6 +30,8 @@
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS)
 /* nftables, in network namespaces too; and to look at what runs. */
 #define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN))
+/* conntrack, and to look at what runs; and to see what others have open. */
+#define SOCKETS_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
 /* To keep a file's owner, and to be another user. */
 #define DISABLE_CAPS (CAP(CAP_CHOWN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* These; and the mount namespace where programs are tried. */
@@ -71,6 +73,8 @@ static const struct verb {
 	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, false, 1, -1, 0 },
 	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, false, 2, -1,
 	  0 },
+	{ "suggest", "[--for TIME] [--json]", "rules for programs that talk without one", cmd_suggest, true, false, 0,
+	  3, SOCKETS_CAPS },
 	{ "trace", "[-u USER] [-o FILE] [--json] [--] COMMAND...",
 	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },

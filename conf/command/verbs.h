@@ -35,6 +35,7 @@ int cmd_ps(const struct command *command);
 int cmd_ruleset(const struct command *command);
 int cmd_run(const struct command *command);
 int cmd_status(const struct command *command);
+int cmd_suggest(const struct command *command);
 int cmd_trace(const struct command *command);
 int cmd_up(const struct command *command);
 int cmd_reload(const struct command *command);

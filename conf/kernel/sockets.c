@@ -118,6 +118,52 @@ bool sockets_each(int protocol, uint32_t states, void (*visit)(const struct inet
 	return ok;
 }
 
+/* Its number is that of struct sockaddr_nl's bits, plus one (nl_mgrp). */
+static uint32_t group(enum sknetlink_groups number)
+{
+	return 1U << (number - 1);
+}
+
+int sockets_open_gone(void)
+{
+	struct sockaddr_nl groups = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = group(SKNLGRP_INET_TCP_DESTROY) | group(SKNLGRP_INET_UDP_DESTROY) |
+			     group(SKNLGRP_INET6_TCP_DESTROY) | group(SKNLGRP_INET6_UDP_DESTROY),
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+
+	if (fd < 0 || !bind(fd, (struct sockaddr *)&groups, sizeof(groups)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void tell_gone(struct nlmsghdr *header, void (*visit)(const struct inet_socket *socket, void *with), void *with)
+{
+	const struct nlattr *protocol = nlmsg_find_attr(header, sizeof(struct inet_diag_msg), INET_DIAG_PROTOCOL);
+	struct inet_socket socket;
+
+	if (!protocol || !nlmsg_valid_hdr(header, sizeof(struct inet_diag_msg)))
+		return;
+	socket = socket_of(header, nla_get_u8(protocol));
+	visit(&socket, with);
+}
+
+void sockets_each_gone(int gone, void (*visit)(const struct inet_socket *socket, void *with), void *with)
+{
+	_Alignas(struct nlmsghdr) char text[16384];
+	ssize_t n;
+
+	while ((n = recv(gone, text, sizeof(text), 0)) > 0) {
+		struct nlmsghdr *header = (struct nlmsghdr *)text;
+		int left = (int)n;
+
+		for (; nlmsg_ok(header, left); header = nlmsg_next(header, &left))
+			tell_gone(header, visit, with);
+	}
+}
+
 static void take(const struct inet_socket *socket, void *with)
 {
 	struct inet_socket *found = with;

@@ -33,6 +33,12 @@ struct inet_socket {
 bool sockets_each(int protocol, uint32_t states, void (*visit)(const struct inet_socket *socket, void *with),
 		  void *with);
 
+/* A descriptor by which the kernel tells of each that goes (those of TCP that were connected,
+ * and all of UDP); -1 where it does not. By then, nobody has it open: it has no inode, user or
+ * class any more. The second calls visit with those that it has told of so far. */
+int sockets_open_gone(void);
+void sockets_each_gone(int gone, void (*visit)(const struct inet_socket *socket, void *with), void *with);
+
 /* Finds the one that sends from local to remote, and fills in the rest: all but family,
  * protocol, addresses and ports. */
 bool sockets_find(struct inet_socket *socket);

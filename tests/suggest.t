@@ -1,0 +1,146 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim suggest names the programs that talk to other machines from no class, and prints
+# rules for them, with which a default deny lets them do the same.
+. "$(dirname "$0")/lib.sh"
+
+make_hosts 8080
+cat >"$scratch/slow.py" <<'END'
+import socket, sys, threading, time
+def serve(connection):
+    time.sleep(0.2)
+    connection.recv(4096)
+    connection.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nhi\n')
+    connection.close()
+def listen(port):
+    listener = socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True)
+    while True:
+        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+for port in 80, 443, 22:
+    threading.Thread(target=listen, args=(port,)).start()
+print('ready', flush=True)
+END
+in_background nsenter --net="/proc/$other_host/ns/net" python3 "$scratch/slow.py" >"$scratch/ready"
+wait_until grep -q ready "$scratch/ready"
+resolver 203.0.113.7 nsenter --net="/proc/$other_host/ns/net" -- --port=53 --listen-address=$lan_host
+wait_until dig +short +tries=1 +time=1 @$lan_host x.test
+
+mkdir "$scratch/bin"
+cp "$(command -v curl)" "$scratch/bin/fetch"
+cp "$(command -v python3)" "$scratch/bin/service"
+cat >"$scratch/bin/script" <<'END'
+#!/usr/bin/python3
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(20):
+    s.sendto(b'x', ('203.0.113.7', 123))
+    time.sleep(0.05)
+END
+chmod 755 "$scratch/bin/script"
+cat >"$scratch/rules" <<END
+class known { }
+class fetch { }
+app '$scratch/bin/known' { class = known }
+app '$scratch/bin/ruled' { class = known }
+END
+cp "$scratch/bin/fetch" "$scratch/bin/known"
+cp "$scratch/bin/fetch" "$scratch/bin/ruled"
+configure <"$scratch/rules"
+
+nft add table inet tracks
+nft 'add chain inet tracks out { type filter hook output priority 10; ct state new accept; }'
+
+get() { curl -s -m 3 "$@"; }
+session() {
+	as_user "$scratch/bin/fetch" -s -m 3 http://$far_host/ 'http://[2001:db8::7]/' http://$lan_host:443/
+	timeout 1 ssh -o BatchMode=yes -o ConnectTimeout=1 nobody@$far_host
+	as_user "$scratch/bin/script"
+	as_user "$scratch/bin/service" -c "import urllib.request as u; u.urlopen('http://$far_host:443/').read()"
+	shim "$scratch/bin/known" -s -m 3 http://$far_host/
+	as_user "$scratch/bin/ruled" -s -m 3 http://$far_host/
+} >/dev/null 2>&1
+# Somebody connects to a server here: no program of this machine begins that.
+in_background python3 -m http.server -b :: 8000 >/dev/null 2>&1
+wait_until get -o /dev/null http://127.0.0.1:8000/
+
+"$netshim" suggest --for 30s >"$scratch/said" &
+suggest=$!
+sleep 0.3
+session
+on_other_host curl -s -m 3 -o /dev/null http://192.168.77.1:8000/
+kill -INT $suggest
+wait $suggest
+is $? 0 "it watches, until it is ended"
+said=$(cat "$scratch/said")
+rule() { sed -n "/^# ${1//\//\\/}, as /,/^app/p" <<<"$said"; }
+is "$(rule "$scratch/bin/fetch")" "# $scratch/bin/fetch, as nobody:
+#   tcp $far_host:80
+#   tcp [2001:db8::7]:80
+#   tcp $lan_host:443
+class fetch-2 {
+    action = reject
+    allow  = { 'tcp/80', '$lan_host:443' }
+}
+app '$scratch/bin/fetch' { class = fetch-2 }" "a program, where it has connected to, and a rule; its class has a name that is free"
+is "$(rule /usr/bin/ssh | grep -v '^#')" "class ssh {
+    action = reject
+    allow  = { 'tcp/22' }
+}
+app '/usr/bin/ssh' { class = ssh }" "ssh"
+like "$(rule "$scratch/bin/script")" "#   udp $far_host:123
+class script \{
+    action = reject
+    allow  = \{ 'udp/123' \}
+\}
+app '$scratch/bin/script'" "a script, which sends UDP without a connection"
+like "$(rule "$scratch/bin/service")" "tcp/443" "a service"
+is "$(grep -c "bin/known\|bin/ruled\|8000\|loopback" <<<"$said")" 0 "none in a class, none with a rule, no server, no talk within this machine"
+is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 4 classes, 4 rules" "what is printed has no mistake"
+
+# --- a default deny that lets them do the same
+
+{
+	cat "$scratch/rules"
+	echo "unclassified { action = reject }"
+} >"$config"
+"$netshim" reload
+fetch() { shim "$scratch/bin/fetch" -s -m 2 "$@"; }
+is "$(fetch http://$far_host/; echo $?)" 7 "with a default deny, they are refused"
+cat "$scratch/said" >>"$config"
+"$netshim" reload >/dev/null
+is "$(fetch http://$far_host/ http://$lan_host:443/ | paste -sd ' ')" "hi hi" "with the rules, they do as before"
+is "$(fetch http://$lan_host:8080/; echo $?)" 7 "and no more"
+is "$(shim "$scratch/bin/service" -c "import urllib.request as u; print(u.urlopen('http://$far_host:443/').read().decode().strip())")" hi "the service too"
+session
+is "$("$netshim" suggest | head -n 1)" "# 0 programs without a rule, in no class, talk to other machines." "and nothing is left to suggest"
+
+# --- what is short, what is now, and as JSON
+
+configure <"$scratch/rules"
+json() { python3 -c 'import json, sys; said = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$scratch/json" "$1"; }
+"$netshim" suggest --for 2s --json >"$scratch/json" &
+suggest=$!
+sleep 0.5
+for i in {1..40}; do as_user "$scratch/bin/service" -c "import socket; socket.create_connection(('$lan_host', 8080)).close()"; done
+wait $suggest
+is "$(json "sorted({(d['protocol'], d['address'], d['port']) for p in said['programs'] for d in p['destinations']} | {(d['protocol'], d['address'], d['port']) for d in said['missed']})")" \
+	"[('tcp', '$lan_host', 8080)]" "connections that are too short to tell whose they were are told of, too"
+as_user "$scratch/bin/fetch" -s -m 5 http://$far_host/ http://$far_host/ http://$far_host/ >/dev/null &
+wait_until eval "ss -tnH state established | grep -q $far_host"
+"$netshim" suggest --json >"$scratch/json"
+is "$(json "[(p['program'], p['user'], p['class'], p['allow'], p['destinations']) for p in said['programs']], said['missed']")" \
+	"([('$scratch/bin/fetch', 'nobody', 'fetch-2', ['tcp/80'], [{'protocol': 'tcp', 'address': '$far_host', 'port': 80}])], [])" "without --for, who talks now; --json"
+wait $!
+
+like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(3)' &
+	while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1")" "UDP that is not connected was not seen" \
+	"without conntrack, it says what it does not see"
+
+like "$("$netshim" suggest --for soon 2>&1; echo $?)" "'soon' is no time.*2$" "a time that is none"
+like "$("$netshim" suggest 5m 2>&1; echo $?)" "usage: .*2$" "a word too many"
+"$netshim" down
+like "$("$netshim" suggest 2>&1; echo $?)" "netshim is not up.*1$" "netshim is not up"
+
+finish

@@ -428,7 +428,7 @@ static bool make_jail(const struct class *class)
 	struct jail from = read_note(class->netns);
 	bool built = class->addresses.count || class->moved;
 
-	if (!built && !namespace_is_there(class->netns)) {
+	if (class_has_inside(class) && !built && !namespace_is_there(class->netns)) {
 		warnx("%s:%d: there is no network namespace '%s'; run 'ip netns add %s', or give the class an address",
 		      class->netns_at.file, class->netns_at.line, class->netns, class->netns);
 		return false;
@@ -504,9 +504,11 @@ static bool load(const struct class *class, struct brought *b)
 {
 	struct class inside = *class;
 	struct ruleset set = { .classes = &inside, .class_count = 1 };
+	struct routing *routing = routing_read();
 	struct counters counters;
 	char *text;
 	char *words;
+	bool ok;
 
 	inside.table = 0;
 	inside.netns = NULL;
@@ -520,7 +522,9 @@ static bool load(const struct class *class, struct brought *b)
 		nft_tell(words);
 	free(counters.items);
 	free(text);
-	return !words && routing_add(NULL, &set, NULL);
+	ok = !words && routing && routing_add(routing, &set, NULL);
+	routing_free(routing);
+	return ok;
 }
 
 static bool load_jail(const struct class *class)

@@ -132,6 +132,7 @@ vpn tun0 91
 is "$(by_vpn vpn-only)" "0 0 28 0" "by tun0, and nothing past it, nor to the local network"
 "${in_exit[@]}" ip addr add 9.9.9.9/32 dev lo
 resolver 192.0.2.77 "${in_exit[@]}" -- --listen-address=9.9.9.9
+# shellcheck disable=SC2016 # for eval
 wait_until eval '"${in_exit[@]}" ss -Hlnu "sport = 53" | grep -q .'
 is "$(shim "$netshim" run vpn-only dig +short +time=2 +tries=1 name.test @127.0.0.53)" 192.0.2.77 "names: the resolver behind it"
 ip link set tun0 down
@@ -149,6 +150,7 @@ CookieAuthentication 0
 Log notice file $scratch/tor/log
 EOF
 in_background "$unpacked/tor/usr/bin/tor" -f "$scratch/torrc" --defaults-torrc /dev/null --ignore-missing-torrc --quiet
+# shellcheck disable=SC2016 # for eval
 wait_until eval '[ -S "$scratch/tor/control" ] && ss -Hltn "sport = 9040" | grep -q .'
 streams() { # what Tor has been asked for
 	python3 -c "
@@ -162,6 +164,7 @@ passed >/dev/null
 for host in $far_host '[2001:db8::7]'; do
 	in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run tor curl -sS -g -m 9 -o /dev/null "http://$host:443/" 2>/dev/null
 done
+# shellcheck disable=SC2016 # for eval
 wait_until eval '[ "$(streams | wc -w)" -eq 2 ]'
 is "$(streams) $(datagram tor $far_host 443) $(passed)" "$far_host:443 [2001:db8::7]:443 refused 0" "tor: Tor has been asked, nothing has gone past it"
 like "$(shim "$netshim" run tor dig +short +time=2 +tries=1 abcdefghijklmnop.onion @192.0.2.53)" "^127\.(19[2-9]|2[0-9]{2})\." "and Tor answers for .onion"

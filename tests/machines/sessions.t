@@ -89,7 +89,7 @@ grep -q "$(hostname)" /etc/hosts || echo "127.0.1.1 $(hostname)" >>/etc/hosts # 
 
 # What is in the journal before is other tests', which log.
 cursor=$(journalctl -q -n 1 --no-pager -o export | sed -n 's/^__CURSOR=//p')
-is "$(systemctl is-system-running)" running "all is well before"
+is "$(systemctl is-system-running) $(cat /sys/module/apparmor/parameters/enabled)" "running Y" "all is well before, and AppArmor is on"
 before=$(state)
 make -s install >"$scratch/installed" 2>&1
 is "$? $(grep -v -e untried -e netshim-helper: "$scratch/installed")" "0 " "make install"

@@ -16,8 +16,8 @@ pages=("$command" "$configuration" shim/libnetshim.7 helper/netshim-helper.8)
 part() { # part PAGE HEADING: the lines beneath it
 	awk -v heading="$2" '/^\.S[hs] / { on = substr($0, 5) " " ~ "^" heading " " } on' "$1"
 }
-entries() { # entries MACRO: what list items of a part begin with, MACRO "" for plain ones
-	sed -n "s/^\.It ${1:+$1 }\([^ ]*\).*/\1/p" | sort | xargs
+entries() { # entries MACRO: what list items of a part begin with, each once, MACRO "" for plain ones
+	sed -n "s/^\.It ${1:+$1 }\([^ ]*\).*/\1/p" | sort -u | xargs
 }
 words() { sort -u | xargs; }
 

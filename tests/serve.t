@@ -316,6 +316,7 @@ class inside  { netns = 'inside'  address = { '10.97.10.2/24', 'fd00:97::2/64' }
                 action = reject  serve = { 'tcp/8101' } }
 EOF
 class_serves inside 8101 8103
+# shellcheck disable=SC2016 # for eval
 wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ] && [ "$(nsenter --net=/run/netns/inside ip -6 addr show tentative | wc -l)" -eq 0 ]'
 is "$(reached 8102)|$(reached 8104)" "$lan_host fd77::2 $far_host 2001:db8::7|" "ports that lead into one: who may connect, by the ports inside"
 

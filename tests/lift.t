@@ -37,6 +37,7 @@ class v4    { action = reject  ipv6 = false }
 class vpn   { interface = 'vpn0'  gateway = '10.11.0.2'  action = reject  allow = { 'tcp/81' } }
 class named { action = reject  dns = { '$lan_host' } }
 class proxied { action = reject  allow = { 'loopback' }  proxy = '127.0.0.1:9' }
+class jail  { netns = 'private' }
 class free  { }
 unclassified { action = reject  allow = { 'tcp/8080' } }
 $(printf '%s\n' "$@")
@@ -193,6 +194,7 @@ for words in "shut 0s" "shut 10" "shut 8d" "shut 1m1" "shut -1s" "shut 1ms" "shu
 done
 is "$("$netshim" lift none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them" "a class that is not there"
 like "$("$netshim" lift free 2>&1)" "free refuses nothing by action or deny" "one that refuses nothing"
+like "$("$netshim" lift jail 2>&1)" "class jail has its rules in a network namespace" "one that has a namespace"
 like "$(as_user "$netshim" lift shut 2>&1)" "is for root" "who is not root"
 is "$(expiries)$(expiries lifted_others)" "[][]" "nothing is lifted by a mistake"
 

@@ -45,9 +45,14 @@ static const struct verdict *find_verdict(const struct ruleset *set, const char 
 {
 	if (!strcmp(class, LIFTS_OTHERS))
 		return &set->unclassified;
-	for (size_t i = 0; i < set->class_count; i++)
-		if (!strcmp(set->classes[i].name, class))
-			return &set->classes[i].verdict;
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (strcmp(set->classes[i].name, class))
+			continue;
+		if (set->classes[i].netns)
+			errx(EXIT_FAILURE, "class %s has its rules in a network namespace, where nothing can be lifted",
+			     class);
+		return &set->classes[i].verdict;
+	}
 	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them", class);
 }
 

@@ -44,6 +44,7 @@ exec_request="NETSHIM_REQUEST=1 exec 4294967196 0 0 0 0 0 0 8388608"
 configure <<<"class web { }"
 "$netshim" grant >/dev/null
 is "$(getcap "$netns")" "" "without such a class, netshim-netns has no capability, and grant gives it none"
+for name in jail other; do ip netns add $name; done
 configure <"$scratch/jails" 2>"$scratch/said"
 is "$? $(getcap "$netns" | sed 's/.* //') $(<"$scratch/said")" "0 cap_net_admin,cap_sys_admin=p " "with one in force it has them"
 
@@ -51,9 +52,10 @@ is "$? $(getcap "$netns" | sed 's/.* //') $(<"$scratch/said")" "0 cap_net_admin,
 
 not_started() { echo "netshim: $scratch/$1-static: not started (class $2): $3"; } # not_started PROGRAM CLASS WHY
 none="its network namespace is not there; make it with 'ip netns add'"
+ip netns del jail
 is "$(shim "$scratch/jailed-static" where 2>&1; echo $?)" "$(not_started jailed jail "$none")"$'\n'125 "no namespace of that name: not started"
 is "$(shim "$scratch/lenient-static" where)" "lenient-static / $host" "on-error decides: allow starts it where it is"
-for name in jail other; do ip netns add $name; done
+ip netns add jail
 is "$(shim "$scratch/jailed-static" where)" "$(at jailed-static jail jail)" "it starts in its namespace and its class"
 is "$(shim "$scratch/jailed-dynamic" where)" "$(at jailed-dynamic jail jail)" "a dynamic program too"
 is "$(shim "$scratch/other-static" where)" "$(at other-static other other)" "another class in another one"

@@ -255,7 +255,7 @@ check-machines:
 	tests/machines/run "$(MACHINES)" $(TESTS)
 
 # What shows how a program is executed, as on kernels that can be asked less about it.
-HOW = $(addprefix tests/, exec.t spawn.t matrix.t swap.t callers.t promise.t privilege.t attack.t)
+HOW = $(addprefix tests/, exec.t spawn.t matrix.t swap.t callers.t promise.t privilege.t attack.t netns.t)
 check-older:
 	for kernel in 6.13 6.7; do NETSHIM_KERNEL=$$kernel NETSHIM_SLOW=10 tests/run $(HOW) || exit 1; done
 

@@ -75,6 +75,7 @@ static const struct verb {
 	  0 },
 	{ "suggest", "[--for TIME] [--json]", "rules for programs that talk without one", cmd_suggest, true, false, 0,
 	  3, SOCKETS_CAPS },
+	{ "top", "", "show what classes and programs send and receive now", cmd_top, true, false, 0, 0, SOCKETS_CAPS },
 	{ "trace", "[-u USER] [-o FILE] [--json] [--] COMMAND...",
 	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
 	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
@@ -165,9 +166,9 @@ static int run_verb(const struct verb *verb, struct command *command)
 		umask(022);
 	}
 	terminal_begin();
-	/* Only what looks for a command asks the environment for more: for PATH; and doctor for
-	 * LD_PRELOAD. */
-	if (!starts(verb) && verb->run != cmd_which && verb->run != cmd_doctor)
+	/* What looks for a command asks the environment for more, for PATH; doctor for LD_PRELOAD;
+	 * and top for what curses knows of the terminal. */
+	if (!starts(verb) && verb->run != cmd_which && verb->run != cmd_doctor && verb->run != cmd_top)
 		clearenv();
 	return verb->run(command);
 }

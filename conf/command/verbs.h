@@ -36,6 +36,7 @@ int cmd_ruleset(const struct command *command);
 int cmd_run(const struct command *command);
 int cmd_status(const struct command *command);
 int cmd_suggest(const struct command *command);
+int cmd_top(const struct command *command);
 int cmd_trace(const struct command *command);
 int cmd_up(const struct command *command);
 int cmd_reload(const struct command *command);

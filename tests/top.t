@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-FileCopyrightText: 2026 The netshim developers
+
+# netshim top shows at each moment which class and which of its programs send and receive,
+# on terminals of any kind and size, and leaves the terminal as it was.
+. "$(dirname "$0")/lib.sh"
+
+command -v tmux >/dev/null || cannot_run "needs tmux"
+make_hosts 80
+cat >"$scratch/sink.py" <<'END'
+import socket
+listener = socket.create_server(('192.168.77.2', 9000))
+print('ready', flush=True)
+while True:
+    connection = listener.accept()[0]
+    while connection.recv(65536):
+        pass
+END
+in_background nsenter --net="/proc/$other_host/ns/net" python3 "$scratch/sink.py" >"$scratch/ready"
+wait_until grep -q ready "$scratch/ready"
+cp "$(command -v python3)" "$scratch/sender"
+configure <<END
+class busy { }
+class calm { }
+app '$scratch/sender' { class = busy }
+END
+cat >"$scratch/send.py" <<'END'
+import socket, time
+s = socket.create_connection(('192.168.77.2', 9000))
+end = time.time() + 60
+while time.time() < end:
+    s.sendall(bytes(100000))
+    time.sleep(0.1)
+END
+in_background "${user[@]}" LD_PRELOAD="$preload" env "$scratch/sender" "$scratch/send.py"
+
+# A terminal of its own, where a shell says what it finds when top has ended.
+screen() { tmux -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
+begin() { # begin TERM COLUMNS LINES
+	terminal=$1
+	screen new-session -d -x "$2" -y "$3" "TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 60'"
+}
+shows() { screen capture-pane -p 2>/dev/null | grep -qE "$1"; }
+sum() { screen capture-pane -p | sed -n "s/^ *$1 .*/&/p" | head -n 1; }
+
+begin screen 80 24
+wait_until shows "^busy .*[0-9][KM] .*[#*+]"
+is "$(screen capture-pane -p | sed -n '3,4p' | sed -E 's/ +/ /g; s/ [0-9.]+[KM] .*/ AMOUNT/')" "busy AMOUNT
+ sender AMOUNT" "the class that sends most is at the top, its program beneath it"
+like "$(sum busy)" "^busy +([4-9][0-9][0-9]K|[01]\.[0-9]M) " "some hundred kilobytes a second"
+like "$(sum calm)" "^calm +0 +0$" "another class sends nothing"
+is "$(screen capture-pane -p | awk 'length > 80')" "" "it fits into 80 columns"
+screen send-keys n
+wait_until eval "[ \"\$(screen capture-pane -p | sed -n '3,9p' | grep -o '^[(a-z][^ ]*' | paste -sd ' ')\" = '(unclassified) busy calm' ]"
+ok 0 "sorted by name"
+screen resize-window -x 50 -y 6
+wait_until eval "[ \"\$(screen display-message -p '#{pane_width}x#{pane_height}')\" = 50x6 ]"
+wait_until shows "^CLASS .*OUT/s"
+wait_until shows "^busy"
+ok 0 "a smaller window"
+screen send-keys q
+wait_until shows "^ended 0"
+wait_until test -s "$scratch/after"
+is "$(sed 's/rows [0-9]*; columns [0-9]*//' "$scratch/after")" "$(sed 's/rows [0-9]*; columns [0-9]*//' "$scratch/before")" \
+	"q ends it, and the terminal is as it was"
+screen kill-server
+rm -f "$scratch/after"
+
+begin vt100 80 24
+wait_until shows "^busy .*[0-9][KM] "
+ok 0 "a vt100"
+screen send-keys C-c
+wait_until shows "^ended 0"
+ok 0 "^C ends it"
+screen kill-server
+begin dumb 80 24
+wait_until shows "^ended 1"
+like "$(screen capture-pane -p -J)" "a terminal 'dumb' cannot be drawn on; 'netshim status' shows the sums" "a dumb terminal: it says what else there is"
+screen kill-server
+like "$("$netshim" top 2>&1 </dev/null; echo $?)" "this is no terminal.*1$" "no terminal"
+
+finish

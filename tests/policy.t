@@ -316,7 +316,7 @@ import json, sys
 s = json.load(sys.stdin)
 c = {c['name']: c for c in s['classes']}
 print(sorted(c['free']), c['free']['processes'], c['marked']['lock'], s['unclassified']['packets'] >= 0)")" \
-	"['bytes', 'classid', 'in_bytes', 'in_packets', 'lifted', 'lock', 'name', 'outside', 'packets', 'processes', 'rules'] 1 False True" "status --json"
+	"['bytes', 'classid', 'in_bytes', 'in_packets', 'lifted', 'lock', 'name', 'netns', 'outside', 'packets', 'processes', 'rules'] 1 False True" "status --json"
 
 is "$(as_user "$netshim" status --json 2>/dev/null | python3 -c "
 import json, sys

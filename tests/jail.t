@@ -57,6 +57,7 @@ state() {
 	} 2>/dev/null | grep -v -e fe80 -e valid_lft -e '^multicast '
 }
 changed() { diff <(echo "$1") <(state) | grep '^[<>]'; } # changed STATE: what is not as it was then
+# shellcheck disable=SC2016 # expanded each time
 wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ]'
 before=$(state)
 
@@ -157,7 +158,15 @@ like "$("$netshim" -c "$scratch/taken.conf" reload 2>&1)" "taken.conf:3: this ma
 like "$(echo "class a { netns = 'nosuch'  deny = 'lan' }" >"$scratch/nosuch.conf"; "$netshim" -c "$scratch/nosuch.conf" reload 2>&1)" \
 	"nosuch.conf:1: there is no network namespace 'nosuch'; run 'ip netns add nosuch', or give" "a namespace that there is not"
 is "$(changed "$state_before")" "" "and all is as before"
+dirty=0
+for ((n = 4; n < 64; n += 6)); do
+	strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" -c "$scratch/other.conf" reload 2>/dev/null && break
+	[ -z "$(changed "$state_before")" ] || dirty=$((dirty + 1))
+done
+is "$dirty $((n > 10))" "0 1" "so it is whatever step fails"
+"$netshim" -c "$config" reload
 in_background nsenter --net=/run/netns/other sleep 300
+# shellcheck disable=SC2016
 wait_until eval 'pgrep -f "^sleep 300" --ns $$ --nslist mnt >/dev/null'
 sed -i '/class other/d' "$config"
 like "$("$netshim" reload 2>&1)" "in network namespace 'other', which is taken away, are still [1-9] process.*sleep" "who is still in one that is taken away is told, and goes on"
@@ -202,10 +211,10 @@ attack() { # each way to ask for another one
 	local address
 	for address in $far_host 2001:db8::7; do
 		for way in device pktinfo unicast-if; do
-			in_vpn python3 "$scratch/sender.py" $way $address 80 here
+			in_vpn python3 "$scratch/sender.py" "$way" "$address" 80 here
 		done
-		in_vpn python3 "$scratch/sender.py" dont-route $address 80
-		in_vpn python3 "$scratch/sender.py" large $address 80
+		in_vpn python3 "$scratch/sender.py" dont-route "$address" 80
+		in_vpn python3 "$scratch/sender.py" large "$address" 80
 	done
 	in_vpn python3 "$scratch/sender.py" bind $far_host 80 192.168.77.1
 	in_vpn python3 "$scratch/sender.py" multicast-if 239.1.1.1 80 here

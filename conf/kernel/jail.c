@@ -103,8 +103,11 @@ static bool write_note(const struct jail *jail)
 	if (file && fclose(file))
 		ok = false;
 	ok = ok && !rename(new, path);
-	if (!ok)
+	if (!ok) {
 		warn("cannot write %s", path);
+		unlink(new);
+		rmdir(FOLDER);
+	}
 	free(new);
 	free(path);
 	return ok;

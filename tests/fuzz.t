@@ -15,8 +15,8 @@ for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process,sys}.c -o "$scratch/fuzz-rules" &&
-	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing}.c \
-		conf/contract/{rules,process,sys}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf"
+	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing,sysctl,namespace}.c \
+		conf/contract/{rules,process,sys,netns}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf"
 ok $? "the fuzzers build"
 
 # In turns of a few minutes, as the command gives back no memory on purpose.

@@ -297,13 +297,15 @@ static void check_two_inside(struct ruleset *set, const struct class *one, const
 /* There are few. */
 static void check_inside(struct ruleset *set)
 {
-	for (const struct class *other = set->classes; other < set->classes + set->class_count; other++) {
+	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *other = &set->classes[i];
+
 		if (!class_is_inside(other))
 			continue;
 		check_ports(set, other, other);
-		for (const struct class *one = set->classes; one < other; one++)
-			if (class_is_inside(one))
-				check_two_inside(set, one, other);
+		for (size_t j = 0; j < i; j++)
+			if (class_is_inside(&set->classes[j]))
+				check_two_inside(set, &set->classes[j], other);
 	}
 }
 

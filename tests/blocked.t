@@ -153,7 +153,7 @@ run kept curl -m 1 "http://$lan_host:81/"
 run kept ping -c 2 -i 0.2 -W 1 $far_host
 run kept curl -g -m 1 'http://[fd77::2]:81/'
 run shut curl -m 1 "http://$lan_host:81/"
-like "$("$netshim" blocked)" "^LAST +CLASS +USER +PACKETS +TO +PROGRAM$nl$time  kept +nobody +2  tcp $lan_host:81 +\(not there any more\)$nl$time  kept +nobody +2  icmp $far_host +\(not there any more\)$nl$time  kept +nobody +[12]  tcp \[fd77::2\]:81 +\(not there any more\)\$" \
+like "$("$netshim" blocked)" "^LAST +CLASS +USER +PACKETS +TO +PROGRAM$nl$time kept +nobody +2 tcp $lan_host:81 +\(not there any more\)$nl$time kept +nobody +2 icmp $far_host +\(not there any more\)$nl$time kept +nobody +[12] tcp \[fd77::2\]:81 +\(not there any more\)\$" \
 	"log = true: what was refused, how often, and when last"
 is "$("$netshim" blocked --json kept | python3 -c '
 import json, sys
@@ -168,8 +168,9 @@ except OSError: pass
 time.sleep(60)"
 kept_udp() { "$netshim" blocked | grep -q ' udp '; }
 wait_until kept_udp
-like "$("$netshim" blocked)" "kept +nobody +1  udp $far_host:9 +/usr/bin/python3[^ ]* [0-9]+\$" "who is still there is found by its socket"
+like "$("$netshim" blocked)" "kept +nobody +1 udp $far_host:9 +/usr/bin/python3[^ ]* [0-9]+\$" "who is still there is found by its socket"
 is "$("$netshim" blocked shut 2>&1)" "" "of a class without log, nothing is kept"
+is "$("$netshim" blocked | awk 'length > 80')" "" "it fits into 80 columns"
 rules=$(nft -s list table inet netshim)
 write "class wrong { nft = { 'ct state 5 accept' 'nonsense' } }"
 "$netshim" reload >/dev/null 2>&1
@@ -178,7 +179,7 @@ write "unclassified { action = reject  allow = { 'tcp/8080' }  log = true }"
 sed -i '/^class kept/d' "$config"
 "$netshim" reload
 as_user curl -m 1 "http://$lan_host:81/" >/dev/null 2>&1
-like "$("$netshim" blocked)" "unclassified +nobody +[12]  tcp $lan_host:81 " "and of what is in no class"
+like "$("$netshim" blocked)" "unclassified +nobody +[12] tcp $lan_host:81 " "and of what is in no class"
 write
 sed -i '/^class kept/d' "$config"
 "$netshim" reload

@@ -3,6 +3,7 @@
 
 /* netshim blocked: what was refused, by whom, where to; or is, while one looks. */
 
+#include "conf/command/columns.h"
 #include "conf/command/culprit.h"
 #include "conf/command/json.h"
 #include "conf/command/state.h"
@@ -143,31 +144,76 @@ static const char *user_name(uid_t user, char text[16])
 	return known ? known->pw_name : text;
 }
 
-static void print_program(const struct culprit *c)
+static char *program_text(const struct culprit *c)
 {
 	if (c->pid)
-		printf("%s%s %d\n", c->sure ? "" : "perhaps ", c->program, c->pid);
-	else if (c->others.count)
-		printf("perhaps one of %zu: %s\n", c->others.count, c->others.text);
-	else
-		printf("(not there any more)\n");
+		return printed("%s%s %d", c->sure ? "" : "perhaps ", c->program, c->pid);
+	if (c->others.count)
+		return printed("perhaps one of %zu: %s", c->others.count, c->others.text);
+	return copied("(not there any more)");
+}
+
+static const struct column titles[] = {
+	{ "LAST", COLUMN_TEXT },      { "CLASS", COLUMN_TEXT }, { "USER", COLUMN_TEXT },
+	{ "PACKETS", COLUMN_NUMBER }, { "TO", COLUMN_TEXT },	{ "PROGRAM", COLUMN_TEXT },
+};
+#define TITLES (sizeof(titles) / sizeof(*titles))
+
+/* What is told of one, in the order of the titles. */
+struct line {
+	char when[16];
+	char user[16];
+	char packets[24];
+	char to[DESTINATION_SIZE];
+	char *program;
+	const char *cells[TITLES];
+};
+
+static void make_line(const struct entry *e, struct line *l)
+{
+	strftime(l->when, sizeof(l->when), "%T", localtime(&(time_t){ e->refusal.last / 1000 }));
+	snprintf(l->packets, sizeof(l->packets), "%" PRIu64, e->refusal.packets);
+	l->program = program_text(&e->culprit);
+	l->cells[0] = l->when;
+	l->cells[1] = class_name(e);
+	l->cells[2] = user_name(e->refusal.user, l->user);
+	l->cells[3] = l->packets;
+	l->cells[4] = destination(&e->refusal, l->to);
+	l->cells[5] = l->program;
+}
+
+/* Of what comes while one looks, nobody knows how wide the next is. */
+static void print_cells(const char *const cells[TITLES])
+{
+	printf("%-8s  %-12s  %-10s %7s  %-24s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]);
 }
 
 static void print_heading(void)
 {
-	printf("%-8s  %-12s  %-10s %7s  %-24s  %s\n", "LAST", "CLASS", "USER", "PACKETS", "TO", "PROGRAM");
+	const char *cells[TITLES];
+
+	for (size_t i = 0; i < TITLES; i++)
+		cells[i] = titles[i].title;
+	print_cells(cells);
 }
 
 static void print_entry(const struct entry *e)
 {
-	char when[16];
-	char user[16];
-	char to[DESTINATION_SIZE];
+	struct line line;
 
-	strftime(when, sizeof(when), "%T", localtime(&(time_t){ e->refusal.last / 1000 }));
-	printf("%-8s  %-12s  %-10s %7" PRIu64 "  %-24s  ", when, class_name(e), user_name(e->refusal.user, user),
-	       e->refusal.packets, destination(&e->refusal, to));
-	print_program(&e->culprit);
+	make_line(e, &line);
+	print_cells(line.cells);
+	free(line.program);
+}
+
+static void add_entry(struct columns *to, const struct entry *e)
+{
+	struct line line;
+
+	make_line(e, &line);
+	for (size_t i = 0; i < TITLES; i++)
+		columns_add(to, line.cells[i], COLOUR_OFF);
+	free(line.program);
 }
 
 static json_t *json_entry(const struct entry *e)
@@ -247,6 +293,7 @@ static int by_time(const void *a, const void *b_)
 
 static int show_kept(void)
 {
+	struct columns table = { .titles = titles, .count = TITLES };
 	struct entries list = { .items = NULL };
 	json_t *array = json_array();
 	bool kept = refusals_kept(take_kept, &list);
@@ -257,17 +304,17 @@ static int show_kept(void)
 		      "happens");
 	if (list.count)
 		qsort(list.items, list.count, sizeof(*list.items), by_time);
-	if (!b.json && list.count)
-		print_heading();
 	for (size_t i = 0; i < list.count; i++) {
 		find_culprit(&list.items[i]);
 		if (b.json)
 			json_array_append_new(array, json_entry(&list.items[i]));
 		else
-			print_entry(&list.items[i]);
+			add_entry(&table, &list.items[i]);
 	}
 	if (b.json)
 		json_print(json_pack("{s:O}", "blocked", array));
+	else if (list.count)
+		columns_print(&table);
 	json_decref(array);
 	free(list.items);
 	return kept ? EXIT_SUCCESS : EXIT_FAILURE;

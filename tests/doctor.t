@@ -346,6 +346,7 @@ rm -r /etc/ufw
 steps() { in_shell "$netshim" doctor --json "$@" | answer True; }
 is "$(steps "$scratch/program")" "shell=ok rule=ok helper=ok capability=ok privileges=ok hierarchy=ok group=ok chain=ok packet=ok" "a program's way"
 like "$(in_shell "$netshim" doctor "$scratch/program" | tr -s ' \n' ' ')" "class lan, by rule '$scratch/program' at $config:6" "its rule is named"
+like "$(PATH=$scratch:/bin in_shell "$netshim" doctor program | tr -s ' \n' ' ')" "rule: $scratch/program: class lan" "a command is looked for on PATH"
 is "$(in_shell "$netshim" doctor --json /bin/true | answer 'c["result"] == "fault"')" "rule=fault" "one without a rule"
 echo 77 >"$groups$group/lan/net_cls.classid"
 is "$(in_shell "$netshim" doctor --json "$scratch/program" | answer 'c["result"] == "fault"')" "group=fault" "a group with another number"

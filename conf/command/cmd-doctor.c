@@ -284,19 +284,22 @@ static void print_end(const size_t counts[RESULTS])
 int cmd_doctor(const struct command *command)
 {
 	size_t counts[RESULTS] = { 0 };
+	const char *program = NULL;
 	struct options options;
 	struct doctor doctor;
 	json_t *list;
 
 	if (!read_options(command, &options))
 		return EXIT_USAGE;
-	prepare(&doctor);
-	if (options.to && !read_destination(&doctor, options.to))
-		return EXIT_USAGE;
-	if (options.program && !(doctor.program = search_command(options.program))) {
+	/* Reading a configuration, prepare() forgets the environment (conf/language/grammar.c). */
+	if (options.program && !(program = search_command(options.program))) {
 		warnx("%s: there is no such command on PATH", options.program);
 		return EXIT_FAILURE;
 	}
+	prepare(&doctor);
+	doctor.program = program;
+	if (options.to && !read_destination(&doctor, options.to))
+		return EXIT_USAGE;
 	clearenv();
 	list = options.json ? json_array() : NULL;
 	run_checks(&doctor, options.program ? program_checks : all_checks, list, counts);

@@ -116,9 +116,105 @@ import json, sys
 for line in sys.stdin:
     e = json.loads(line)
     print(e["class"], e["uid"], e["user"], e["protocol"], e["address"], e["port"], e["packets"], e["last"][10], sorted(e))
-' <"$heard")" "shut 65534 nobody tcp $lan_host 80 1 T ['address', 'candidates', 'class', 'last', 'packets', 'pid', 'port', 'program', 'protocol', 'sure', 'uid', 'user']" \
+' <"$heard")" "shut 65534 nobody tcp $lan_host 80 1 T ['address', 'candidates', 'class', 'last', 'name', 'packets', 'pid', 'port', 'program', 'protocol', 'sure', 'uid', 'user']" \
 	"JSON: its members, and one class alone where one is asked for"
 stop
+
+# --- the names of addresses, as its resolver has told them to the class
+write "class own { action = reject  dns = { '127.0.0.1:5354' } }" \
+	"class plain { deny = { '192.0.2.0/24', '2001:db8::/32' } }" "unclassified { deny = { '192.0.2.0/24' } }"
+"$netshim" reload
+resolver 192.0.2.1 nsenter --net="/proc/$other_host/ns/net" -- --listen-address=$lan_host --address=/test/2001:db8::1 \
+	--host-record=real.test,192.0.2.3 --cname=alias.test,real.test
+resolver 192.0.2.2 -- --port=5354 --listen-address=127.0.0.1
+echo "nameserver $lan_host" >"$scratch/resolv.conf"
+mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
+printf 'hosts: dns\n' >"$scratch/nsswitch.conf"
+mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
+wait_until sh -c "dig +short +tries=1 +time=1 @$lan_host name.test | grep -q 192.0.2.1"
+wait_until sh -c "dig +short +tries=1 +time=1 -p 5354 @127.0.0.1 name.test | grep -q 192.0.2.2"
+listen
+run plain curl -4 -m 1 http://before.test:79/ http://name.test/
+hears " plain +nobody +1  tcp name.test \(192.0.2.1:80\)  " "a name, as the class was told it last"
+run plain curl -6 -m 1 http://name.test/
+hears " plain +nobody +[12]  tcp name.test \(\[2001:db8::1\]:80\)  " "IPv6"
+run plain curl -4 -m 1 http://alias.test/
+hears " plain +nobody +1  tcp alias.test \(192.0.2.3:80\)  " "what was asked for, and not what it is another name of"
+run own curl -4 -m 1 http://own.test/
+hears " own +nobody +1  tcp own.test \(192.0.2.2:80\)  " "a class with a resolver of its own"
+run own curl -m 1 http://192.0.2.1/
+hears " own +nobody +1  tcp 192.0.2.1:80  " "what another class was told is not told of it"
+until_heard " unclassified +nobody +[0-9]+  tcp here.test \(192.0.2.1:80\)  " "what is in no class" get_unclassified http://here.test/
+"$netshim" reload
+wait_until listening
+run plain curl -4 -m 1 http://after.test:81/
+hears " plain +nobody +1  tcp after.test \(192.0.2.1:81\)  " "after a reload"
+nft flush ruleset
+wait_until listening
+run plain curl -4 -m 1 http://flushed.test:82/
+hears " plain +nobody +1  tcp flushed.test \(192.0.2.1:82\)  " "and where others flush all tables"
+
+# A resolver that means no good. The last address is an honest answer's.
+cat >"$scratch/liar.py" <<'EOF'
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("203.0.113.7", 53))
+print("ready", flush=True)
+while True:
+    query, whom = s.recvfrom(512)
+    number, question, kind = query[:2], query[12:], query[13:query[12] + 13].decode("latin1")
+    def head(count): return b"\x81\x80" + struct.pack("!4H", 1, count, 0, 0)
+    def record(last, owner=b"\xc0\x0c", size=4): return owner + struct.pack("!HHIH", 1, 1, 60, size) + bytes([192, 0, 2, last])
+    at = 12 + len(question)
+    answers = {
+        "loop": [number + head(1) + question + record(20, struct.pack("!H", 0xc000 | at))],
+        "beyond": [number + head(1) + question + record(21, b"\xff\xff")],
+        "short": [number + head(1) + question + record(22, size=400)],
+        "many": [number + head(65535) + question + record(23)],
+        "number": [bytes([number[0] ^ 1, number[1]]) + head(1) + question + record(24)],
+        "other": [number + head(1) + b"\x04bank" + question[1 + len(kind):] + record(25)],
+        "second": [number + head(0) + question, number + head(1) + question + record(26)],
+        "end": [number, number + head(1), number + head(1) + question[:3], number + head(0) + question],
+    }.get(kind, [number + head(1) + question + record(28 if kind == "honest" else 27)])
+    for answer in answers:
+        s.sendto(answer, whom)
+    s.sendto(b"", whom)
+EOF
+cat >"$scratch/believer.py" <<'EOF'
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+for i, name in enumerate([b"loop", b"beyond", b"short", b"many", b"number", b"other", b"second", b"end", b"\x1b[31m\n\xc3\xa4 ", b"honest"]):
+    s.sendto(bytes([7, i, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, len(name)]) + name + b"\x04test\0\0\1\0\1", ("203.0.113.7", 53))
+    while s.recv(4096):
+        pass
+for last in range(20, 29):
+    try: socket.create_connection(("192.0.2.%d" % last, 80), 1)
+    except OSError: pass
+EOF
+in_background nsenter --net="/proc/$other_host/ns/net" python3 "$scratch/liar.py" >"$scratch/liar"
+wait_until grep -qs ready "$scratch/liar"
+run plain python3 "$scratch/believer.py"
+hears "tcp honest.test \(192.0.2.28:80\)  " "answers that are no answers do it no harm: the honest one is heard behind them"
+is "$(sed -n 's/.* tcp \(.*192\.0\.2\.2[0-7]:80)\?\) .*/\1/p' "$heard")" \
+	"$(printf '%s\n' 192.0.2.{20..26}:80 '\027[31m\010\195\164\032.test (192.0.2.27:80)')" \
+	"nobody's name comes from a broken one, one to another query or a second one; and a name does nothing to the terminal"
+kill -KILL "$listener"
+wait "$listener" 2>/dev/null
+are_logged() { nft list table inet netshim-names >/dev/null 2>&1; }
+are_logged
+is $? 1 "who listens is killed: no query is logged any more"
+listen --json plain
+as_user curl -4 -m 1 http://name.test/ >/dev/null 2>&1
+run plain curl -4 -m 1 http://name.test:81/ http://192.0.2.77:82/
+hears '"port": 82' "(JSON)"
+is "$(python3 -c '
+import json, sys
+print([(e["class"], e["name"], e["address"], e["port"]) for e in map(json.loads, sys.stdin)])' <"$heard")" \
+	"[('plain', 'name.test', '192.0.2.1', 81), ('plain', None, '192.0.2.77', 82)]" "names for a script"
+stop
+write "unclassified { deny = { 'tcp/8080' } }"
+"$netshim" reload
 
 # --- a flood
 cat >"$scratch/flood.py" <<'EOF'

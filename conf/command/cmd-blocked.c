@@ -9,6 +9,7 @@
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/queries.h"
 #include "conf/kernel/refusals.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
@@ -118,21 +119,28 @@ static const char *protocol_name(int protocol, char text[8])
 	}
 }
 
-#define DESTINATION_SIZE (INET6_ADDRSTRLEN + 24)
+/* NULL where it is not known. */
+static const char *name_of(const struct refusal *r)
+{
+	return queries_name(r->classid, r->family, &r->remote);
+}
 
-/* "tcp 192.0.2.1:443" */
+#define DESTINATION_SIZE (INET6_ADDRSTRLEN + QUERIES_NAME_SIZE + 24)
+
+/* "tcp 192.0.2.1:443", or "tcp example.org (192.0.2.1:443)" */
 static const char *destination(const struct refusal *r, char text[DESTINATION_SIZE])
 {
 	char address[INET6_ADDRSTRLEN];
 	char protocol[8];
+	char port[16] = "";
+	const char *name = name_of(r);
 	bool brackets = r->family == AF_INET6 && r->remote_port;
-	int size;
 
 	inet_ntop(r->family, &r->remote, address, sizeof(address));
-	size = snprintf(text, DESTINATION_SIZE, "%s %s%s%s", protocol_name(r->protocol, protocol), brackets ? "[" : "",
-			address, brackets ? "]" : "");
 	if (r->remote_port)
-		snprintf(text + size, DESTINATION_SIZE - (size_t)size, ":%u", r->remote_port);
+		snprintf(port, sizeof(port), ":%u", r->remote_port);
+	snprintf(text, DESTINATION_SIZE, "%s %s%s%s%s%s%s%s", protocol_name(r->protocol, protocol), name ? name : "",
+		 name ? " (" : "", brackets ? "[" : "", address, brackets ? "]" : "", port, name ? ")" : "");
 	return text;
 }
 
@@ -234,6 +242,7 @@ static json_t *json_entry(const struct entry *e)
 			  "protocol", protocol_name(r->protocol, protocol), "address", address, "port",
 			  json_number(r->remote_port, r->remote_port), "packets", json_number(true, r->packets), "last",
 			  when);
+	json_object_set_new(entry, "name", name_of(r) ? json_string(name_of(r)) : json_null());
 	json_object_set_new(entry, "pid", json_number(c->pid, (uint64_t)c->pid));
 	json_object_set_new(entry, "program", c->pid ? json_text(c->program) : json_null());
 	json_object_set_new(entry, "sure", json_boolean(c->sure));
@@ -359,15 +368,18 @@ static void tell_again(struct entries *list)
 			tell(&list->items[i]);
 }
 
+static void warn_of(const char *what, char *words)
+{
+	if (words)
+		warnx("%s now: nftables says: %.*s", what, (int)strcspn(words, "\n"), words);
+	free(words);
+}
+
 static void ask(void)
 {
-	char *words;
-
 	read_classes();
-	words = refusals_ask(b.classes, b.class_count);
-	if (words)
-		warnx("what is refused cannot be heard now: nftables says: %.*s", (int)strcspn(words, "\n"), words);
-	free(words);
+	warn_of("what is refused cannot be heard", refusals_ask(b.classes, b.class_count));
+	warn_of("names of addresses cannot be told", queries_ask(b.classes, b.class_count));
 }
 
 /* A reload has replaced the table, and with it what was asked. */
@@ -383,7 +395,7 @@ static void hear_table(int events)
 _Noreturn static void follow(void)
 {
 	struct entries list = { .items = NULL };
-	struct pollfd fds[] = { { refusals_listen(), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
+	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
 	time_t asked = time(NULL);
 	time_t told = asked;
 

@@ -257,6 +257,16 @@ char *nft_load(const char *text, bool dry)
 	return words;
 }
 
+/* Their owner is the socket that has loaded them (nft_rcv_nl_event). */
+char *nft_own(const char *text)
+{
+	static struct nft_ctx *nft;
+
+	if (!nft)
+		nft = new_context();
+	return nft_run_cmd_from_buffer(nft, text) ? copied(nft_ctx_get_error_buffer(nft)) : NULL;
+}
+
 char *nft_save(void)
 {
 	return save_table("netshim");

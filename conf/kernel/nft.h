@@ -43,6 +43,11 @@ void nft_try(struct trial *trials, size_t count);
 char *nft_load(const char *text, bool dry);
 void nft_tell(const char *words);
 
+/* Loads tables that are this process's own (flags owner): the kernel takes them away when it
+ * ends, however it does, and lets nobody else change or flush them. Takes Linux 5.12. Returns
+ * as nft_load does. */
+char *nft_own(const char *text);
+
 /* The loaded table as nft lists it, without counts; NULL where there is none. And what it would
  * list where a text were loaded, which is tried in a network namespace of its own; NULL where
  * that cannot be had. Allocated. */

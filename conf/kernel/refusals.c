@@ -26,12 +26,11 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
+#include <netinet/udp.h>
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <sys/socket.h>
 #include <time.h>
-
-#define GROUP 0x4e53
 
 /* Of a header and what may be before it, the ports at least. */
 #define COPIED 128
@@ -198,18 +197,17 @@ static size_t find_protocol(struct refusal *refusal, const unsigned char *packet
 	return at;
 }
 
-static bool read_packet(struct refusal *refusal, const unsigned char *packet, size_t size)
+/* at is where the header of the protocol begins. */
+static bool read_packet(struct refusal *refusal, const unsigned char *packet, size_t size, size_t *at)
 {
-	size_t at;
-
 	refusal->family = size && packet[0] >> 4 == 6 ? AF_INET6 : AF_INET;
 	if (size < (refusal->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ip6_hdr)))
 		return false;
 	read_addresses(refusal, packet);
-	at = find_protocol(refusal, packet, size);
-	if ((refusal->protocol == IPPROTO_TCP || refusal->protocol == IPPROTO_UDP) && at + 4 <= size) {
-		refusal->local_port = (unsigned)packet[at] << 8 | packet[at + 1];
-		refusal->remote_port = (unsigned)packet[at + 2] << 8 | packet[at + 3];
+	*at = find_protocol(refusal, packet, size);
+	if ((refusal->protocol == IPPROTO_TCP || refusal->protocol == IPPROTO_UDP) && *at + 4 <= size) {
+		refusal->local_port = (unsigned)packet[*at] << 8 | packet[*at + 1];
+		refusal->remote_port = (unsigned)packet[*at + 2] << 8 | packet[*at + 3];
 	}
 	return true;
 }
@@ -217,9 +215,23 @@ static bool read_packet(struct refusal *refusal, const unsigned char *packet, si
 struct visit {
 	void (*call)(const struct refusal *refusal, void *with);
 	void *with;
+	void (*others)(const char *prefix, const struct refusal *packet, const unsigned char *content, size_t size);
 };
 
-/* The prefix is the classid. */
+static void visit_packet(const struct visit *visit, const char *prefix, struct refusal *refusal,
+			 const unsigned char *packet, size_t size)
+{
+	size_t at;
+
+	if (!read_packet(refusal, packet, size, &at))
+		return;
+	if (sscanf(prefix, "%" SCNx32, &refusal->classid) == 1)
+		visit->call(refusal, visit->with);
+	else if ((at += sizeof(struct udphdr)) <= size)
+		visit->others(prefix, refusal, packet + at, size - at);
+}
+
+/* The prefix is the classid, or another's. */
 static int hear_packet(struct nflog_g_handle *group, struct nfgenmsg *head, struct nflog_data *data, void *with)
 {
 	const struct visit *visit = with;
@@ -231,24 +243,25 @@ static int hear_packet(struct nflog_g_handle *group, struct nfgenmsg *head, stru
 	(void)group;
 	(void)head;
 	nflog_get_uid(data, &refusal.user);
-	if (prefix && sscanf(prefix, "%" SCNx32, &refusal.classid) == 1 && size > 0 &&
-	    read_packet(&refusal, (const unsigned char *)packet, (size_t)size))
-		visit->call(&refusal, visit->with);
+	if (prefix && size > 0)
+		visit_packet(visit, prefix, &refusal, (const unsigned char *)packet, (size_t)size);
 	return 0;
 }
 
 static struct visit visit;
 
-int refusals_listen(void)
+int refusals_listen(void (*others)(const char *prefix, const struct refusal *packet, const unsigned char *content,
+				   size_t size))
 {
 	struct nflog_g_handle *group;
 
+	visit.others = others;
 	log_handle = nflog_open();
-	group = log_handle ? nflog_bind_group(log_handle, GROUP) : NULL;
+	group = log_handle ? nflog_bind_group(log_handle, REFUSALS_GROUP) : NULL;
 	if (!group && (errno == EPERM || errno == EBUSY))
 		errx(EXIT_FAILURE, "another process listens to what is refused already (group %d of nfnetlink_log)",
-		     GROUP);
-	if (!group || nflog_set_mode(group, NFULNL_COPY_PACKET, COPIED) < 0)
+		     REFUSALS_GROUP);
+	if (!group || nflog_set_mode(group, NFULNL_COPY_PACKET, REFUSALS_COPIED) < 0)
 		err(EXIT_FAILURE, "this kernel cannot tell what it refuses (nfnetlink_log)");
 	/* One is not to wait for others. */
 	nflog_set_qthresh(group, 1);
@@ -263,7 +276,8 @@ void refusals_hear(void (*call)(const struct refusal *refusal, void *with), void
 	static _Alignas(struct nlmsghdr) char buffer[1 << 16];
 	ssize_t size;
 
-	visit = (struct visit){ call, with };
+	visit.call = call;
+	visit.with = with;
 	while ((size = recv(nflog_fd(log_handle), buffer, sizeof(buffer), 0)) >= 0 || errno == ENOBUFS)
 		if (size > 0)
 			nflog_handle_packet(log_handle, buffer, (int)size);
@@ -278,7 +292,7 @@ static void write_rules(FILE *out, const struct asked *classes, size_t count)
 		fprintf(out,
 			"%slimit rate 20/second burst 40 packets log prefix \"%08" PRIx32
 			"\" group %d snaplen %d queue-threshold 1\n",
-			c->classid ? "" : "meta skuid >= 0 ", c->classid, GROUP, COPIED);
+			c->classid ? "" : "meta skuid >= 0 ", c->classid, REFUSALS_GROUP, COPIED);
 	}
 }
 

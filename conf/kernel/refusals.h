@@ -38,9 +38,16 @@ struct asked {
 
 /* A descriptor that can be read when packets were refused: of those that are asked about,
  * until some seconds after one has asked last. Ends the command with a message where it
- * cannot be had. */
-int refusals_listen(void);
+ * cannot be had.
+ *
+ * What other rules log to the same group, with a prefix that is no hexadecimal number, is for
+ * others: who sent it where (no class), and what the packet has behind a header of UDP's
+ * size. */
+int refusals_listen(void (*others)(const char *prefix, const struct refusal *packet, const unsigned char *content,
+				   size_t size));
 #define REFUSALS_ASKED 10 /* seconds */
+#define REFUSALS_GROUP 0x4e53
+#define REFUSALS_COPIED 4096 /* of a packet at most, whatever a rule says */
 
 /* NULL, or what nftables says (allocated). All that can be asked about is to be there each
  * time. */

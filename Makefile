@@ -273,6 +273,11 @@ demo:
 	scripts/install-packages build test
 	scripts/demo
 
+# Draws anew what README.md shows of a session.
+picture:
+	scripts/install-packages build test tools
+	scripts/picture
+
 bench:
 	scripts/install-packages build test bench
 	scripts/bench $(BENCH)
@@ -298,4 +303,4 @@ rpm arch:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: build install uninstall check check-older check-machines check-suites lint demo bench dist deb rpm arch clean FORCE
+.PHONY: build install uninstall check check-older check-machines check-suites lint demo picture bench dist deb rpm arch clean FORCE

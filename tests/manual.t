@@ -86,6 +86,15 @@ for example in "$scratch"/example*.conf; do
 	like "$("$netshim" check "$example" 2>&1)" ": ok, [0-9]+ classes, [1-9]|: ok, [1-9][0-9]* class" "$(basename "$example" .conf): no mistake"
 done
 
+# --- pictures
+
+while read -r picture; do
+	like "$(python3 -c 'import sys, xml.etree.ElementTree as tree; print(tree.parse(sys.argv[1]).getroot().tag)' "$picture" 2>&1)" \
+		'^\{http://www.w3.org/2000/svg\}svg$' "$picture: well-formed"
+done < <(sed -n 's/.*](\(.*\.svg\)).*/\1/p' README.md)
+is "$("$netshim" --help | grep -oE '^  [a-z]+' | grep -xE "  ($(grep -oE '[>#] ?netshim [a-z]+' scripts/session.svg | sed 's/.* //' | paste -sd '|'))" | words)" \
+	"$(printf '%s\n' blocked doctor top | words)" "the picture of a session shows verbs that there are"
+
 # --- the tests
 
 is "$(sed -n 's/^| .\([^ ]*\.t\). | .*/\1/p' tests/README.md | words)" "$(cd tests && printf '%s\n' *.t machines/*.t suites/*.t | words)" \

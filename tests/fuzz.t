@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# Whatever the rules file, the request or the configuration hold, their readers do
+# Whatever the rules file, the request, the configuration or a resolver's answer hold, their readers do
 # not crash, read out of bounds, leak or hang: libFuzzer tries, from the inputs in
 # fuzz/. NETSHIM_FUZZ_SECONDS=1800 makes it try for half an hour each, from another
 # seed every time; what it finds is left in the current folder.
@@ -15,8 +15,9 @@ for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,process,sys}.c -o "$scratch/fuzz-rules" &&
-	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing,sysctl,namespace}.c \
-		conf/contract/{rules,process,sys,netns}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf"
+	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing,namespace,sysctl}.c \
+		conf/contract/{rules,process,sys,netns}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf" &&
+	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c -lresolv -o "$scratch/fuzz-queries"
 ok $? "the fuzzers build"
 
 # In turns of a few minutes, as the command gives back no memory on purpose.
@@ -42,7 +43,9 @@ fuzz rules 1 &
 pids=($!)
 fuzz conf 0 -dict=tests/fuzz/conf.dict &
 pids+=($!)
-for name in rules conf; do
+fuzz queries 1 &
+pids+=($!)
+for name in rules conf queries; do
 	wait "${pids[0]}"
 	status=$?
 	pids=("${pids[@]:1}")

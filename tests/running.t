@@ -302,7 +302,7 @@ runs third as_user "$one"
 load --leave-running <<<"class a { users = { 'nobody' } } class b { } class c { lock = true } app '$one' { class = a } app '$two' { class = c }" >/dev/null
 like "$("$netshim" status 2>&1)" "class a has a rule for 5 running programs outside of it \(one [0-9]+, one [0-9]+, one [0-9]+, \.\.\.\): restart them, or run 'netshim move a PID'
 netshim: class c has a rule for 1 running program outside of it \(two ${pid[two]}\): restart it" "status says who runs outside the class of its rule"
-outside() { "$@" status --json 2>/dev/null | grep -o '"outside": [^}]*' | paste -sd ' '; }
+outside() { "$@" status --json 2>/dev/null | grep -o '"outside": [^,}]*' | paste -sd ' '; }
 is "$(outside "$netshim")" '"outside": 5 "outside": 0 "outside": 1' "also in JSON"
 is "$(outside as_user "$netshim")" '"outside": null "outside": null "outside": null' "to root"
 "$netshim" move a "${pid[one]}"

@@ -264,7 +264,7 @@ done
 is "$((n > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
 like "$(<"$scratch/said")" "moved 5 running .*in force, but packet rules of classes that are no more are left" "which is told"
 "$netshim" reload
-is "$(nft list table inet netshim | grep -c 'drop$')" 0 "and the next reload takes them away"
+is "$(nft list table inet netshim | grep -c 'meta cgroup.*drop$')" 0 "and the next reload takes them away"
 load <<<"class a { }" >/dev/null
 like "$(cat >"$config" <<<"class a { } app '$one' { class = a }"
 	strace -f -qq -o /dev/null -P "$run/net_cls$group/a/cgroup.procs" -e trace=write -e inject=write:error=EINVAL "$netshim" reload 2>&1; echo $?)" \

@@ -183,7 +183,7 @@ tracer=$!
 wait_until grep -q daemon "$scratch/told"
 kill -KILL $tracer
 wait $tracer 2>/dev/null
-daemon=$(pgrep -x daemon)
+daemon=$(pgrep -xf "$scratch/daemon 30")
 is "$(sed -n 's/^TracerPid:\t//p' "/proc/$daemon/status")" 0 "if it is killed, the command goes on"
 end_programs
 

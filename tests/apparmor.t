@@ -36,6 +36,7 @@ owner @{PROC}/@{pid}/cgroup r,"
 is "$(of test)" "$(LC_ALL=C sort <<<"$base")" "every profile reads the rules, and maps the library"
 is "$(of wider | grep -vxF "$base")" "$root/run/netshim/net_cls$group/*/{,locked/}tasks w,
 $helper mrix,
+@{PROC}/@{pid}/cgroup r,
 capability dac_override," "with the abstraction, the helper enters classes, in the same profile"
 
 finish

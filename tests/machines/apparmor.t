@@ -26,13 +26,14 @@ load() { # load [RULE...]: into the kernel, with the profile of this test
 }
 denials() { # those since the last call
 	sleep 0.5
-	dmesg --notime | grep 'apparmor="DENIED"' | tail -n "+$((${denied:-0} + 1))" >"$scratch/denials"
-	denied=$((${denied:-0} + $(wc -l <"$scratch/denials")))
-	grep -oE '(operation|profile|name|comm)="[^"]*"' "$scratch/denials" | paste -sd ' '
+	dmesg --notime | grep 'apparmor="DENIED"' >"$scratch/denials"
+	tail -n "+$(($(<"$scratch/denied") + 1))" "$scratch/denials" | grep -oE '(operation|profile|name|comm)="[^"]*"' | paste -sd ' '
+	wc -l <"$scratch/denials" >"$scratch/denied"
 }
 echo 0 >/proc/sys/kernel/printk_ratelimit
-denied=$(dmesg --notime | grep -c 'apparmor="DENIED"')
-session() { setpriv --reuid ada --regid ada --clear-groups env LD_PRELOAD="$preload" "$@" 2>&1; }
+dmesg --notime | grep -c 'apparmor="DENIED"' >"$scratch/denied"
+# shellcheck disable=SC2016 # for sh: a shell that has the library
+session() { setpriv --reuid ada --regid ada --clear-groups env LD_PRELOAD="$preload" sh -c '"$@"; exit' sh "$@" 2>&1; }
 
 configure <<END
 class strict { }
@@ -80,11 +81,12 @@ is "$(denials)" "" "the log has no denial"
 
 sed -i 's|free-one} rix|free-one} rix,\n  /usr/bin/cat rix,\n  /proc/*/attr/current r|' /etc/apparmor.d/confined
 apparmor_parser --replace --skip-cache /etc/apparmor.d/confined
-"$netshim" -c /dev/stdin reload <<END
+cat >"$config" <<END
 class strict { }
 app '/usr/bin/cat' { class = strict }
 app '/usr/bin/id' { class = strict }
 END
+"$netshim" reload
 like "$(session $confined cat /proc/self/attr/current)" "^confined " "what the helper starts is in the same profile"
 like "$(session $confined id; echo "exit code $?")" "exit code 12[56]" "and what the profile does not let it start, the helper does not either"
 like "$(session $confined "$helper" /usr/bin/id; echo "exit code $?")" "exit code 125" "nor by hand"

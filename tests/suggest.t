@@ -27,8 +27,43 @@ wait_until grep -q ready "$scratch/ready"
 resolver 203.0.113.7 nsenter --net="/proc/$other_host/ns/net" -- --port=53 --listen-address=$lan_host
 wait_until dig +short +tries=1 +time=1 @$lan_host x.test
 
+# A repository with one package.
+cat >"$scratch/repository.py" <<'END'
+import http.server, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.1)
+        there = self.path.endswith('/Packages')
+        text = b'Package: one\nVersion: 1\nArchitecture: all\nFilename: ./one.deb\nSize: 9\nMD5sum: 0\n' if there else b''
+        self.send_response(200 if there else 404)
+        self.send_header('Content-Length', str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+server = http.server.ThreadingHTTPServer(('203.0.113.7', 8081), Handler)
+print('ready', flush=True)
+server.serve_forever()
+END
+in_background nsenter --net="/proc/$other_host/ns/net" python3 "$scratch/repository.py" >"$scratch/repository" 2>/dev/null
+wait_until grep -qs ready "$scratch/repository"
+mkdir -p "$scratch"/apt/{lists/partial,cache,etc/apt.conf.d}
+touch "$scratch/apt/status"
+echo "deb [trusted=yes] http://$far_host:8081/ ./" >"$scratch/apt/sources"
+cat >"$scratch/apt/conf" <<END
+Dir::Etc "$scratch/apt/etc/";
+Dir::Etc::SourceList "$scratch/apt/sources";
+Dir::State::Lists "$scratch/apt/lists/";
+Dir::State::Status "$scratch/apt/status";
+Dir::Cache "$scratch/apt/cache/";
+APT::Update::Error-Mode "any";
+Acquire::Languages "none";
+Acquire::Retries "0";
+Acquire::http::Proxy "DIRECT";
+END
+update() { "$@" APT_CONFIG="$scratch/apt/conf" apt-get update; }
+
 mkdir "$scratch/bin"
 cp "$(command -v curl)" "$scratch/bin/fetch"
+cp "$(command -v curl)" "$scratch/bin/daemon"
 cp "$(command -v python3)" "$scratch/bin/service"
 cat >"$scratch/bin/script" <<'END'
 #!/usr/bin/python3
@@ -58,6 +93,9 @@ session() {
 	timeout 1 ssh -o BatchMode=yes -o ConnectTimeout=1 nobody@$far_host
 	as_user "$scratch/bin/script"
 	as_user "$scratch/bin/service" -c "import urllib.request as u; u.urlopen('http://$far_host:443/').read()"
+	update env
+	# As a system's manager of services starts one.
+	setsid setpriv --reuid daemon --regid daemon --clear-groups env -i "$scratch/bin/daemon" -s -m 3 http://$lan_host:443/
 	shim "$scratch/bin/known" -s -m 3 http://$far_host/
 	as_user "$scratch/bin/ruled" -s -m 3 http://$far_host/
 } >/dev/null 2>&1
@@ -95,9 +133,18 @@ class script \{
     allow  = \{ 'udp/123' \}
 \}
 app '$scratch/bin/script'" "a script, which sends UDP without a connection"
-like "$(rule "$scratch/bin/service")" "tcp/443" "a service"
+like "$(rule "$scratch/bin/service")" "tcp/443" "a program in Python"
+is "$(sed -n '\,^# /usr/lib/apt/,,/^app/p' <<<"$said")" "# /usr/lib/apt/methods/http, as _apt:
+#   tcp $far_host:8081
+class http {
+    action = reject
+    allow  = { 'tcp/8081' }
+}
+app '/usr/lib/apt/methods/http' { class = http }" "apt: the program that does it for apt, as its own user"
+is "$(grep "^# $scratch/bin/daemon, as " <<<"$said")" "# $scratch/bin/daemon, as daemon:" \
+	"a service: a session, a user and an environment of its own"
 is "$(grep -c "bin/known\|bin/ruled\|8000\|loopback" <<<"$said")" 0 "none in a class, none with a rule, no server, no talk within this machine"
-is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 4 classes, 4 rules" "what is printed has no mistake"
+is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 6 classes, 6 rules" "what is printed has no mistake"
 
 # --- a default deny that lets them do the same
 
@@ -108,10 +155,14 @@ is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 4 classes, 4
 "$netshim" reload
 fetch() { shim "$scratch/bin/fetch" -s -m 2 "$@"; }
 is "$(fetch http://$far_host/; echo $?)" 7 "with a default deny, they are refused"
+update env LD_PRELOAD="$preload" >"$scratch/updated" 2>&1
+is "$?" 100 "and apt"
 cat "$scratch/said" >>"$config"
 "$netshim" reload >/dev/null
 is "$(fetch http://$far_host/ http://$lan_host:443/ | paste -sd ' ')" "hi hi" "with the rules, they do as before"
 is "$(fetch http://$lan_host:8080/; echo $?)" 7 "and no more"
+update env LD_PRELOAD="$preload" >"$scratch/updated" 2>&1
+is "$? $(grep -c '^Get:.* Packages' "$scratch/updated")" "0 1" "apt too"
 is "$(shim "$scratch/bin/service" -c "import urllib.request as u; print(u.urlopen('http://$far_host:443/').read().decode().strip())")" hi "the service too"
 session
 is "$("$netshim" suggest | head -n 1)" "# 0 programs without a rule, in no class, talk to other machines." "and nothing is left to suggest"

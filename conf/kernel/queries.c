@@ -107,11 +107,14 @@ char *queries_ask(const struct asked *classes, size_t count)
 static bool read_question(ns_msg *message, char name[QUERIES_NAME_SIZE])
 {
 	ns_rr question;
+	size_t size;
 
-	if (ns_msg_count(*message, ns_s_qd) != 1 || ns_parserr(message, ns_s_qd, 0, &question) < 0 ||
-	    strlen(ns_rr_name(question)) >= QUERIES_NAME_SIZE)
+	if (ns_msg_count(*message, ns_s_qd) != 1 || ns_parserr(message, ns_s_qd, 0, &question) < 0)
 		return false;
-	snprintf(name, QUERIES_NAME_SIZE, "%s", ns_rr_name(question));
+	size = strlen(ns_rr_name(question)) + 1;
+	if (size > QUERIES_NAME_SIZE)
+		return false;
+	memcpy(name, ns_rr_name(question), size);
 	str_printable(name);
 	return true;
 }

@@ -59,6 +59,7 @@ state() {
 changed() { diff <(echo "$1") <(state) | grep '^[<>]'; } # changed STATE: what is not as it was then
 # shellcheck disable=SC2016 # expanded each time
 wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ]'
+echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
 before=$(state)
 
 # --- one with an uplink
@@ -89,6 +90,7 @@ is "$(gets in_jail http://10.97.10.1:8000/ http://192.168.77.1:8000/ 'http://[fd
 is "$(get env http://127.0.0.1:8000/) $(get in_jail http://127.0.0.1:8000/)" "0 7" "127.0.0.1 in there is not this machine's"
 "${exit0[@]}" nft add rule inet watch in ip daddr 10.11.0.2 counter name far
 is "$(get in_jail http://10.11.0.2/) $(far_packets "${exit0[@]}")" "28 0" "a network behind another interface goes by the uplink too"
+is "$(in_jail xargs -a /proc/sys/net/ipv4/ping_group_range)" "0 2147483647" "who may ping without a privilege here may do so in there"
 is "$(quiet in_jail ping -c 1 -W 2 10.97.10.1; echo $?) $(quiet in_jail ping -c 1 -W 2 $far_host; echo $?)" "0 0" "ping"
 is "$(gets "${lan[0]}" 'http://127.0.0.1/' >/dev/null; get "${lan[@]}" http://10.97.10.2:1/) $(quiet "${lan[@]}" ping -c 1 -W 1 10.97.10.2; echo $?)" \
 	"28 1" "nobody outside reaches it by its address"
@@ -197,6 +199,7 @@ forget() {
 }
 ip route add 203.0.113.128/25 via 10.11.0.2
 had=$(addresses)
+echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
 before=$(state)
 configure <<EOF
 class vpn { netns = 'vpn'  interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }  dns = '10.11.0.2' }

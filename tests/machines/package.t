@@ -77,7 +77,8 @@ sessions=()
 
 apt() { # apt WHAT ARGUMENT...: what it complains of
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold "$@" >"$scratch/apt" 2>&1 || tail -n 20 "$scratch/apt"
-	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v -e _apt -e ' downgrading ' -e /usr/lib/netshim.*not.empty # _apt may not read beneath /root
+	# _apt may not read beneath /root; configuration files stay when a version comes that has none.
+	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v -e _apt -e ' downgrading ' -e /usr/lib/netshim.*not.empty -e /base.d.*not.empty
 }
 
 install -m 755 "$root/bin/probe" $ruled

@@ -15,6 +15,7 @@ install -m 755 /usr/bin/env $confined
 for program in $ruled $soft $free; do install -m 755 "$root/bin/probe" "$program"; done
 # ld.so of every program reads it; without this, a denial would be nobody's but netshim's.
 base=/etc/apparmor.d/abstractions/base.d/netshim
+had_folder=$([ -d ${base%/*} ] && echo yes)
 put_base() {
 	mkdir -p ${base%/*}
 	cp "$root/etc/apparmor.d/abstractions/base.d/netshim" $base
@@ -93,4 +94,5 @@ like "$(session $confined "$helper" /usr/bin/id; echo "exit code $?")" "exit cod
 
 apparmor_parser --remove /etc/apparmor.d/confined
 rm -f /etc/apparmor.d/confined $base /etc/apparmor.d/abstractions/netshim $confined $ruled $soft $free
+[ -n "$had_folder" ] || rmdir ${base%/*}
 finish

@@ -83,17 +83,6 @@ static enum holding library_of(pid_t pid)
 	return holding;
 }
 
-static bool is_in_preload_file(void)
-{
-	char text[4096];
-	int fd = open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text));
-
-	if (fd >= 0)
-		close(fd);
-	return n > 0 && preload_has_ours(text, text + n);
-}
-
 static const char *name_of(pid_t pid)
 {
 	static char name[32];
@@ -124,7 +113,7 @@ static void tell_form(struct doctor *d)
 /* Tells whether programs that the shell starts have the library. */
 static bool is_given_on(const struct doctor *d)
 {
-	return (d->preload && strstr(d->preload, PRELOAD_NAME)) || is_in_preload_file();
+	return (d->preload && strstr(d->preload, PRELOAD_NAME)) || trial_is_in_preload();
 }
 
 void look_at_shell(struct doctor *d)

@@ -170,7 +170,7 @@ static bool make_etc(const char *text)
 	       copy_file(cache, CACHE, 0644) && copy_file(program, SETUID, 04755);
 }
 
-static bool is_in_preload(void)
+bool trial_is_in_preload(void)
 {
 	char text[4096];
 	int fd = open(PRELOAD_FILE, O_RDONLY | O_CLOEXEC);
@@ -186,7 +186,7 @@ static char *try_rescue(void)
 	/* It says what it has done. */
 	char *said = trial_run((const char *const[]){ NETSHIM_RESCUE, NULL }, NULL, 0);
 
-	if (!is_in_preload()) {
+	if (!trial_is_in_preload()) {
 		free(said);
 		return NULL;
 	}

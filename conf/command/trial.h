@@ -6,6 +6,7 @@
 #ifndef NETSHIM_TRIAL_H
 #define NETSHIM_TRIAL_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #ifndef NETSHIM_RESCUE
@@ -25,5 +26,8 @@ char *trial_of_variable(char **other);
  * /etc/ld.so.preload has that text, and netshim-rescue, which must be able to take the library
  * out of it again. Returns as trial_run. */
 char *trial_of_preload(const char *text);
+
+/* Whether /etc/ld.so.preload, as it is seen here, names the library; or cannot be read. */
+bool trial_is_in_preload(void);
 
 #endif

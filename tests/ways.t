@@ -225,9 +225,11 @@ only_ordinary() { # only_ordinary NAME: and both classes of that kind go by the 
 }
 # Others' rules come at any moment; netshim's are moved before them then.
 first_is() { [ "$(priority | head -n 1)" = "$1" ]; }
-is_first() {
+is_first() { # all of netshim's: one of others' between them would take what goes on to the second
 	local ip
-	for ip in -4 -6; do [[ $(ip $ip rule | grep -v '^0:' | head -n 1) == *" proto 78" ]] || return 1; done
+	for ip in -4 -6; do
+		ip $ip rule | grep -v '^0:' | awk '/ proto 78$/ { ours++; if (others) wrong = 1; next } { others = 1 } END { exit wrong || !ours }' || return 1
+	done
 }
 in_both_orders() { # in_both_orders NAME START STOP [no]: a VPN's functions, before netshim and after it; "no" hook is run then
 	"$2"

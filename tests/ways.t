@@ -405,6 +405,31 @@ for others in 0 1; do
 done
 wait_until first_is 20000
 is "$(way ordinary) $(way vpn)" "lan vpn" "when it has gone"
+# What follows interfaces moves the rules too, and may have done so before this is heard of.
+ours() { for ip in -4 -6; do ip $ip rule; done | grep -c " proto 78$"; }
+before=$(ours)
+ip rule add lookup 52
+wait_until is_first
+wait_until there_are 1
+watcher=$(watchers)
+exec 8<"$root/run/netshim/lock"
+flock 8
+ip link set vpn0 mtu 1400
+wait_until there_are 2 # that one waits for the lock
+kill -STOP "$watcher"
+ip rule del lookup 52
+ip rule add priority 3 lookup 52
+exec 8<&-
+wait_until there_are 1
+kill -CONT "$watcher"
+wait_until is_first
+is "$(ours) $(way ordinary) $(way vpn)" "$before lan vpn" "rules that have been moved meanwhile are not there twice"
+read -r table mark < <(marks)
+ip rule add priority 30000 fwmark "$mark" lookup "$table" proto 78
+ours_are() { [ "$(ours)" = "$1" ]; }
+wait_until ours_are "$before"
+ok $? "nor one that somebody has kept and put back where it was once"
+ip rule del lookup 52
 "$netshim" down
 ip link del tun0
 

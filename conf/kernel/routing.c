@@ -791,42 +791,50 @@ void routing_restore(const struct routing *before)
 	nl_socket_free(r.socket);
 }
 
-/* From where netshim's rules are to where they are to be. */
+/* To where netshim's rules are to be. */
 struct moving {
 	struct nl_sock *socket;
-	uint32_t from;
 	uint32_t to;
+	bool any;
+	bool ok;
 };
 
-static void look_at_own_rule(struct nl_object *object, void *with)
+/* Each is looked at by itself: who follows interfaces may have moved them, and others may
+ * have put back what they had kept, so that one is there twice. */
+static bool is_to_move(struct nl_object *object, uint32_t to, uint32_t *wanted)
 {
-	uint32_t *first = with;
-	uint32_t priority = rtnl_rule_get_prio((struct rtnl_rule *)object);
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
 
-	if (rule_is_ours(object) && priority < *first)
-		*first = priority;
+	/* As rules_of has them. */
+	*wanted = rtnl_rule_get_table(rule) == RT_TABLE_MAIN ? to + 1 : to;
+	return rule_is_ours(object) && rtnl_rule_get_prio(rule) != *wanted;
 }
 
 static void add_moved(struct nl_object *object, void *with)
 {
-	const struct moving *m = with;
+	struct moving *m = with;
 	struct rtnl_rule *rule;
+	uint32_t wanted;
+	int error;
 
-	if (!rule_is_ours(object))
+	if (!is_to_move(object, m->to, &wanted))
 		return;
 	rule = (struct rtnl_rule *)nl_object_clone(object);
 	if (!rule)
 		err(EXIT_FAILURE, "out of memory");
-	rtnl_rule_set_prio(rule, rtnl_rule_get_prio(rule) - m->from + m->to);
-	rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
+	rtnl_rule_set_prio(rule, wanted);
+	error = rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
+	m->any = true;
+	m->ok = m->ok && (error >= 0 || error == -NLE_EXIST);
 	rtnl_rule_put(rule);
 }
 
 static void delete_moved(struct nl_object *object, void *with)
 {
 	const struct moving *m = with;
+	uint32_t wanted;
 
-	if (rule_is_ours(object))
+	if (is_to_move(object, m->to, &wanted))
 		rtnl_rule_delete(m->socket, (struct rtnl_rule *)object, 0);
 }
 
@@ -842,14 +850,12 @@ static struct routing *read_rules(struct nl_sock *socket)
 
 static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 {
-	struct moving m = { socket, UINT32_MAX, rule_priority(now) };
+	struct moving m = { .socket = socket, .to = rule_priority(now), .ok = true };
 
-	nl_cache_foreach(now->rules, look_at_own_rule, &m.from);
-	if (m.from == UINT32_MAX || m.from == m.to)
-		return false;
 	nl_cache_foreach(now->rules, add_moved, &m);
-	nl_cache_foreach(now->rules, delete_moved, &m);
-	return true;
+	if (m.any && m.ok)
+		nl_cache_foreach(now->rules, delete_moved, &m);
+	return m.any;
 }
 
 struct routing *routing_keep_rules(struct routing *before)

@@ -350,6 +350,16 @@ ok $? "rules of netshim's that others take away come back"
 for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
 wait_until put_back
 ok $? "all of them"
+in_background strace -qq -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS -p "$watcher"
+is_traced() { ! grep -qx "TracerPid:.0" "/proc/$watcher/status"; }
+wait_until is_traced
+ip rule flush
+ip rule add priority 32766 lookup main
+ip rule add priority 32767 lookup default
+wait_until grep -q INJECTED "$scratch/calls"
+kill "${background[-1]}"
+wait_until put_back
+ok $? "also when the kernel can be asked again"
 ip rule add priority 1 lookup 52
 wait_until first_is 1
 sleep 0.3

@@ -222,9 +222,8 @@ static void keep_rules(void)
 {
 	if (!w.rules_changed)
 		return;
-	w.before = routing_keep_rules(w.before);
-	w.rules_changed = false;
-	spend(&w.rules_until, 0);
+	w.rules_changed = !routing_keep_rules(&w.before); /* tries again */
+	spend(&w.rules_until, w.rules_changed ? CREDIT : 0);
 }
 
 /* What is lost for want of room (ENOBUFS) is an event too. */

@@ -858,14 +858,13 @@ static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 	return m.any;
 }
 
-struct routing *routing_keep_rules(struct routing *before)
+bool routing_keep_rules(struct routing **rules)
 {
-	struct restoring r = { routing_socket(), before };
+	struct restoring r = { routing_socket(), *rules };
 	struct routing *now = NULL;
 
-	if (r.socket && before)
-		nl_cache_foreach(before->rules, put_back_rule, &r);
-	routing_free(before);
+	if (r.socket && *rules)
+		nl_cache_foreach((*rules)->rules, put_back_rule, &r);
 	if (r.socket)
 		now = read_rules(r.socket);
 	if (now && move_ahead(r.socket, now)) {
@@ -873,7 +872,11 @@ struct routing *routing_keep_rules(struct routing *before)
 		now = read_rules(r.socket);
 	}
 	nl_socket_free(r.socket);
-	return now;
+	if (!now)
+		return false;
+	routing_free(*rules);
+	*rules = now;
+	return true;
 }
 
 int routing_events(void)

@@ -122,9 +122,9 @@ bool routing_add(const struct routing *now, const struct ruleset *set, const str
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks);
 
 /* Puts netshim's rules before those that others have added since, or back to where they
- * were, after having put back those of before (NULL: none; it is freed) that others have
- * taken away. Returns what there is then, without the routes; NULL where it cannot be read. */
-struct routing *routing_keep_rules(struct routing *before);
+ * were, after having put back those that others have taken away (*rules; NULL: none).
+ * Makes *rules what there is then, without the routes. false where it cannot be read. */
+bool routing_keep_rules(struct routing **rules);
 /* A descriptor that can be read when a routing rule has come or gone. */
 int routing_events(void);
 

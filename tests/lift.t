@@ -24,6 +24,8 @@ cp -a /dev/null /dev/zero /dev/urandom "$scratch/dev"
 ln -s "$scratch/log" "$scratch/dev/log"
 mount --move "$scratch/dev" /dev
 
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
 make_hosts 80 8080
 make_exit vpn0 11
 watch_far on_other_host # what has gone the ordinary way
@@ -37,7 +39,8 @@ class v4    { action = reject  ipv6 = false }
 class vpn   { interface = 'vpn0'  gateway = '10.11.0.2'  action = reject  allow = { 'tcp/81' } }
 class named { action = reject  dns = { '$lan_host' } }
 class proxied { action = reject  allow = { 'loopback' }  proxy = '127.0.0.1:9' }
-class jail  { netns = 'private' }
+class jail  { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  deny = { 'tcp/80' } }
+class alone { netns = 'private' }
 class free  { }
 unclassified { action = reject  allow = { 'tcp/8080' } }
 $(printf '%s\n' "$@")
@@ -105,6 +108,21 @@ like "$(<"$scratch/logged")" "class shut: action and deny refuse again" "the sys
 is "$(get_unclassified) $(get shut $lan)" "0 7 " "--unclassified: what is in no class may send, and a class may not"
 sleep 2.1
 is "$(get_unclassified) $(left unclassified)" "7 None" "after its time the kernel ends it, with nobody's help"
+
+# --- in a network namespace
+is "$(get jail $lan "$lan6" http://$lan_host:8080/)" "7 7 0 " "before: a class in a namespace"
+is "$("$netshim" lift jail 1m)" "class jail: for 1 min, it may send what action and deny refuse" "it is lifted, too"
+is "$(get jail $lan "$lan6" http://192.168.77.1:8081/)" "0 0 7 " "and may send there, but still not to this machine's own services"
+is "$(nsenter --net=/run/netns/jail curl -sS -m 1 -o /dev/null $lan 2>&1; echo $?) $(get shut $lan)" "0 7 " "and whoever else is in there; no other class"
+"$netshim" reload
+between 30 "$(left jail)" 60
+is "$? $(get jail $lan)" "0 0 " "after a reload, for the time that is left"
+"$netshim" lift jail off >/dev/null
+is "$(get jail $lan)" "7 " "off"
+"$netshim" lift jail 2s >/dev/null
+before=$(get jail $lan)
+sleep 2.1
+is "$before$(get jail $lan) $(left jail)" "0 7  None" "and after its time, the kernel ends it there"
 
 # --- a connection that is open goes on while it may, and not after that
 cat >"$scratch/send.py" <<'EOF'
@@ -194,7 +212,7 @@ for words in "shut 0s" "shut 10" "shut 8d" "shut 1m1" "shut -1s" "shut 1ms" "shu
 done
 is "$("$netshim" lift none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them" "a class that is not there"
 like "$("$netshim" lift free 2>&1)" "free refuses nothing by action or deny" "one that refuses nothing"
-like "$("$netshim" lift jail 2>&1)" "class jail has its rules in a network namespace" "one that has a namespace"
+like "$("$netshim" lift alone 2>&1)" "alone refuses nothing by action or deny" "one that has an empty namespace"
 like "$(as_user "$netshim" lift shut 2>&1)" "is for root" "who is not root"
 is "$(expiries)$(expiries lifted_others)" "[][]" "nothing is lifted by a mistake"
 

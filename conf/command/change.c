@@ -259,8 +259,9 @@ static bool put_into_force(struct change *c)
 	return routing_check(c->routing, c->set) && compile_write(c->set) && grant_for(c->set) &&
 	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
 	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
-	       load_for_both(c) && jails_load(c->set) && sysctl_make(c->set, &c->networks) && compile_commit() &&
-	       cgroup_set_classids(c->set, NULL) && load_for_new(c) && routing_clean(c->routing, c->set, &c->networks);
+	       load_for_both(c) && jails_load(c->set, lifts_inside) && sysctl_make(c->set, &c->networks) &&
+	       compile_commit() && cgroup_set_classids(c->set, NULL) && load_for_new(c) &&
+	       routing_clean(c->routing, c->set, &c->networks);
 }
 
 static void go_back_groups(const struct change *c)

@@ -8,6 +8,7 @@
 #include "conf/command/load.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
+#include "conf/kernel/namespace.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
@@ -41,19 +42,15 @@ static const char *read_class(const char *word)
 	exit(EXIT_USAGE);
 }
 
-static const struct verdict *find_verdict(const struct ruleset *set, const char *class)
+/* NULL for what is in none. */
+static const struct class *find_class(const struct ruleset *set, const char *name)
 {
-	if (!strcmp(class, LIFTS_OTHERS))
-		return &set->unclassified;
-	for (size_t i = 0; i < set->class_count; i++) {
-		if (strcmp(set->classes[i].name, class))
-			continue;
-		if (set->classes[i].netns)
-			errx(EXIT_FAILURE, "class %s has its rules in a network namespace, where nothing can be lifted",
-			     class);
-		return &set->classes[i].verdict;
-	}
-	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them", class);
+	if (!strcmp(name, LIFTS_OTHERS))
+		return NULL;
+	for (size_t i = 0; i < set->class_count; i++)
+		if (!strcmp(set->classes[i].name, name))
+			return &set->classes[i];
+	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them", name);
 }
 
 /* What is in force, whatever the configuration's files say by now. */
@@ -70,20 +67,43 @@ static void load_in_force(struct ruleset *set)
 }
 
 /* Of the table as it is loaded, only the sets are changed. */
+static bool load_behind(const char *table, const char *whole)
+{
+	char *words = whole ? nft_load(whole + strlen(table), false) : copied("there is no table to lift it in");
+	bool ok = !words;
+
+	if (!ok)
+		warnx("nothing was changed: nftables says: %.*s", (int)strcspn(words, "\n"), words);
+	free(words);
+	return ok;
+}
+
 static bool put_into_force(const struct ruleset *set)
 {
 	char *kept = table_kept();
-	char *commands = kept ? lifts_with(kept, set, NULL) : NULL;
-	char *words = commands ? nft_load(commands + strlen(kept), false) : copied("there is no table to lift it in");
+	char *whole = kept ? lifts_with(kept, set, NULL) : NULL;
+	bool ok = load_behind(kept, whole);
 
-	if (words)
-		warnx("nothing was changed: nftables says: %.*s", (int)strcspn(words, "\n"), words);
-	free(commands);
+	free(whole);
 	free(kept);
-	if (!words)
-		return true;
-	free(words);
-	return false;
+	return ok;
+}
+
+static bool put_into_force_inside(const struct class *class)
+{
+	char *listing;
+	char *whole;
+	bool ok;
+
+	if (!namespace_enter(class->netns))
+		return false;
+	listing = nft_listing();
+	whole = listing ? lifts_inside(listing, class->name) : NULL;
+	ok = load_behind(listing, whole);
+	namespace_leave();
+	free(whole);
+	free(listing);
+	return ok;
 }
 
 /* Who has logged in, whatever sudo has made of them since; "" where nobody has. */
@@ -118,7 +138,8 @@ static void tell(const char *class, unsigned seconds)
 int cmd_lift(const struct command *command)
 {
 	static struct ruleset set;
-	const char *class = read_class(command->argv[0]);
+	const char *name = read_class(command->argv[0]);
+	const struct class *class;
 	unsigned seconds = read_seconds(command->argv[1]);
 	long before;
 
@@ -127,15 +148,16 @@ int cmd_lift(const struct command *command)
 	state_lock(false);
 	state_refuse_elsewhere("lift");
 	load_in_force(&set);
-	if (!verdict_refuses(find_verdict(&set, class)))
-		errx(EXIT_FAILURE, "%s refuses nothing by action or deny; there is nothing to lift", class);
-	before = lifts_left(class);
-	if (!lifts_note(class, seconds))
+	class = find_class(&set, name);
+	if (!verdict_refuses(class ? &class->verdict : &set.unclassified))
+		errx(EXIT_FAILURE, "%s refuses nothing by action or deny; there is nothing to lift", name);
+	before = lifts_left(name);
+	if (!lifts_note(name, seconds))
 		return EXIT_FAILURE;
-	if (!put_into_force(&set)) {
-		lifts_note(class, (unsigned)before);
+	if (class && class->netns ? !put_into_force_inside(class) : !put_into_force(&set)) {
+		lifts_note(name, (unsigned)before);
 		return EXIT_FAILURE;
 	}
-	tell(class, seconds);
+	tell(name, seconds);
 	return EXIT_SUCCESS;
 }

@@ -17,7 +17,7 @@
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
-#include "conf/kernel/jail.h"
+#include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/language/alloc.h"
@@ -56,18 +56,6 @@ static struct counter find_counter(const struct counters *counters, const char *
 		found.bytes += counters->items[i].bytes;
 	}
 	return found;
-}
-
-static void add_inside(struct rules *rules, struct counters *counters)
-{
-	char name[CLASS_NAME_MAX + 1];
-	char netns[NETNS_NAME_MAX + 1];
-	struct rules_class class;
-
-	for (uint32_t i = 0; rules_class(rules, i, &class, name); i++)
-		if ((class.flags & CLASS_NETNS) && rules_string(rules, class.netns, netns, sizeof(netns)) &&
-		    strcmp(netns, NETNS_PRIVATE) != 0)
-			jail_counters(name, netns, counters);
 }
 
 /* What runs elsewhere than its rule says; only root can find it. */
@@ -338,7 +326,7 @@ int cmd_status(const struct command *command)
 	else
 		loaded = nft_counters(&counters);
 	if (loaded && geteuid() == 0)
-		add_inside(&rules, &counters);
+		insides_count(&counters);
 	if (geteuid() == 0)
 		outside.items = wanted_outside(&rules, &outside.count);
 	if (!loaded && !last_refuses())

@@ -191,6 +191,25 @@ char *lifts_with(const char *text, const struct ruleset *set, const uint32_t *li
 	return whole;
 }
 
+char *lifts_inside(const char *text, const char *class)
+{
+	struct lift_list list = read_lifts();
+	char *whole = NULL;
+	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	fprintf(out, "%s", text);
+	if (begin(out, text, POLICY_LIFTED_OTHERS))
+		for (size_t i = 0; i < list.count; i++)
+			if (!strcmp(list.items[i].class, class))
+				add_others(out, &list.items[i]);
+	if (fclose(out))
+		err(EXIT_FAILURE, "out of memory");
+	free(list.items);
+	return whole;
+}
+
 const char *lifts_time(unsigned long seconds, char text[LIFTS_TIME_SIZE])
 {
 	static const struct {

@@ -25,6 +25,9 @@ void lifts_forget(void);
  * (policy_text); with set NULL, those of the rules file. */
 char *lifts_with(const char *text, const struct ruleset *set, const uint32_t *live);
 
+/* The same for the table of a class's network namespace. */
+char *lifts_inside(const char *text, const char *class);
+
 /* Warns of what is lifted. */
 void lifts_remind(void);
 

@@ -13,6 +13,7 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/links.h"
 #include "conf/kernel/namespace.h"
+#include "conf/kernel/nft.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/routing.h"
@@ -32,7 +33,7 @@
 /* What netshim has made of one, or is to make. */
 struct jail {
 	const char *name;
-	bool used;			   /* by a class */
+	const char *class;		   /* whose it is; NULL where it has none any more */
 	bool made;			   /* it is netshim's own */
 	bool loaded;			   /* netshim's table is in it */
 	struct own_address_list addresses; /* of the interface that joins it */
@@ -40,6 +41,9 @@ struct jail {
 	struct resolver_list gateways;	   /* behind that */
 	char *kept;			   /* that interface's addresses and routes (links.h) */
 };
+
+/* Adds to a table's text what holds for now only (jails_load). */
+static char *(*add_now)(const char *text, const char *class);
 
 /* What this process has changed. */
 static struct brought {
@@ -52,7 +56,7 @@ static struct jail jail_of(const struct class *class)
 {
 	return (struct jail){
 		.name = class->netns,
-		.used = true,
+		.class = class->name,
 		.addresses = class->addresses,
 		.moved = class->moved,
 		.gateways = class->gateways,
@@ -69,6 +73,8 @@ static void print_note(FILE *out, const struct jail *jail)
 	char address[INET6_ADDRSTRLEN];
 	char router[INET6_ADDRSTRLEN];
 
+	if (jail->class)
+		fprintf(out, "class %s\n", jail->class);
 	if (jail->made)
 		fprintf(out, "made\n");
 	if (jail->loaded)
@@ -154,7 +160,9 @@ static void read_line(const char *line, const char *rest, struct jail *jail)
 {
 	jail->made = jail->made || !strcmp(line, "made");
 	jail->loaded = jail->loaded || !strcmp(line, "loaded");
-	if (!strncmp(line, "own ", 4))
+	if (!strncmp(line, "class ", 6))
+		jail->class = copied(line + 6);
+	else if (!strncmp(line, "own ", 4))
 		read_own(line, jail);
 	else if (!strncmp(line, "gateway ", 8))
 		read_gateway(line, jail);
@@ -171,7 +179,6 @@ static struct jail read_note(const char *name)
 	char *path = note_path(name);
 	char *text = text_plain(path);
 
-	jail.used = !access(path, F_OK);
 	for (char *rest = text, *line; !jail.moved && (line = strsep(&rest, "\n"));)
 		read_line(line, rest, &jail);
 	free(text);
@@ -392,19 +399,29 @@ static bool take_away(const struct jail *jail)
 	       remove_note(jail->name);
 }
 
+/* In there. */
+static bool load_table(const char *text, const char *class)
+{
+	char *whole = add_now(text, class);
+	char *words = nft_load(whole, false);
+	bool ok = !words;
+
+	if (!ok)
+		nft_tell(words);
+	free(words);
+	free(whole);
+	return ok;
+}
+
 static void go_back(struct brought *b)
 {
 	struct jail now = read_note(b->to.name);
 
-	if (b->table && b->from.used && namespace_is_there(b->to.name) && namespace_enter(b->to.name)) {
-		char *words = nft_load(b->table, false);
-
-		if (words)
-			nft_tell(words);
-		free(words);
+	if (b->table && b->from.class && namespace_is_there(b->to.name) && namespace_enter(b->to.name)) {
+		load_table(b->table, b->from.class);
 		namespace_leave();
 	}
-	if (!b->from.used || !namespace_is_there(b->to.name))
+	if (!b->from.class || !namespace_is_there(b->to.name))
 		take_away(&now);
 	else
 		bring(&now, &b->from);
@@ -436,7 +453,7 @@ static bool make_jail(const struct class *class)
 		      class->netns_at.file, class->netns_at.line, class->netns, class->netns);
 		return false;
 	}
-	if (!class_has_inside(class) && !from.used)
+	if (!class_has_inside(class) && !from.class)
 		return true;
 	if (!find_brought(class->netns)) {
 		brought = grown(brought, brought_count, sizeof(*brought));
@@ -510,7 +527,6 @@ static bool load(const struct class *class, struct brought *b)
 	struct routing *routing = routing_read();
 	struct counters counters;
 	char *text;
-	char *words;
 	bool ok;
 
 	inside.table = 0;
@@ -520,12 +536,9 @@ static bool load(const struct class *class, struct brought *b)
 	text = policy_inside(class, &counters);
 	if (!b->table)
 		b->table = nft_save();
-	words = nft_load(text, false);
-	if (words)
-		nft_tell(words);
+	ok = load_table(text, class->name) && routing && routing_add(routing, &set, NULL);
 	free(counters.items);
 	free(text);
-	ok = !words && routing && routing_add(routing, &set, NULL);
 	routing_free(routing);
 	return ok;
 }
@@ -543,10 +556,11 @@ static bool load_jail(const struct class *class)
 	return ok;
 }
 
-bool jails_load(const struct ruleset *set)
+bool jails_load(const struct ruleset *set, char *(*with_now)(const char *text, const char *class))
 {
 	bool ok = true;
 
+	add_now = with_now;
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (class_has_inside(&set->classes[i]))
 			ok = load_jail(&set->classes[i]);
@@ -615,28 +629,4 @@ bool jails_clean(const struct ruleset *set)
 	}
 	globfree(&found);
 	return ok;
-}
-
-static bool is_of(const char *counter, const char *class)
-{
-	const char *name = strchr(counter, '_');
-
-	return name && !strcmp(name + 1, class);
-}
-
-void jail_counters(const char *class, const char *name, struct counters *counters)
-{
-	struct counters inside;
-
-	if (!namespace_is_there(name) || !namespace_enter(name))
-		return;
-	nft_counters(&inside);
-	namespace_leave();
-	for (size_t i = 0; i < inside.count; i++) {
-		if (!is_of(inside.items[i].name, class))
-			continue;
-		counters->items = grown(counters->items, counters->count, sizeof(*counters->items));
-		counters->items[counters->count++] = inside.items[i];
-	}
-	free(inside.items);
 }

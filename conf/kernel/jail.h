@@ -7,14 +7,13 @@
 #ifndef NETSHIM_JAIL_H
 #define NETSHIM_JAIL_H
 
-#include "conf/kernel/nft.h"
 #include "conf/language/ruleset.h"
 
 /* The namespaces and their interfaces, as set says. Those that it does not have stay. */
 bool jails_make(const struct ruleset *set);
 
-/* The tables inside. */
-bool jails_load(const struct ruleset *set);
+/* The tables inside; with_now adds to a table's text what holds for now only (allocated). */
+bool jails_load(const struct ruleset *set, char *(*with_now)(const char *text, const char *class));
 
 /* Takes back what this process has made and loaded. */
 void jails_undo(void);
@@ -22,8 +21,5 @@ void jails_undo(void);
 /* Takes away those that set does not have (with set NULL, all), and puts back what was moved
  * into them. Tells what is still in one. */
 bool jails_clean(const struct ruleset *set);
-
-/* Adds the class's counters of the table inside. */
-void jail_counters(const char *class, const char *name, struct counters *counters);
 
 #endif

@@ -106,8 +106,11 @@ const char *policy_refusal(const struct verdict *verdict)
 	return verdict->action == ACTION_DROP ? "goto refuse_silently" : "goto refuse";
 }
 
-const char *policy_liftable(const struct verdict *verdict)
+/* All that is in a namespace is its class's, whoever sends it. */
+const char *policy_liftable(const struct ruleset *set, const struct verdict *verdict)
 {
+	if (set->sole)
+		return POLICY_LIFTABLE_OTHERS;
 	return verdict->action == ACTION_DROP ? "jump drop_class" : "jump refuse_class";
 }
 
@@ -119,7 +122,7 @@ static bool any_has_lan(const struct ruleset *set, const char *then)
 		const struct verdict *verdict = &set->classes[i].verdict;
 
 		if (accepts ? names(&verdict->allow, ALLOW_LAN) || names(&set->classes[i].serve, ALLOW_LAN)
-			    : names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(verdict)))
+			    : names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(set, verdict)))
 			return true;
 	}
 	return accepts ? names(&set->unclassified.allow, ALLOW_LAN)

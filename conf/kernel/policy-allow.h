@@ -35,7 +35,7 @@ bool policy_matches(const struct allowance *a, const struct packet_end *to, bool
  * action and deny do, which `netshim lift` can lift: where it is, the packet comes back
  * from the jump and goes on. */
 const char *policy_refusal(const struct verdict *verdict);
-const char *policy_liftable(const struct verdict *verdict);
+const char *policy_liftable(const struct ruleset *set, const struct verdict *verdict);
 #define POLICY_LIFTABLE_OTHERS "jump refuse_others"
 
 /* Those sets, and what fills them; and the chains that `lan` is told by. */

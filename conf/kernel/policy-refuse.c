@@ -111,10 +111,11 @@ static void write_lifted(FILE *out, const char *chain, const char *lifted)
 	fprintf(out, "\tchain %s {\n\t\t%s return\n", chain, lifted);
 }
 
-/* What `netshim lift` lifts: by the class of the sender, and for all that is in none. */
+/* What `netshim lift` lifts: by the class of the sender, and for all that is in none, or in a
+ * namespace. */
 static void write_liftable(FILE *out, const struct ruleset *set)
 {
-	if (policy_any(set, class_refuses)) {
+	if (!set->sole && policy_any(set, class_refuses)) {
 		fprintf(out, "\n\t# classes whose refusals are lifted\n\tset " POLICY_LIFTED
 			     " {\n\t\ttypeof meta cgroup\n\t\tflags timeout\n\t}\n");
 		write_lifted(out, "refuse_class", "meta cgroup @" POLICY_LIFTED);

@@ -110,7 +110,7 @@ static void write_serving(FILE *out, const struct class *class)
 }
 
 /* The administrator's own, and what is refused whatever allow says. */
-static void write_first(FILE *out, const struct class *class)
+static void write_first(FILE *out, const struct ruleset *set, const struct class *class)
 {
 	if (class->log)
 		policy_write_log(out, "ct state new ", class->name);
@@ -120,19 +120,19 @@ static void write_first(FILE *out, const struct class *class)
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", policy_refusal(&class->verdict));
 	write_serving(out, class);
-	write_denials(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
+	write_denials(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
 }
 
 /* What goes to a proxy is judged by where it was going: before it is given another
  * destination (-100). */
-static void write_asked(FILE *out, const struct class *class)
+static void write_asked(FILE *out, const struct ruleset *set, const struct class *class)
 {
 	fprintf(out, "\tchain asked_%s {\n\t\tmeta l4proto != tcp accept\n\t\toifname \"lo\" accept\n", class->name);
 	if (class->dns.count)
 		fprintf(out, "\t\ttcp dport 53 accept\n");
-	write_first(out, class);
+	write_first(out, set, class);
 	fprintf(out, "\t\tgoto allowed_%s\n\t}\n\tchain allowed_%s {\n", class->name, class->name);
-	write_verdict(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
+	write_verdict(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
 	fprintf(out, "\t}\n\tchain proxied_%s {\n", class->name);
 	write_shaping(out, class);
 	fprintf(out, "\t\taccept\n\t}\n");
@@ -174,7 +174,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 		return;
 	}
 	if (policy_has_proxy(class))
-		write_asked(out, class);
+		write_asked(out, set, class);
 	write_serve(out, class);
 	if (serves)
 		write_served(out, class);
@@ -183,7 +183,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	policy_write_proxied(out, class);
 	if (serves)
 		write_answers(out, class);
-	write_first(out, class);
+	write_first(out, set, class);
 	if (class->serve.count)
 		fprintf(out, "\t\tjump shaped_%s\n", class->name);
 	else
@@ -193,7 +193,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	if (policy_has_proxy(class))
 		fprintf(out, "\t\tgoto allowed_%s\n", class->name);
 	else
-		write_verdict(out, &class->verdict, "neighbours", policy_liftable(&class->verdict));
+		write_verdict(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
 	fprintf(out, "\t}\n");
 }
 

@@ -7,180 +7,11 @@
 
 #include "conf/contract/process.h"
 #include "conf/contract/sys.h"
+#include "conf/contract/walk.h"
 
 #include <elf.h>
 #include <link.h>
 #include <string.h>
-
-#define LINKS_MAX 40 /* the kernel's MAXSYMLINKS */
-
-/* One buffer holds what is resolved at its start, and what is still to be walked at
- * its end. Most paths fit into a small one, which matters because the shim may run on
- * a signal handler's stack. */
-#define BUFFER_SMALL 512
-#define BUFFER_LARGE (RULE_PATH_MAX + 8)
-
-struct walk {
-	char *buf;
-	size_t end;  /* where its last byte is, a terminator */
-	size_t done; /* length of the resolved part: "" or "/a/b" */
-	size_t rest; /* where the unresolved part starts; it ends with the buffer */
-	unsigned links;
-	uint32_t mode;	   /* of the last file that was looked at */
-	bool changeable;   /* by others than root: a folder or a link on the way */
-	bool through_proc; /* a link of /proc's, which the kernel follows as it likes */
-};
-
-/* Puts size bytes in front of the unresolved part. */
-static int push_back(struct walk *w, const char *from, size_t size)
-{
-	if (size + w->done + 1 > w->rest)
-		return -ENAMETOOLONG;
-	w->rest -= size;
-	memmove(w->buf + w->rest, from, size);
-	return 0;
-}
-
-/* EPERM is what a sandbox says to a system call. What is said about this file, by a
- * security module for instance, is that the way ends there. */
-static int walk_error(int err, bool refused)
-{
-	return refused ? -EPERM : err == -EPERM ? -EACCES : err;
-}
-
-/* A sandbox that lets no link be read says so about the root, too, which is none. */
-static int link_error(int err)
-{
-	char none[1];
-
-	return walk_error(err, err != -EINVAL && err != -ENOENT && sys_readlink("/", none, sizeof(none)) == err);
-}
-
-static int start_at_fd(struct walk *w, int fd)
-{
-	char link[PROCESS_FD_LINK_MAX];
-	long n = sys_readlink(process_fd_link(link, fd), w->buf, w->rest);
-
-	if (n < 0)
-		return link_error((int)n);
-	if ((size_t)n == w->rest)
-		return -ENAMETOOLONG;
-	if (w->buf[0] != '/')
-		return -ENOENT;
-	w->done = n == 1 ? 0 : (size_t)n;
-	w->buf[w->done] = '\0';
-	return 0;
-}
-
-static int start_at_cwd(struct walk *w)
-{
-	long n = SYS(SYS_getcwd, w->buf, w->rest, 0, 0, 0);
-
-	/* The kernel has no other errors but for want of memory. */
-	if (n < 0)
-		return n == -ERANGE ? -ENAMETOOLONG : n == -ENOENT ? -ENOENT : -EPERM;
-	/* "(unreachable)/…": the current directory is outside the root. */
-	if (w->buf[0] != '/')
-		return -ENOENT;
-	w->done = n <= 2 ? 0 : (size_t)n - 1;
-	return 0;
-}
-
-static int start(struct walk *w, int dirfd, const char *path)
-{
-	size_t size = str_len(path);
-	int err;
-
-	w->done = 0;
-	w->rest = w->end;
-	w->buf[w->end] = '\0';
-	err = size < RULE_PATH_MAX ? push_back(w, path, size) : -ENAMETOOLONG;
-	if (err || path[0] == '/')
-		return err;
-	if (dirfd != AT_FDCWD)
-		err = start_at_fd(w, dirfd);
-	else
-		err = start_at_cwd(w);
-	return err ? err : w->done + 1 > w->rest ? -ENAMETOOLONG : 0;
-}
-
-/* A file known by its descriptor alone: its path is walked like any other. */
-static int start_with_fd(struct walk *w, int fd)
-{
-	size_t size;
-	int err;
-
-	w->rest = w->end;
-	w->buf[w->end] = '\0';
-	err = start_at_fd(w, fd);
-	size = w->done;
-	w->done = 0;
-	return err ? err : push_back(w, w->buf, size);
-}
-
-static void pop_component(struct walk *w)
-{
-	while (w->done && w->buf[--w->done] != '/')
-		;
-	w->buf[w->done] = '\0';
-}
-
-/* Replaces the resolved part's last component by what the symlink holds. */
-static int follow_link(struct walk *w)
-{
-	size_t gap = w->done + 1;
-	long n;
-
-	if (++w->links > LINKS_MAX)
-		return -ELOOP;
-	if (str_after(w->buf, "/proc/"))
-		w->through_proc = true;
-	if (gap >= w->rest)
-		return -ENAMETOOLONG;
-	n = sys_readlink(w->buf, w->buf + gap, w->rest - gap);
-	if (n <= 0)
-		return n ? link_error((int)n) : -ENOENT;
-	if ((size_t)n == w->rest - gap)
-		return -ENAMETOOLONG;
-	w->rest -= (size_t)n;
-	memmove(w->buf + w->rest, w->buf + gap, (size_t)n);
-	pop_component(w);
-	if (w->buf[w->rest] == '/')
-		w->done = 0;
-	return 0;
-}
-
-static bool is_last(const struct walk *w, size_t after)
-{
-	while (w->buf[after] == '/')
-		after++;
-	return !w->buf[after];
-}
-
-/* Moves the next component to the resolved part. Returns 1 where it is the last
- * one, 0 where more follow, -ENAMETOOLONG. */
-static int next_component(struct walk *w)
-{
-	size_t from = w->rest;
-	size_t size = 0;
-
-	while (w->buf[from + size] && w->buf[from + size] != '/')
-		size++;
-	w->rest += size;
-	if (size == 1 && w->buf[from] == '.')
-		return 0;
-	if (size == 2 && w->buf[from] == '.' && w->buf[from + 1] == '.') {
-		pop_component(w);
-		return 0;
-	}
-	if (w->done + 1 + size >= w->rest)
-		return -ENAMETOOLONG;
-	memmove(w->buf + w->done + 1, w->buf + from, size);
-	w->buf[w->done] = '/';
-	w->done += 1 + size;
-	w->buf[w->done] = '\0';
-	return is_last(w, w->rest);
-}
 
 static bool rule_applies(struct rules *rules, const struct rules_slot *rule)
 {
@@ -231,7 +62,7 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 			w->rest++;
 		if (!w->buf[w->rest])
 			return 0;
-		last = next_component(w);
+		last = walk_next(w);
 		if (last < 0)
 			return last;
 		if (last && find_own(rules, w, rule))
@@ -244,7 +75,7 @@ static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *ru
 		if (file_others_may_change(&file))
 			w->changeable = true;
 		if (S_ISLNK(file.mode))
-			err = follow_link(w);
+			err = walk_follow(w);
 		if (err)
 			return err;
 		w->mode = file.mode;
@@ -357,7 +188,7 @@ static int go_to_interpreter(struct walk *w)
 	interpreter = match_interpreter(head);
 	if (!interpreter)
 		return 0;
-	err = start(w, AT_FDCWD, interpreter);
+	err = walk_start(w, AT_FDCWD, interpreter);
 	return err ? err : 1;
 }
 
@@ -405,7 +236,7 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 		    struct rules_slot *rule, struct match_file *file)
 {
 	bool by_fd = !*path && (flags & AT_EMPTY_PATH);
-	int ret = by_fd ? start_with_fd(w, dirfd) : start(w, dirfd, path);
+	int ret = by_fd ? walk_start_with_fd(w, dirfd) : walk_start(w, dirfd, path);
 
 	for (unsigned depth = 0; !ret; depth++) {
 		bool tree = false;
@@ -431,7 +262,7 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 __attribute__((noinline)) static int match_large(struct rules *rules, int dirfd, const char *path, int flags,
 						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
-	char buf[BUFFER_LARGE];
+	char buf[WALK_LARGE];
 	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
 
 	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
@@ -440,7 +271,7 @@ __attribute__((noinline)) static int match_large(struct rules *rules, int dirfd,
 __attribute__((noinline)) static int match_small(struct rules *rules, int dirfd, const char *path, int flags,
 						 bool scripts, struct rules_slot *rule, struct match_file *file)
 {
-	char buf[BUFFER_SMALL];
+	char buf[WALK_SMALL];
 	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
 
 	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
@@ -459,14 +290,14 @@ static const char *last_name(const char *path)
 
 /* Puts what the symlink at path leads to into buf, where path may lie, and sets
  * changeable, where that is asked for, if others than root may change its folder. */
-static bool skim_link(const char *path, char buf[BUFFER_SMALL], bool *changeable)
+static bool skim_link(const char *path, char buf[WALK_SMALL], bool *changeable)
 {
 	size_t folder = (size_t)(last_name(path) - path);
 	size_t gap = str_len(path) + 1;
 	char first = path[folder];
 	long n;
 
-	if (gap >= BUFFER_SMALL)
+	if (gap >= WALK_SMALL)
 		return false;
 	memmove(buf, path, gap);
 	if (changeable) {
@@ -477,8 +308,8 @@ static bool skim_link(const char *path, char buf[BUFFER_SMALL], bool *changeable
 			*changeable = true;
 		buf[folder] = first;
 	}
-	n = sys_readlink(buf, buf + gap, BUFFER_SMALL - gap);
-	if (n <= 0 || (size_t)n == BUFFER_SMALL - gap)
+	n = sys_readlink(buf, buf + gap, WALK_SMALL - gap);
+	if (n <= 0 || (size_t)n == WALK_SMALL - gap)
 		return false;
 	if (buf[gap] == '/')
 		folder = 0;
@@ -489,7 +320,7 @@ static bool skim_link(const char *path, char buf[BUFFER_SMALL], bool *changeable
 
 /* Puts a script's interpreter into buf, where path may lie. Returns 1, 0 where it is no
  * script, or -EMFILE or -ENFILE. */
-static int skim_script(int dirfd, const char *path, char buf[BUFFER_SMALL])
+static int skim_script(int dirfd, const char *path, char buf[WALK_SMALL])
 {
 	long n = match_read_head(dirfd, path, buf, MATCH_HEAD);
 	const char *interpreter = n > 0 ? match_interpreter(buf) : NULL;
@@ -505,7 +336,7 @@ static int skim_script(int dirfd, const char *path, char buf[BUFFER_SMALL])
 __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const char *path, bool scripts,
 					  struct match_file *skimmed, const struct sys_file *seen)
 {
-	char buf[BUFFER_SMALL];
+	char buf[WALK_SMALL];
 	bool changeable = false;
 	unsigned links = 0;
 	unsigned depth = 0;
@@ -526,7 +357,7 @@ __attribute__((noinline)) static int skim(struct rules *rules, int dirfd, const 
 		seen = NULL;
 		if (S_ISLNK(file.mode)) {
 			changeable = changeable || file_others_may_change(&file);
-			if ((dirfd != AT_FDCWD && *path != '/') || ++links > LINKS_MAX ||
+			if ((dirfd != AT_FDCWD && *path != '/') || ++links > WALK_LINKS_MAX ||
 			    !skim_link(path, buf, skimmed ? &changeable : NULL))
 				return 1;
 		} else {

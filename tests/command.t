@@ -271,6 +271,12 @@ class three { mark = 10 }
 EOF
 is "$? $("$netshim" ruleset | grep -c '0x00000009 : goto class_') $("$netshim" ruleset | grep -c '0x0000000a : goto class_three')" "0 0 1" \
 	"of two classes with one mark, no connection's mark tells which it is"
+"$netshim" down
+strace -qq -o /dev/null -e '/^(chmod|fchmodat)$' -e 'inject=/^(chmod|fchmodat)$:delay_exit=300000:when=1' "$netshim" up 2>"$scratch/said" &
+wait_until test -d "$root/run/netshim"
+rmdir "$root/run/netshim" # as the end of a down does
+wait $!
+is "$? $(cat "$scratch/said")" "0 " "up makes the folder again that a down takes away at that moment"
 mkdir "$scratch/bin"
 printf '#!/bin/sh\ncat >>%s/logged\n' "$scratch" >"$scratch/bin/logger"
 chmod 755 "$scratch/bin/logger"

@@ -81,11 +81,9 @@ static bool is_still(int fd, const char *path)
 	return !fstat(fd, &opened) && !stat(path, &there) && there.st_ino == opened.st_ino;
 }
 
-void state_lock(bool for_hook)
+static int open_lock(void)
 {
-	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
 	char *changeable;
-	int fd;
 
 	if (mkdir(NETSHIM_RUNDIR, 0755) && errno != EEXIST)
 		err(EXIT_FAILURE, "cannot make %s", NETSHIM_RUNDIR);
@@ -94,13 +92,34 @@ void state_lock(bool for_hook)
 		errx(EXIT_FAILURE, "others than root can change %s; make it root's, and writable by nobody else",
 		     changeable);
 	if (chmod(NETSHIM_RUNDIR, 0755))
-		err(EXIT_FAILURE, "cannot give %s its mode", NETSHIM_RUNDIR);
-	fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (for_hook && fd >= 0 && fcntl(fd, F_OFD_SETLK, &waiting) && errno == EAGAIN)
+		return -1;
+	return open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+#define LOCK_TRIES 50
+
+/* A `down` that ends may take the folder away between any two of these steps. */
+static int open_lock_at_last(void)
+{
+	int fd = open_lock();
+
+	for (int tries = 1; fd < 0 && errno == ENOENT && tries < LOCK_TRIES; tries++)
+		fd = open_lock();
+	if (fd < 0)
+		err(EXIT_FAILURE, "cannot lock %s", lock_path);
+	return fd;
+}
+
+void state_lock(bool for_hook)
+{
+	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
+	int fd = open_lock_at_last();
+
+	if (for_hook && fcntl(fd, F_OFD_SETLK, &waiting) && errno == EAGAIN)
 		exit(EXIT_SUCCESS);
 	be_impatient(STATE_GAVE_UP "another netshim holds " NETSHIM_RUNDIR "/lock; 'fuser " NETSHIM_RUNDIR
 				   "/lock' tells which\n");
-	if (fd < 0 || flock(fd, LOCK_EX))
+	if (flock(fd, LOCK_EX))
 		err(EXIT_FAILURE, "cannot lock %s", lock_path);
 	be_patient();
 	waiting.l_type = F_UNLCK;

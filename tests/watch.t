@@ -256,6 +256,17 @@ is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there,
 wait_until is_watched
 is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watchers)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
 before=$(watchers)
+in_background strace -qq -o "$scratch/calls" -e '/^unlink(at)?$' -e 'inject=/^unlink(at)?$:delay_enter=500000' -p "$before"
+is_traced() { ! grep -qx "TracerPid:.0" "/proc/$before/status"; }
+wait_until is_traced
+"$netshim" down
+ends() { [ -s "$scratch/calls" ] || is_unwatched; }
+wait_until ends
+"$netshim" up
+wait_until test ! -e "/proc/$before/exe"
+ok "$(test -e "$root/run/netshim/table"; echo $?)" "who ends with a down takes nothing away from the up that follows"
+wait_until is_watched
+before=$(watchers)
 touch "$(command -v "$netshim")" # as an upgrade does
 "$netshim" reload
 another() { is_watched && [ "$(watchers)" != "$before" ]; }

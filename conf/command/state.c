@@ -205,12 +205,11 @@ void state_leave(void)
 /* The lock goes last, and who takes up anew begins with it. */
 void state_end_for_older(void)
 {
-	if (state_is_up() || !access(lock_path, F_OK))
+	if (state_is_up() || !access(lock_path, F_OK) || access(TABLE_KEPT, F_OK))
 		return;
-	table_forget();
-	restored_forget();
-	lifts_forget();
-	rmdir(NETSHIM_RUNDIR);
+	state_lock(false);
+	if (!state_is_up())
+		state_remove_folder();
 }
 
 static int open_to_watch(int flags)

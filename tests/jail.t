@@ -236,6 +236,18 @@ strace -qq -o /dev/null -e trace="$(calls link)" -e inject="$(calls link):error=
 is "$? $(changed "$state_before")" "1 " "a reload that fails moves it back to where it was: into the namespace"
 "$netshim" reload
 is "$? $(addresses in_vpn | grep -c default) $(get in_vpn "http://$far_host/")" "0 2 0" "a reload leaves it there"
+strace -qq -o "$scratch/calls" -e trace=sendmsg "$netshim" down
+dirty=
+for ((n = 1; n <= 4; n++)); do # that call of those that give it something back
+	"$netshim" up
+	call=$(grep -n RTM_NEW "$scratch/calls" | sed -n "${n}s/:.*//p")
+	strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:signal=KILL:when=$call" "$netshim" down
+	"$netshim" up
+	"$netshim" down
+	[ "$(addresses)" = "$had" ] || dirty+=" $n"
+done 2>/dev/null
+is "$dirty" "" "whenever down is killed while it gives it back, the next one gives back the rest"
+"$netshim" up
 for _ in 1 2 3 4; do
 	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" down
 	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" up

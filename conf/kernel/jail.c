@@ -295,13 +295,13 @@ static bool furnish(const struct jail *jail)
 	return ok;
 }
 
-/* What it has outside; or where that is nothing, as a command was killed that had moved it,
- * what it had. */
+/* What it has outside; or where that is only part of what it had, as a command was killed
+ * that was giving it back, all of that. */
 static char *keep(const struct jail *jail)
 {
 	char *kept = links_keep(jail->moved);
 
-	if (!jail->kept || links_kept_address(kept, AF_INET) || links_kept_address(kept, AF_INET6))
+	if (!jail->kept || !links_kept_within(kept, jail->kept))
 		return kept;
 	free(kept);
 	return copied(jail->kept);

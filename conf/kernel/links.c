@@ -413,3 +413,18 @@ bool links_kept_default(const char *kept, int family)
 {
 	return has_line(kept, family, ROUTE, "/0 ");
 }
+
+bool links_kept_within(const char *some, const char *all)
+{
+	char *lines = printed("\n%s", all);
+	bool within = true;
+
+	for (const char *line = some; within && *line; line += strcspn(line, "\n") + 1) {
+		char *one = printed("\n%.*s\n", (int)strcspn(line, "\n"), line);
+
+		within = strstr(lines, one);
+		free(one);
+	}
+	free(lines);
+	return within;
+}

@@ -27,6 +27,8 @@ bool links_restore(const char *name, const char *kept);
 /* Whether there is a line for an address, or a default route, of the family. */
 bool links_kept_address(const char *kept, int family);
 bool links_kept_default(const char *kept, int family);
+/* Whether there is nothing in some that is not in all. */
+bool links_kept_within(const char *some, const char *all);
 
 /* It loses its addresses and routes. */
 bool links_move(const char *name, int to_namespace);

@@ -111,17 +111,17 @@ wait $!
 is "$(sed 1d "$scratch/heard")" 192.168.77.2 "but nothing comes in from outside in the name of a loopback address"
 serve -- 8088
 on_other_host sh -c 'ip addr del 127.0.0.1/8 dev lo; ip route add 127.0.0.1 via 192.168.77.1; ip route add 192.0.0.8 via 192.168.77.1'
-neighbour_gets() { on_other_host curl -sS -m 0.5 -o /dev/null "http://$1:8088/" 2>/dev/null && echo yes; }
+neighbour_gets() { on_other_host curl -sS -m "$2" -o /dev/null "http://$1:8088/" 2>/dev/null && echo yes; }
 sysctl -qw net.ipv4.conf.all.route_localnet=1
 end_watching
 nft 'table inet netshim; delete table inet netshim'
-is "$(neighbour_gets 127.0.0.1)" yes "(which would let a neighbour reach a service on 127.0.0.1, once the table is gone)"
+is "$(neighbour_gets 127.0.0.1 9)" yes "(which would let a neighbour reach a service on 127.0.0.1, once the table is gone)"
 echo 0 >"$root/run/netshim/before:all:route_localnet"
 "$netshim" reload
 is "$? $(cat /proc/sys/net/ipv4/conf/all/route_localnet)" "0 0" "an older version's is put back"
 end_watching
 nft flush ruleset
-is "$(neighbour_gets 127.0.0.1)" "" "all tables are flushed, as 'systemctl reload nftables' does: no neighbour reaches it"
+is "$(neighbour_gets 127.0.0.1 0.5)" "" "all tables are flushed, as 'systemctl reload nftables' does: no neighbour reaches it"
 "$netshim" reload
 is "$(ip route show table local proto 78 | wc -l) $(ask remote @127.0.0.53)" "1 192.0.2.3" "reload: back"
 # --- other resolvers than before, asked from one and the same socket

@@ -234,13 +234,8 @@ configure() { # configure <<EOF ... EOF: and put it into force
 
 # --- who puts back what others take away
 
-watchers() { # their process IDs, of this namespace
-	local process here
-	here=$(readlink /proc/self/ns/net)
-	for process in /proc/[0-9]*; do
-		[ "$(readlink "$process/ns/net")" != "$here" ] || [ "$(tr '\0' ' ' <"$process/cmdline")" != "netshim watch " ] || echo "${process#/proc/}"
-	done 2>/dev/null
-}
+watchers() { pgrep -fx "netshim watch" --ns $$ --nslist net; } # the process IDs, of this namespace
+watcher() { pgrep -o -fx "netshim watch" --ns $$ --nslist net; } # not that of a child that follows interfaces
 is_watched() { [ -n "$(watchers)" ]; }
 is_unwatched() { # a process that ends has no name any more before it gives up its lock
 	[ -z "$(watchers)" ] && { [ ! -e "$root/run/netshim/watch" ] || flock -n "$root/run/netshim/watch" true; }

@@ -97,13 +97,13 @@ cat >"$config" <<END
 class cut { action = drop }
 class vpn { interface = 'vpn0'  gateway = '10.11.0.2' }
 END
-before=$(watchers)
+watcher=$(watcher)
 "$netshim" reload
 wanted=$(rules)
 sleep 0.3
 is_back
 is "$? $("$netshim" status 2>&1 >/dev/null | grep nftables)" "0 " "after a reload nothing is put back, and nothing more is said"
-is "$(watchers)" "$before" "it is the same process"
+is "$(watcher)" "$watcher" "it is the same process"
 harm "what the reload has loaded is taken away" nft flush ruleset
 rm "$restored"
 count() { nft list counter inet netshim out_cut | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
@@ -201,8 +201,15 @@ comes_true "a tunnel takes everything: the ordinary way past it" plain "default 
 ip route replace default via 192.168.77.3
 comes_true "by another gateway" plain "default via 192.168.77.3 dev here"
 
-ticks() { awk '{ print $14 + $15 + $16 + $17 }' "/proc/$(watchers)/stat"; } # with its children
-sleep 1.5
+ticks() { awk '{ print $14 + $15 + $16 + $17 }' "/proc/$watcher/stat"; } # with its children
+is_quiet() { # what follows interfaces has ended, and for as long as events are waited for (SETTLED) none has begun
+	local tries
+	for ((tries = 0; tries < 24; tries++)); do
+		! pgrep -P "$watcher" >/dev/null || return
+		sleep 0.05
+	done
+}
+wait_until is_quiet
 before="$(ticks) $(stat -c %i "$root/run/netshim/table")"
 for i in {1..50}; do
 	ip link add "v$i" type veth peer name "w$i"
@@ -210,10 +217,11 @@ for i in {1..50}; do
 	ip link set "w$i" up
 	ip link del "v$i"
 done
-sleep 0.5
+wait_until is_quiet
 is "$(($(ticks) - ${before% *} > 5)) $(stat -c %i "$root/run/netshim/table")" "0 ${before#* }" "50 containers come and go: nothing to do"
 ip route replace default via $lan_host
-sleep 0.5
+comes_true "and by that of before" plain "default via $lan_host dev here"
+wait_until is_quiet
 wanted=$(rules)
 
 # --- again and again
@@ -231,7 +239,7 @@ ok $? "status says so"
 
 # --- what nftables does not take, it takes later
 
-kill "$(watchers)"
+kill "$watcher"
 wait_until is_unwatched
 like "$("$netshim" status 2>&1 >/dev/null)" "nobody puts back what others take away" "where nobody watches, status says so"
 cp "$root/run/netshim/table" "$scratch/table"
@@ -254,8 +262,8 @@ wait_until is_unwatched
 is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there, and nobody watches"
 "$netshim" up
 wait_until is_watched
-is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watchers)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
-before=$(watchers)
+is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watcher)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
+before=$(watcher)
 in_background strace -qq -o "$scratch/calls" -e '/^unlink(at)?$' -e 'inject=/^unlink(at)?$:delay_enter=500000' -p "$before"
 is_traced() { ! grep -qx "TracerPid:.0" "/proc/$before/status"; }
 wait_until is_traced
@@ -266,10 +274,10 @@ wait_until ends
 wait_until test ! -e "/proc/$before/exe"
 ok "$(test -e "$root/run/netshim/table"; echo $?)" "who ends with a down takes nothing away from the up that follows"
 wait_until is_watched
-before=$(watchers)
+before=$(watcher)
 touch "$(command -v "$netshim")" # as an upgrade does
 "$netshim" reload
-another() { is_watched && [ "$(watchers)" != "$before" ]; }
+another() { is_watched && [ "$(watcher)" != "$before" ]; }
 wait_until another
 ok $? "one of another version takes its place"
 

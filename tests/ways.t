@@ -336,7 +336,7 @@ sleep 100 9>"$scratch/theirs" &
 background+=($!)
 configure <<<"$ordinary" 9>>"$scratch/theirs"
 wait_until there_are 1
-watcher=$(watchers)
+watcher=$(watcher)
 wait_until test -e "/proc/$watcher/fd/6"
 is "$(readlink "/proc/$watcher/fd/"{0,1,2} | sort -u) $(readlink "/proc/$watcher/fd/"* | grep -c theirs) $(sed -n 's/CapEff:\t//p; s/SigBlk:\t//p' "/proc/$watcher/status" | paste -sd' ') $(readlink "/proc/$watcher/cwd")" \
 	"/dev/null 0 0000000000000000 0000000000001000 /" "one process does, with nothing of whoever started it, and with CAP_NET_ADMIN alone"
@@ -421,7 +421,7 @@ before=$(ours)
 ip rule add lookup 52
 wait_until is_first
 wait_until there_are 1
-watcher=$(watchers)
+watcher=$(watcher)
 exec 8<"$root/run/netshim/lock"
 flock 8
 ip link set vpn0 mtu 1400

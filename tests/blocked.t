@@ -134,24 +134,24 @@ mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
 wait_until sh -c "dig +short +tries=1 +time=1 @$lan_host name.test | grep -q 192.0.2.1"
 wait_until sh -c "dig +short +tries=1 +time=1 -p 5354 @127.0.0.1 name.test | grep -q 192.0.2.2"
 listen
-run plain curl -4 -m 1 http://before.test:79/ http://name.test/
+run plain curl -4 -m 9 http://before.test:79/ http://name.test/
 hears " plain +nobody +1  tcp name.test \(192.0.2.1:80\)  " "a name, as the class was told it last"
-run plain curl -6 -m 1 http://name.test/
+run plain curl -6 -m 9 http://name.test/
 hears " plain +nobody +[12]  tcp name.test \(\[2001:db8::1\]:80\)  " "IPv6"
-run plain curl -4 -m 1 http://alias.test/
+run plain curl -4 -m 9 http://alias.test/
 hears " plain +nobody +1  tcp alias.test \(192.0.2.3:80\)  " "what was asked for, and not what it is another name of"
-run own curl -4 -m 1 http://own.test/
+run own curl -4 -m 9 http://own.test/
 hears " own +nobody +1  tcp own.test \(192.0.2.2:80\)  " "a class with a resolver of its own"
-run own curl -m 1 http://192.0.2.1/
+run own curl -m 9 http://192.0.2.1/
 hears " own +nobody +1  tcp 192.0.2.1:80  " "what another class was told is not told of it"
 until_heard " unclassified +nobody +[0-9]+  tcp here.test \(192.0.2.1:80\)  " "what is in no class" get_unclassified http://here.test/
 "$netshim" reload
 wait_until listening
-run plain curl -4 -m 1 http://after.test:81/
+run plain curl -4 -m 9 http://after.test:81/
 hears " plain +nobody +1  tcp after.test \(192.0.2.1:81\)  " "after a reload"
 nft flush ruleset
 wait_until listening
-run plain curl -4 -m 1 http://flushed.test:82/
+run plain curl -4 -m 9 http://flushed.test:82/
 hears " plain +nobody +1  tcp flushed.test \(192.0.2.1:82\)  " "and where others flush all tables"
 
 # A resolver that means no good. The last address is an honest answer's.
@@ -205,8 +205,8 @@ are_logged() { nft list table inet netshim-names >/dev/null 2>&1; }
 are_logged
 is $? 1 "who listens is killed: no query is logged any more"
 listen --json plain
-as_user curl -4 -m 1 http://name.test/ >/dev/null 2>&1
-run plain curl -4 -m 1 http://name.test:81/ http://192.0.2.77:82/
+as_user curl -4 -m 9 http://name.test/ >/dev/null 2>&1
+run plain curl -4 -m 9 http://name.test:81/ http://192.0.2.77:82/
 hears '"port": 82' "(JSON)"
 is "$(python3 -c '
 import json, sys
@@ -244,11 +244,11 @@ is $? 0 "of a flood, some are told and not each ($lines)"
 is "$((loud * 2 > quiet))" 1 "and it costs its sender less than the sending"
 
 # --- what is kept
-run kept curl -m 1 "http://$lan_host:81/"
-run kept curl -m 1 "http://$lan_host:81/"
+run kept curl -m 9 "http://$lan_host:81/"
+run kept curl -m 9 "http://$lan_host:81/"
 run kept ping -c 2 -i 0.2 -W 1 $far_host
-run kept curl -g -m 1 'http://[fd77::2]:81/'
-run shut curl -m 1 "http://$lan_host:81/"
+run kept curl -g -m 9 'http://[fd77::2]:81/'
+run shut curl -m 9 "http://$lan_host:81/"
 like "$("$netshim" blocked)" "^LAST +CLASS +USER +PACKETS +TO +PROGRAM$nl$time kept +nobody +2 tcp $lan_host:81 +\(not there any more\)$nl$time kept +nobody +2 icmp $far_host +\(not there any more\)$nl$time kept +nobody +[12] tcp \[fd77::2\]:81 +\(not there any more\)\$" \
 	"log = true: what was refused, how often, and when last"
 is "$("$netshim" blocked --json kept | python3 -c '
@@ -274,7 +274,7 @@ is "$(nft -s list table inet netshim)" "$rules" "a reload that fails puts back w
 write "unclassified { action = reject  allow = { 'tcp/8080' }  log = true }"
 sed -i '/^class kept/d' "$config"
 "$netshim" reload
-as_user curl -m 1 "http://$lan_host:81/" >/dev/null 2>&1
+as_user curl -m 9 "http://$lan_host:81/" >/dev/null 2>&1
 like "$("$netshim" blocked)" "unclassified +nobody +[12] tcp $lan_host:81 " "and of what is in no class"
 write
 sed -i '/^class kept/d' "$config"

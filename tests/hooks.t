@@ -128,19 +128,24 @@ is_right "and all is right"
 
 # --- another netshim
 lock=$root/run/netshim/lock
-flock "$lock" sleep 2 &
-holder=$!
-sleep 0.1
+hold() { # as another netshim does; $holder is to be ended
+	: >"$scratch/held"
+	in_background flock --no-fork "$lock" sh -c 'echo held && exec sleep 60' >"$scratch/held"
+	holder=$!
+	wait_until test -s "$scratch/held"
+}
+hold
 ip addr add 172.20.0.1/24 dev there0
 hooks=()
 for _ in {1..20}; do
 	hook there0 up &
 	hooks+=($!)
-	sleep 0.02
 done
-sleep 0.3
-is "$(ps -o pid= -p "$(IFS=,; echo "${hooks[*]}")" | wc -l)" 1 "20 hooks while another netshim is busy: one waits, for all of them"
-wait "${hooks[@]}" $holder
+one_waits() { [ "$(ps -o pid= -p "$(IFS=,; echo "${hooks[*]}")" | wc -l)" -eq 1 ]; }
+wait_until one_waits
+ok $? "20 hooks while another netshim is busy: one waits, for all of them"
+kill $holder
+wait "${hooks[@]}"
 is "$(ip route show table 4711 172.20.0.0/24 | wc -l)" 1 "and does its work"
 is_right "silently"
 
@@ -158,14 +163,13 @@ in_own_world() { # where the lock is another one
 }
 ended_after in_own_world strace -qq -o /dev/null -P /etc/passwd -e inject=openat:delay_enter=11000000 "$netshim" reload --hook >"$scratch/names-late" &
 late=($!)
-flock "$lock" sleep 11.5 &
-late+=($!)
-sleep 0.1
+hold
 ended_after "$root/etc/network/if-up.d/netshim" >"$scratch/hook-late" &
 late+=($!)
 ended_after "$netshim" down >"$scratch/down-late" &
 late+=($!)
 wait "${late[@]}"
+kill $holder
 like "$(cat "$scratch/hook-late")" "^0 2 netshim: gave up after 10 seconds: another netshim holds $lock" "another netshim hangs: the hook ends after 10 seconds, and tells"
 like "$(cat "$scratch/down-late")" "^1 2 netshim: gave up after 10 seconds: another netshim holds $lock" "so does down"
 like "$(cat "$scratch/names-late")" "^1 2 netshim: gave up after 10 seconds: .*users and groups" "users cannot be looked up: a hook does not wait for them"

@@ -201,9 +201,9 @@ is "$(sed -n 's/.* tcp \(.*192\.0\.2\.2[0-7]:80)\?\) .*/\1/p' "$heard")" \
 	"nobody's name comes from a broken one, one to another query or a second one; and a name does nothing to the terminal"
 kill -KILL "$listener"
 wait "$listener" 2>/dev/null
-are_logged() { nft list table inet netshim-names >/dev/null 2>&1; }
-are_logged
-is $? 1 "who listens is killed: no query is logged any more"
+are_not_logged() { ! nft list table inet netshim-names >/dev/null 2>&1; }
+wait_until are_not_logged
+ok 0 "who listens is killed: no query is logged any more"
 listen --json plain
 as_user curl -4 -m 9 http://name.test/ >/dev/null 2>&1
 run plain curl -4 -m 9 http://name.test:81/ http://192.0.2.77:82/
@@ -265,7 +265,8 @@ time.sleep(60)"
 kept_udp() { "$netshim" blocked | grep -q ' udp '; }
 wait_until kept_udp
 like "$("$netshim" blocked)" "kept +nobody +1 udp $far_host:9 +/usr/bin/python3[^ ]* [0-9]+\$" "who is still there is found by its socket"
-is "$("$netshim" blocked shut 2>&1)" "" "of a class without log, nothing is kept"
+is "$("$netshim" blocked shut 2>&1; echo $?)" "netshim: nothing that class shut was refused is kept: nothing was in the last day, or it has no log = true
+0" "of a class without log, nothing is kept, and it says so"
 is "$("$netshim" blocked | awk 'length > 80')" "" "it fits into 80 columns"
 rules=$(nft -s list table inet netshim)
 write "class wrong { nft = { 'ct state 5 accept' 'nonsense' } }"
@@ -282,6 +283,43 @@ sed -i '/^class kept/d' "$config"
 said=$("$netshim" blocked 2>&1)
 is "$? $said" "1 netshim: nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it while it happens" \
 	"where nothing is kept, it says so"
+
+# --- in network namespaces
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
+one="{ netns = 'one'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  deny = { 'tcp/80' }  log = true }"
+write "class of_a_name_that_is_long $one" "class two { netns = 'two'  address = '10.97.20.2/24'  action = drop }"
+"$netshim" reload
+listen
+is_listening() { nsenter --net=/run/netns/"$1" nft list map inet netshim tell 2>/dev/null | grep -q tell_; }
+wait_until is_listening one
+wait_until is_listening two
+run of_a_name_that_is_long curl -m 1 "http://$lan_host/"
+hears "of_a_name_that_is_long +nobody +1  tcp $lan_host:80 " "what is refused in one, of its class"
+run two curl -m 1 "http://$lan_host:81/" &
+hears "two +nobody +1  tcp $lan_host:81 +/usr/bin/curl [0-9]+\$" "in another, with the program"
+wait $!
+nsenter --net=/run/netns/one curl -m 1 "http://$lan_host/" >/dev/null 2>&1
+hears "of_a_name_that_is_long +root +[12]  tcp $lan_host:80 " "whoever sends it there, also root in no class"
+is "$(awk '{ print match($0, /TO  |tcp |icmp /) }' "$heard" | sort -u | wc -l)" 1 "the columns are as wide as the longest name of a class"
+write "class of_a_name_that_is_long $one" "class three { netns = 'three'  address = '10.97.30.2/24'  action = drop }"
+is "$("$netshim" reload 2>&1)" "" "a reload takes a namespace away, and does not name who listens there"
+wait_until is_listening three
+wait_until is_listening one
+run three ping -c 1 -W 1 $lan_host
+hears "three +nobody +1  icmp $lan_host " "in one that a reload has made"
+run of_a_name_that_is_long curl -m 1 -g "http://[fd77::2]/"
+hears "of_a_name_that_is_long +nobody +[12]  tcp \[fd77::2\]:80 " "and in one that it has left"
+stop
+for name in one three; do
+	is_quiet() { ! is_listening $name; }
+	wait_until is_quiet
+done
+like "$("$netshim" blocked)" "^[^$nl]*${nl}[0-9:]* of_a_name_that_is_long nobody +[12] tcp .fd77::2.:80 [^$nl]*\$" "log = true: what was refused there is kept"
+is "$("$netshim" blocked three 2>/dev/null)$("$netshim" blocked --json shut 2>/dev/null | xargs)" "{blocked: []}" "and is no other class's"
+write "class of_a_name_that_is_long { netns = 'private' }"
+"$netshim" reload
+like "$("$netshim" blocked of_a_name_that_is_long 2>&1)" "nothing is kept|nothing that class" "an empty one keeps nothing"
 
 # --- mistakes
 is "$("$netshim" blocked none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them, and 'unclassified' is no class" \

@@ -8,6 +8,7 @@
 #include "conf/command/json.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
+#include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/queries.h"
 #include "conf/kernel/refusals.h"
@@ -22,21 +23,29 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define OTHERS "unclassified"
 
 static struct blocked {
 	bool follow;
 	bool json;
-	const char *only; /* a class's name, or NULL */
+	const char *only;	     /* a class's name, or NULL */
+	const struct inside *inside; /* the namespace that is looked at, or NULL: this one */
 	struct asked *classes;
 	size_t class_count;
+	int class_width;
 } b;
 
 /* One destination that was refused to one class and user. */
 struct entry {
 	struct refusal refusal;
+	char class[CLASS_NAME_MAX + 1]; /* of which it is told; in a namespace, whosoever sends */
 	struct culprit culprit;
 	uint64_t told; /* how many packets of it have been told */
 };
@@ -48,13 +57,21 @@ struct entries {
 
 /* --- the classes */
 
+static bool is_wanted(const char *class)
+{
+	return !b.only || !strcmp(class, b.only);
+}
+
 static void add_class(const char *name, uint32_t classid)
 {
 	struct asked *class;
+	int width = (int)strlen(name);
 
+	if (is_wanted(name) && width > b.class_width)
+		b.class_width = width;
 	b.classes = grown(b.classes, b.class_count, sizeof(*b.classes));
 	class = &b.classes[b.class_count++];
-	*class = (struct asked){ .classid = classid, .wanted = !b.only || !strcmp(name, b.only) };
+	*class = (struct asked){ .classid = classid, .wanted = b.inside || is_wanted(name) };
 	snprintf(class->name, sizeof(class->name), "%s", name);
 }
 
@@ -84,20 +101,21 @@ static void check_class(void)
 	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class", b.only);
 }
 
-/* NULL where it is of no class that is asked about. */
 static const struct asked *find_class(uint32_t classid)
 {
 	for (size_t i = 0; i < b.class_count; i++)
 		if (b.classes[i].classid == classid)
-			return b.classes[i].wanted ? &b.classes[i] : NULL;
+			return &b.classes[i];
 	return NULL;
 }
 
-static const char *class_name(const struct entry *e)
+/* All that is in a namespace is its class's. NULL where it is of none that is asked about. */
+static const char *class_told(uint32_t classid)
 {
-	const struct asked *class = find_class(e->refusal.classid);
+	const struct asked *class = b.inside ? NULL : find_class(classid);
+	const char *name = b.inside ? b.inside->class : class ? class->name : NULL;
 
-	return class ? class->name : "?";
+	return name && is_wanted(name) ? name : NULL;
 }
 
 /* --- what is told of one */
@@ -183,17 +201,19 @@ static void make_line(const struct entry *e, struct line *l)
 	snprintf(l->packets, sizeof(l->packets), "%" PRIu64, e->refusal.packets);
 	l->program = program_text(&e->culprit);
 	l->cells[0] = l->when;
-	l->cells[1] = class_name(e);
+	l->cells[1] = e->class;
 	l->cells[2] = user_name(e->refusal.user, l->user);
 	l->cells[3] = l->packets;
 	l->cells[4] = destination(&e->refusal, l->to);
 	l->cells[5] = l->program;
 }
 
-/* Of what comes while one looks, nobody knows how wide the next is. */
+/* Of what comes while one looks, nobody knows how wide the next is; but the names of classes are
+ * known. */
 static void print_cells(const char *const cells[TITLES])
 {
-	printf("%-8s  %-12s  %-10s %7s  %-24s  %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]);
+	printf("%-8s  %-*s  %-10s %7s  %-24s  %s\n", cells[0], b.class_width, cells[1], cells[2], cells[3], cells[4],
+	       cells[5]);
 }
 
 static void print_heading(void)
@@ -237,7 +257,7 @@ static json_t *json_entry(const struct entry *e)
 	inet_ntop(r->family, &r->remote, address, sizeof(address));
 	strftime(when, sizeof(when), "%FT%TZ", gmtime(&(time_t){ r->last / 1000 }));
 	entry = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s}", "class",
-			  r->classid ? json_string(class_name(e)) : json_null(), "uid",
+			  strcmp(e->class, OTHERS) ? json_string(e->class) : json_null(), "uid",
 			  json_number(r->user != (uid_t)-1, r->user), "user", json_text(user_name(r->user, user)),
 			  "protocol", protocol_name(r->protocol, protocol), "address", address, "port",
 			  json_number(r->remote_port, r->remote_port), "packets", json_number(true, r->packets), "last",
@@ -262,34 +282,57 @@ static bool is_same(const struct refusal *one, const struct refusal *other)
 /* Somebody may look at a port scan for days. */
 #define MOST 4096
 
-static struct entry *find_entry(struct entries *list, const struct refusal *refusal)
+static struct entry *find_entry(struct entries *list, const char *class, const struct refusal *refusal)
 {
 	for (size_t i = list->count; i-- > 0;)
-		if (is_same(&list->items[i].refusal, refusal))
+		if (!strcmp(list->items[i].class, class) && is_same(&list->items[i].refusal, refusal))
 			return &list->items[i];
 	if (list->count == MOST)
 		list->count = 0;
 	list->items = grown(list->items, list->count, sizeof(*list->items));
 	list->items[list->count] = (struct entry){ .refusal = *refusal };
 	list->items[list->count].refusal.packets = 0;
+	snprintf(list->items[list->count].class, sizeof(list->items->class), "%s", class);
 	return &list->items[list->count++];
 }
 
 static void find_culprit(struct entry *e)
 {
-	culprit_find(&e->refusal, e->refusal.classid ? class_name(e) : "", &e->culprit);
+	const struct asked *sender = e->refusal.classid ? find_class(e->refusal.classid) : NULL;
+
+	culprit_find(&e->refusal, sender ? sender->name : "", &e->culprit);
 }
 
 /* --- what is kept */
 
 static void take_kept(const struct refusal *refusal, void *with)
 {
-	struct entry *e;
+	const char *class = class_told(refusal->classid);
 
-	if (!find_class(refusal->classid))
-		return;
-	e = find_entry(with, refusal);
-	e->refusal.packets += refusal->packets;
+	if (class)
+		find_entry(with, class, refusal)->refusal.packets += refusal->packets;
+}
+
+struct kept {
+	struct entries list;
+	bool any; /* there is something that keeps them */
+};
+
+/* Whose they are is looked for where they were sent. */
+static void look_here(struct kept *kept)
+{
+	size_t first = kept->list.count;
+
+	kept->any = refusals_kept(take_kept, &kept->list) || kept->any;
+	for (size_t i = first; i < kept->list.count; i++)
+		find_culprit(&kept->list.items[i]);
+}
+
+static void look_inside(const struct inside *inside, void *with)
+{
+	b.inside = inside;
+	look_here(with);
+	b.inside = NULL;
 }
 
 static int by_time(const void *a, const void *b_)
@@ -300,33 +343,46 @@ static int by_time(const void *a, const void *b_)
 	return (one->refusal.last > other->refusal.last) - (one->refusal.last < other->refusal.last);
 }
 
-static int show_kept(void)
+static void print_kept(const struct entries *list)
 {
 	struct columns table = { .titles = titles, .count = TITLES };
-	struct entries list = { .items = NULL };
-	json_t *array = json_array();
-	bool kept = refusals_kept(take_kept, &list);
 
-	if (!kept)
+	for (size_t i = 0; i < list->count; i++)
+		add_entry(&table, &list->items[i]);
+	if (list->count)
+		columns_print(&table);
+}
+
+static void print_kept_json(const struct entries *list)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(array, json_entry(&list->items[i]));
+	json_print(json_pack("{s:o}", "blocked", array));
+}
+
+static int show_kept(void)
+{
+	struct kept kept = { .any = false };
+
+	look_here(&kept);
+	insides_each(look_inside, &kept);
+	if (!kept.any)
 		warnx("nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it "
 		      "while it "
 		      "happens");
-	if (list.count)
-		qsort(list.items, list.count, sizeof(*list.items), by_time);
-	for (size_t i = 0; i < list.count; i++) {
-		find_culprit(&list.items[i]);
-		if (b.json)
-			json_array_append_new(array, json_entry(&list.items[i]));
-		else
-			add_entry(&table, &list.items[i]);
-	}
+	else if (!kept.list.count)
+		warnx("nothing that %s%s was refused is kept: nothing was in the last day, or %s log = true",
+		      b.only ? "class " : "a class", b.only ? b.only : "", b.only ? "it has no" : "those have no");
+	if (kept.list.count)
+		qsort(kept.list.items, kept.list.count, sizeof(*kept.list.items), by_time);
 	if (b.json)
-		json_print(json_pack("{s:O}", "blocked", array));
-	else if (list.count)
-		columns_print(&table);
-	json_decref(array);
-	free(list.items);
-	return kept ? EXIT_SUCCESS : EXIT_FAILURE;
+		print_kept_json(&kept.list);
+	else
+		print_kept(&kept.list);
+	free(kept.list.items);
+	return kept.any ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* --- what happens */
@@ -346,11 +402,12 @@ static void tell(struct entry *e)
 /* The first packet is told at once; the socket is looked for as long as it is there. */
 static void take_new(const struct refusal *refusal, void *with)
 {
+	const char *class = class_told(refusal->classid);
 	struct entry *e;
 
-	if (!find_class(refusal->classid))
+	if (!class)
 		return;
-	e = find_entry(with, refusal);
+	e = find_entry(with, class, refusal);
 	e->refusal.packets++;
 	e->refusal.last = refusal->last;
 	e->refusal.local = refusal->local;
@@ -368,6 +425,24 @@ static void tell_again(struct entries *list)
 			tell(&list->items[i]);
 }
 
+static ino_t network(void)
+{
+	struct stat st = { .st_ino = 0 };
+
+	stat("/proc/self/ns/net", &st);
+	return st.st_ino;
+}
+
+static bool is_still_there(const struct inside *inside)
+{
+	int fd = netns_open(inside->name);
+	bool is = fd >= 0 && netns_inode(fd) == network();
+
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
 static void warn_of(const char *what, char *words)
 {
 	if (words)
@@ -377,6 +452,8 @@ static void warn_of(const char *what, char *words)
 
 static void ask(void)
 {
+	if (b.inside && !is_still_there(b.inside))
+		exit(EXIT_SUCCESS);
 	read_classes();
 	warn_of("what is refused cannot be heard", refusals_ask(b.classes, b.class_count));
 	warn_of("names of addresses cannot be told", queries_ask(b.classes, b.class_count));
@@ -392,7 +469,7 @@ static void hear_table(int events)
 		ask();
 }
 
-_Noreturn static void follow(void)
+_Noreturn static void follow_here(void)
 {
 	struct entries list = { .items = NULL };
 	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
@@ -400,7 +477,7 @@ _Noreturn static void follow(void)
 	time_t told = asked;
 
 	ask();
-	if (!b.json)
+	if (!b.inside && !b.json)
 		print_heading();
 	fflush(stdout);
 	for (;;) {
@@ -416,6 +493,80 @@ _Noreturn static void follow(void)
 			told = time(NULL);
 			tell_again(&list);
 		}
+	}
+}
+
+struct listener {
+	ino_t network;
+	pid_t pid;
+};
+
+struct listeners {
+	struct listener *items;
+	size_t count;
+};
+
+_Noreturn static void become_listener(const struct inside *inside, pid_t parent)
+{
+	struct inside own;
+
+	if (inside)
+		own = *inside;
+	b.inside = inside ? &own : NULL;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(EXIT_FAILURE);
+	follow_here();
+}
+
+/* A process for each network namespace, as each has a log of its own. */
+static void start_listener(const struct inside *inside, void *with)
+{
+	struct listeners *list = with;
+	struct listener new = { .network = network() };
+	pid_t parent = getpid();
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].network == new.network)
+			return;
+	if (inside && !is_wanted(inside->class))
+		return;
+	new.pid = fork();
+	if (!new.pid)
+		become_listener(inside, parent);
+	if (new.pid < 0)
+		err(EXIT_FAILURE, "cannot start a process");
+	list->items = grown(list->items, list->count, sizeof(new));
+	list->items[list->count++] = new;
+}
+
+/* The one of a namespace that has gone ends by itself. */
+static void end_listener(struct listeners *list, pid_t pid, int status)
+{
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		exit(EXIT_FAILURE);
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].pid == pid)
+			list->items[i] = list->items[--list->count];
+}
+
+_Noreturn static void follow(void)
+{
+	struct listeners list = { .items = NULL };
+	const struct timespec pause = { .tv_sec = 1 };
+	sigset_t ended;
+	int status;
+	pid_t pid;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ended, NULL);
+	for (;;) {
+		start_listener(NULL, &list);
+		insides_each(start_listener, &list);
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			end_listener(&list, pid, status);
+		sigtimedwait(&ended, NULL, &pause);
 	}
 }
 

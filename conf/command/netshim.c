@@ -67,7 +67,7 @@ static const struct verb {
 	{ "move", "CLASS|none PID...", "put running processes into a class, or out", cmd_move, true, false, 2, -1,
 	  CAP(CAP_SYS_PTRACE) },
 	{ "blocked", "[--follow] [--json] [CLASS]", "show what was refused, by whom, where to", cmd_blocked, true,
-	  false, 0, -1, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH) },
+	  false, 0, -1, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_SYS_ADMIN) },
 	{ "lift", "[--unclassified] [CLASS] [DURATION|off]", "let through for a time what a class refuses", cmd_lift,
 	  true, false, 1, 2, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN) },
 	{ "which", "PROGRAM...", "tell a program's class, and which rule says so", cmd_which, false, false, 1, -1, 0 },

@@ -575,21 +575,36 @@ static const struct class *class_inside(const struct ruleset *set, const char *n
 	return NULL;
 }
 
+static struct stat status_of(pid_t pid, const char *what)
+{
+	struct stat st = { .st_ino = 0 };
+	char *path = printed("/proc/%d/%s", pid, what);
+
+	if (stat(path, &st))
+		st.st_ino = 0;
+	free(path);
+	return st;
+}
+
+/* One of netshim's own that listens in there ends by itself. */
+static bool is_netshim(pid_t pid)
+{
+	struct stat it = status_of(pid, "exe");
+	struct stat own = status_of(getpid(), "exe");
+
+	return it.st_ino == own.st_ino && it.st_dev == own.st_dev;
+}
+
 /* Processes of a namespace, by its inode. */
 static void tell_processes(const char *name, ino_t network)
 {
 	struct process_list list;
 	struct process_names names = { .count = 0 };
-	struct stat st;
 
 	processes_read(&list);
-	for (size_t i = 0; i < list.count; i++) {
-		char *path = printed("/proc/%d/ns/net", list.items[i].pid);
-
-		if (!stat(path, &st) && st.st_ino == network)
+	for (size_t i = 0; i < list.count; i++)
+		if (status_of(list.items[i].pid, "ns/net").st_ino == network && !is_netshim(list.items[i].pid))
 			process_names_add(&names, list.items[i].name, list.items[i].pid);
-		free(path);
-	}
 	processes_free(&list);
 	if (names.count)
 		warnx("in network namespace '%s', which is taken away, are still %zu process%s (%s): they have no "

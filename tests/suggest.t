@@ -9,15 +9,15 @@
 make_hosts 8080
 cat >"$scratch/slow.py" <<'END'
 import socket, sys, threading, time
-def serve(connection):
-    time.sleep(0.2)
+def serve(connection, port):
+    time.sleep(2 if port == 22 else 0.2)
     connection.recv(4096)
     connection.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nhi\n')
     connection.close()
 def listen(port):
     listener = socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True)
     while True:
-        threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+        threading.Thread(target=serve, args=(listener.accept()[0], port), daemon=True).start()
 for port in 80, 443, 22:
     threading.Thread(target=listen, args=(port,)).start()
 print('ready', flush=True)
@@ -102,6 +102,11 @@ session() {
 # Somebody connects to a server here: no program of this machine begins that.
 in_background python3 -m http.server -b :: 8000 >/dev/null 2>&1
 wait_until get -o /dev/null http://127.0.0.1:8000/
+cp "$(command -v python3)" "$scratch/bin/taker"
+udp="import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7000));"
+in_background "${user[@]}" "$scratch/bin/taker" -c "$udp time.sleep(60)"
+wait_until eval "ss -unaH | grep -q :7000"
+on_other_host python3 -c "$udp s.sendto(b'x', ('192.168.77.1', 7000))"
 
 "$netshim" suggest --for 30s >"$scratch/said" &
 suggest=$!
@@ -143,7 +148,7 @@ class http {
 app '/usr/lib/apt/methods/http' { class = http }" "apt: the program that does it for apt, as its own user"
 is "$(grep "^# $scratch/bin/daemon, as " <<<"$said")" "# $scratch/bin/daemon, as daemon:" \
 	"a service: a session, a user and an environment of its own"
-is "$(grep -c "bin/known\|bin/ruled\|8000\|loopback" <<<"$said")" 0 "none in a class, none with a rule, no server, no talk within this machine"
+is "$(grep -c "bin/known\|bin/ruled\|8000\|taker\|7000\|loopback" <<<"$said")" 0 "none in a class, none with a rule, no server, no talk within this machine"
 is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 6 classes, 6 rules" "what is printed has no mistake"
 
 # --- a default deny that lets them do the same

@@ -271,7 +271,7 @@ static void note_connection(const struct connection *c, void *with)
 	memset(&seen, 0, sizeof(seen));
 	seen.to = destination_of(c->family, c->protocol, &c->destination, c->destination_port);
 	seen.local_port = c->source_port;
-	if (c->protocol != IPPROTO_UDP)
+	if (c->protocol != IPPROTO_UDP || !c->from_here)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		const struct fresh *from = &w->fresh[i];

@@ -5,6 +5,7 @@
 
 #include "conf/kernel/connections.h"
 
+#include <ifaddrs.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netlink/msg.h>
@@ -14,6 +15,7 @@
 struct visit {
 	void (*call)(const struct connection *connection, void *with);
 	void *with;
+	struct ifaddrs *own; /* the addresses of this machine */
 };
 
 static void read_address(struct nlattr *const ip[], int v4, int v6, struct in6_addr *address)
@@ -55,6 +57,24 @@ static bool read_bytes(uint64_t *bytes, struct nlattr *counters)
 	return true;
 }
 
+static bool is_own(const struct ifaddrs *own, int family, const struct in6_addr *address)
+{
+	size_t size = family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+
+	for (; own; own = own->ifa_next) {
+		const struct sockaddr *a = own->ifa_addr;
+
+		if (!a || a->sa_family != family)
+			continue;
+		if (!memcmp(family == AF_INET
+				    ? (const void *)&((const struct sockaddr_in *)(const void *)a)->sin_addr
+				    : (const void *)&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr,
+			    address, size))
+			return true;
+	}
+	return false;
+}
+
 static int hear(struct nl_msg *message, void *with)
 {
 	const struct visit *visit = with;
@@ -69,6 +89,7 @@ static int hear(struct nl_msg *message, void *with)
 	c.family = kind->nfgen_family;
 	if (!read_tuple(&c, parts[CTA_TUPLE_ORIG]))
 		return NL_SKIP;
+	c.from_here = is_own(visit->own, c.family, &c.source);
 	c.counted = read_bytes(&c.sent, parts[CTA_COUNTERS_ORIG]) && read_bytes(&c.received, parts[CTA_COUNTERS_REPLY]);
 	visit->call(&c, visit->with);
 	return NL_OK;
@@ -76,11 +97,13 @@ static int hear(struct nl_msg *message, void *with)
 
 bool connections_each(void (*visit)(const struct connection *connection, void *with), void *with)
 {
-	struct visit call = { visit, with };
+	struct visit call = { visit, with, NULL };
 	const struct nfgenmsg all = { .nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0 };
 	struct nl_sock *sock = nl_socket_alloc();
 	bool ok = sock && !nl_connect(sock, NETLINK_NETFILTER);
 
+	if (getifaddrs(&call.own))
+		call.own = NULL;
 	if (ok) {
 		nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, hear, &call);
 		nl_socket_disable_auto_ack(sock);
@@ -89,5 +112,7 @@ bool connections_each(void (*visit)(const struct connection *connection, void *w
 		     nl_recvmsgs_default(sock) >= 0;
 	}
 	nl_socket_free(sock);
+	if (call.own)
+		freeifaddrs(call.own);
 	return ok;
 }

@@ -16,7 +16,8 @@ struct connection {
 	int protocol;
 	struct in6_addr source, destination;
 	unsigned source_port, destination_port;
-	bool counted; /* nf_conntrack_acct was on when it began */
+	bool from_here; /* from an address of this machine's: nothing that it forwards, or is sent */
+	bool counted;	/* nf_conntrack_acct was on when it began */
 	uint64_t sent, received;
 };
 

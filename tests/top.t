@@ -34,6 +34,7 @@ while time.time() < end:
     time.sleep(0.1)
 END
 in_background "${user[@]}" LD_PRELOAD="$preload" env "$scratch/sender" "$scratch/send.py"
+sender=$!
 
 # A terminal of its own, where a shell says what it finds when top has ended.
 screen() { tmux -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
@@ -67,8 +68,55 @@ is "$(sed 's/rows [0-9]*; columns [0-9]*//' "$scratch/after")" "$(sed 's/rows [0
 screen kill-server
 rm -f "$scratch/after"
 
+# --- UDP, and network namespaces
+
+kill "$sender"
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
+cp "$scratch/sender" "$scratch/datagrams"
+cat >>"$config" <<END
+class jail  { netns = 'jail'  address = '10.97.10.2/24' }
+class jail2 { netns = 'jail2'  address = '10.97.20.2/24'  deny = { 'tcp/1' } }
+app '$scratch/datagrams' { class = calm }
+END
+"$netshim" reload
+cat >"$scratch/datagrams.py" <<'END'
+import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 7777))
+end = time.time() + 60
+while time.time() < end:
+    for i in range(20):
+        s.sendto(bytes(1000), ('192.168.77.2', 9))
+    time.sleep(0.1)
+END
+sysctl -qw net.netfilter.nf_conntrack_acct=0
+in_background "${user[@]}" LD_PRELOAD="$preload" env "$scratch/datagrams" "$scratch/datagrams.py"
+in_background "${user[@]}" "$netshim" run jail "$scratch/sender" "$scratch/send.py"
+in_background "${user[@]}" "$netshim" run jail2 "$scratch/datagrams" "$scratch/datagrams.py"
+begin screen 80 24
+wait_until shows "^calm +[12][0-9][0-9]K "
+wait_until shows "^jail +([4-9][0-9][0-9]K|[01].[0-9]M) "
+ok 0 "datagrams, and what is sent in a network namespace, are counted for the class"
+wait_until eval "screen capture-pane -p | grep -A 1 '^jail ' | grep -qE '^  sender +([4-9][0-9][0-9]K|[01].[0-9]M) '"
+ok 0 "the program in the namespace is named"
+is "$(screen capture-pane -p | grep -c '^  datagrams')" 0 "of UDP, none is, where conntrack does not count"
+sysctl -qw net.netfilter.nf_conntrack_acct=1
+nsenter --net=/run/netns/jail2 sysctl -qw net.netfilter.nf_conntrack_acct=1
+# Only connections that begin from then on are counted.
+sed -i 's/7777/7778/' "$scratch/datagrams.py"
+in_background "${user[@]}" LD_PRELOAD="$preload" env "$scratch/datagrams" "$scratch/datagrams.py"
+in_background "${user[@]}" "$netshim" run jail2 "$scratch/datagrams" "$scratch/datagrams.py"
+for class in calm jail2; do
+	wait_until eval "screen capture-pane -p | grep -A 1 '^$class ' | grep -qE '^  datagrams +[12][0-9][0-9]K '"
+done
+ok 0 "where it does, each program is, though one in a namespace has the same ports"
+screen kill-server
+
+# --- terminals
+
 begin vt100 80 24
-wait_until shows "^busy .*[0-9][KM] "
+wait_until shows "^jail .*[0-9][KM] "
 ok 0 "a vt100"
 screen send-keys C-c
 wait_until shows "^ended 0"

@@ -9,6 +9,7 @@
 #include "conf/command/traffic.h"
 
 #include "conf/kernel/connections.h"
+#include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/sockets.h"
@@ -20,6 +21,7 @@
 
 /* A connection, by what is compared as bytes. */
 struct key {
+	uint32_t inside; /* the class in whose network namespace it is; 0: in this one */
 	int protocol;
 	unsigned local_port, remote_port;
 	struct in6_addr remote;
@@ -37,6 +39,8 @@ struct look {
 	size_t count;
 	struct inet_socket *datagrams; /* the sockets of UDP */
 	size_t datagram_count;
+	struct ifaddrs *own;	     /* this machine's addresses */
+	const struct inside *inside; /* the namespace that is looked at, or NULL: this one */
 };
 
 static uint64_t now(void)
@@ -60,14 +64,16 @@ static void add_flow(struct look *look, const struct inet_socket *s, const struc
 	look->flows = grown(look->flows, look->count, sizeof(*flow));
 	flow = &look->flows[look->count++];
 	memset(flow, 0, sizeof(*flow));
+	flow->key.inside = look->inside ? look->inside->classid : 0;
 	flow->key.protocol = s->protocol;
 	flow->key.local_port = s->local_port;
 	flow->key.remote_port = port;
 	flow->key.remote = *remote;
 	flow->total = total;
 	flow->inode = s->inode;
-	/* Of a socket without a class it is a small number, its priority. */
-	flow->classid = s->classid >> 16 ? s->classid : 0;
+	/* Of a socket without a class it is a small number, its priority; in a namespace, whatever
+	 * is sent counts as its class's. */
+	flow->classid = look->inside ? look->inside->classid : s->classid >> 16 ? s->classid : 0;
 }
 
 static void note_stream(const struct inet_socket *s, void *with)
@@ -84,16 +90,31 @@ static void note_datagrams(const struct inet_socket *s, void *with)
 	look->datagrams[look->datagram_count++] = *s;
 }
 
+static size_t address_size(int family)
+{
+	return family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
+}
+
+static bool may_send_from(const struct inet_socket *s, const struct connection *c)
+{
+	static const struct in6_addr any;
+	bool mapped = s->family == AF_INET6 && c->family == AF_INET;
+
+	return s->local_port == c->source_port &&
+	       (!memcmp(&s->local, &any, address_size(s->family)) ||
+		!memcmp(s->local.s6_addr + (mapped ? 12 : 0), &c->source, address_size(c->family)));
+}
+
 static void note_connection(const struct connection *c, void *with)
 {
 	struct look *look = with;
 
-	if (c->protocol != IPPROTO_UDP || !c->counted)
+	if (c->protocol != IPPROTO_UDP || !c->counted || !c->from_here)
 		return;
 	for (size_t i = 0; i < look->datagram_count; i++) {
 		const struct inet_socket *s = &look->datagrams[i];
 
-		if (s->local_port != c->source_port)
+		if (!may_send_from(s, c))
 			continue;
 		add_flow(look, s, &c->destination, c->destination_port, (struct amounts){ c->sent, c->received });
 		return;
@@ -171,7 +192,24 @@ static void keep_flows(struct traffic *t, struct look *look)
 			free(flow);
 	}
 	free(look->flows);
+}
+
+static void look_here(struct look *look)
+{
+	look->datagram_count = 0;
+	sockets_each(IPPROTO_TCP, SOCKETS_ALL, note_stream, look);
+	sockets_each(IPPROTO_UDP, SOCKETS_ALL, note_datagrams, look);
+	connections_each(note_connection, look);
 	free(look->datagrams);
+	look->datagrams = NULL;
+}
+
+static void look_inside(const struct inside *inside, void *with)
+{
+	struct look *look = with;
+
+	look->inside = inside;
+	look_here(look);
 }
 
 static void look_at_programs(struct traffic *t, uint64_t milliseconds)
@@ -183,23 +221,24 @@ static void look_at_programs(struct traffic *t, uint64_t milliseconds)
 		t->classes[i].programs = NULL;
 		t->classes[i].program_count = 0;
 	}
-	sockets_each(IPPROTO_TCP, SOCKETS_ALL, note_stream, &look);
-	sockets_each(IPPROTO_UDP, SOCKETS_ALL, note_datagrams, &look);
-	connections_each(note_connection, &look);
+	look_here(&look);
+	insides_each(look_inside, &look);
 	if (milliseconds)
 		attribute(t, &look, milliseconds);
 	keep_flows(t, &look);
 }
 
+/* Of a class with a network namespace, there is one here and one in there. */
 static uint64_t count_of(const struct counters *counters, const char *direction, const char *class)
 {
 	char name[sizeof(counters->items->name)];
+	uint64_t bytes = 0;
 
 	snprintf(name, sizeof(name), "%s_%s", direction, class);
 	for (size_t i = 0; i < counters->count; i++)
 		if (!strcmp(counters->items[i].name, name))
-			return counters->items[i].bytes;
-	return 0;
+			bytes += counters->items[i].bytes;
+	return bytes;
 }
 
 /* A reload begins the counts anew. */
@@ -255,6 +294,7 @@ bool traffic_look(struct traffic *t)
 
 	if (!read_classes(t) || !nft_counters(&counters))
 		return false;
+	insides_count(&counters);
 	t->when = when;
 	for (size_t i = 0; i < t->count; i++)
 		count(&t->classes[i], &counters, milliseconds);

@@ -52,33 +52,19 @@ static bool find_own(struct rules *rules, const struct walk *w, struct rules_slo
  * lies. */
 static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
 {
-	struct sys_file file;
-
 	for (;;) {
-		int last;
+		int next = walk_next(w);
 		int err;
 
-		while (w->buf[w->rest] == '/')
-			w->rest++;
-		if (!w->buf[w->rest])
-			return 0;
-		last = walk_next(w);
-		if (last < 0)
-			return last;
-		if (last && find_own(rules, w, rule))
+		if (next < 0 || next == WALK_END)
+			return next < 0 ? next : 0;
+		if (next == WALK_LAST && find_own(rules, w, rule))
 			return 1;
-		if (last && !*tree && rules->header.tree_depths)
+		if (next == WALK_LAST && !*tree && rules->header.tree_depths)
 			*tree = find_tree(rules, w, rule);
-		err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
-		if (err)
-			return walk_error(err, sys_stat_refused(err));
-		if (file_others_may_change(&file))
-			w->changeable = true;
-		if (S_ISLNK(file.mode))
-			err = walk_follow(w);
+		err = walk_enter(w);
 		if (err)
 			return err;
-		w->mode = file.mode;
 	}
 }
 
@@ -188,7 +174,7 @@ static int go_to_interpreter(struct walk *w)
 	interpreter = match_interpreter(head);
 	if (!interpreter)
 		return 0;
-	err = walk_start(w, AT_FDCWD, interpreter);
+	err = walk_start(w, AT_FDCWD, interpreter, str_len(interpreter));
 	return err ? err : 1;
 }
 
@@ -236,7 +222,7 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 		    struct rules_slot *rule, struct match_file *file)
 {
 	bool by_fd = !*path && (flags & AT_EMPTY_PATH);
-	int ret = by_fd ? walk_start_with_fd(w, dirfd) : walk_start(w, dirfd, path);
+	int ret = by_fd ? walk_start_with_fd(w, dirfd) : walk_start(w, dirfd, path, str_len(path));
 
 	for (unsigned depth = 0; !ret; depth++) {
 		bool tree = false;

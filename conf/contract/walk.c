@@ -20,7 +20,9 @@ static int push_back(struct walk *w, const char *from, size_t size)
 	return 0;
 }
 
-int walk_error(int err, bool refused)
+/* EPERM is what a sandbox says to a system call. What is said about this file, by a
+ * security module for instance, is that the way ends there. */
+static int walk_error(int err, bool refused)
 {
 	return refused ? -EPERM : err == -EPERM ? -EACCES : err;
 }
@@ -63,16 +65,15 @@ static int start_at_cwd(struct walk *w)
 	return 0;
 }
 
-int walk_start(struct walk *w, int dirfd, const char *path)
+int walk_start(struct walk *w, int dirfd, const char *path, size_t size)
 {
-	size_t size = str_len(path);
 	int err;
 
 	w->done = 0;
 	w->rest = w->end;
 	w->buf[w->end] = '\0';
 	err = size < RULE_PATH_MAX ? push_back(w, path, size) : -ENAMETOOLONG;
-	if (err || path[0] == '/')
+	if (err || w->buf[w->rest] == '/')
 		return err;
 	if (dirfd != AT_FDCWD)
 		err = start_at_fd(w, dirfd);
@@ -101,7 +102,8 @@ static void pop_component(struct walk *w)
 	w->buf[w->done] = '\0';
 }
 
-int walk_follow(struct walk *w)
+/* Replaces the resolved part's last component by what the symlink holds. */
+static int follow_link(struct walk *w)
 {
 	size_t gap = w->done + 1;
 	long n;
@@ -132,7 +134,9 @@ static bool is_last(const struct walk *w, size_t after)
 	return !w->buf[after];
 }
 
-int walk_next(struct walk *w)
+/* Moves the next component to the resolved part. Returns 1 where it is the last
+ * one, 0 where more follow, -ENAMETOOLONG. */
+static int next_component(struct walk *w)
 {
 	size_t from = w->rest;
 	size_t size = 0;
@@ -153,4 +157,27 @@ int walk_next(struct walk *w)
 	w->done += 1 + size;
 	w->buf[w->done] = '\0';
 	return is_last(w, w->rest);
+}
+
+int walk_next(struct walk *w)
+{
+	while (w->buf[w->rest] == '/')
+		w->rest++;
+	return w->buf[w->rest] ? next_component(w) : WALK_END;
+}
+
+int walk_enter(struct walk *w)
+{
+	struct sys_file file;
+	int err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
+
+	if (err)
+		return walk_error(err, sys_stat_refused(err));
+	if (file_others_may_change(&file))
+		w->changeable = true;
+	if (S_ISLNK(file.mode))
+		err = follow_link(w);
+	if (!err)
+		w->mode = file.mode;
+	return err;
 }

@@ -30,21 +30,19 @@ struct walk {
 	bool through_proc; /* a link of /proc's, which the kernel follows as it likes */
 };
 
-/* Begins where a path does. Returns 0 or -errno. */
-int walk_start(struct walk *w, int dirfd, const char *path);
+/* Begins where a path of that size does. Returns 0 or -errno. */
+int walk_start(struct walk *w, int dirfd, const char *path, size_t size);
 
 /* A file known by its descriptor alone: its path is walked like any other. */
 int walk_start_with_fd(struct walk *w, int fd);
 
-/* Moves the next component to the resolved part. Returns 1 where it is the last
- * one, 0 where more follow, -ENAMETOOLONG. */
+/* Moves the next component to the resolved part. Returns WALK_LAST where that now has
+ * the last one, 0 where more follow, WALK_END where there was none, or -ENAMETOOLONG. */
 int walk_next(struct walk *w);
+enum { WALK_LAST = 1, WALK_END = 2 };
 
-/* Replaces the resolved part's last component by what the symlink holds. */
-int walk_follow(struct walk *w);
-
-/* EPERM is what a sandbox says to a system call. What is said about this file, by a
- * security module for instance, is that the way ends there. */
-int walk_error(int err, bool refused);
+/* Looks at what the resolved part names. A symlink's last component is replaced by what
+ * the link holds. Returns 0 or -errno. */
+int walk_enter(struct walk *w);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "conf/kernel/refusals.h"
 
+#include "conf/kernel/elements.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
@@ -21,14 +22,9 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libnetfilter_log/libnetfilter_log.h>
-#include <linux/netfilter.h>
-#include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
 #include <netinet/udp.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -54,13 +50,13 @@ struct kept {
 
 /* The parts of a key are padded to 32 bits each, and what is not of the packet is in this
  * machine's byte order. */
-static bool read_key(const struct nlattr *value, const struct kept *kept, struct refusal *refusal)
+static bool read_key(struct nlattr *element[], const struct kept *kept, struct refusal *refusal)
 {
 	size_t size = kept->family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr);
-	const unsigned char *key = value ? nla_data(value) : NULL;
+	const unsigned char *key = elements_key(element, size + 12);
 	uint16_t port;
 
-	if (!key || (size_t)nla_len(value) != size + 12)
+	if (!key)
 		return false;
 	*refusal = (struct refusal){ .family = kept->family, .protocol = kept->protocol };
 	memcpy(&refusal->classid, key, 4);
@@ -86,58 +82,16 @@ static uint64_t read_packets(struct nlattr *expression)
 	return be64toh(packets);
 }
 
-static void read_element(struct nlattr *element, const struct kept *kept)
+static void read_element(struct nlattr *element[], void *with)
 {
-	struct nlattr *in[NFTA_SET_ELEM_MAX + 1];
-	struct nlattr *key[NFTA_DATA_MAX + 1];
+	const struct kept *kept = with;
 	struct refusal refusal;
-	uint64_t left = 0;
 
-	if (nla_parse_nested(in, NFTA_SET_ELEM_MAX, element, NULL) || !in[NFTA_SET_ELEM_KEY] ||
-	    nla_parse_nested(key, NFTA_DATA_MAX, in[NFTA_SET_ELEM_KEY], NULL) ||
-	    !read_key(key[NFTA_DATA_VALUE], kept, &refusal))
+	if (!read_key(element, kept, &refusal))
 		return;
-	if (in[NFTA_SET_ELEM_EXPIRATION])
-		nla_memcpy(&left, in[NFTA_SET_ELEM_EXPIRATION], sizeof(left));
-	refusal.last = refusals_now() - (POLICY_KEPT_SECONDS * INT64_C(1000) - (int64_t)be64toh(left));
-	refusal.packets = read_packets(in[NFTA_SET_ELEM_EXPR]);
+	refusal.last = refusals_now() - (POLICY_KEPT_SECONDS * INT64_C(1000) - elements_left(element));
+	refusal.packets = read_packets(element[NFTA_SET_ELEM_EXPR]);
 	kept->visit(&refusal, kept->with);
-}
-
-static int hear_elements(struct nl_msg *message, void *with)
-{
-	struct nlattr *in[NFTA_SET_ELEM_LIST_MAX + 1];
-	struct nlattr *element;
-	int left = 0;
-
-	if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct nfgenmsg), in, NFTA_SET_ELEM_LIST_MAX, NULL) ||
-	    !in[NFTA_SET_ELEM_LIST_ELEMENTS])
-		return NL_OK;
-	left = nla_len(in[NFTA_SET_ELEM_LIST_ELEMENTS]);
-	for (element = nla_data(in[NFTA_SET_ELEM_LIST_ELEMENTS]); nla_ok(element, left);
-	     element = nla_next(element, &left))
-		read_element(element, with);
-	return NL_OK;
-}
-
-/* False where there is no such set. */
-static bool read_set(const char *name, const struct kept *kept)
-{
-	struct nfgenmsg head = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
-	struct nl_msg *message = nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, NLM_F_DUMP);
-	struct nl_sock *socket = nl_socket_alloc();
-	bool ok = message && socket && !nl_connect(socket, NETLINK_NETFILTER) &&
-		  nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) >= 0 &&
-		  nla_put_string(message, NFTA_SET_ELEM_LIST_TABLE, "netshim") >= 0 &&
-		  nla_put_string(message, NFTA_SET_ELEM_LIST_SET, name) >= 0;
-
-	if (ok) {
-		nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, hear_elements, (void *)(uintptr_t)kept);
-		ok = nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0;
-	}
-	nlmsg_free(message);
-	nl_socket_free(socket);
-	return ok;
 }
 
 bool refusals_kept(void (*visit)(const struct refusal *refusal, void *with), void *with)
@@ -160,7 +114,7 @@ bool refusals_kept(void (*visit)(const struct refusal *refusal, void *with), voi
 
 		kept.visit = visit;
 		kept.with = with;
-		any = read_set(sets[i].name, &kept) || any;
+		any = elements_each(sets[i].name, read_element, &kept) || any;
 	}
 	return any;
 }

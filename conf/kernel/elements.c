@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The elements of sets: see elements.h. */
+
+#include "conf/kernel/elements.h"
+
+#include <endian.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+
+struct visit {
+	void (*call)(struct nlattr *element[], void *with);
+	void *with;
+};
+
+const unsigned char *elements_key(struct nlattr *element[], size_t size)
+{
+	struct nlattr *key[NFTA_DATA_MAX + 1];
+
+	if (!element[NFTA_SET_ELEM_KEY] || nla_parse_nested(key, NFTA_DATA_MAX, element[NFTA_SET_ELEM_KEY], NULL) ||
+	    !key[NFTA_DATA_VALUE] || (size_t)nla_len(key[NFTA_DATA_VALUE]) != size)
+		return NULL;
+	return nla_data(key[NFTA_DATA_VALUE]);
+}
+
+int64_t elements_left(struct nlattr *element[])
+{
+	uint64_t left = 0;
+
+	if (element[NFTA_SET_ELEM_EXPIRATION])
+		nla_memcpy(&left, element[NFTA_SET_ELEM_EXPIRATION], sizeof(left));
+	return (int64_t)be64toh(left);
+}
+
+static int hear_elements(struct nl_msg *message, void *with)
+{
+	const struct visit *visit = with;
+	struct nlattr *in[NFTA_SET_ELEM_LIST_MAX + 1];
+	struct nlattr *element[NFTA_SET_ELEM_MAX + 1];
+	struct nlattr *next;
+	int left = 0;
+
+	if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct nfgenmsg), in, NFTA_SET_ELEM_LIST_MAX, NULL) ||
+	    !in[NFTA_SET_ELEM_LIST_ELEMENTS])
+		return NL_OK;
+	left = nla_len(in[NFTA_SET_ELEM_LIST_ELEMENTS]);
+	for (next = nla_data(in[NFTA_SET_ELEM_LIST_ELEMENTS]); nla_ok(next, left); next = nla_next(next, &left))
+		if (!nla_parse_nested(element, NFTA_SET_ELEM_MAX, next, NULL))
+			visit->call(element, visit->with);
+	return NL_OK;
+}
+
+bool elements_each(const char *set, void (*visit)(struct nlattr *element[], void *with), void *with)
+{
+	struct nfgenmsg head = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
+	struct nl_msg *message = nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, NLM_F_DUMP);
+	struct nl_sock *socket = nl_socket_alloc();
+	struct visit call = { visit, with };
+	bool ok = message && socket && !nl_connect(socket, NETLINK_NETFILTER) &&
+		  nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) >= 0 &&
+		  nla_put_string(message, NFTA_SET_ELEM_LIST_TABLE, "netshim") >= 0 &&
+		  nla_put_string(message, NFTA_SET_ELEM_LIST_SET, set) >= 0;
+
+	if (ok) {
+		nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, hear_elements, &call);
+		ok = nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0;
+	}
+	nlmsg_free(message);
+	nl_socket_free(socket);
+	return ok;
+}

@@ -93,15 +93,12 @@ static unsigned zone_of(const struct class *class)
 /* A flow goes on to where conntrack has had it go, whatever the chain above says by
  * now. In a zone of their own, which changes with the list, the queries of an open
  * socket are a new flow: after a reload, and after a move to another class. Answers
- * are told without it. Last before conntrack (-200): what others have set at the usual
- * priority, raw, stays, be it a zone or that a packet is not tracked. */
+ * are told without it. */
 static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	fprintf(out, "\n\t# the queries of an open socket, to other resolvers than before\n\tchain resolver_zone {\n"
-		     "\t\ttype filter hook output priority -250; policy accept;\n\t\tct state untracked accept\n"
-		     "\t\tmeta l4proto { tcp, udp } th dport 53 ct original zone set ");
+	fprintf(out, "\t\tct state != untracked meta l4proto { tcp, udp } ct original zone set ");
 	if (set->sole) {
-		fprintf(out, "%u\n\t}\n", zone_of(set->classes));
+		fprintf(out, "%u\n", zone_of(set->classes));
 		return;
 	}
 	fprintf(out, "meta cgroup map {\n");
@@ -114,7 +111,7 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 		if (live && live[i] && live[i] != class->classid)
 			fprintf(out, "\t\t\t0x%08x : %u,\n", live[i], zone_of(class));
 	}
-	fprintf(out, "\t\t}\n\t}\n");
+	fprintf(out, "\t\t}\n");
 }
 
 static bool leaves_loopback(const struct class *class)
@@ -152,23 +149,44 @@ static void write_ports_stand_in(FILE *out, const struct ruleset *set)
  * that leads into a namespace, and with that no packet may leave it (without route_localnet, which would open 127/8 to
  * the neighbours as soon as this table is gone). So before conntrack sees it, it gets another address of this machine,
  * which no interface has (routing.c), and the answer, behind conntrack, gets the true one again. */
-static void write_stand_in(FILE *out, const struct ruleset *set, const uint32_t *live)
+static void write_query_stand_in(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	if (!policy_has_stand_in(set))
+	if (!policy_any(set, leaves_loopback))
 		return;
-	fprintf(out, "\n\t# what from 127.0.0.1 may leave this machine\n\tchain stand_in {\n"
-		     "\t\ttype route hook output priority -305; policy accept;\n");
-	if (policy_any(set, leaves_loopback)) {
-		fprintf(out, "\t\tip saddr 127.0.0.1 meta l4proto { tcp, udp } th dport 53 ");
-		policy_write_classids(out, set, live, leaves_loopback);
-		fprintf(out, " ip saddr set " STAND_IN "\n");
+	fprintf(out, "\t\tip saddr 127.0.0.1 meta l4proto { tcp, udp } ");
+	policy_write_classids(out, set, live, leaves_loopback);
+	fprintf(out, " ip saddr set " STAND_IN "\n");
+}
+
+/* Last before conntrack (-200): what others have set at the usual priority, raw, stays, be
+ * it a zone or that a packet is not tracked. */
+static void write_before_conntrack(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	bool asks = policy_any(set, has_dns);
+
+	if (asks) {
+		fprintf(out, "\n\t# queries, before conntrack sees them\n\tchain query {\n");
+		write_query_stand_in(out, set, live);
+		write_zones(out, set, live);
+		fprintf(out, "\t}\n");
 	}
+	fprintf(out, "\tchain before_conntrack {\n\t\ttype route hook output priority -250; policy accept;\n%s",
+		asks ? "\t\tth dport 53 jump query\n" : "");
 	write_ports_stand_in(out, set);
-	fprintf(out, "\t}\n\tchain stand_in_here {\n"
-		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
-		     "\t\toifname \"lo\" ip saddr " STAND_IN " snat ip to 127.0.0.1\n\t}\n"
-		     "\tchain stand_in_answers {\n\t\ttype filter hook input priority 110; policy accept;\n"
-		     "\t\tip daddr " STAND_IN " ip saddr 127.0.0.0/8 ct direction reply ip daddr set 127.0.0.1\n\t}\n");
+	fprintf(out, "\t}\n");
+}
+
+static void write_stand_in_here(FILE *out)
+{
+	fprintf(out, "\tchain stand_in_here {\n\t\ttype nat hook postrouting priority srcnat; policy accept;\n"
+		     "\t\toifname \"lo\" ip saddr " STAND_IN " snat ip to 127.0.0.1\n\t}\n");
+}
+
+void policy_write_dns_answers(FILE *out, const struct ruleset *set)
+{
+	if (policy_has_stand_in(set))
+		fprintf(out,
+			"\t\tip daddr " STAND_IN " ip saddr 127.0.0.0/8 ct direction reply ip daddr set 127.0.0.1\n");
 }
 
 static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *live)
@@ -199,13 +217,15 @@ static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *
 		fprintf(out, " masquerade\n");
 	}
 	fprintf(out, "\t}\n");
-	write_zones(out, set, live);
 }
 
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	write_queries(out, set, live);
-	write_stand_in(out, set, live);
+	if (policy_any(set, has_dns) || policy_has_stand_in(set))
+		write_before_conntrack(out, set, live);
+	if (policy_has_stand_in(set))
+		write_stand_in_here(out);
 }
 
 void policy_write_resolvers(FILE *out, const struct class *class)
@@ -222,14 +242,39 @@ void policy_write_resolvers(FILE *out, const struct class *class)
 	}
 }
 
-void policy_write_dns_guard(FILE *out, const struct class *class)
+void policy_write_query_guard(FILE *out, const struct class *class)
 {
 	if (!has_dns(class))
 		return;
+	fprintf(out, "\tchain queries_%s {\n", class->name);
 	policy_write_resolvers(out, class);
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
 	/* What conntrack does not follow (notrack) could not be redirected. */
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, "\t\t%s dport 53 goto refuse\n", protocols[p]);
+	fprintf(out, "\t}\n");
+}
+
+static bool port_is_first(const struct class *class, size_t index)
+{
+	unsigned port = class->dns.items[index].port;
+
+	for (size_t i = 0; i < index; i++)
+		if (class->dns.items[i].port == port)
+			return false;
+	return port != 53;
+}
+
+/* What no other packet pays more than two looks for: a query is told by its port, or, where
+ * somebody has given it another destination, by that. */
+void policy_write_dns_guard(FILE *out, const struct class *class)
+{
+	if (!has_dns(class))
+		return;
+	fprintf(out, "\t\tth dport 53 jump queries_%s\n", class->name);
+	for (size_t i = 0; i < class->dns.count; i++)
+		if (port_is_first(class, i))
+			fprintf(out, "\t\tth dport %u jump queries_%s\n", class->dns.items[i].port, class->name);
+	fprintf(out, "\t\tct status dnat jump queries_%s\n", class->name);
 }

@@ -15,10 +15,13 @@
 #define STAND_IN "192.0.0.8"
 bool policy_has_stand_in(const struct ruleset *set);
 
-/* The chains that redirect name queries; and the rules of a class's own
- * chain that let the redirected ones through and no other. */
+/* The chains that redirect name queries; the chain that lets a class's redirected ones
+ * through and no other, and the rules of the class's own chain that lead there; and what
+ * answers need when they come in, behind conntrack. */
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
+void policy_write_query_guard(FILE *out, const struct class *class);
 void policy_write_dns_guard(FILE *out, const struct class *class);
+void policy_write_dns_answers(FILE *out, const struct ruleset *set);
 
 /* Only the rules that let through what goes to a class's resolvers. */
 void policy_write_resolvers(FILE *out, const struct class *class);

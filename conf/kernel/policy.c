@@ -178,6 +178,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	write_serve(out, class);
 	if (serves)
 		write_served(out, class);
+	policy_write_query_guard(out, class);
 	fprintf(out, "\tchain class_%s {\n", class->name);
 	fprintf(out, "\t\tcounter name out_%s\n", class->name);
 	policy_write_proxied(out, class);
@@ -240,7 +241,9 @@ static bool is_marked_in(const struct class *class)
 }
 
 /* Counts what comes in for a class, by its socket. At this hook the kernel has found
- * the socket of a connection (early demux), and no other. */
+ * the socket of a connection (early demux), and no other. Behind conntrack's last change of
+ * addresses (100): each chain at a hook takes each packet time, so that what is done to
+ * answers is done here, too. */
 static void write_input(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	/* A chain for each would do for all, but takes longer, for packets and to load. */
@@ -251,7 +254,8 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 		return;
 	write_classes_in(out, set, by_chain);
 	fprintf(out, "\n\t# what comes in, by the class that it is for\n\tchain input {\n\t\ttype filter hook input "
-		     "priority filter; policy accept;\n");
+		     "priority 110; policy accept;\n");
+	policy_write_dns_answers(out, set);
 	if (set->sole)
 		fprintf(out, "\t\tgoto in_%s\n", set->classes->name);
 	else

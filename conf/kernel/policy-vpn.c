@@ -128,14 +128,6 @@ static void write_addresses(FILE *out, const struct network_list *networks, int 
 
 #define TO_INTERFACE "\t\toifname \"%s\" "
 
-/* What is on the last route is dropped here, which the sender is told (EPERM), but for
- * TCP, which takes no notice of that: it gets a reset in dead_end. */
-static void write_dead_end(FILE *out)
-{
-	fprintf(out, "\t\toifname \"lo\" fib daddr type @here accept\n\t\toifname \"lo\" meta l4proto tcp accept\n"
-		     "\t\toifname \"lo\" goto refuse_silently\n");
-}
-
 /* By the interface, with one of its addresses. If several interfaces have the same
  * IPv4 address, fib knows only the first. */
 static void write_way(FILE *out, const struct ruleset *set, const struct guarded *g)
@@ -167,7 +159,6 @@ static bool reaches_link(const struct class *class)
 /* Broadcasts and neighbour discovery are part of the local networks. */
 static void write_guard(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
-	write_dead_end(out);
 	if (g->class->device)
 		write_way(out, set, g);
 	fprintf(out, "\t\tct direction original jump origin%zu\n", g->origin);
@@ -245,13 +236,17 @@ static void free_shared(struct shared *shared)
 	free(shared->rules);
 }
 
-/* The last route leads TCP into the loopback interface, and to dead_end by its mark. */
+/* What is on the last route is dropped here, which the sender is told (EPERM), but for
+ * TCP, which takes no notice of that: it goes on into the loopback interface, and gets a
+ * reset in dead_end by its mark. */
 static void write_kept(FILE *out, const struct class *class, size_t way, size_t untracked)
 {
-	fprintf(out, "\tchain stay_%s {\n\t\toifname \"lo\" meta l4proto tcp fib daddr type != @here ", class->name);
+	fprintf(out,
+		"\tchain stay_%s {\n\t\toifname != \"lo\" goto way%zu\n\t\tfib daddr type @here accept\n"
+		"\t\tmeta l4proto != tcp goto refuse_silently\n\t\t",
+		class->name, way);
 	policy_write_mark(out, "meta mark", class->mark);
-	fprintf(out, "\n\t\tgoto way%zu\n\t}\n\tchain untracked_%s {\n\t\tgoto untracked%zu\n\t}\n", way, class->name,
-		untracked);
+	fprintf(out, "\n\t}\n\tchain untracked_%s {\n\t\tgoto untracked%zu\n\t}\n", class->name, untracked);
 }
 
 /* Returns whether there is any class with an interface. */

@@ -31,11 +31,11 @@ runs() { # runs NAME COMMAND...: goes on; its first line is its pid
 	pid[$1]=$(head -n 1 "$scratch/$1.out")
 }
 has_lines() { [ "$(wc -l <"$2")" -ge "$1" ]; }
-ask() { # ask NAME LINE: what it answers
+ask() { # ask NAME LINE [LINES]: what it answers
 	local before
 	before=$(wc -l <"$scratch/$1.out")
 	echo "$2" >&"${fd[$1]}"
-	wait_until has_lines "$((before + 1))" "$scratch/$1.out"
+	wait_until has_lines "$((before + ${3:-1}))" "$scratch/$1.out"
 	tail -n +$((before + 1)) "$scratch/$1.out"
 }
 ends() { # ends NAME...
@@ -212,7 +212,7 @@ runs moved as_user "$one"
 "$netshim" move held "${pid[moved]}"
 load <<<"class a { } class b { } class held { } app '$two' { class = a }" >/dev/null
 runs parent shim "$two"
-echo "fork-exec $one" >&"${fd[parent]}"
+ask parent "fork-exec $one" 2 >/dev/null # it has ended
 runs inherits shim "$scratch/static"
 "$netshim" move held "${pid[inherits]}"
 held=$(ask inherits fork)
@@ -368,13 +368,13 @@ printf '#!%s\n' "$one" >"$scratch/script"
 chmod 755 "$scratch/script"
 cat >"$config" <<<"class a { } class b { } class held { } app '$one' { class = a } app '$scratch/name' { class = a } app '$two' { class = b } app '$scratch/same' { class = a }"
 rules=$(<"$config")
-starts_again() { # starts_again PRELOAD HOW PATH: from outside, and what comes of it
+starts_again() { # starts_again PRELOAD HOW PATH [LINES]: from outside, and what comes of it
 	echo "class a { } class b { } class held { }" | load >/dev/null
 	runs again "${from[@]}" "${user[@]}" LD_PRELOAD="$1" "$one"
 	[ -z "$hold" ] || "$netshim" move $hold "${pid[again]}"
 	load --leave-running <<<"$rules" >/dev/null
 	[ "$(ask again no-new-privs)" = 0 ] || echo "no_new_privs failed"
-	ask again "$2 $3" | sed "s,$group,,"
+	ask again "$2 $3" "${4:-1}" | sed "s,$group,,"
 	ends again
 }
 from=() hold=
@@ -388,7 +388,7 @@ for how in exec fork-exec spawn; do
 		like "$(starts_again "$preload" $how "$path")" "not started" "$how of $path: refused, as another program"
 	done
 done
-like "$(starts_again "$preload" fork-raw-exec /proc/self/exe)" "^/"$'\n'"0$" "by the system call itself, of a child: it starts"
+like "$(starts_again "$preload" fork-raw-exec /proc/self/exe 2)" "^/"$'\n'"0$" "by the system call itself, of a child: it starts"
 like "$(starts_again "$preload" raw-exec "$one")" "not started" "in the same process: refused, as nobody has seen what it was"
 hold=held
 like "$(starts_again "$preload" exec /proc/self/exe)" "^/held$" "from a class: it stays in that one"
@@ -407,12 +407,13 @@ ends again
 
 "$netshim" down
 cp "$scratch/runner" "$scratch/forker"
+all_are_there() { [ "$(pgrep -cfx "$scratch/forker")" -eq 601 ]; }
 for ((i = 0; i < 5; i++)); do
 	runs forker as_user "$scratch/forker"
 	cat >"$config" <<<"class a { } app '$scratch/forker' { class = a }"
 	echo "many 300" >&"${fd[forker]}"
 	"$netshim" up >/dev/null
-	wait_until grep -q forked "$scratch/forker.out"
+	wait_until all_are_there
 	left=$(pgrep -fx "$scratch/forker" | while read -r process; do class_of "$process"; done | sort | uniq -c | xargs)
 	is "$left" "601 /a" "600 processes that are forked meanwhile are all there"
 	pkill -KILL -fx "$scratch/forker"

@@ -108,9 +108,10 @@ in_background "${user[@]}" "$scratch/bin/taker" -c "$udp time.sleep(60)"
 wait_until eval "ss -unaH | grep -q :7000"
 on_other_host python3 -c "$udp s.sendto(b'x', ('192.168.77.1', 7000))"
 
-"$netshim" suggest --for 30s >"$scratch/said" &
+watches() { awk '$2 == 4 && $4 !~ /^0*$/ { found = 1 } END { exit !found }' /proc/net/netlink; } # is told of sockets that go (sock_diag)
+"$netshim" suggest --for 60s >"$scratch/said" &
 suggest=$!
-sleep 0.3
+wait_until watches
 session
 on_other_host curl -s -m 3 -o /dev/null http://192.168.77.1:8000/
 kill -INT $suggest
@@ -176,11 +177,10 @@ is "$("$netshim" suggest | head -n 1)" "# 0 programs without a rule, in no class
 
 configure <"$scratch/rules"
 json() { python3 -c 'import json, sys; said = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$scratch/json" "$1"; }
-"$netshim" suggest --for 2s --json >"$scratch/json" &
-suggest=$!
-sleep 0.5
+"$netshim" suggest --for 4s --json >"$scratch/json" &
+wait_until watches
 for i in {1..40}; do as_user "$scratch/bin/service" -c "import socket; socket.create_connection(('$lan_host', 8080)).close()"; done
-wait $suggest
+wait $!
 is "$(json "sorted({(d['protocol'], d['address'], d['port']) for p in said['programs'] for d in p['destinations']} | {(d['protocol'], d['address'], d['port']) for d in said['missed']})")" \
 	"[('tcp', '$lan_host', 8080)]" "connections that are too short to tell whose they were are told of, too"
 as_user "$scratch/bin/fetch" -s -m 5 http://$far_host/ http://$far_host/ http://$far_host/ >/dev/null &

@@ -69,7 +69,7 @@ int execve(const char *path, char *const argv[], char *const envp[])
 	if (is("personality"))
 		personality(0);
 	if (is("nice"))
-		setpriority(PRIO_PROCESS, 0, 5);
+		setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + 1);
 	if (is("limits"))
 		setrlimit(RLIMIT_STACK, &limit);
 	if (is("nnp"))

@@ -263,6 +263,17 @@ is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there,
 "$netshim" up
 wait_until is_watched
 is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watcher)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
+"$netshim" down
+wait_until is_unwatched
+strace -qq -o /dev/null -e trace=flock -e inject=flock:delay_enter=500000:when=2 "$netshim" up 2>"$scratch/said" &
+up=$!
+wait_until test -e "$root/run/netshim/watch"
+in_background "$netshim" watch # as that of an earlier up that has not come to it yet
+wait $up
+is "$? $(cat "$scratch/said") $(wc -l <"$root/run/netshim/watch")" "0  1" "who watches first is told what to watch"
+end_watching
+"$netshim" reload
+wait_until is_watched
 before=$(watcher)
 in_background strace -qq -o "$scratch/calls" -e '/^unlink(at)?$' -e 'inject=/^unlink(at)?$:delay_enter=500000' -p "$before"
 is_traced() { ! grep -qx "TracerPid:.0" "/proc/$before/status"; }

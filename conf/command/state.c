@@ -229,6 +229,32 @@ static bool close_watched(int fd)
 	return fd >= 0;
 }
 
+static bool is_told(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_size;
+}
+
+/* For a moment it may be held by who only asks; and whom an earlier up has left to watch
+ * may come before it is told what to watch. */
+static int open_to_watch_soon(int flags)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int fd = -1;
+
+	for (int tries = 0; fd < 0 && tries <= 10; tries++) {
+		if (tries)
+			nanosleep(&pause, NULL);
+		fd = open_to_watch(flags);
+		if (fd >= 0 && flags == O_RDONLY && !is_told(fd)) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	return fd;
+}
+
 void state_end_watching(void)
 {
 	unlink(watch_path);
@@ -246,7 +272,7 @@ static bool write_watched(int fd, const char *line, const char *what)
 
 bool state_allow_watching(const char *line, const char *what)
 {
-	int fd = open_to_watch(O_WRONLY | O_CREAT | O_EXCL);
+	int fd = open_to_watch_soon(O_WRONLY | O_CREAT);
 	bool ok = fd >= 0 && write_watched(fd, line, what);
 
 	return close_watched(fd) && ok;
@@ -294,17 +320,9 @@ bool state_is_watched(void)
 	return is;
 }
 
-/* For a moment it may be held by who only asks. */
 int state_watch(void)
 {
-	const struct timespec pause = { .tv_nsec = 20000000 };
-	int fd = open_to_watch(O_RDONLY);
-
-	for (int tries = 0; fd < 0 && tries < 10; tries++) {
-		nanosleep(&pause, NULL);
-		fd = open_to_watch(O_RDONLY);
-	}
-	return fd;
+	return open_to_watch_soon(O_RDONLY);
 }
 
 int state_turn(int watching)

@@ -5,11 +5,10 @@
 
 #include "conf/kernel/elements.h"
 
+#include "conf/kernel/dump.h"
+
 #include <endian.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
 
 struct visit {
 	void (*call)(struct nlattr *element[], void *with);
@@ -55,20 +54,11 @@ static int hear_elements(struct nl_msg *message, void *with)
 
 bool elements_each(const char *set, void (*visit)(struct nlattr *element[], void *with), void *with)
 {
-	struct nfgenmsg head = { .nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0 };
-	struct nl_msg *message = nlmsg_alloc_simple(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETSETELEM, NLM_F_DUMP);
-	struct nl_sock *socket = nl_socket_alloc();
+	struct nl_msg *request = dump_request(NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE);
 	struct visit call = { visit, with };
-	bool ok = message && socket && !nl_connect(socket, NETLINK_NETFILTER) &&
-		  nlmsg_append(message, &head, sizeof(head), NLMSG_ALIGNTO) >= 0 &&
-		  nla_put_string(message, NFTA_SET_ELEM_LIST_TABLE, "netshim") >= 0 &&
-		  nla_put_string(message, NFTA_SET_ELEM_LIST_SET, set) >= 0;
 
-	if (ok) {
-		nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, hear_elements, &call);
-		ok = nl_send_auto(socket, message) >= 0 && nl_recvmsgs_default(socket) >= 0;
-	}
-	nlmsg_free(message);
-	nl_socket_free(socket);
-	return ok;
+	if (request && nla_put_string(request, NFTA_SET_ELEM_LIST_SET, set) >= 0)
+		return dump(request, hear_elements, &call);
+	nlmsg_free(request);
+	return false;
 }

@@ -19,6 +19,7 @@
 #include "conf/command/state.h"
 #include "conf/command/watcher.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/counters.h"
 #include "conf/kernel/features.h"
 #include "conf/kernel/jail.h"
 #include "conf/kernel/marks.h"
@@ -192,7 +193,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	struct counters counters;
 	char *text;
 
-	nft_counters(&counters);
+	counters_read(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* in case the process ends in there */
 	c->refusal = load_lifted(text, c->set, live);

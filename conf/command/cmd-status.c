@@ -17,6 +17,7 @@
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
+#include "conf/kernel/counters.h"
 #include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-proxy.h"
@@ -324,7 +325,7 @@ int cmd_status(const struct command *command)
 	if (geteuid() != 0)
 		warnx("packets, bytes, and what runs outside its class are shown to root only");
 	else
-		loaded = nft_counters(&counters);
+		loaded = counters_read(&counters);
 	if (loaded && geteuid() == 0)
 		insides_count(&counters);
 	if (geteuid() == 0)

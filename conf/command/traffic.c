@@ -9,8 +9,8 @@
 #include "conf/command/traffic.h"
 
 #include "conf/kernel/connections.h"
+#include "conf/kernel/counters.h"
 #include "conf/kernel/inside.h"
-#include "conf/kernel/nft.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/sockets.h"
 #include "conf/language/alloc.h"
@@ -292,7 +292,7 @@ bool traffic_look(struct traffic *t)
 	uint64_t when = now();
 	uint64_t milliseconds = t->when ? when - t->when : 0;
 
-	if (!read_classes(t) || !nft_counters(&counters))
+	if (!read_classes(t) || !counters_read(&counters))
 		return false;
 	insides_count(&counters);
 	t->when = when;

@@ -47,7 +47,7 @@ static void count(const struct inside *inside, void *with)
 	struct counters *counters = with;
 	struct counters found;
 
-	nft_counters(&found);
+	counters_read(&found);
 	for (size_t i = 0; i < found.count; i++) {
 		if (!is_of(found.items[i].name, inside->class))
 			continue;

@@ -8,7 +8,7 @@
 
 #include "conf/contract/netns.h"
 #include "conf/contract/rules.h"
-#include "conf/kernel/nft.h"
+#include "conf/kernel/counters.h"
 
 struct inside {
 	char class[CLASS_NAME_MAX + 1];

@@ -11,6 +11,7 @@
 
 #include "conf/contract/netns.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/counters.h"
 #include "conf/kernel/links.h"
 #include "conf/kernel/namespace.h"
 #include "conf/kernel/nft.h"
@@ -532,7 +533,7 @@ static bool load(const struct class *class, struct brought *b)
 	inside.table = 0;
 	inside.netns = NULL;
 	inside.ports.count = 0;
-	nft_counters(&counters);
+	counters_read(&counters);
 	text = policy_inside(class, &counters);
 	if (!b->table)
 		b->table = nft_save();

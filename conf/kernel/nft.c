@@ -320,23 +320,6 @@ bool nft_unload(void)
 	return ok;
 }
 
-/* The listing's lines are "counter NAME {" and "packets N bytes N". */
-static void read_counters(const char *listing, struct counters *counters)
-{
-	struct counter now = { .name = "" };
-
-	for (const char *line = listing; line && *line; line = strchr(line, '\n')) {
-		line += *line == '\n';
-		if (sscanf(line, " counter %71[^ {]", now.name) == 1)
-			continue;
-		if (!now.name[0] || sscanf(line, " packets %" SCNu64 " bytes %" SCNu64, &now.packets, &now.bytes) != 2)
-			continue;
-		counters->items = grown(counters->items, counters->count, sizeof(*counters->items));
-		counters->items[counters->count++] = now;
-		now.name[0] = '\0';
-	}
-}
-
 void nft_destinations(const char *chain, struct resolver_list *list)
 {
 	struct nft_ctx *nft = new_context();
@@ -349,16 +332,4 @@ void nft_destinations(const char *chain, struct resolver_list *list)
 			value_resolver(word, list);
 	free(command);
 	nft_ctx_free(nft);
-}
-
-bool nft_counters(struct counters *counters)
-{
-	struct nft_ctx *nft = new_context();
-	bool loaded = !nft_run_cmd_from_buffer(nft, "list counters table inet netshim");
-
-	*counters = (struct counters){ .items = NULL };
-	if (loaded)
-		read_counters(nft_ctx_get_output_buffer(nft), counters);
-	nft_ctx_free(nft);
-	return loaded;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* nftables: asks it about statements, loads a text into it, lists what is loaded, and
- * reads the counters. */
+/* nftables: asks it about statements, loads a text into it, and lists what is loaded. */
 
 #ifndef NETSHIM_NFT_H
 #define NETSHIM_NFT_H
@@ -12,16 +11,6 @@
 /* Takes netshim's table away. Adding it first makes the deletion succeed where there is
  * none. */
 #define NFT_REMOVE "table inet netshim\ndelete table inet netshim\n"
-
-struct counter {
-	char name[CLASS_NAME_MAX + 8];
-	uint64_t packets;
-	uint64_t bytes;
-};
-struct counters {
-	struct counter *items;
-	size_t count;
-};
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */
@@ -63,8 +52,5 @@ char *nft_save(void);
 
 /* Reads where the rules of a chain of the loaded table send packets ("to ADDRESS:PORT"). */
 void nft_destinations(const char *chain, struct resolver_list *list);
-
-/* Reads the counters of the loaded table. Returns false where none is loaded. */
-bool nft_counters(struct counters *counters);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef NETSHIM_POLICY_H
 #define NETSHIM_POLICY_H
 
-#include "conf/kernel/nft.h"
+#include "conf/kernel/counters.h"
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 

@@ -10,7 +10,7 @@ make_hosts 80
 lan=(nsenter --net="/proc/$other_host/ns/net")
 
 get() { # get CLASS URL: the status of curl
-	shim "$netshim" run "$1" curl -sS -g -m 4 -o /dev/null "$2" 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -g -m 9 -o /dev/null "$2" 2>/dev/null
 	echo $?
 }
 # Link-local addresses come when the kernel has looked for doubles.

@@ -27,7 +27,7 @@ forget() {
 	"${vpn[@]}" nft reset counters table inet watch >/dev/null
 }
 get() { # get CLASS URL [CURL OPTION...]: the status of curl
-	shim "$netshim" run "$1" curl -sS -g -m "${SECONDS_FOR:-4}" -o /dev/null "${@:2}" 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -g -m "${SECONDS_FOR:-9}" -o /dev/null "${@:2}" 2>/dev/null
 	echo $?
 }
 # Both families, to the far host: "lan", "vpn" or what curl says, and by which way the packets went.
@@ -290,24 +290,27 @@ real_up() { wg-quick up "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
 real_down() { wg-quick down "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
 real_up
 forget
-is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0)) $(counted far "${lan[@]}")" "hello 1 0" "(wg-quick's tunnel carries everything)"
+is "$(as_user curl -sS -m 9 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0)) $(counted far "${lan[@]}")" "hello 1 0" "(wg-quick's tunnel carries everything)"
 real_down
 in_both_orders "wg-quick" real_up real_down no
 configure <<<"$ordinary"
 real_up
+wait_until is_first
 is "$(way ordinary)" lan "wg-quick, which came later and ran no hook"
 real_down
 # shellcheck disable=SC2016 # as that page writes it
 sed -i '/^Address/a PostUp = iptables -I OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT\nPreDown = iptables -D OUTPUT ! -o %i -m mark ! --mark $(wg show %i fwmark) -m addrtype ! --dst-type LOCAL -j REJECT' "$scratch/wg0.conf"
 real_up
+wait_until is_first
 is "$(way ordinary) $(get plain http://127.0.0.1:1/)" "lan 7" "nor is it held back by the kill switch of wg-quick's manual page"
 real_down
 "$netshim" down
 configure <<<"class ordinary { interface = 'ordinary' } class direct { mark = 51820 } class later { interface = 'ordinary' } unclassified { tunnels = { '10.11.0.2:5555' } }"
 real_up
+wait_until is_first
 is "$(way ordinary) $(way later) $(way direct)" "lan lan lan" "beside a class with that mark, and the tunnel listed"
 forget
-is "$(as_user curl -sS -m 3 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0))" "hello 1" "which still works"
+is "$(as_user curl -sS -m 9 http://$far_host/ 2>&1) $(($(counted far "${vpn[@]}") > 0))" "hello 1" "which still works"
 real_down
 "$netshim" down
 # A second one has another mark, which nobody knows before it comes.

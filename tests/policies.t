@@ -62,13 +62,13 @@ done
 is "$(try offline $lan_host 80) $(try lan-only $lan_host 80 1234) $(try lan-only fd77::2 80 1234)" " 80 1234 80 1234" "on the local network"
 serve "${user[@]}" LD_PRELOAD="$preload" "$netshim" run lan-only -- 8081
 serve "${user[@]}" LD_PRELOAD="$preload" "$netshim" run web-only -- 8082
-is "$(on_other_host curl -sS -m 1 -o /dev/null http://192.168.77.1:8081/ && echo yes) $(on_other_host curl -sS -m 1 -o /dev/null --interface $far_host http://192.168.77.1:8081/ 2>/dev/null; echo $?) $(on_other_host curl -sS -m 1 -o /dev/null http://192.168.77.1:8082/ 2>/dev/null; echo $?)" \
+is "$(on_other_host curl -sS -m 9 -o /dev/null http://192.168.77.1:8081/ && echo yes) $(on_other_host curl -sS -m 1 -o /dev/null --interface $far_host http://192.168.77.1:8081/ 2>/dev/null; echo $?) $(on_other_host curl -sS -m 1 -o /dev/null http://192.168.77.1:8082/ 2>/dev/null; echo $?)" \
 	"yes 28 28" "and who connects to them"
 
 # --- real programs
 like "$(shim curl -sS -m 2 http://$lan_host/ 2>&1)" "onnect" "offline: curl"
-says() { # in PROGRAM ARGUMENT...: what it says, at most three seconds
-	shim timeout 3 "$@" 2>&1 </dev/null
+says() { # in PROGRAM ARGUMENT...: what it says, at most nine seconds
+	shim timeout 9 "$@" 2>&1 </dev/null
 }
 like "$(says ssh -o ConnectTimeout=1 -o StrictHostKeyChecking=no -F /dev/null nobody@$far_host)|$(says ssh -o ConnectTimeout=1 -F /dev/null -p 2222 nobody@$far_host)" \
 	"(banner exchange|timed out|reset|closed).*\|.*port 2222: Connection refused" "ssh: port 22, and no other"
@@ -111,11 +111,11 @@ table inet watch {
 	chain out { type filter hook postrouting priority 300; oifname "here" ip daddr { $far_host, 9.9.9.9 } counter name passed; oifname "here" ip6 daddr { 2001:db8::7, 2620:fe::fe } counter name passed; }
 }
 EOF
-by_vpn() { # by_vpn CLASS: curl's status, by both families, and what has left by another interface
+by_vpn() { # by_vpn CLASS [SECONDS]: curl's status, by both families, and what has left by another interface
 	passed >/dev/null
-	shim "$netshim" run "$1" curl -sS -m 2 -o /dev/null http://$far_host/ 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -m "${2:-2}" -o /dev/null http://$far_host/ 2>/dev/null
 	echo -n "$? "
-	shim "$netshim" run "$1" curl -sS -g -m 2 -o /dev/null 'http://[2001:db8::7]/' 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -g -m "${2:-2}" -o /dev/null 'http://[2001:db8::7]/' 2>/dev/null
 	echo -n "$? "
 	shim "$netshim" run "$1" curl -sS -m 0.5 -o /dev/null http://$lan_host/ 2>/dev/null
 	echo -n "$? "
@@ -129,7 +129,7 @@ vpn() { # vpn NAME NET: an exit that is found without a router, as by a tunnel
 }
 vpn tun0 91
 "$netshim" reload
-is "$(by_vpn vpn-only)" "0 0 28 0" "by tun0, and nothing past it, nor to the local network"
+is "$(by_vpn vpn-only 9)" "0 0 28 0" "by tun0, and nothing past it, nor to the local network"
 "${in_exit[@]}" ip addr add 9.9.9.9/32 dev lo
 resolver 192.0.2.77 "${in_exit[@]}" -- --listen-address=9.9.9.9
 # shellcheck disable=SC2016 # for eval
@@ -139,7 +139,7 @@ ip link set tun0 down
 is "$(by_vpn vpn-only | sed 's/28/7/g')" "7 7 7 0" "when it goes down, nothing"
 vpn wg0 92
 "$netshim" reload
-is "$(by_vpn wireguard-only)" "0 0 28 0" "wireguard-only, by wg0"
+is "$(by_vpn wireguard-only 9)" "0 0 28 0" "wireguard-only, by wg0"
 mkdir -m 700 "$scratch/tor"
 cat >"$scratch/torrc" <<EOF
 $(sed -n 's/^#     \(TransPort .*\|DNSPort .*\|AutomapHostsOnResolve .*\)/\1/p' "$ready/tor.conf")

@@ -322,6 +322,33 @@ like "$("$netshim" doctor "$scratch/program" --to "$far_host:80" | tr -s ' \n' '
 	"a packet that passes because of it"
 "$netshim" lift lan off >/dev/null
 
+# --- network namespaces
+
+echo "class jail { classid = 7f3a:6  netns = 'jail'  address = '10.97.10.2/24'  deny = { 'tcp/80' } }" >>"$config"
+"$netshim" reload
+in_jail() { nsenter --net=/run/netns/jail "$@"; }
+is "$(named)" "" "a class with a network namespace"
+setcap -r "$root/usr/libexec/netshim-netns"
+like "$(both)" "^namespaces=fault .*netshim-netns: it has not its capability" "the program that enters it has no capability"
+"$netshim" reload
+in_jail nft add rule inet netshim class_jail accept
+like "$(both)" "^namespaces=fault .*table in the network namespace of class jail: it has \"accept\" where" "a rule that somebody has added there"
+"$netshim" reload
+in_jail nft flush ruleset
+jail_is_back() { in_jail nft list chain inet netshim class_jail >/dev/null 2>&1; }
+wait_until jail_is_back
+like "$(both)" "^namespaces=note .*'nft' has taken netshim's nftables table in the network namespace of class jail away" "watch has put something back there"
+rm "$root"/run/netshim/{restored,watch}-jail
+wait_until eval 'named | grep -q namespaces'
+like "$(both)" "^namespaces=fault .*nobody puts back .* in the network namespace of class jail" "nobody watches there"
+in_jail nft flush ruleset
+like "$(both)" "^namespaces=fault .*has lost netshim's table in the network namespace of class jail: nothing is filtered" "the table there is gone"
+ip netns del jail
+like "$(both)" "^namespaces=fault .*the network namespace 'jail' of class jail is not there" "the namespace is gone"
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
+is "$(named)" "" "no namespace any more"
+
 # --- neighbours
 
 printf '#!/usr/sbin/nft -f\n\nflush ruleset\n' >/etc/nftables.conf

@@ -224,6 +224,71 @@ comes_true "and by that of before" plain "default via $lan_host dev here"
 wait_until is_quiet
 wanted=$(rules)
 
+# --- in network namespaces
+
+mkdir -p /run/netns
+mount -t tmpfs -o mode=755 none /run/netns
+cat >>"$config" <<END
+class jail  { netns = 'jail'  address = '10.97.10.2/24'  deny = { 'udp/19' } }
+class other { netns = 'other'  address = '10.97.20.2/24'  action = reject }
+class alone { netns = 'private' }
+END
+"$netshim" reload
+in_jail() { nsenter --net=/run/netns/jail "$@"; }
+watchers_in() { # watchers_in NAMESPACE
+	local process
+	for process in $(ip netns pids "$1" 2>/dev/null); do
+		[ "$(tr '\0' ' ' <"/proc/$process/cmdline")" != "netshim watch $1 " ] || echo "$process"
+	done
+}
+is_watched_in() { [ -n "$(watchers_in "$1")" ]; }
+wait_until is_watched_in jail
+wait_until is_watched_in other
+is "$(ls "$root"/run/netshim | grep -c '^watch-\|^table-')" 4 "one process watches in each namespace that has rules"
+is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watchers_in jail)/status" | xargs)" "0000000000001000 1" "with CAP_NET_ADMIN alone"
+rules_in_jail() { in_jail nft -s list table inet netshim 2>/dev/null; }
+wanted_in_jail=$(rules_in_jail)
+is_back_in_jail() { [ "$(rules_in_jail)" = "$wanted_in_jail" ]; }
+on_other_host nft 'table inet watch { counter inside { }; chain cut { udp dport 19 counter name inside; }; }'
+inside_packets() { on_other_host nft list counter inet watch inside | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+in_background in_jail "${user[@]}" python3 "$scratch/flood.py" $lan_host 19
+for command in "flush ruleset" "delete table inet netshim" "flush chain inet netshim output"; do
+	in_jail nft "$command"
+	comes_true "$command there: all is back" is_back_in_jail
+done
+before=$(inside_packets)
+echo "# $before packets of a program that sends a thousand a second were sent meanwhile" >&2
+sleep 0.2
+is $(($(inside_packets) - before)) 0 "and no packet is sent any more"
+like "$("$netshim" status 2>&1 >/dev/null)" "'nft' has taken netshim's nftables table in the network namespace of class jail away" "status says so"
+before=$(watchers_in jail)
+"$netshim" lift jail 1m >/dev/null
+in_jail nft flush ruleset
+is_lifted() { in_jail nft list set inet netshim lifted_others 2>/dev/null | grep -q expires; }
+comes_true "what is lifted stays so" is_lifted
+"$netshim" lift jail off >/dev/null
+sed -i "s/udp\/19/udp\/20/" "$config"
+"$netshim" reload
+wanted_in_jail=$(rules_in_jail)
+is "$(watchers_in jail) $(grep -q 'dport 20' <<<"$wanted_in_jail"; echo $?)" "$before 0" "after a reload, it is the same process"
+in_jail nft flush ruleset
+comes_true "which puts back what that has loaded" is_back_in_jail
+kill "$before"
+wait_until eval '[ -z "$(watchers_in jail)" ]'
+in_jail nft flush ruleset
+out=$("$netshim" status 2>&1 >/dev/null)
+is "$? $(grep -c "in the network namespace of class jail: nftables has lost\|nobody puts back .* in the network namespace of class jail" <<<"$out")" "1 2" "where nobody does, status says so, and fails"
+sed -i '/class other/d' "$config"
+is "$("$netshim" reload 2>&1)" "" "reload takes a namespace away, and names no watcher as still in it"
+wait_until is_watched_in jail
+is "$(ls "$root"/run/netshim | grep '^watch-\|^table-' | xargs)" "table-jail watch-jail" "nothing is left of it"
+comes_true "and puts back what is gone in another" is_back_in_jail
+sed -i '/class jail\|class alone/d' "$config"
+"$netshim" reload 2>/dev/null
+is "$(ls "$root"/run/netshim | grep '^watch-\|^table-\|^restored-')" "" "no namespace, no watcher"
+sleep 0.5
+wanted=$(rules)
+
 # --- again and again
 
 before=$(ticks)

@@ -181,7 +181,7 @@ static void end(struct change *c)
 static char *load_lifted(const char *text, const struct ruleset *set, const uint32_t *live)
 {
 	char *whole = lifts_with(text, set, live);
-	char *words = table_load(text, whole);
+	char *words = table_load(NULL, text, whole);
 
 	free(whole);
 	return words;
@@ -392,7 +392,7 @@ int change_ways(struct ruleset *set)
 	bool ok;
 
 	c.set = set;
-	c.table = table_kept();
+	c.table = table_kept(NULL);
 	if (!c.table)
 		return EXIT_FAILURE;
 	take_reserve(&c);

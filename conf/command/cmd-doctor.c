@@ -23,13 +23,10 @@
 #define NAMED 3 /* so many in a message */
 
 static const struct checks all_checks[] = {
-	{ "kernel", checks_kernel },
-	{ "helper", checks_helper },
-	{ "session", checks_session },
-	{ "rules", checks_rules },
-	{ "network", checks_network },
-	{ "neighbours", checks_neighbours },
-	{ NULL, NULL },
+	{ "kernel", checks_kernel },	     { "helper", checks_helper },
+	{ "session", checks_session },	     { "rules", checks_rules },
+	{ "network", checks_network },	     { "network namespaces", checks_namespaces },
+	{ "neighbours", checks_neighbours }, { NULL, NULL },
 };
 static const struct checks program_checks[] = { { "program", checks_program }, { NULL, NULL } };
 

@@ -126,6 +126,11 @@ const char *grant_wrong(void)
 	return lacks(&helper);
 }
 
+const char *grant_netns_wrong(void)
+{
+	return lacks(&netns);
+}
+
 static bool check(const struct granted *program)
 {
 	const char *wrong = lacks(program);

@@ -14,6 +14,9 @@
  * what to do; or NULL. */
 const char *grant_wrong(void);
 
+/* The same of netshim-netns, and programs whose class has a network namespace. */
+const char *grant_netns_wrong(void);
+
 /* Warns of that, and of what netshim-netns lacks where it has to work. */
 bool grant_check(void);
 

@@ -80,7 +80,7 @@ static bool load_behind(const char *table, const char *whole)
 
 static bool put_into_force(const struct ruleset *set)
 {
-	char *kept = table_kept();
+	char *kept = table_kept(NULL);
 	char *whole = kept ? lifts_with(kept, set, NULL) : NULL;
 	bool ok = load_behind(kept, whole);
 

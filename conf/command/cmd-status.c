@@ -21,6 +21,7 @@
 #include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-proxy.h"
+#include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
@@ -299,6 +300,28 @@ static bool read_options(const struct command *command, struct options *options)
 	return true;
 }
 
+/* What is kept of a table says that there is to be one. */
+static void look_inside(const struct inside *inside, void *with)
+{
+	bool *whole = with;
+	char *kept = table_kept(inside->class);
+	char *listing = kept ? nft_listing() : NULL;
+
+	if (kept && !listing) {
+		warnx("nothing is filtered in the network namespace of class %s: nftables has lost the table there; "
+		      "run 'netshim reload'",
+		      inside->class);
+		*whole = false;
+	}
+	restored_remind(inside->class);
+	if (kept && state_is_unwatched(inside->class))
+		warnx("nobody puts back what others take away of netshim's nftables table in the network namespace of "
+		      "class %s; run 'netshim reload'",
+		      inside->class);
+	free(listing);
+	free(kept);
+}
+
 int cmd_status(const struct command *command)
 {
 	struct counters counters = { .items = NULL };
@@ -308,6 +331,7 @@ int cmd_status(const struct command *command)
 	struct rules rules;
 	struct row *rows;
 	bool loaded = true;
+	bool loaded_inside = true;
 	bool granted;
 	size_t count;
 
@@ -329,11 +353,13 @@ int cmd_status(const struct command *command)
 	if (loaded && geteuid() == 0)
 		insides_count(&counters);
 	if (geteuid() == 0)
+		insides_each(look_inside, &loaded_inside);
+	if (geteuid() == 0)
 		outside.items = wanted_outside(&rules, &outside.count);
 	if (!loaded && !last_refuses())
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
-	if (geteuid() == 0 && state_is_unwatched())
+	if (geteuid() == 0 && state_is_unwatched(NULL))
 		warnx("nobody puts back what others take away of netshim's nftables table and routing rules; run "
 		      "'netshim reload'");
 	if (!cgroup_is_mounted() && !last_refuses())
@@ -354,12 +380,12 @@ int cmd_status(const struct command *command)
 	lifts_remind();
 	confirm_remind();
 	last_remind();
-	restored_remind();
+	restored_remind(NULL);
 	for (size_t i = 0; i < count; i++)
 		free((char *)(uintptr_t)rows[i].name);
 	free(rows);
 	free(outside.items);
 	free(counters.items);
 	rules_close(&rules);
-	return loaded && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
+	return loaded && loaded_inside && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -3,6 +3,9 @@
 
 /* netshim watch: keeps what others take away.
  *
+ * In the network namespace of a class, it is a process of its own, which looks at the table
+ * there alone: what carries it, the process outside follows.
+ *
  * The table: who flushes nftables' ruleset, as its own service does before it loads its
  * file, means the rules of his own. What was loaded last is loaded again, as it was,
  * whatever the configuration says by now: nobody has asked for that.
@@ -86,7 +89,8 @@ static int left_to_wait(int64_t until)
 }
 
 static struct watch {
-	int watching; /* whether this process is to go on (state.h) */
+	const char *class; /* in whose network namespace this is, or NULL */
+	int watching;	   /* whether this process is to go on (state.h) */
 	int folder;
 	bool folder_changed;
 
@@ -110,15 +114,16 @@ static struct watch {
 	int64_t interfaces_until;
 	int follower; /* what the child says; -1: there is none */
 	int64_t used_by_children;
-} w = { .interfaces = -1, .follower = -1 };
+} w = { .rules = -1, .interfaces = -1, .follower = -1 };
 
 /* Whether up or reload has been there since the last time. */
 static bool has_been_replaced(void)
 {
 	struct stat now = { .st_ino = 0 };
+	char path[TABLE_KEPT_SIZE];
 	bool replaced;
 
-	stat(TABLE_KEPT, &now);
+	stat(table_kept_path(w.class, path), &now);
 	replaced = now.st_ino != w.in_force.st_ino || now.st_mtim.tv_sec != w.in_force.st_mtim.tv_sec ||
 		   now.st_mtim.tv_nsec != w.in_force.st_mtim.tv_nsec;
 	w.in_force = now;
@@ -154,11 +159,11 @@ static void read_what_is_in_force(void)
 	if (!has_been_replaced())
 		return;
 	free(w.text);
-	w.text = table_kept();
+	w.text = table_kept(w.class);
 	table_number(w.text ? w.text : "", w.number);
 	routing_free(w.before);
 	w.before = NULL;
-	w.rules_changed = true;
+	w.rules_changed = !w.class;
 	want_interfaces();
 }
 
@@ -188,7 +193,7 @@ static bool was_netshim(void)
 /* What is lifted stays so, for the time that is left. */
 static char *load_kept(void)
 {
-	char *whole = lifts_with(w.text, NULL, NULL);
+	char *whole = w.class ? lifts_inside(w.text, w.class) : lifts_with(w.text, NULL, NULL);
 	char *words = nft_load(whole, false);
 
 	free(whole);
@@ -213,14 +218,14 @@ static void keep_table(void)
 	} else {
 		w.failures = 0;
 		if (!was_netshim())
-			restored_note(&w.news, (long)(milliseconds() - begun));
+			restored_note(w.class, &w.news, (long)(milliseconds() - begun));
 	}
 	free(words);
 }
 
 static void keep_rules(void)
 {
-	if (!w.rules_changed)
+	if (!w.rules_changed || w.class)
 		return;
 	w.rules_changed = !routing_keep_rules(&w.before); /* tries again */
 	spend(&w.rules_until, w.rules_changed ? CREDIT : 0);
@@ -341,7 +346,7 @@ static void read_events(void)
 		err(EXIT_FAILURE, "cannot wait");
 	w.folder_changed = drain(w.folder);
 	table_hear(w.table, &w.news);
-	w.rules_changed = drain(w.rules) || w.rules_changed;
+	w.rules_changed = (!w.class && drain(w.rules)) || w.rules_changed;
 	if (w.interfaces >= 0 && interfaces_hear(w.interfaces, w.wanted))
 		note_change();
 	if (events[4].revents)
@@ -363,7 +368,7 @@ static void watch(void)
 	int turn;
 
 	table_look(w.table, &w.news);
-	while ((turn = state_turn(w.watching)) >= 0) {
+	while ((turn = state_turn(w.class, w.watching)) >= 0) {
 		read_what_is_in_force();
 		keep_table();
 		keep_rules();
@@ -376,11 +381,12 @@ static void watch(void)
 
 int cmd_watch(const struct command *command)
 {
-	(void)command;
-	w.watching = state_watch();
+	w.class = command->argv[0];
+	w.watching = state_watch(w.class);
 	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w.table = table_events();
-	w.rules = routing_events();
+	if (!w.class)
+		w.rules = routing_events();
 	if (w.watching < 0)
 		errx(EXIT_FAILURE, "netshim is not up, or another process watches already");
 	if (w.folder < 0 || inotify_add_watch(w.folder, NETSHIM_RUNDIR, IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO) < 0)

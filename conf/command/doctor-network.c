@@ -58,7 +58,7 @@ static char *line_at(const char *text, size_t at)
 	return printed("%.*s", (int)strcspn(text + at, "\n"), text + at);
 }
 
-static void compare_tables(struct doctor *d, char *loaded, char *wanted)
+static void compare_tables(struct doctor *d, const char *place, char *loaded, char *wanted)
 {
 	size_t at = 0;
 
@@ -69,43 +69,52 @@ static void compare_tables(struct doctor *d, char *loaded, char *wanted)
 	if (loaded[at] || wanted[at])
 		doctor_tell(
 			d, RESULT_FAULT, RELOAD,
-			"somebody has changed netshim's nftables table: it has \"%s\" where netshim had loaded \"%s\"",
-			line_at(loaded, at), line_at(wanted, at));
+			"somebody has changed netshim's nftables table in %s: it has \"%s\" where netshim had loaded "
+			"\"%s\"",
+			place, line_at(loaded, at), line_at(wanted, at));
+}
+
+bool doctor_compare_table(struct doctor *d, const char *class, const char *place)
+{
+	char *loaded = nft_listing();
+	char *kept = table_kept(class);
+	char *wanted = kept ? nft_listing_of(kept) : NULL;
+	bool known = wanted;
+
+	if (!loaded)
+		doctor_tell(d, RESULT_FAULT, RELOAD, "nftables has lost netshim's table in %s: nothing is filtered",
+			    place);
+	else if (!kept)
+		doctor_tell(d, RESULT_FAULT, RELOAD, TABLE_KEPT " is gone: nobody knows whether the table has changed");
+	else if (wanted)
+		compare_tables(d, place, loaded, wanted);
+	free(wanted);
+	free(kept);
+	free(loaded);
+	return known;
 }
 
 static void look_at_table(struct doctor *d)
 {
-	char *loaded;
-	char *kept;
-	char *wanted;
+	bool known;
 
 	if (is_nothing_known(d, "nftables' table"))
 		return;
-	loaded = nft_listing();
-	kept = table_kept();
-	wanted = kept ? nft_listing_of(kept) : NULL;
-	if (!loaded)
-		doctor_tell(d, RESULT_FAULT, RELOAD,
-			    "nftables has lost netshim's table in this network namespace: nothing "
-			    "is filtered");
-	else if (!kept)
-		doctor_tell(d, RESULT_FAULT, RELOAD, TABLE_KEPT " is gone: nobody knows whether the table has changed");
-	else if (wanted)
-		compare_tables(d, loaded, wanted);
+	known = doctor_compare_table(d, NULL, "this network namespace");
 	if (!d->finding_count)
-		doctor_tell(d, wanted ? RESULT_OK : RESULT_UNSEEN, NULL, "%s",
-			    wanted ? "nftables has what netshim has loaded, rule by rule"
-				   : "without a network namespace of its own, this cannot tell whether the table has "
-				     "changed");
+		doctor_tell(d, known ? RESULT_OK : RESULT_UNSEEN, NULL, "%s",
+			    known ? "nftables has what netshim has loaded, rule by rule"
+				  : "without a network namespace of its own, this cannot tell whether the table has "
+				    "changed");
 }
 
 static void look_at_watch(struct doctor *d)
 {
-	const char *words = restored_words();
+	const char *words = restored_words(NULL);
 
 	if (is_nothing_known(d, "whether somebody puts back what others take away"))
 		return;
-	if (!state_is_watched())
+	if (!state_is_watched(NULL))
 		doctor_tell(d, RESULT_FAULT, RELOAD,
 			    "nobody puts back what others take away of netshim's nftables table "
 			    "and routing rules, nor follows interfaces");

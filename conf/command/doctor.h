@@ -55,6 +55,7 @@ extern const struct check checks_helper[];
 extern const struct check checks_session[];
 extern const struct check checks_rules[];
 extern const struct check checks_network[];
+extern const struct check checks_namespaces[];
 extern const struct check checks_neighbours[];
 extern const struct check checks_program[];
 
@@ -64,6 +65,10 @@ void look_at_helper(struct doctor *doctor);
 void look_at_capability(struct doctor *doctor);
 void look_at_privileges(struct doctor *doctor);
 void look_at_shell(struct doctor *doctor);
+
+/* Whether the table in the network namespace that this is in is as it was loaded (table.h);
+ * returns false where nobody can tell. */
+bool doctor_compare_table(struct doctor *doctor, const char *class, const char *place);
 
 /* What a packet to doctor->to would meet in the class. */
 void look_at_packet(struct doctor *doctor);

@@ -25,7 +25,8 @@
 #include <unistd.h>
 
 static const char lock_path[] = NETSHIM_RUNDIR "/lock";
-static const char watch_path[] = NETSHIM_RUNDIR "/watch";
+#define WATCH NETSHIM_RUNDIR "/watch"
+#define WATCH_PATH_SIZE (sizeof(WATCH) + CLASS_NAME_MAX + 8)
 
 /* A command that is ended half way, or whose messages nobody reads any more, would
  * leave half of the old state and half of the new. */
@@ -151,10 +152,30 @@ void state_keep_only(int *kept[], size_t count)
 		_exit(EXIT_FAILURE);
 }
 
+static const char *watch_path(const char *class, char path[WATCH_PATH_SIZE])
+{
+	snprintf(path, WATCH_PATH_SIZE, WATCH "%s%s", class ? "-" : "", class ? class : "");
+	return path;
+}
+
+/* What is kept for classes. */
+static void forget_all(const char *pattern)
+{
+	glob_t found;
+
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 void state_remove_folder(void)
 {
-	unlink(watch_path);
-	table_forget();
+	unlink(WATCH);
+	forget_all(WATCH "-*");
+	forget_all(TABLE_KEPT "-*");
+	table_forget(NULL);
 	restored_forget();
 	lifts_forget();
 	unlink(STATE_LAST);
@@ -212,9 +233,10 @@ void state_end_for_older(void)
 		state_remove_folder();
 }
 
-static int open_to_watch(int flags)
+static int open_to_watch(const char *class, int flags)
 {
-	int fd = open(watch_path, O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	char path[WATCH_PATH_SIZE];
+	int fd = open(watch_path(class, path), O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
 	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
 		return fd;
@@ -238,7 +260,7 @@ static bool is_told(int fd)
 
 /* For a moment it may be held by who only asks; and whom an earlier up has left to watch
  * may come before it is told what to watch. */
-static int open_to_watch_soon(int flags)
+static int open_to_watch_soon(const char *class, int flags)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	int fd = -1;
@@ -246,7 +268,7 @@ static int open_to_watch_soon(int flags)
 	for (int tries = 0; fd < 0 && tries <= 10; tries++) {
 		if (tries)
 			nanosleep(&pause, NULL);
-		fd = open_to_watch(flags);
+		fd = open_to_watch(class, flags);
 		if (fd >= 0 && flags == O_RDONLY && !is_told(fd)) {
 			close(fd);
 			fd = -1;
@@ -255,9 +277,23 @@ static int open_to_watch_soon(int flags)
 	return fd;
 }
 
-void state_end_watching(void)
+void state_end_watching(const char *class)
 {
-	unlink(watch_path);
+	char path[WATCH_PATH_SIZE];
+
+	unlink(watch_path(class, path));
+}
+
+void state_end_watching_others(bool (*is_wanted)(const char *class, const void *with), const void *with)
+{
+	glob_t found;
+
+	if (glob(WATCH "-*", 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (!is_wanted(found.gl_pathv[i] + strlen(WATCH "-"), with))
+			unlink(found.gl_pathv[i]);
+	globfree(&found);
 }
 
 static bool write_watched(int fd, const char *line, const char *what)
@@ -270,18 +306,19 @@ static bool write_watched(int fd, const char *line, const char *what)
 	return ok;
 }
 
-bool state_allow_watching(const char *line, const char *what)
+bool state_allow_watching(const char *class, const char *line, const char *what)
 {
-	int fd = open_to_watch_soon(O_WRONLY | O_CREAT);
+	int fd = open_to_watch_soon(class, O_WRONLY | O_CREAT);
 	bool ok = fd >= 0 && write_watched(fd, line, what);
 
 	return close_watched(fd) && ok;
 }
 
 /* Who has locked it is who watches. */
-bool state_keep_watching(const char *line, const char *what)
+bool state_keep_watching(const char *class, const char *line, const char *what)
 {
-	int fd = open(watch_path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	char path[WATCH_PATH_SIZE];
+	int fd = open(watch_path(class, path), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	char text[256] = "";
 	bool kept = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
 		    !strncmp(text, line, strlen(line)) && write_watched(fd, line, what);
@@ -306,30 +343,32 @@ char *state_watched(int watching)
 	return what;
 }
 
-bool state_is_unwatched(void)
+bool state_is_unwatched(const char *class)
 {
-	return close_watched(open_to_watch(O_RDONLY));
+	return close_watched(open_to_watch(class, O_RDONLY));
 }
 
-bool state_is_watched(void)
+bool state_is_watched(const char *class)
 {
-	int fd = open(watch_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char path[WATCH_PATH_SIZE];
+	int fd = open(watch_path(class, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB);
 
 	close_watched(fd);
 	return is;
 }
 
-int state_watch(void)
+int state_watch(const char *class)
 {
-	return open_to_watch_soon(O_RDONLY);
+	return open_to_watch_soon(class, O_RDONLY);
 }
 
-int state_turn(int watching)
+int state_turn(const char *class, int watching)
 {
+	char path[WATCH_PATH_SIZE];
 	int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && is_still(watching, watch_path) &&
+	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && is_still(watching, watch_path(class, path)) &&
 	    state_is_up())
 		return fd;
 	if (fd >= 0)

@@ -38,19 +38,22 @@ bool state_is_up(void);
 void state_refuse_elsewhere(const char *verb);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
- * until another one, or down, ends it. What watches is told by a line of whoever has
- * allowed it, behind which is what it is to know. */
-void state_end_watching(void);
-bool state_allow_watching(const char *line, const char *what); /* false with errno where it cannot */
-bool state_keep_watching(const char *line, const char *what);  /* false where none of that line does */
-bool state_is_unwatched(void);				       /* one may, and none does */
-bool state_is_watched(void);				       /* one does */
+ * until another one, or down, ends it; and one in the network namespace of each class that has
+ * rules there, which is told by the class's name, where it is NULL otherwise. What watches is
+ * told by a line of whoever has allowed it, behind which is what it is to know. */
+void state_end_watching(const char *class);
+void state_end_watching_others(bool (*is_wanted)(const char *class, const void *with), const void *with);
+/* false with errno where it cannot; and where none of that line does. */
+bool state_allow_watching(const char *class, const char *line, const char *what);
+bool state_keep_watching(const char *class, const char *line, const char *what);
+bool state_is_unwatched(const char *class); /* one may, and none does */
+bool state_is_watched(const char *class);   /* one does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
-int state_watch(void);
+int state_watch(const char *class);
 char *state_watched(int watching); /* what it is to know; allocated */
 /* Holds off every up, reload and down as long as what it returns is open. -1 where the
  * watching is over. */
-int state_turn(int watching);
+int state_turn(const char *class, int watching);
 
 /* After a down of an older version: removes what that does not know. */
 void state_end_for_older(void);

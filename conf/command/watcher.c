@@ -7,6 +7,7 @@
 
 #include "conf/command/state.h"
 #include "conf/kernel/interfaces.h"
+#include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* This program, and the network namespace that it is in: an upgrade has another, and a
+/* This program, and the network namespace that it watches: an upgrade has another, and a
  * process of the old one does not know what the new one needs. Allocated. */
 static char *identity(void)
 {
@@ -30,9 +31,9 @@ static char *identity(void)
 
 /* Nothing of whoever has run up stays open or in use, nor are its signals held. What is
  * executed as root would have all capabilities again: not from here. */
-__attribute__((noreturn)) static void become_watcher(void)
+__attribute__((noreturn)) static void become_watcher(char *class)
 {
-	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, NULL };
+	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, class, NULL };
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 
@@ -47,20 +48,43 @@ __attribute__((noreturn)) static void become_watcher(void)
 	_exit(EXIT_FAILURE);
 }
 
-void watch_start(const struct ruleset *set)
+static void start(const char *class, const char *wanted)
 {
 	char *by = identity();
-	char *wanted = interfaces_wanted(set);
 	pid_t pid = 1;
 
-	if (!state_keep_watching(by, wanted)) {
-		state_end_watching();
-		pid = state_allow_watching(by, wanted) ? fork() : -1;
+	if (!state_keep_watching(class, by, wanted)) {
+		state_end_watching(class);
+		pid = state_allow_watching(class, by, wanted) ? fork() : -1;
 	}
 	if (!pid)
-		become_watcher();
+		become_watcher(class ? copied(class) : NULL);
 	if (pid < 0)
 		warn("nobody puts back what others take away: cannot start a process");
 	free(by);
+}
+
+static bool has_inside(const char *class, const void *with)
+{
+	const struct ruleset *set = with;
+
+	for (size_t i = 0; i < set->class_count; i++)
+		if (!strcmp(set->classes[i].name, class))
+			return class_has_inside(&set->classes[i]);
+	return false;
+}
+
+void watch_start(const struct ruleset *set)
+{
+	char *wanted = interfaces_wanted(set);
+
+	start(NULL, wanted);
 	free(wanted);
+	state_end_watching_others(has_inside, set);
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (!class_has_inside(&set->classes[i]) || !namespace_enter(set->classes[i].netns))
+			continue;
+		start(set->classes[i].name, "");
+		namespace_leave();
+	}
 }

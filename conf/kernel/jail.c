@@ -18,6 +18,7 @@
 #include "conf/kernel/policy.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/routing.h"
+#include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 #include "conf/language/text.h"
 
@@ -368,6 +369,8 @@ static bool bring(const struct jail *from, struct jail *to)
 		return false;
 	to->made = both.made;
 	to->loaded = both.loaded;
+	if (from->class && strcmp(from->class, to->class) != 0)
+		table_forget(from->class);
 	return join(from, to) && bring_interface(from, to) && write_note(to);
 }
 
@@ -376,6 +379,8 @@ static bool take_table(const struct jail *jail)
 	struct routing *routing;
 	bool ok;
 
+	if (jail->loaded && jail->class)
+		table_forget(jail->class);
 	if (!jail->loaded || jail->made || !namespace_is_there(jail->name))
 		return true;
 	if (!namespace_enter(jail->name))
@@ -404,7 +409,7 @@ static bool take_away(const struct jail *jail)
 static bool load_table(const char *text, const char *class)
 {
 	char *whole = add_now(text, class);
-	char *words = nft_load(whole, false);
+	char *words = table_load(class, text, whole);
 	bool ok = !words;
 
 	if (!ok)

@@ -27,7 +27,14 @@
 
 #define NAME "netshim"
 
+/* No class has a name with a point. */
 static const char new_path[] = TABLE_KEPT ".new";
+
+const char *table_kept_path(const char *class, char path[TABLE_KEPT_SIZE])
+{
+	snprintf(path, TABLE_KEPT_SIZE, TABLE_KEPT "%s%s", class ? "-" : "", class ? class : "");
+	return path;
+}
 
 static void find_number(const char *text, size_t size, char number[TABLE_NUMBER_SIZE])
 {
@@ -63,27 +70,33 @@ static bool write_new(const char *text)
 	return fd >= 0 && !left;
 }
 
-char *table_load(const char *text, const char *whole)
+char *table_load(const char *class, const char *text, const char *whole)
 {
+	char path[TABLE_KEPT_SIZE];
 	bool written = write_new(text);
 	char *words = nft_load(whole, false);
 
-	if (!words && !(written && !rename(new_path, TABLE_KEPT))) {
-		warn("cannot write " TABLE_KEPT ", so that nobody puts the table back where others take it away");
-		unlink(TABLE_KEPT);
+	table_kept_path(class, path);
+	if (!words && !(written && !rename(new_path, path))) {
+		warn("cannot write %s, so that nobody puts the table back where others take it away", path);
+		unlink(path);
 	}
 	unlink(new_path);
 	return words;
 }
 
-char *table_kept(void)
+char *table_kept(const char *class)
 {
-	return text_plain(TABLE_KEPT);
+	char path[TABLE_KEPT_SIZE];
+
+	return text_plain(table_kept_path(class, path));
 }
 
-void table_forget(void)
+void table_forget(const char *class)
 {
-	unlink(TABLE_KEPT);
+	char path[TABLE_KEPT_SIZE];
+
+	unlink(table_kept_path(class, path));
 	unlink(new_path);
 }
 

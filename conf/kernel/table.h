@@ -7,10 +7,18 @@
 #ifndef NETSHIM_TABLE_H
 #define NETSHIM_TABLE_H
 
+#include "conf/contract/rules.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
+/* There is one here, and one in the network namespace of each class that has rules there: which
+ * one, is told by the class's name, or NULL. All but table_kept and table_forget concern the one
+ * of the network namespace that this process is in. */
+
 #define TABLE_KEPT NETSHIM_RUNDIR "/table"
+#define TABLE_KEPT_SIZE (sizeof(TABLE_KEPT) + CLASS_NAME_MAX + 8)
+const char *table_kept_path(const char *class, char path[TABLE_KEPT_SIZE]);
 
 /* A number in the table's comment says which text it is from: equal texts, but for their
  * counts, have the same one. */
@@ -22,11 +30,11 @@ void table_number(const char *text, char number[TABLE_NUMBER_SIZE]);
 /* Puts the table of a text (policy.h, or nft_save's) into the place of the one that is
  * loaded, and keeps the text. whole is what is loaded: the text with what holds for now
  * only. Returns NULL, or what nftables says (nft_load). */
-char *table_load(const char *text, const char *whole);
+char *table_load(const char *class, const char *text, const char *whole);
 
 /* The text that was loaded last; allocated, NULL where there is none. */
-char *table_kept(void);
-void table_forget(void);
+char *table_kept(const char *class);
+void table_forget(const char *class);
 
 /* What is known of the loaded table, and of who has changed it last. */
 struct table_news {

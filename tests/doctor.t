@@ -50,7 +50,7 @@ in_shell() { # in_shell COMMAND...: from a shell that has the library
 answer() { # answer FILTER...: the checks that are not ok, of what doctor says as JSON; or an expression of c
 	python3 -c 'import json, sys
 for c in json.load(sys.stdin)["checks"]:
-    if eval(sys.argv[1]): print(c["check"], c["result"], sep="=")' "$1" | grep -v '^other groups=note$' | paste -sd ' '
+    if eval(sys.argv[1]): print(c["check"], c["result"], sep="=")' "$1" | grep -v '^other groups=note$\|^user managers=note$' | paste -sd ' '
 }
 named() { # named [RUNNER...]: which checks have a fault or a note
 	in_shell "$@" "$netshim" doctor --json 2>/dev/null | answer 'c["result"] in ("fault", "note")'
@@ -190,6 +190,23 @@ is "$(in_shell sudo -n "$netshim" doctor --json | answer 'c["check"] == "shell"'
 is "$(named)" "enabled=note" "no session is enabled, but this one has it"
 is "$(in_environment='' named)" "shell=fault enabled=fault" "nor has this one it"
 "$netshim" enable >/dev/null
+mkdir "$scratch/manager"
+cp "$(command -v bash)" "$scratch/manager/systemd"
+managers() { in_shell "$netshim" doctor --json 2>/dev/null | sentences | grep -o 'user manager[s]* give.*([^)]*)'; }
+in_background "${user[@]}" "$scratch/manager/systemd" -c 'sleep 900; :' --user
+manager=$!
+wait_until pgrep -P $manager >/dev/null
+like "$(managers)" "user managers* gives* the library to nothing that is started .*systemd $manager[,)]" "a user manager that does not give the library on"
+pkill -P $manager
+in_background "${user[@]}" "LD_PRELOAD=$word" "$scratch/manager/systemd" -c 'LD_PRELOAD= sleep 900; :' --user
+one=$!
+in_background "${user[@]}" "$scratch/manager/systemd" -c "LD_PRELOAD='$word' sleep 900; :" --user
+other=$!
+wait_until pgrep -P $one >/dev/null
+wait_until eval 'grep -qs libnetshim "/proc/$(pgrep -P $other)/maps"'
+is "$(managers | grep -c "systemd $one\b\|systemd $other\b")" 0 "one that does is not named, nor one whose own environment has it"
+pkill -P $one
+pkill -P $other
 mkdir "$scratch/nothing"
 echo '__attribute__((constructor)) void end(void) { __builtin_trap(); }' | gcc -shared -fPIC -x c - -o "$scratch/breaks.so"
 native=$(LD_PRELOAD="$word" sh -c 'sed -n "s|.* /|/|p" /proc/$$/maps | grep -m 1 libnetshim')

@@ -172,6 +172,70 @@ static void look_at_enabled(struct doctor *d)
 		doctor_tell(d, RESULT_UNSEEN, NULL, "only root can see whether it is loaded by %s", unknown.text);
 }
 
+static bool has_argument(pid_t pid, const char *argument)
+{
+	char text[512] = "";
+	int fd = process_open(pid, "cmdline");
+	ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	bool has = false;
+
+	if (fd >= 0)
+		close(fd);
+	for (const char *word = text; !has && word < text + size; word += strlen(word) + 1)
+		has = !strcmp(word, argument);
+	return has;
+}
+
+/* What systemd's manager of a user hands to what it starts need not be in its own environment:
+ * it reads environment.d by itself, once, when it starts. So what it has started tells. Its first
+ * child, (sd-pam), is a copy of itself. */
+static enum holding library_given_by(const struct process_list *list, pid_t manager)
+{
+	enum holding given = HOLDS_UNSEEN;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct process *p = &list->items[i];
+		enum holding its = p->pid == manager || (p->parent == manager && strcmp(p->name, "(sd-pam)") != 0)
+					   ? library_of(p->pid)
+					   : HOLDS_UNSEEN;
+
+		if (its == HOLDS_OLDER || its == HOLDS_CURRENT)
+			return its;
+		if (its == HOLDS_NONE && p->pid != manager)
+			given = HOLDS_NONE;
+	}
+	return given;
+}
+
+static void look_at_managers(struct doctor *d)
+{
+	struct process_list list;
+	struct process_names without = { .count = 0 };
+	size_t given = 0;
+
+	processes_read(&list);
+	for (size_t i = 0; i < list.count; i++) {
+		const struct process *p = &list.items[i];
+		enum holding library = HOLDS_UNSEEN;
+
+		if (!strcmp(p->name, "systemd") && has_argument(p->pid, "--user"))
+			library = library_given_by(&list, p->pid);
+		if (library == HOLDS_NONE)
+			process_names_add(&without, p->name, p->pid);
+		given += library == HOLDS_OLDER || library == HOLDS_CURRENT;
+	}
+	processes_free(&list);
+	if (without.count)
+		doctor_tell(d, RESULT_NOTE, "run 'netshim enable', end all sessions of that user, and log in anew",
+			    "%zu user manager%s the library to nothing that is started (%s): what menus, timers and "
+			    "services of users start is in no class",
+			    without.count, without.count == 1 ? " gives" : "s give", without.text);
+	else
+		doctor_tell(d, RESULT_OK, NULL,
+			    given ? "what user managers start has the library"
+				  : "no user manager is seen to start programs without it");
+}
+
 /* Each loader of the machine, those of 32 bits and of musl too, by a program that it starts. */
 static void look_at_loaders(struct doctor *d)
 {
@@ -212,6 +276,11 @@ static void look_at_older(struct doctor *d)
 }
 
 const struct check checks_session[] = {
-	{ "privileges", look_at_privileges }, { "shell", look_at_shell },	  { "enabled", look_at_enabled },
-	{ "loaders", look_at_loaders },	      { "older library", look_at_older }, { NULL, NULL },
+	{ "privileges", look_at_privileges },
+	{ "shell", look_at_shell },
+	{ "enabled", look_at_enabled },
+	{ "user managers", look_at_managers },
+	{ "loaders", look_at_loaders },
+	{ "older library", look_at_older },
+	{ NULL, NULL },
 };

@@ -227,6 +227,34 @@ EOF
 }
 far_packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
 
+# A WireGuard tunnel, in user space: $scratch/wg0.conf is for wg-quick here.
+make_wireguard() { # make_wireguard RUNNER...: its other end there, where 10.11.0.2 is
+	local end
+	export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error WG_QUICK_USERSPACE_IMPLEMENTATION=$scratch/wireguard
+	# shellcheck disable=SC2016 # for that shell
+	printf '#!/bin/sh\nwireguard-go -f "$@" >/dev/null 2>&1 &\nwhile ! wg show "$1" >/dev/null 2>&1; do sleep 0.02; done\n' >"$scratch/wireguard"
+	chmod 755 "$scratch/wireguard"
+	mkdir -p /var/run/wireguard
+	mount -t tmpfs tmpfs /var/run/wireguard
+	for end in here there; do wg genkey | tee "$scratch/$end.key" | wg pubkey >"$scratch/$end.pub"; done
+	in_background "$@" wireguard-go -f wg1 >/dev/null 2>&1
+	wait_until test -S /var/run/wireguard/wg1.sock
+	"$@" wg set wg1 listen-port 5555 private-key "$scratch/there.key" peer "$(cat "$scratch/here.pub")" allowed-ips 10.99.0.1/32,fd99::1/128
+	"$@" ip link set wg1 up
+	"$@" ip route add 10.99.0.1 dev wg1
+	"$@" ip route add fd99::1 dev wg1
+	cat >"$scratch/wg0.conf" <<EOF
+[Interface]
+PrivateKey = $(cat "$scratch/here.key")
+Address = 10.99.0.1/32, fd99::1/128
+[Peer]
+PublicKey = $(cat "$scratch/there.pub")
+AllowedIPs = 0.0.0.0/0, ::/0
+Endpoint = 10.11.0.2:5555
+EOF
+	chmod 600 "$scratch/wg0.conf"
+}
+
 configure() { # configure <<EOF ... EOF: and put it into force
 	cat >"$config"
 	"$netshim" up

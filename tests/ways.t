@@ -263,29 +263,7 @@ wg_quick_down() {
 }
 in_both_orders "a full tunnel of wg-quick's" wg_quick_up wg_quick_down no
 # The real one, with WireGuard in user space.
-export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error WG_QUICK_USERSPACE_IMPLEMENTATION=$scratch/wireguard
-# shellcheck disable=SC2016 # for that shell
-printf '#!/bin/sh\nwireguard-go -f "$@" >/dev/null 2>&1 &\nwhile ! wg show "$1" >/dev/null 2>&1; do sleep 0.02; done\n' >"$scratch/wireguard"
-chmod 755 "$scratch/wireguard"
-mkdir -p /var/run/wireguard
-mount -t tmpfs tmpfs /var/run/wireguard
-for end in here there; do wg genkey | tee "$scratch/$end.key" | wg pubkey >"$scratch/$end.pub"; done
-in_background "${vpn[@]}" wireguard-go -f wg1 >/dev/null 2>&1
-wait_until test -S /var/run/wireguard/wg1.sock
-"${vpn[@]}" wg set wg1 listen-port 5555 private-key "$scratch/there.key" peer "$(cat "$scratch/here.pub")" allowed-ips 10.99.0.1/32,fd99::1/128
-"${vpn[@]}" ip link set wg1 up
-"${vpn[@]}" ip route add 10.99.0.1 dev wg1
-"${vpn[@]}" ip route add fd99::1 dev wg1
-cat >"$scratch/wg0.conf" <<EOF
-[Interface]
-PrivateKey = $(cat "$scratch/here.key")
-Address = 10.99.0.1/32, fd99::1/128
-[Peer]
-PublicKey = $(cat "$scratch/there.pub")
-AllowedIPs = 0.0.0.0/0, ::/0
-Endpoint = 10.11.0.2:5555
-EOF
-chmod 600 "$scratch/wg0.conf"
+make_wireguard "${vpn[@]}"
 real_up() { wg-quick up "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
 real_down() { wg-quick down "$scratch/wg0.conf" >"$scratch/said" 2>&1; }
 real_up

@@ -9,9 +9,11 @@
 #include "conf/language/alloc.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define TRIES_MAX 20
 
@@ -63,4 +65,15 @@ bool counters_read(struct counters *counters)
 		if (read_all(counters))
 			return counters->count;
 	return false;
+}
+
+void counters_write(FILE *out, const struct counters *from, const char *name)
+{
+	for (size_t i = 0; from && i < from->count; i++)
+		if (!strcmp(from->items[i].name, name)) {
+			fprintf(out, "\tcounter %s { packets %" PRIu64 " bytes %" PRIu64 " }\n", name,
+				from->items[i].packets, from->items[i].bytes);
+			return;
+		}
+	fprintf(out, "\tcounter %s { }\n", name);
 }

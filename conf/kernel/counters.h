@@ -10,9 +10,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+
+#define COUNTER_NAME_SIZE (CLASS_NAME_MAX + 8)
 
 struct counter {
-	char name[CLASS_NAME_MAX + 8];
+	char name[COUNTER_NAME_SIZE];
 	uint64_t packets;
 	uint64_t bytes;
 };
@@ -23,5 +26,8 @@ struct counters {
 
 /* Reads those of the loaded table. Returns false where none is loaded. */
 bool counters_read(struct counters *counters);
+
+/* Writes one as nft reads it, with the counts that it has there (from may be NULL). */
+void counters_write(FILE *out, const struct counters *from, const char *name);
 
 #endif

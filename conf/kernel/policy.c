@@ -27,17 +27,6 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-static void write_counter(FILE *out, const struct counters *from, const char *name)
-{
-	for (size_t i = 0; from && i < from->count; i++)
-		if (!strcmp(from->items[i].name, name)) {
-			fprintf(out, "\tcounter %s { packets %" PRIu64 " bytes %" PRIu64 " }\n", name,
-				from->items[i].packets, from->items[i].bytes);
-			return;
-		}
-	fprintf(out, "\tcounter %s { }\n", name);
-}
-
 static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours, const char *refusal)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
@@ -423,12 +412,12 @@ static void write_counters(FILE *out, const struct ruleset *set, const struct co
 {
 	char name[sizeof(counters->items->name)];
 
-	write_counter(out, counters, "out_unclassified");
+	counters_write(out, counters, "out_unclassified");
 	for (size_t i = 0; i < set->class_count; i++) {
 		snprintf(name, sizeof(name), "out_%s", set->classes[i].name);
-		write_counter(out, counters, name);
+		counters_write(out, counters, name);
 		snprintf(name, sizeof(name), "in_%s", set->classes[i].name);
-		write_counter(out, counters, name);
+		counters_write(out, counters, name);
 		if (policy_has_proxy(&set->classes[i]))
 			fprintf(out, "\tcounter " POLICY_LOOP_COUNTER "_%s { }\n", set->classes[i].name);
 	}

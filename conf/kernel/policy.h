@@ -11,9 +11,9 @@
 #include "conf/language/ruleset.h"
 
 /* A class's own chains are class_NAME, mark_NAME, dns_NAME, queries_NAME, stay_NAME,
- * untracked_NAME and in_NAME, with serve shaped_ and serve_NAME, served_NAME in a namespace, host_NAME, from_NAME and to_NAME for one,
- * with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME, and while
- * somebody listens to what is refused, tell_NAME: no other chain's name begins so. */
+ * untracked_NAME and in_NAME, with serve shaped_ and serve_NAME, served_NAME in a namespace, host_NAME, from_NAME and
+ * to_NAME for one, with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME,
+ * and while somebody listens to what is refused, tell_NAME: no other chain's name begins so. */
 
 /* What is loaded in a class's network namespace: all that is sent there is its. */
 char *policy_inside(const struct class *class, const struct counters *counters);

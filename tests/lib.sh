@@ -113,11 +113,11 @@ clean_up() {
 	"$netshim" down >/dev/null 2>&1
 	[ ${#background[@]} -eq 0 ] || kill "${background[@]}" 2>/dev/null
 	end_programs 2>/dev/null
-	rm -rf "$scratch"
+	rm -rf --one-file-system "$scratch"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM
-rm -rf "$scratch"
+rm -rf --one-file-system "$scratch"
 mkdir -m 755 "$scratch"
 
 wait_until() { # wait_until COMMAND...: for at most ten seconds

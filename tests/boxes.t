@@ -296,6 +296,9 @@ in_machine sh -c 'echo "$0" >/etc/ld.so.preload' "$in_session"
 in_session=
 is "$(snapped box "${send[@]}")" "$held" "with /etc/ld.so.preload, it is in its class"
 like "$(cat "$scratch/errors")" "^ERROR: ld.so: object '/usr/lib/libnetshim.so' .* ignored.\$" "but the loader in there complains, as libnetshim(7) says"
+in_machine rm /etc/ld.so.preload
+like "$(in_machine "$netshim" enable --system 2>&1)" "each program in a snap will complain" "netshim enable --system says that"
+like "$(in_machine "$netshim" doctor 2>&1)" "note  others: snaps: /etc/ld.so.preload names the library" "and so does doctor"
 in_machine rmdir /sys/fs/cgroup/freezer/snap.box /sys/fs/cgroup/freezer/snap.other
 
 finish

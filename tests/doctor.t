@@ -249,14 +249,17 @@ kill "$(pgrep -f "^$scratch/with-rule 900")"
 wait_until eval '! pgrep -f "^$scratch/with-rule 900" >/dev/null'
 
 cp "$root/bin/probe" "$scratch/setuid" && chmod u+s "$scratch/setuid"
-mkdir -p "$scratch/snap/bin" "$scratch/flatpak/app" && cp "$root/bin/probe" "$scratch/snap/bin/x" && cp "$root/bin/probe" "$scratch/flatpak/app/y"
+for file in snap/foo/1/bin/x snap/bin/x flatpak/app/y flatpak/exports/bin/y .mount_FooABCDEF/z; do install -D "$root/bin/probe" "$scratch/$file"; done
 mkdir "$scratch/users" && cp "$root/bin/probe" "$scratch/users/z" && chown 65534 "$scratch/users"
 { cat "$scratch/good.conf" && cat; } >"$config" <<EOF
 app '$scratch/absent' { class = lan }
 app '$root/bin/probe-static' { class = lan }
 app '$scratch/setuid' { class = lan }
+app '$scratch/snap/foo/1/bin/x' { class = lan }
 app '$scratch/snap/bin/x' { class = lan }
 app '$scratch/flatpak/app/y' { class = lan }
+app '$scratch/flatpak/exports/bin/y' { class = lan }
+app '$scratch/.mount_FooABCDEF/z' { class = lan }
 app '$scratch/users/z' { class = lan }
 app '/var/lib/docker/overlay2/' { class = lan }
 EOF
@@ -264,9 +267,11 @@ EOF
 is "$(named)" "programs=note" "programs that are special"
 out=$(says)
 for expected in "not there[^:]*: [^ ]* ?$scratch/absent" "static programs[^/]*: $root/bin/probe-static" "setuid or setgid[^/]*: $scratch/setuid" \
-	"snaps[^/]*: $scratch/snap/bin/x" "flatpaks[^/]*: $scratch/flatpak/app/y" "can replace[^/]*: [^:]*$scratch/users/z" "containers[^/]*: /var/lib/docker/"; do
+	"snaps[^/]*: .*$scratch/snap/foo/1/bin/x" "flatpaks[^/]*: .*$scratch/flatpak/app/y" "AppImages[^/]*: .*$scratch/.mount_FooABCDEF/z" "can replace[^/]*: [^:]*$scratch/users/z" "containers[^/]*: /var/lib/docker/"; do
 	like "$out" "$expected" "one is named: ${expected%%\[*}"
 done
+[[ $out != *$scratch/snap/bin/x* && $out != *exports/bin/y* ]]
+ok $? "what starts a snap or a flatpak is not"
 cp "$scratch/good.conf" "$config"
 "$netshim" reload
 

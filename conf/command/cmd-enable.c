@@ -125,6 +125,9 @@ static void tell_put(const struct way *way, const struct edit *edit, bool dry_ru
 		printf("If ever no program starts any more: " NETSHIM_RESCUE
 		       " takes it out again. It\nneeds no library; "
 		       "without a shell, boot with init=" NETSHIM_RESCUE "\n");
+	if (way->kind == WAY_SYSTEM && ways_annoy_snaps())
+		warnx("each program in a snap will complain that it does not see the library; 'enable --login' does "
+		      "without that");
 	fflush(stdout);
 }
 

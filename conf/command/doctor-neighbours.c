@@ -4,6 +4,8 @@
 /* doctor: what else on this machine has to do with net_cls, marks or the packet filter. */
 
 #include "conf/command/doctor.h"
+#include "conf/command/trial.h"
+#include "conf/command/ways-in.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
 
@@ -115,6 +117,10 @@ static void look_at_neighbours(struct doctor *d)
 	if (ufw_is_enabled())
 		doctor_tell(d, RESULT_NOTE, NULL,
 			    "ufw: its own rules filter too: what a class may send, these can still refuse");
+	if (trial_is_in_preload() && ways_annoy_snaps())
+		doctor_tell(d, RESULT_NOTE, "'netshim disable --system', and 'netshim enable --login' instead",
+			    "snaps: /etc/ld.so.preload names the library, and each program in a snap complains that it "
+			    "does not see it");
 	if (!d->finding_count)
 		doctor_tell(d, RESULT_OK, NULL, "none that is known to come in the way");
 }

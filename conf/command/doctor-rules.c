@@ -151,18 +151,13 @@ static bool is_of_others(const struct named_program *p)
 	return p->there && trust_changeable(p->path);
 }
 
-static bool is_of_snap(const struct named_program *p)
+/* But for what starts these, from outside. */
+static bool is_in_box(const struct named_program *p)
 {
-	static const char *const folders[] = { "/snap/", "/snapd/", NULL };
+	static const char *const folders[] = { "/snap/", "/snapd/", "/flatpak/", "/.mount_", NULL };
+	static const char *const starters[] = { "/snap/bin/", "/flatpak/exports/bin/", NULL };
 
-	return is_beneath(p->path, folders);
-}
-
-static bool is_of_flatpak(const struct named_program *p)
-{
-	static const char *const folders[] = { "/flatpak/", NULL };
-
-	return is_beneath(p->path, folders);
+	return is_beneath(p->path, folders) && !is_beneath(p->path, starters);
 }
 
 static bool is_of_container(const struct named_program *p)
@@ -195,14 +190,9 @@ static const struct kind {
 	  "'netshim enable --system', if that is not meant" },
 	{ is_of_others, RESULT_NOTE,
 	  "rules are for what others than root can replace: such a user decides what runs in the class", NULL },
-	{ is_of_snap, RESULT_NOTE,
-	  "rules are for snaps, which are started by snap-confine, in a mount namespace where neither rules nor "
-	  "library "
-	  "are",
-	  "'netshim run CLASS snap run ...'" },
-	{ is_of_flatpak, RESULT_NOTE,
-	  "rules are for programs in flatpaks, which bwrap starts where neither rules nor library are",
-	  "a rule for bwrap's caller, or 'netshim run CLASS flatpak run ...'" },
+	{ is_in_box, RESULT_NOTE,
+	  "rules are for programs in flatpaks, snaps or AppImages, whose files and names are not seen outside",
+	  "write them for what starts these: netshim.conf(5), FLATPAKS, SNAPS AND APPIMAGES" },
 	{ is_of_container, RESULT_NOTE,
 	  "rules are for programs in containers, which a daemon starts, in other namespaces",
 	  "the container's own network, or 'netshim run' within a class for what starts it" },

@@ -9,6 +9,7 @@
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
 
+#include <glob.h>
 #include <unistd.h>
 
 /* Around what is put into a file of others, and at the head of a file that was not there. */
@@ -324,4 +325,14 @@ enum way_state ways_state(enum way_kind kind, const struct passwd *user)
 		state = is_environment ? WAY_OPEN : WAY_CLOSED;
 	}
 	return state;
+}
+
+bool ways_annoy_snaps(void)
+{
+	glob_t paths;
+	bool found = !glob("/snap/*/current", 0, NULL, &paths);
+
+	if (found)
+		globfree(&paths);
+	return found;
 }

@@ -45,4 +45,8 @@ enum way_state { WAY_CLOSED, WAY_OPEN, WAY_UNKNOWN };
  * user may not see that. */
 enum way_state ways_state(enum way_kind kind, const struct passwd *user);
 
+/* Tells whether there are snaps: their programs are shown /etc/ld.so.preload, and libraries
+ * other than this machine's. */
+bool ways_annoy_snaps(void);
+
 #endif

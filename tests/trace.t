@@ -219,6 +219,26 @@ END
 is "$(timeout 20 python3 "$scratch/terminal.py" /bin/bash --norc -ic "set -m; '$netshim' trace -u nobody -o '$scratch/told' bash $scratch/asked.sh; echo Stopped; read x; fg; exit \$?" </dev/null)" 6 \
 	"a terminal's ^C, ^Z, fg and ^\\ are the command's"
 
+cat >"$scratch/late.py" <<'END'
+import os, pty, re, sys
+pid, fd = pty.fork()
+if not pid:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b''
+for text, typed in (b'ready', b'\x1a'), (b'Stopped', b'typed\n'), (b'typed is for the shell', b''):
+    while text not in said:
+        said += os.read(fd, 1000)
+    os.write(fd, typed)
+print(*re.findall(r'cleaned|is for the shell', said.decode()))
+END
+cat >"$scratch/late.sh" <<'END'
+trap 'sleep 0.5; read -t 0.01 line; echo "cleaned"; trap - TSTP; kill -TSTP $$' TSTP
+echo ready
+while :; do read -t 0.05 line; done
+END
+is "$(timeout 20 python3 "$scratch/late.py" /bin/bash --norc -ic "set -m; '$netshim' trace -u nobody -o '$scratch/told' bash $scratch/late.sh; echo Stopped; read x; echo \"\$x is for the shell\"; kill -KILL %1" </dev/null)" \
+	"cleaned is for the shell" "it has stopped when the command has: what is typed then is for the shell"
+
 # --- what is wrong
 
 like "$("$netshim" trace -u nothing-like-this true 2>&1; echo $?)" "there is no user 'nothing-like-this'.125$" "a user that is not there"

@@ -139,10 +139,12 @@ static void go_on(pid_t id, int request, int signal)
 	ptrace(request, id, NULL, (long)signal);
 }
 
-static void handle_stop(const struct tracer *t, pid_t id, int event, int signal)
+static void handle_stop(struct tracer *t, pid_t id, int event, int signal)
 {
 	unsigned long message = 0;
 
+	if (id == t->first)
+		t->stopped = event == PTRACE_EVENT_STOP && stops(signal);
 	if (event && event != PTRACE_EVENT_STOP)
 		ptrace(PTRACE_GETEVENTMSG, id, NULL, &message);
 	switch (event) {
@@ -177,15 +179,26 @@ static void handle_all(struct tracer *t)
 }
 
 /* That of a terminal goes to all of its foreground, the first process too. */
-static void pass_on(const struct tracer *t, const siginfo_t *info)
+static void pass_on(struct tracer *t, const siginfo_t *info)
 {
+	t->stopping = t->stopping || stops(info->si_signo);
 	if (info->si_code <= 0)
 		kill(t->first, info->si_signo);
 }
 
+/* Whoever waits for this process takes the terminal back when it stops, and a program may
+ * read from it, or have something to do with it, until it stops itself. */
+static void stop_too(struct tracer *t)
+{
+	if (!t->stopping || !t->stopped)
+		return;
+	t->stopping = false;
+	raise(SIGSTOP);
+}
+
 static void fill_signals(sigset_t *set)
 {
-	static const int signals[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+	static const int signals[] = { SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGUSR1, SIGUSR2 };
 
 	sigemptyset(set);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
@@ -205,6 +218,7 @@ void tracer_follow(struct tracer *t, int milliseconds)
 	if (info.si_signo != SIGCHLD)
 		pass_on(t, &info);
 	handle_all(t);
+	stop_too(t);
 }
 
 static _Noreturn void run_first(const struct tracer *t, int gate, void (*run)(const void *), const void *what)

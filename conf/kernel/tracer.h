@@ -28,6 +28,8 @@ struct tracer {
 	pid_t first;
 	int status; /* waitpid's, when the first has ended */
 	bool ended;
+	bool stopped;  /* the first one is, by job control */
+	bool stopping; /* and so is this process to be then */
 	struct tracer_thread **threads;
 	sigset_t before;
 };
@@ -37,7 +39,8 @@ struct tracer {
 bool tracer_start(struct tracer *tracer, void (*run)(const void *what), const void *what);
 
 /* Follows what happens next, or waits for that many milliseconds. What others send this
- * process to end it, the first one gets. */
+ * process to end it, the first one gets; and where a terminal stops both, this one stops
+ * when the first one has. */
 void tracer_follow(struct tracer *tracer, int milliseconds);
 
 /* Where the caller may keep something about a process; NULL where that is not followed. */

@@ -54,7 +54,7 @@ state() {
 		for name in jail other; do
 			[ ! -e /run/netns/$name ] || nsenter --net=/run/netns/$name sh -c 'ip -d link; ip addr; ip route; ip -6 route; nft -s list ruleset'
 		done
-	} 2>/dev/null | grep -v -e fe80 -e valid_lft -e '^multicast '
+	} 2>/dev/null | sed 's/ nodad//' | grep -v -e fe80 -e valid_lft -e '^multicast '
 }
 changed() { diff <(echo "$1") <(state) | grep '^[<>]'; } # changed STATE: what is not as it was then
 # shellcheck disable=SC2016 # expanded each time
@@ -267,6 +267,35 @@ sed -i "s/10.11.0.2', 'fd11::2/10.19.0.2/" "$config"
 is "$? $(get in_vpn "http://$far_host/")" "0 0" "it comes: reload moves it in"
 "$netshim" down
 ip link del vpn9
+
+# --- a real tunnel, as wg-quick leaves it for the whole machine
+
+make_wireguard "${exit0[@]}"
+wg-quick up "$scratch/wg0.conf" 2>/dev/null
+wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ]'
+before=$(state)
+forget
+is "$(get env "http://$far_host/") $(far_packets "${lan[@]}")" "0 0" "(wg-quick's tunnel carries everything)"
+configure <<<"class vpn { netns = 'vpn'  interface = 'wg0' }"
+"${exit0[@]}" nft 'table inet tunnel { counter carried { }; chain in { type filter hook input priority 0; udp dport 5555 counter name carried; }; }'
+carried() { "${exit0[@]}" nft list counter inet tunnel carried | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+forget
+is "$(gets in_vpn "http://$far_host/" 'http://[2001:db8::7]/') $([ "$(far_packets "${exit0[@]}")" -ge 10 ] && [ "$(carried)" -ge 10 ] && echo carried) $(far_packets "${lan[@]}")" \
+	"0 0 carried 0" "WireGuard: moved, it goes on, and carries all of the namespace"
+attack >/dev/null 2>&1
+is "$(far_packets "${lan[@]}") $(gets in_vpn http://$lan_host/ http://192.168.77.1:8000/)" "0 28 28" "and not a packet goes another way, whatever is asked for, nor to the local network"
+"${exit0[@]}" ip link set wg1 down
+attack >/dev/null 2>&1
+is "$(get in_vpn "http://$far_host/") $(far_packets "${lan[@]}")" "28 0" "nor when the other end is gone"
+"${exit0[@]}" ip link set wg1 up
+"${exit0[@]}" ip route add 10.99.0.1 dev wg1
+"${exit0[@]}" ip route add fd99::1 dev wg1
+is "$(get in_vpn "http://$far_host/")" 0 "back: the traffic is too"
+"$netshim" down
+is "$(changed "$before")" "" "down: it is back, with the routes of its own table"
+forget
+is "$(get env "http://$far_host/") $(far_packets "${lan[@]}")" "0 0" "and carries everything again"
+wg-quick down "$scratch/wg0.conf" 2>/dev/null
 
 # --- one that others have made
 

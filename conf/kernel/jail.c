@@ -291,7 +291,7 @@ static bool furnish(const struct jail *jail)
 
 	if (!namespace_enter(jail->name))
 		return false;
-	ok = links_set_up(jail->moved) && links_restore(jail->moved, jail->kept) && set_default(jail, AF_INET) &&
+	ok = links_set_up(jail->moved) && links_restore(jail->moved, jail->kept, true) && set_default(jail, AF_INET) &&
 	     set_default(jail, AF_INET6);
 	namespace_leave();
 	return ok;
@@ -315,12 +315,12 @@ static bool move_out(const struct jail *jail)
 	bool ok;
 
 	if (!namespace_is_there(jail->name) || !is_inside(jail->name, jail->moved))
-		return !if_nametoindex(jail->moved) || links_restore(jail->moved, keep(jail));
+		return !if_nametoindex(jail->moved) || links_restore(jail->moved, keep(jail), false);
 	if (!namespace_enter(jail->name))
 		return false;
 	ok = links_move(jail->moved, namespace_home());
 	namespace_leave();
-	return ok && links_restore(jail->moved, jail->kept);
+	return ok && links_restore(jail->moved, jail->kept, false);
 }
 
 static bool is_moved(const struct jail *from, const struct jail *to)

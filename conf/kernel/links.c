@@ -202,22 +202,28 @@ bool links_set_addresses(const char *name, const struct own_address *items, size
 	return did(l.error, "give addresses to the interface", name);
 }
 
-static int add_route(struct nl_sock *socket, const char *name, struct nl_addr *to, struct nl_addr *via, uint32_t metric,
-		     uint8_t protocol)
+struct path {
+	struct nl_addr *to, *via; /* via may be NULL */
+	uint32_t metric;
+	uint32_t table;
+	uint8_t protocol;
+};
+
+static int add_route(struct nl_sock *socket, const char *name, const struct path *way)
 {
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
 	int error;
 
-	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(to));
-	rtnl_route_set_dst(route, to);
-	rtnl_route_set_table(route, RT_TABLE_MAIN);
-	rtnl_route_set_protocol(route, protocol);
-	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-	rtnl_route_set_priority(route, metric);
+	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(way->to));
+	rtnl_route_set_dst(route, way->to);
+	rtnl_route_set_table(route, way->table);
+	rtnl_route_set_protocol(route, way->protocol);
+	rtnl_route_set_scope(route, way->via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+	rtnl_route_set_priority(route, way->metric);
 	rtnl_route_nh_set_ifindex(hop, (int)if_nametoindex(name));
-	if (via)
-		rtnl_route_nh_set_gateway(hop, via);
+	if (way->via)
+		rtnl_route_nh_set_gateway(hop, way->via);
 	rtnl_route_add_nexthop(route, hop);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
@@ -230,7 +236,8 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 	struct nl_sock *socket = routing_socket();
 	struct nl_addr *to = make_address(family, &any, 0);
 	struct nl_addr *via = router ? make_address(family, router, family == AF_INET ? 32 : 128) : NULL;
-	int error = socket ? add_route(socket, name, to, via, 0, RTPROT_STATIC) : -NLE_BAD_SOCK;
+	const struct path way = { to, via, 0, RT_TABLE_MAIN, RTPROT_STATIC };
+	int error = socket ? add_route(socket, name, &way) : -NLE_BAD_SOCK;
 
 	nl_addr_put(to);
 	nl_addr_put(via);
@@ -240,7 +247,8 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 
 #define UP "up"
 #define ADDRESS "address "
-#define ROUTE "route "
+#define ROUTE "route "	       /* of the main table */
+#define ELSEWHERE "elsewhere " /* of others, which rules lead to */
 #define ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)
 
 static void keep_address(struct nl_object *object, void *with)
@@ -259,7 +267,15 @@ static void keep_address(struct nl_object *object, void *with)
 	fprintf(l->out, peer ? " %s\n" : "\n", peer ? nl_addr2str(peer, text, sizeof(text)) : "");
 }
 
-/* The kernel's own come with the addresses. */
+/* The kernel's own come with the addresses; those of classes with an interface, with a reload. */
+static bool is_others(const struct rtnl_route *route)
+{
+	struct rtnl_route *r = (struct rtnl_route *)(uintptr_t)route;
+	uint8_t protocol = rtnl_route_get_protocol(r);
+
+	return protocol != RTPROT_KERNEL && protocol != ROUTING_PROTOCOL && rtnl_route_get_type(r) == RTN_UNICAST;
+}
+
 static void keep_route(struct nl_object *object, void *with)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
@@ -270,14 +286,16 @@ static void keep_route(struct nl_object *object, void *with)
 	char text[INET6_ADDRSTRLEN];
 	char router[ADDRESS_SIZE] = "-";
 
-	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || rtnl_route_get_table(route) != RT_TABLE_MAIN ||
-	    rtnl_route_get_protocol(route) == RTPROT_KERNEL || rtnl_route_get_type(route) != RTN_UNICAST)
+	uint32_t table = rtnl_route_get_table(route);
+
+	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || !is_others(route))
 		return;
 	inet_ntop(nl_addr_get_family(to), nl_addr_get_binary_addr(to), text, sizeof(text));
 	if (via)
 		nl_addr2str(via, router, sizeof(router));
-	fprintf(l->out, ROUTE "%s/%u %s %u %u\n", text, nl_addr_get_prefixlen(to), router,
-		rtnl_route_get_priority(route), rtnl_route_get_protocol(route));
+	fprintf(l->out, "%s%s/%u %s %u %u %u\n", table == RT_TABLE_MAIN ? ROUTE : ELSEWHERE, text,
+		nl_addr_get_prefixlen(to), router, rtnl_route_get_priority(route), rtnl_route_get_protocol(route),
+		table);
 }
 
 static bool is_up(const char *name)
@@ -340,30 +358,34 @@ static struct nl_addr *parsed_network(char *text)
 
 static int restore_line(struct nl_sock *socket, const char *name, const char *line)
 {
+	char kind[16];
 	char first[64] = "";
-	char second[64] = "";
-	unsigned metric = 0;
+	char second[64] = "-";
 	unsigned protocol = RTPROT_STATIC;
-	bool is_route = !strncmp(line, ROUTE, strlen(ROUTE));
-	struct nl_addr *to;
-	struct nl_addr *via;
+	struct path way = { .table = RT_TABLE_MAIN };
 	int error = 0;
 
-	if (sscanf(line, is_route ? ROUTE "%63s %63s %u %u" : ADDRESS "%63s %63s", first, second, &metric, &protocol) <
-	    1)
+	if (sscanf(line, "%15s %63s %63s %u %u %u", kind, first, second, &way.metric, &protocol, &way.table) < 2)
 		return 0;
-	to = parsed_network(first);
-	via = *second && strcmp(second, "-") ? parsed(second) : NULL;
-	if (to)
-		error = is_route ? add_route(socket, name, to, via, metric, (uint8_t)protocol)
-				 : add_address(socket, name, to, via);
-	nl_addr_put(to);
-	nl_addr_put(via);
+	way.protocol = (uint8_t)protocol;
+	way.to = parsed_network(first);
+	way.via = strcmp(second, "-") ? parsed(second) : NULL;
+	if (way.to)
+		error = strncmp(line, ADDRESS, strlen(ADDRESS)) ? add_route(socket, name, &way)
+								: add_address(socket, name, way.to, way.via);
+	nl_addr_put(way.to);
+	nl_addr_put(way.via);
 	return error == -NLE_EXIST ? 0 : error;
 }
 
+/* No rule of the namespace leads to other tables. */
+static bool is_meant(const char *line, bool inside)
+{
+	return !inside || strncmp(line, ELSEWHERE, strlen(ELSEWHERE)) != 0;
+}
+
 /* Routes after the addresses that they depend on, as they were kept. */
-bool links_restore(const char *name, const char *kept)
+bool links_restore(const char *name, const char *kept, bool inside)
 {
 	struct nl_sock *socket;
 	int error;
@@ -378,7 +400,7 @@ bool links_restore(const char *name, const char *kept)
 
 		line += *line == '\n';
 		one = printed("%.*s", (int)strcspn(line, "\n"), line);
-		error = restore_line(socket, name, one);
+		error = is_meant(one, inside) ? restore_line(socket, name, one) : 0;
 		free(one);
 	}
 	nl_socket_free(socket);

@@ -21,9 +21,9 @@ bool links_set_addresses(const char *name, const struct own_address *items, size
 bool links_set_default(const char *name, int family, const struct in6_addr *router);
 
 /* Whether it is up, and a line for each of its addresses and routes (allocated); and the way
- * back to that. */
+ * back to that, inside a namespace to what holds there. */
 char *links_keep(const char *name);
-bool links_restore(const char *name, const char *kept);
+bool links_restore(const char *name, const char *kept, bool inside);
 /* Whether there is a line for an address, or a default route, of the family. */
 bool links_kept_address(const char *kept, int family);
 bool links_kept_default(const char *kept, int family);

@@ -25,8 +25,6 @@
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
-/* rtnetlink leaves protocol numbers from 5 up to its users; this is "N". */
-#define PROTOCOL 0x4e
 /* Before the main table's rule (32766), after the local table's (0), and before those of
  * others: the kernel gives one that is added without a priority the next before the
  * first after the local table's. */
@@ -44,12 +42,12 @@ static bool rule_is_ours(struct nl_object *object)
 {
 	uint8_t protocol = 0;
 
-	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == PROTOCOL;
+	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == ROUTING_PROTOCOL;
 }
 
 static bool route_is_ours(struct nl_object *object)
 {
-	return rtnl_route_get_protocol((struct rtnl_route *)object) == PROTOCOL;
+	return rtnl_route_get_protocol((struct rtnl_route *)object) == ROUTING_PROTOCOL;
 }
 
 struct nl_sock *routing_socket(void)
@@ -293,7 +291,7 @@ static struct rtnl_route *make_route(uint32_t table, int family, const struct ne
 		err(EXIT_FAILURE, "out of memory");
 	rtnl_route_set_family(route, (uint8_t)family);
 	rtnl_route_set_table(route, table);
-	rtnl_route_set_protocol(route, PROTOCOL);
+	rtnl_route_set_protocol(route, ROUTING_PROTOCOL);
 	rtnl_route_set_type(route, type);
 	rtnl_route_set_dst(route, destination);
 	nl_addr_put(destination);
@@ -442,7 +440,7 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	rtnl_rule_set_mask(rule, class->mark.mask);
 	rtnl_rule_set_table(rule, wanted->table);
 	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
-	rtnl_rule_set_protocol(rule, PROTOCOL);
+	rtnl_rule_set_protocol(rule, ROUTING_PROTOCOL);
 	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
 	rtnl_rule_put(rule);
 	return succeeded_for(family, error, "add a routing rule");
@@ -576,7 +574,7 @@ static void clean_route(struct nl_object *object, void *with)
 	struct cleaning *c = with;
 	int error;
 
-	if (rtnl_route_get_protocol(route) != PROTOCOL || is_wanted(c, route))
+	if (rtnl_route_get_protocol(route) != ROUTING_PROTOCOL || is_wanted(c, route))
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */
@@ -715,7 +713,7 @@ static void check_route(struct nl_object *object, void *with)
 	uint32_t table = rtnl_route_get_table(route);
 	const struct class *class = class_of_table(c->set, table);
 
-	if (!class || !c->ok || rtnl_route_get_protocol(route) == PROTOCOL)
+	if (!class || !c->ok || rtnl_route_get_protocol(route) == ROUTING_PROTOCOL)
 		return;
 	warnx("%s:%d: table %u is in use by others; choose another number with table = N", class->interface_at.file,
 	      class->interface_at.line, table);

@@ -13,6 +13,10 @@
 #include <net/if.h>
 #include <string.h>
 
+/* Of rules and routes that are netshim's. rtnetlink leaves protocol numbers from 5 up to its
+ * users; this is "N". */
+#define ROUTING_PROTOCOL 0x4e
+
 /* The networks that this machine is itself part of. They have a route without a
  * gateway in the main table, made by the kernel or by what configures interfaces by
  * router advertisements or DHCP. */

@@ -107,7 +107,44 @@ ip route add default via 10.11.0.2 metric 1
 "$netshim" reload --hook
 "${exit0[@]}" nft reset counter inet watch far >/dev/null
 is "$(get in_jail "http://$far_host/") $(far_packets "${exit0[@]}")" "0 0" "it comes back, and the machine's own way leads elsewhere: by the uplink, and not a packet there"
+# Marks, by whoever is root inside, and by tables of others here: the kernel takes a packet's away where it
+# leaves a namespace, and what loses netshim's is refused.
+ip rule add fwmark 0x5 lookup 205
+ip route add default via 10.11.0.2 table 205
+meddle() { # meddle [RUNNER...] HOOK PRIORITY STATEMENT
+	"${@:1:$#-3}" nft "table inet meddle { chain c { type filter hook ${*: -3:1} priority ${*: -2:1}; ${*: -1}; }; }"
+	in_jail curl -sS -m 0.3 -o /dev/null "http://$far_host/" >/dev/null 2>&1
+	in_jail probe send $far_host 9 >/dev/null 2>&1
+	"${@:1:$#-3}" nft delete table inet meddle
+}
+for marking in 'meta mark set 5 ct mark set 5' 'meta mark set 0 ct mark set 0' 'meta mark set ct mark'; do
+	for priority in -200 -140 0; do
+		meddle nsenter --net=/run/netns/jail output $priority "$marking"
+		meddle env prerouting $priority "$marking"
+		meddle env forward $priority "$marking"
+	done
+done
+is "$(far_packets "${exit0[@]}") $(get in_jail "http://$far_host/")" "0 0" "whatever becomes of marks, inside and out: not a packet there"
+ip rule del fwmark 0x5 lookup 205
+ip route flush table 205
 ip route del default via 10.11.0.2 metric 1
+
+# A router's advertisement, as from this machine.
+cat >"$scratch/advertise.py" <<'END'
+import socket, struct
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoindex('ns-jail'))
+prefix = struct.pack('!BBBBIII', 3, 4, 64, 0xc0, 3600, 3600, 0) + socket.inet_pton(socket.AF_INET6, '2001:db8:66::')
+s.sendto(struct.pack('!BBHBBHII', 134, 0, 0, 64, 0, 1800, 0, 0) + prefix, ('ff02::1', 0, 0, 0))
+END
+nsenter --net=/run/netns/jail nft 'table inet heard { counter heard { }; chain in { type filter hook input priority 0; icmpv6 type nd-router-advert counter name heard; }; }'
+wait_until eval '[ "$(ip -6 addr show dev ns-jail tentative | wc -l)" -eq 0 ]'
+python3 "$scratch/advertise.py"
+wait_until eval 'nsenter --net=/run/netns/jail nft list counter inet heard heard | grep -q "packets [1-9]"'
+is "$(nsenter --net=/run/netns/jail ip -6 route show default | wc -l) $(nsenter --net=/run/netns/jail ip -6 addr | grep -c 2001:db8:66)" "1 0" \
+	"a router's advertisement gives no route and no address there"
+nsenter --net=/run/netns/jail nft delete table inet heard
 
 # --- lists, resolvers, counters, inside
 
@@ -145,6 +182,40 @@ is "$(get env http://192.168.77.1:8080/) $(get env http://10.97.10.1:8080/) $(ge
 is "$(get in_other http://192.168.77.1:8080/)" 7 "not from another namespace"
 is "$(get "${lan[@]}" http://10.97.10.2/)" 28 "nor by its own address"
 
+# --- rates, servers, logs, marks
+
+cat >"$scratch/shaped.conf" <<EOF
+class jail  { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  action = reject  allow = { 'tcp/80', 'udp/9' }
+	rate = '1 mbit'  mark = 7  log = true  serve = { '$lan_host' }  ports = { '8080:80' } }
+EOF
+"$netshim" -c "$scratch/shaped.conf" reload
+cat >"$scratch/flood.py" <<'END'
+import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    for i in range(20):
+        try: s.sendto(bytes(1000), (sys.argv[1], 9))
+        except OSError: pass
+    time.sleep(0.01)
+END
+"${lan[@]}" nft 'table inet flood { counter came { }; chain in { type filter hook input priority 0; udp dport 9 counter name came; }; }'
+begun=$(date +%s%N)
+in_jail python3 "$scratch/flood.py" $lan_host
+most=$((($(date +%s%N) - begun) / 8000 + 125000 + 131072)) # 125 bytes a millisecond; for a burst nft keeps a second's more
+came=$("${lan[@]}" nft list counter inet flood came | sed -n 's/.*bytes //p')
+[ "$came" -gt 200000 ] && [ "$came" -lt $((most + most / 20)) ]
+ok $? "rate: of 4 MB, what 1 Mbit/s and a burst are, arrives ($came bytes, at most $most)"
+nsenter --net=/run/netns/jail nft 'table inet marked { counter seven { }; chain out { type filter hook postrouting priority 0; meta mark 7 counter name seven; }; }'
+in_jail probe send $lan_host 9 >/dev/null
+is "$(nsenter --net=/run/netns/jail nft list counter inet marked seven | grep -c 'packets [1-9]')" 1 "mark: packets have it inside"
+nsenter --net=/run/netns/jail nft delete table inet marked
+is "$(get "${lan[@]}" http://192.168.77.1:8080/) $("${lan[@]}" curl -sS -m 2 -o /dev/null --interface $far_host http://192.168.77.1:8080/ 2>/dev/null; echo $?)" "0 28" "serve: who may connect to a server inside is answered, others are not"
+get in_jail http://$lan_host:81/ >/dev/null
+like "$("$netshim" blocked jail)" "jail +nobody +1 tcp $lan_host:81 " "log: what is refused inside is kept"
+"$netshim" -c "$config" reload
+serve nsenter --net=/run/netns/other -- 80
+
 # --- all or nothing
 
 state_before=$(state)
@@ -179,6 +250,12 @@ for _ in 1 2 3 4 5 6; do
 done
 "$netshim" down 2>/dev/null
 "$netshim" up
+for ((n = 1; n < 16; n += 3)); do
+	strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" down 2>/dev/null
+	"$netshim" down 2>/dev/null
+	[ $? -eq 0 ] && [ -z "$(changed "$before")" ] || ok 1 "a down after one that failed (the ${n}th message)"
+	"$netshim" up
+done
 is "$? $(get in_jail "http://$far_host/")" "0 0" "after reloads and downs that were killed, up puts all right"
 "$netshim" down 2>/dev/null
 is "$(changed "$before")" "" "down leaves no namespace, interface, address, route, filter or setting"

@@ -223,9 +223,11 @@ static bool set_host_end(const struct jail *jail, const char *link)
 	       links_set_addresses(link, jail->addresses.items, jail->addresses.count, true) && links_set_up(link);
 }
 
+/* Nobody but the configuration tells of addresses and routes there. */
 static bool set_inner_end(const struct jail *jail)
 {
-	bool ok = links_set_addresses(INSIDE, jail->addresses.items, jail->addresses.count, false) &&
+	bool ok = write_setting("ipv6", INSIDE, '0') &&
+		  links_set_addresses(INSIDE, jail->addresses.items, jail->addresses.count, false) &&
 		  links_set_up(INSIDE);
 
 	for (size_t i = 0; ok && i < jail->addresses.count; i++)

@@ -57,6 +57,10 @@ words() { sort -u | paste -sd ' '; }
 help=$(netshim --help)
 verbs=$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help")
 
+# No verb takes the name of a package or of an interface: those are in the configuration.
+is "$(for verb in $verbs; do netshim "$verb" --help | head -n 1; done | grep -oE '\b[A-Z]{2,}\b' | words)" \
+	"ADDRESS CLASS COMMAND DURATION FILE PID PROGRAM SECONDS TIME USER" "what verbs take is tried here, or cannot be known"
+
 for shell in bash zsh fish; do
 	offers() { "${shell}_offers" "$1" | paste -sd ' '; }
 	is "$(offers "netshim ")" "$(words <<<"$verbs")" "$shell: the verbs"
@@ -74,7 +78,11 @@ for shell in bash zsh fish; do
 	is "$(offers "netshim trace dnsmas")" "dnsmasq" "$shell: a command to trace"
 	like " $(offers "netshim trace -u nobod") " " nobody " "$shell: as a user"
 	is "$(offers "netshim trace -u nobody --json dnsmas")" "dnsmasq" "$shell: and a command behind that"
-	is "$(offers "netshim which dnsmas")" "dnsmasq" "$shell: a program"
+	is "$(offers "netshim which dnsmas") $(offers "netshim doctor dnsmas")" "dnsmasq dnsmasq" "$shell: a program"
+	for verb in blocked lift ruleset watch; do
+		is "$(offers "netshim $verb lan-")" "lan-2" "$shell: $verb, a class"
+	done
+	is "$(offers "netshim lift lan ")" "off" "$shell: behind that, to lift it no more"
 	for before in "check" "-c" "up -c" "status --json"; do
 		like "$(offers "netshim $before $scratch/files/o" | sed 's/ $//')" "$([[ $before == *-c || $before == check ]] && [[ $before != up* ]] && echo '/one.conf$|^one.conf$' || echo '^$')" \
 			"$shell: $before, a file"

@@ -173,6 +173,7 @@ for class in web none; do
 	like "$("$netshim" move $class $inside 2>&1; echo $?)" "process '$inside' is in the network namespace of class jail, which no running process leaves.*1$" "move out of one, to $class: refused"
 done
 is "$(grep -x "$inside" "$tasks/jail/locked/tasks")" "$inside" "and it is where it was"
+like "$("$netshim" ruleset jail 2>&1)" "class jail has no rules in a network namespace" "ruleset: inside, there is nothing where the class says nothing"
 like "$("$netshim" ruleset)" "chain class_jail \{[^}]*goto refuse" "ruleset: outside, the class is refused"
 
 # --- what ran before

@@ -92,14 +92,39 @@ int cmd_check(const struct command *command)
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static const struct class *class_inside(const struct ruleset *set, const char *name)
+{
+	for (size_t i = 0; i < set->class_count; i++) {
+		if (strcmp(set->classes[i].name, name) != 0)
+			continue;
+		if (class_has_inside(&set->classes[i]))
+			return &set->classes[i];
+		errx(EXIT_FAILURE, "class %s has no rules in a network namespace; 'netshim ruleset' has its rules",
+		     name);
+	}
+	errx(EXIT_FAILURE, "there is no class '%s' in the configuration", name);
+}
+
+/* As comments, which nft reads over. */
+static void tell_insides(const struct ruleset *set)
+{
+	for (size_t i = 0; i < set->class_count; i++)
+		if (class_has_inside(&set->classes[i]))
+			printf("# the network namespace of class %s has a table of its own: netshim ruleset %s\n",
+			       set->classes[i].name, set->classes[i].name);
+}
+
 int cmd_ruleset(const struct command *command)
 {
 	static struct ruleset set;
+	const char *class = command->argv[0];
 	char *text;
 
 	load_ruleset(&set, command->config);
-	text = text_of(&set, false);
+	text = class ? policy_inside(class_inside(&set, class), NULL) : text_of(&set, false);
 	fputs(text, stdout);
+	if (!class)
+		tell_insides(&set);
 	free(text);
 	return EXIT_SUCCESS;
 }

@@ -79,7 +79,7 @@ static const struct verb {
 	  SOCKETS_CAPS | CAP(CAP_SYS_ADMIN) },
 	{ "trace", "[-u USER] [-o FILE] [--json] [--] COMMAND...",
 	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
-	{ "ruleset", "", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 0, CHECK_CAPS },
+	{ "ruleset", "[CLASS]", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 1, CHECK_CAPS },
 	{ "watch", "[CLASS]", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 1,
 	  CAP(CAP_NET_ADMIN) },
 	{ "grant", "[FILE [FILE]]", "give the helper its one capability", cmd_grant, true, false, 0, 2,

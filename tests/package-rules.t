@@ -210,6 +210,15 @@ is "$(bare -i "$scratch/archive/ns-tools_3.deb")" "" "a program is started befor
 like "$(cat "/proc/$(cat "$scratch/started")/cgroup")" "net_cls:$group/tools" "then it goes into its class"
 kill "$(cat "$scratch/started")"
 is "$(bare -r ns-tools; ruled)" "" "and removed, they have no rule"
+fresh() {
+	"$netshim" doctor --json 2>/dev/null | python3 -c '
+import json, sys
+print(*[f["text"] for c in json.load(sys.stdin)["checks"] if c["check"] == "fresh" for f in c["findings"]])'
+}
+bare --no-triggers -i "$scratch/archive/ns-tools_1.deb"
+like "$(fresh)" "names programs that no rule in force is for.*ns-" "where nothing follows the package, doctor says so"
+bare --triggers-only --pending
+is "$(fresh)" "$config is as it is in force" "and no more when something has"
 
 # --- packages beside packages, and beside programs
 

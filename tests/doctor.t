@@ -418,23 +418,35 @@ done
 # --- packets: what is said is what becomes of them
 
 rules="$(sed 's/^class \([a-z]*\) .*/app '"${scratch//\//\\/}"'\/as-\1 { class = \1 }/; /^app .*as-/!d' "$scratch/good.conf")"
-{ cat "$scratch/good.conf" && echo "$rules"; } >"$config"
-for class in lan web four vpn games; do cp "$root/bin/probe" "$scratch/as-$class"; done
+{ cat "$scratch/good.conf" && echo "$rules" && cat; } >"$config" <<EOF
+class inside { classid = 7f3a:6  netns = 'inside'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  action = reject  allow = { 'tcp/80', '10.97.10.1:443' } }
+class empty  { classid = 7f3a:7  netns = 'private' }
+app '$scratch/as-inside' { class = inside }
+app '$scratch/as-empty' { class = empty }
+EOF
+for class in lan web four vpn games inside empty; do cp "$root/bin/probe" "$scratch/as-$class"; done
 "$netshim" reload
 said() { # said CLASS DESTINATION
 	case $("$netshim" doctor "$scratch/as-$1" --to "$2" | tr -s ' \n' ' ') in
-	*"packet: netshim lets it through"*) echo through ;;
+	*"refused outside of the namespace"*) echo refused ;;
+	*"netshim lets it through"*) echo through ;;
 	*) echo refused ;;
 	esac
 }
 becomes() { # becomes CLASS DESTINATION
 	if timeout 2 "$netshim" run "$1" curl -s -o /dev/null --connect-timeout 1 "http://$2/"; then echo through; else echo refused; fi
 }
-for class in lan web four games; do
+serve -- 443
+for class in lan web four games inside empty; do
 	for to in "$lan_host:80" "$far_host:80" "$far_host:443" "[2001:db8::7]:443" "[fd77::2]:80"; do
 		is "$(said $class "$to")" "$(becomes $class "$to")" "class $class to $to"
 	done
 done
+for to in 192.168.77.1:80 192.168.77.1:443 10.97.10.1:443; do
+	is "$(said inside $to)" "$(becomes inside $to)" "class inside to $to, this machine"
+done
+like "$("$netshim" doctor "$scratch/as-inside" --to $far_host:80 | tr -s ' \n' ' ')" "leads out by eth0, by a gateway.*through, by 'tcp/80' in allow of class inside .*outside of the namespace, the route for it leads to here" \
+	"the way out of a namespace, and on"
 like "$("$netshim" doctor "$scratch/as-vpn" --to udp/9.9.9.9:53 | tr -s ' \n' ' ')" "it goes to the resolver of the class instead, 10.8.0.1 port 53" "a name query"
 like "$("$netshim" doctor "$scratch/as-vpn" --to 9.9.9.9:80 | tr -s ' \n' ' ')" "leads out by way.*, with the mark of the class" "the route is that of the class's mark"
 like "$("$netshim" doctor "$scratch/as-lan" --to 127.0.0.1:80 | tr -s ' \n' ' ')" "by 'loopback' in allow of class lan at $config:1" "the word is named, and where"

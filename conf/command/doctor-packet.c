@@ -8,6 +8,7 @@
 #include "conf/command/doctor.h"
 #include "conf/command/lifts.h"
 #include "conf/kernel/marks.h"
+#include "conf/kernel/namespace.h"
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/ways.h"
@@ -99,7 +100,8 @@ static void tell_other_end(struct doctor *d, const char *what, const struct reso
 	doctor_tell(d, RESULT_OK, NULL, "it goes to the %s of the class instead, %s port %u", what, address, to->port);
 }
 
-static void judge_query(struct doctor *d, const struct class *class, int family)
+/* Returns whether it passes, and so do the next ones. */
+static bool judge_query(struct doctor *d, const struct class *class, int family)
 {
 	const struct resolver *resolver = of_family(&class->dns, family);
 
@@ -109,13 +111,15 @@ static void judge_query(struct doctor *d, const struct class *class, int family)
 		doctor_tell(d, RESULT_NOTE, NULL,
 			    "it is refused: it is a name query, and no resolver of the class is of its "
 			    "family");
+	return resolver;
 }
 
-static void judge_class(struct doctor *d, const struct class *class, const struct packet_end *to)
+static bool judge_class(struct doctor *d, const struct class *class, const struct packet_end *to)
 {
 	const struct resolver_list *proxies = to->protocol == IPPROTO_TCP ? &class->proxies : &class->udp_proxies;
 	const struct resolver *proxy = to->local ? NULL : of_family(proxies, to->family);
 	char *whose = printed("class %s at %s:%d", class->name, class->at.file, class->at.line);
+	bool passes = false;
 
 	if (class->nft.count)
 		doctor_tell(d, RESULT_NOTE, NULL, "%s has nft statements of its own, which this does not look at",
@@ -126,10 +130,13 @@ static void judge_class(struct doctor *d, const struct class *class, const struc
 		doctor_tell(d, RESULT_NOTE, NULL, "it is refused: interface %s of %s is not there", class->interface,
 			    whose);
 	else if (class->dns.count && to->port == DNS)
-		judge_query(d, class, to->family);
-	else if (judge(d, &class->verdict, to, whose) && proxy)
+		passes = judge_query(d, class, to->family);
+	else
+		passes = judge(d, &class->verdict, to, whose);
+	if (passes && proxy && !(class->dns.count && to->port == DNS))
 		tell_other_end(d, "proxy", proxy);
 	free(whose);
+	return passes;
 }
 
 static void judge_unclassified(struct doctor *d, const struct packet_end *to)
@@ -159,6 +166,62 @@ static bool ask_way(struct doctor *d, const struct class *class, struct packet_e
 	return true;
 }
 
+static bool is_named(const struct allow_list *list, const struct packet_end *to)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (policy_is_single(&list->items[i]) && policy_matches(&list->items[i], to, false))
+			return true;
+	return false;
+}
+
+/* Behind the interface that joins a namespace to this machine. */
+static void judge_outside(struct doctor *d, const struct class *class, const struct packet_end *to)
+{
+	struct way_to way;
+	bool there = !ways_are_cut(class) && routing_ask(to->family, &to->address, class->mark.value, &way);
+	bool within = there && (way.local || !strncmp(way.interface, NAMESPACE_LINK, strlen(NAMESPACE_LINK)));
+
+	if (!there)
+		doctor_tell(d, RESULT_NOTE, NULL, "it is refused outside of the namespace, as there is no way for it");
+	else if (within && !is_named(&class->verdict.allow, to))
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "it is refused outside of the namespace: of this machine and of other namespaces, only "
+			    "single addresses that allow lists are reached");
+	else
+		doctor_tell(d, RESULT_OK, NULL, "outside of the namespace, the route for it leads to %s",
+			    way.local ? "this machine" : way.interface);
+}
+
+/* By what is in force in there (policy_inside). */
+static void judge_inside(struct doctor *d, const struct class *class, struct packet_end *to)
+{
+	struct class inside = *class;
+	bool passes;
+
+	inside.interface = NULL;
+	if (!inside.mark_given)
+		inside.mark.value = 0;
+	if (!namespace_enter(class->netns)) {
+		doctor_tell(d, RESULT_FAULT, "run 'netshim reload' as root",
+			    "the network namespace of class %s cannot be looked into", class->name);
+		return;
+	}
+	passes = ask_way(d, &inside, to) && judge_class(d, &inside, to);
+	namespace_leave();
+	if (passes && class->addresses.count && !to->local && !(class->dns.count && to->port == DNS))
+		judge_outside(d, class, to);
+}
+
+static void judge_namespace(struct doctor *d, const struct class *class, struct packet_end *to)
+{
+	if (class_is_inside(class))
+		judge_inside(d, class, to);
+	else
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "class %s has an empty network namespace for each start, out of which there is no way",
+			    class->name);
+}
+
 void look_at_packet(struct doctor *d)
 {
 	struct routing *routing;
@@ -182,10 +245,7 @@ void look_at_packet(struct doctor *d)
 	ways_find(d->set, routing, &networks);
 	class = find_class(d->set, d->class);
 	if (class && class->netns)
-		doctor_tell(d, RESULT_UNSEEN, NULL,
-			    "class %s is in a network namespace of its own, into which this does "
-			    "not look",
-			    class->name);
+		judge_namespace(d, class, &to);
 	else if (ask_way(d, class, &to) && class)
 		judge_class(d, class, &to);
 	else if (!class)

@@ -492,7 +492,8 @@ static bool is_free(const struct class *class, const struct network_list *networ
 	for (size_t i = 0; i < networks->count; i++)
 		for (size_t j = 0; j < class->addresses.count; j++) {
 			if (!contains(&networks->items[i], &class->addresses.items[j]) ||
-			    !if_indextoname((unsigned)networks->items[i].interface, name) || !strncmp(name, "ns-", 3))
+			    !if_indextoname((unsigned)networks->items[i].interface, name) ||
+			    !strncmp(name, NAMESPACE_LINK, strlen(NAMESPACE_LINK)))
 				continue;
 			warnx("%s:%d: this machine is in that network already, by %s; choose another one",
 			      class->address_at.file, class->address_at.line, name);

@@ -87,12 +87,12 @@ void namespace_link(const char *name, char link[IF_NAMESIZE])
 	uint32_t hash = 0;
 
 	if (strlen(name) < IF_NAMESIZE - 3 && interface_name_valid(name)) {
-		snprintf(link, IF_NAMESIZE, "ns-%s", name);
+		snprintf(link, IF_NAMESIZE, NAMESPACE_LINK "%s", name);
 		return;
 	}
 	for (; *name; name++)
 		hash = (hash ^ (unsigned char)*name) * UINT32_C(0x01000193);
-	snprintf(link, IF_NAMESIZE, "ns-%08x", hash);
+	snprintf(link, IF_NAMESIZE, NAMESPACE_LINK "%08x", hash);
 }
 
 static bool set_loopback_up(void)

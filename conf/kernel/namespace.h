@@ -23,7 +23,8 @@ bool namespace_unmake(const char *name);
 bool namespace_enter(const char *name);
 void namespace_leave(void);
 
-/* The name of this machine's interface that joins a namespace to it. */
+/* The name of this machine's interface that joins a namespace to it, and how those begin. */
+#define NAMESPACE_LINK "ns-"
 void namespace_link(const char *name, char link[IF_NAMESIZE]);
 
 /* A descriptor of the one that this process began in, or -1. */

@@ -264,6 +264,11 @@ static bool is_in_lan(const struct packet_end *to)
 	return false;
 }
 
+bool policy_is_single(const struct allowance *a)
+{
+	return a->kind == ALLOW_NETWORK && a->prefix == (a->family == AF_INET ? 32 : 128);
+}
+
 bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied)
 {
 	bool port = a->first_port <= to->port && to->port <= a->last_port;

@@ -29,6 +29,7 @@ struct packet_end {
 	bool local;	/* on this machine */
 	bool neighbour; /* reached without a gateway */
 };
+bool policy_is_single(const struct allowance *a); /* an address, and no network */
 bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied);
 
 /* What happens to who is refused whatever is lifted: a statement of nftables. And what

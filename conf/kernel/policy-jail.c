@@ -71,16 +71,11 @@ static void write_links(FILE *out, const struct ruleset *set)
 	fprintf(out, " }");
 }
 
-/* A network that allow lists is not meant for what has an address of it by chance. */
-static bool is_single(const struct allowance *a)
-{
-	return a->kind == ALLOW_NETWORK && a->prefix == (a->family == AF_INET ? 32 : 128);
-}
-
 static void write_named(FILE *out, const struct class *class)
 {
 	for (size_t i = 0; i < class->verdict.allow.count; i++)
-		if (is_single(&class->verdict.allow.items[i]))
+		/* A network that allow lists is not meant for what has an address of it by chance. */
+		if (policy_is_single(&class->verdict.allow.items[i]))
 			policy_write_allowance(out, &class->verdict.allow.items[i], "", "accept");
 	policy_write_resolvers(out, class);
 }

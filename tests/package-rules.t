@@ -219,6 +219,16 @@ bare --no-triggers -i "$scratch/archive/ns-tools_1.deb"
 like "$(fresh)" "names programs that no rule in force is for.*ns-" "where nothing follows the package, doctor says so"
 bare --triggers-only --pending
 is "$(fresh)" "$config is as it is in force" "and no more when something has"
+bare -r ns-tools
+printf '%s\n' "$rules" "class more { }" >"$config"
+"$netshim" reload --confirm 1 >/dev/null 2>&1
+bare -i "$scratch/archive/ns-tools_1.deb"
+is_back() { [ ! -d "$root/run/netshim/net_cls$group/more" ]; }
+wait_until is_back
+follows() { [ "$(class_of ns-one)" = "$group/tools" ]; }
+wait_until follows
+ok 0 "a change that is not confirmed: what is gone back to knows the package that has come meanwhile"
+echo "$rules" >"$config"
 
 # --- packages beside packages, and beside programs
 

@@ -31,9 +31,25 @@ static void tell_what_is_lacking(int result)
 /* What is gone back to where a change is not confirmed; NULL: netshim was down. */
 static struct ruleset *before;
 
+/* What it has of packages is from when it was read: some may have been installed meanwhile. */
+static void follow_packages(void)
+{
+	static struct ruleset now;
+	const char *text = text_in_force();
+
+	if (text && load_text(&now, text))
+		change_programs(&now, RUNNING_MOVES);
+}
+
 static int go_back(void)
 {
-	return before ? change_to(before, RUNNING_GOES_BACK) : change_to_nothing();
+	if (!before)
+		return change_to_nothing();
+	if (change_to(before, RUNNING_GOES_BACK))
+		return EXIT_FAILURE;
+	if (before->package_count)
+		follow_packages();
+	return EXIT_SUCCESS;
 }
 
 /* All that may be wrong with what is gone back to is found before anything changes. */

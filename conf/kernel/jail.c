@@ -3,15 +3,16 @@
 
 /* The network namespaces of classes: see jail.h.
  *
- * What netshim has made of each is noted before it is made, so that it can be taken away
- * whatever becomes of this process, and nothing else is. To bring a namespace from one state
- * to another is the same forwards and back. */
+ * What netshim has made of each is noted before it is made (jail-note.h), so that it can be
+ * taken away whatever becomes of this process, and nothing else is. To bring a namespace from
+ * one state to another is the same forwards and back. */
 
 #include "conf/kernel/jail.h"
 
 #include "conf/contract/netns.h"
 #include "conf/contract/rules.h"
 #include "conf/kernel/counters.h"
+#include "conf/kernel/jail-note.h"
 #include "conf/kernel/links.h"
 #include "conf/kernel/namespace.h"
 #include "conf/kernel/nft.h"
@@ -20,29 +21,13 @@
 #include "conf/kernel/routing.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
-#include "conf/language/text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FOLDER NETSHIM_RUNDIR "/jails"
-#define NOTES FOLDER "/"
 #define INSIDE "eth0"
-
-/* What netshim has made of one, or is to make. */
-struct jail {
-	const char *name;
-	const char *class;		   /* whose it is; NULL where it has none any more */
-	bool made;			   /* it is netshim's own */
-	bool loaded;			   /* netshim's table is in it */
-	struct own_address_list addresses; /* of the interface that joins it */
-	const char *moved;		   /* an interface, or NULL */
-	struct resolver_list gateways;	   /* behind that */
-	char *kept;			   /* that interface's addresses and routes (links.h) */
-};
 
 /* Adds to a table's text what holds for now only (jails_load). */
 static char *(*add_now)(const char *text, const char *class);
@@ -63,129 +48,6 @@ static struct jail jail_of(const struct class *class)
 		.moved = class->moved,
 		.gateways = class->gateways,
 	};
-}
-
-static char *note_path(const char *name)
-{
-	return printed(NOTES "%s", name);
-}
-
-static void print_note(FILE *out, const struct jail *jail)
-{
-	char address[INET6_ADDRSTRLEN];
-	char router[INET6_ADDRSTRLEN];
-
-	if (jail->class)
-		fprintf(out, "class %s\n", jail->class);
-	if (jail->made)
-		fprintf(out, "made\n");
-	if (jail->loaded)
-		fprintf(out, "loaded\n");
-	for (size_t i = 0; i < jail->addresses.count; i++) {
-		const struct own_address *own = &jail->addresses.items[i];
-
-		inet_ntop(own->family, &own->address, address, sizeof(address));
-		inet_ntop(own->family, &own->router, router, sizeof(router));
-		fprintf(out, "own %s/%u %s\n", address, own->prefix, router);
-	}
-	for (size_t i = 0; i < jail->gateways.count; i++) {
-		const struct resolver *gateway = &jail->gateways.items[i];
-
-		inet_ntop(gateway->family, &gateway->address, router, sizeof(router));
-		fprintf(out, "gateway %s\n", router);
-	}
-	if (jail->moved)
-		fprintf(out, "moved %s\n%s", jail->moved, jail->kept ? jail->kept : "");
-}
-
-/* Whole or not at all. */
-static bool write_note(const struct jail *jail)
-{
-	char *path = note_path(jail->name);
-	char *new = copied(NOTES " new");
-	FILE *file = mkdir(FOLDER, 0755) && errno != EEXIST ? NULL : fopen(new, "we");
-	bool ok = file;
-
-	if (file)
-		print_note(file, jail);
-	if (file && fclose(file))
-		ok = false;
-	ok = ok && !rename(new, path);
-	if (!ok) {
-		warn("cannot write %s", path);
-		unlink(new);
-		rmdir(FOLDER);
-	}
-	free(new);
-	free(path);
-	return ok;
-}
-
-static bool remove_note(const char *name)
-{
-	char *path = note_path(name);
-	bool ok = !unlink(path) || errno == ENOENT;
-
-	if (!ok)
-		warn("cannot remove %s", path);
-	rmdir(FOLDER);
-	free(path);
-	return ok;
-}
-
-static void read_own(const char *line, struct jail *jail)
-{
-	struct own_address own = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
-	char address[INET6_ADDRSTRLEN];
-	char router[INET6_ADDRSTRLEN];
-
-	if (sscanf(line, "own %45[^/]/%u %45s", address, &own.prefix, router) != 3 ||
-	    inet_pton(own.family, address, &own.address) != 1 || inet_pton(own.family, router, &own.router) != 1)
-		return;
-	jail->addresses.items = grown(jail->addresses.items, jail->addresses.count, sizeof(own));
-	jail->addresses.items[jail->addresses.count++] = own;
-}
-
-static void read_gateway(const char *line, struct jail *jail)
-{
-	struct resolver gateway = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
-	char address[INET6_ADDRSTRLEN];
-
-	if (sscanf(line, "gateway %45s", address) != 1 || inet_pton(gateway.family, address, &gateway.address) != 1)
-		return;
-	jail->gateways.items = grown(jail->gateways.items, jail->gateways.count, sizeof(gateway));
-	jail->gateways.items[jail->gateways.count++] = gateway;
-}
-
-/* All that is behind the interface is what it had. */
-static void read_line(const char *line, const char *rest, struct jail *jail)
-{
-	jail->made = jail->made || !strcmp(line, "made");
-	jail->loaded = jail->loaded || !strcmp(line, "loaded");
-	if (!strncmp(line, "class ", 6))
-		jail->class = copied(line + 6);
-	else if (!strncmp(line, "own ", 4))
-		read_own(line, jail);
-	else if (!strncmp(line, "gateway ", 8))
-		read_gateway(line, jail);
-	if (strncmp(line, "moved ", 6) != 0)
-		return;
-	jail->moved = copied(line + 6);
-	jail->kept = copied(rest ? rest : "");
-}
-
-/* What there is by now; one that has no note is nothing of netshim's. */
-static struct jail read_note(const char *name)
-{
-	struct jail jail = { .name = copied(name) };
-	char *path = note_path(name);
-	char *text = text_plain(path);
-
-	for (char *rest = text, *line; !jail.moved && (line = strsep(&rest, "\n"));)
-		read_line(line, rest, &jail);
-	free(text);
-	free(path);
-	return jail;
 }
 
 static bool is_inside(const char *name, const char *interface)
@@ -339,12 +201,12 @@ static bool bring_interface(const struct jail *from, struct jail *to)
 		return true;
 	if (is_moved(from, to) && is_inside(to->name, to->moved)) {
 		to->kept = from->kept;
-		return write_note(to) && furnish(to);
+		return jail_write_note(to) && furnish(to);
 	}
 	if (!if_nametoindex(to->moved))
-		return write_note(to);
+		return jail_write_note(to);
 	to->kept = keep(is_moved(from, to) ? from : to);
-	return write_note(to) && move_in(to) && furnish(to);
+	return jail_write_note(to) && move_in(to) && furnish(to);
 }
 
 static bool bring_namespace(const struct jail *from, struct jail *to)
@@ -353,9 +215,9 @@ static bool bring_namespace(const struct jail *from, struct jail *to)
 	to->loaded = from->loaded;
 	if (!namespace_is_there(to->name)) {
 		to->made = true;
-		return write_note(to) && namespace_make(to->name);
+		return jail_write_note(to) && namespace_make(to->name);
 	}
-	return write_note(to);
+	return jail_write_note(to);
 }
 
 /* All the time, the note has what both are. */
@@ -373,7 +235,7 @@ static bool bring(const struct jail *from, struct jail *to)
 	to->loaded = both.loaded;
 	if (from->class && strcmp(from->class, to->class) != 0)
 		table_forget(from->class);
-	return join(from, to) && bring_interface(from, to) && write_note(to);
+	return join(from, to) && bring_interface(from, to) && jail_write_note(to);
 }
 
 static bool take_table(const struct jail *jail)
@@ -404,7 +266,7 @@ static bool take_away(const struct jail *jail)
 	if (jail->moved && !move_out(jail))
 		return false;
 	return join(jail, &without) && take_table(jail) && (!jail->made || namespace_unmake(jail->name)) &&
-	       remove_note(jail->name);
+	       jail_remove_note(jail->name);
 }
 
 /* In there. */
@@ -423,7 +285,7 @@ static bool load_table(const char *text, const char *class)
 
 static void go_back(struct brought *b)
 {
-	struct jail now = read_note(b->to.name);
+	struct jail now = jail_read_note(b->to.name);
 
 	if (b->table && b->from.class && namespace_is_there(b->to.name) && namespace_enter(b->to.name)) {
 		load_table(b->table, b->from.class);
@@ -453,7 +315,7 @@ static struct brought *find_brought(const char *name)
 /* One that nobody has made, and that is to have nothing of netshim's, is a mistake. */
 static bool make_jail(const struct class *class)
 {
-	struct jail from = read_note(class->netns);
+	struct jail from = jail_read_note(class->netns);
 	bool built = class->addresses.count || class->moved;
 
 	if (class_has_inside(class) && !built && !namespace_is_there(class->netns)) {
@@ -558,7 +420,7 @@ static bool load_jail(const struct class *class)
 	bool ok;
 
 	b->to.loaded = true;
-	if (!write_note(&b->to) || !namespace_enter(class->netns))
+	if (!jail_write_note(&b->to) || !namespace_enter(class->netns))
 		return false;
 	ok = load(class, b);
 	namespace_leave();
@@ -623,7 +485,7 @@ static void tell_processes(const char *name, ino_t network)
 
 static bool clean(const char *name)
 {
-	struct jail jail = read_note(name);
+	struct jail jail = jail_read_note(name);
 	int namespace = netns_open(name);
 	struct stat st = { .st_ino = 0 };
 	bool ok = true;
@@ -643,10 +505,10 @@ bool jails_clean(const struct ruleset *set)
 	glob_t found;
 	bool ok = true;
 
-	if (glob(NOTES "*", GLOB_PERIOD, NULL, &found))
+	if (glob(JAIL_NOTES "*", GLOB_PERIOD, NULL, &found))
 		return true;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
-		const char *name = found.gl_pathv[i] + strlen(NOTES);
+		const char *name = found.gl_pathv[i] + strlen(JAIL_NOTES);
 
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !class_inside(set, name))
 			ok = clean(name) && ok;

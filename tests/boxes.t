@@ -176,8 +176,6 @@ like "$("$netshim" ps)|$("$netshim" status)" "slow +AppRun.*slow +probe.*\|.*slo
 is "$("$netshim" reload 2>&1; "$netshim" ps | grep -c ' slow *probe$')" 1 "reload leaves it where it is"
 eval "exec 9>&-"
 wait $!
-# shellcheck disable=SC2016 # for eval
-wait_until eval '! grep -q "^squashfuse_ll $home/" /proc/mounts' # a second after the last one has ended
 
 # --- snaps
 

@@ -10,6 +10,7 @@
 #include <elf.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 /* The section headers are the last that a linker puts into a program. */
 static long size_of_program(const char *path)
@@ -22,18 +23,29 @@ static long size_of_program(const char *path)
 	return n == sizeof(header) ? (long)(header.e_shoff + (Elf64_Off)header.e_shnum * header.e_shentsize) : -1;
 }
 
+static dev_t file_system(const char *dir)
+{
+	struct stat st;
+
+	return stat(dir, &st) ? 0 : st.st_dev;
+}
+
+/* Until this process ends, whatever it is by then. */
 static int mount_image(const char *image, const char *dir)
 {
-	char options[64];
-	pid_t child;
+	dev_t before = file_system(dir);
+	char offset[64];
 
-	snprintf(options, sizeof(options), "offset=%ld,timeout=1", size_of_program(image));
-	child = fork();
-	if (!child) {
-		execlp("squashfuse_ll", "squashfuse_ll", "-o", options, image, dir, (char *)NULL);
+	snprintf(offset, sizeof(offset), "offset=%ld", size_of_program(image));
+	if (!fork()) {
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		execlp("squashfuse_ll", "squashfuse_ll", "-f", "-o", offset, image, dir, (char *)NULL);
 		_exit(127);
 	}
-	return wait_for(child);
+	for (int tries = 0; tries < 500; tries++, usleep(20000))
+		if (file_system(dir) != before)
+			return 0;
+	return -1;
 }
 
 int main(int argc, char **argv)

@@ -162,7 +162,7 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	struct rules_slot rule;
 	struct rules_class class = { .flags = 0 };
 	const struct request *r = &job->request;
-	int found = match_open(rules, r->dirfd, job->path, r->flags, &rule, &job->fd);
+	int found = match_open(rules, r->dirfd, job->path, r->flags, job->argv, &rule, &job->fd);
 
 	if (no_descriptor_free(found) || found == -EPERM)
 		return problem(job, found == -EPERM ? sandboxed : no_descriptor);

@@ -47,6 +47,7 @@
 struct job {
 	struct request request;
 	const char *path;
+	char *const *argv;
 	char run[CLASS_NAME_MAX + 1];
 	char netns[NETNS_NAME_MAX + 1];
 	uint64_t host; /* the namespace that the rules are for */
@@ -57,13 +58,14 @@ struct job {
 static int find_class(const struct job *job, struct rules *rules, struct rules_class *class)
 {
 	const struct request *r = &job->request;
+	const struct match_start start = { r->dirfd, job->path, { .list = job->argv, .folder = AT_FDCWD } };
 	struct rules_slot rule;
 	uint32_t index;
 	int found;
 
 	if (r->run)
 		return rules_class_named(rules, job->run, &index, class);
-	found = match_program(rules, r->dirfd, job->path, r->flags, true, &rule, NULL);
+	found = match_with(rules, r->dirfd, job->path, r->flags, &start, &rule, NULL);
 	if (found <= 0)
 		return no_descriptor_free(found) ? found : 0;
 	return rules_understood(rule.flags, 0) && rule.class_index != RULES_CLASS_NONE &&
@@ -195,9 +197,8 @@ static int put_into_netns(struct job *job)
 void helper_main(uintptr_t *stack)
 {
 	uintptr_t argc = stack[0];
-	char *const *argv = (char *const *)(stack + 1);
 	char **envp = (char **)(stack + argc + 2);
-	struct job job = { .host = 0 };
+	struct job job = { .argv = (char *const *)(stack + 1) };
 	uint64_t limit[2] = { 0, 0 };
 	char text[REQUEST_MAX];
 
@@ -213,6 +214,6 @@ void helper_main(uintptr_t *stack)
 	process_lower_descriptors(limit);
 	request_write(&job.request, text);
 	envp[0] = text;
-	sys_execve(NETSHIM_HELPER, argv, envp);
+	sys_execve(NETSHIM_HELPER, job.argv, envp);
 	fail(EXIT_REFUSED, job.path, "", "cannot execute " NETSHIM_HELPER "; install netshim again");
 }

@@ -189,29 +189,131 @@ static int match(const struct program *p, bool runs, struct rules *rules, struct
 	return *other ? match_program(rules, AT_FDCWD, RUNNING, 0, false, rule, NULL) : found;
 }
 
+static bool same_page(uintptr_t a, uintptr_t b)
+{
+	return a >> 12 == b >> 12;
+}
+
+/* Returns the size of a string, or -EFAULT where not all of it can be read, or the kernel
+ * would not take it (MAX_ARG_STRLEN). known is on a page that can be read, or NULL. */
+static long readable_size(const char *text, const char *known)
+{
+	const long longest = 32 * 4096;
+
+	for (long n = 0; n < longest; known = text + n++) {
+		uintptr_t at = (uintptr_t)(text + n);
+
+		if (!(known && same_page(at, (uintptr_t)known)) && !readable(at & ~(uintptr_t)7))
+			return -EFAULT;
+		if (!text[n])
+			return n;
+	}
+	return -EFAULT;
+}
+
+/* argument is the one before, or nothing yet. Reads each pointer once, as another thread
+ * may change it. */
+static int read_argument(char *const *list, struct with_argument *argument)
+{
+	uintptr_t last = (uintptr_t)list + sizeof(*list) - 1;
+	const char *before = argument->text;
+	long size;
+
+	if (!(before && same_page(last, last - sizeof(*list))) && !readable((uintptr_t)list))
+		return -EFAULT;
+	argument->text = *(char *const volatile *)list;
+	if (!argument->text)
+		return 0;
+	size = readable_size(argument->text, before);
+	argument->size = (size_t)size;
+	return size < 0 ? -EFAULT : 1;
+}
+
+/* Tells whether the library will be there to take the mark. */
+static bool has_preload(char *const *envp)
+{
+	struct with_argument variable = { .text = NULL };
+	struct sys_file file;
+	bool preload = !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
+
+	for (; envp && !preload && read_argument(envp, &variable) > 0; envp++)
+		preload = str_after(variable.text, "LD_PRELOAD=");
+	return preload;
+}
+
+/* Tells whether the program, when it starts, looks at the arguments that the kernel has
+ * passed: another thread may change them after this one has looked. */
+static bool looks_itself(const struct program *p)
+{
+	struct sys_file file;
+
+	return has_preload(p->envp) && !match_is_static(p->dirfd, p->path) &&
+	       !sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) && !(file.mode & (S_ISUID | S_ISGID));
+}
+
+/* As match, where the rule depends on the arguments. The helper, which looks at what the
+ * kernel has passed to it, tells where they cannot be read or nobody looks again. It would
+ * take ambient capabilities away: so there, this one look has to do. */
+__attribute__((noinline)) static int match_arguments(const struct program *p, bool runs, struct rules *rules,
+						     struct rules_slot *rule, struct route *route)
+{
+	const struct match_start start = {
+		.dirfd = p->dirfd,
+		.executed = p->path,
+		.arguments = { .list = p->argv,
+			       .folder = p->cwd ? p->dirfd : AT_FDCWD,
+			       .read = route->request.start ? NULL : read_argument },
+	};
+	const struct rules_slot asked = *rule;
+	int found = route->other ? match_started(rules, AT_FDCWD, RUNNING, 0, false, rule, &start)
+				 : match_started(rules, p->dirfd, p->path, p->flags, !runs, rule, &start);
+
+	route->with = true;
+	if (found < 0 || route->request.start || (found && !rules_understood(rule->flags, 0)) || looks_itself(p) ||
+	    process_has_ambient())
+		return found;
+	if (!found)
+		*rule = asked;
+	rule->flags |= RULE_WITH;
+	return 1;
+}
+
+/* Fills in what the rule that was found asks for. Returns 1, 0 where it does not hold, or
+ * -errno. */
+__attribute__((noinline)) static int take_rule(const struct program *p, bool runs, struct rules *rules,
+					       struct rules_slot *rule, struct route *route)
+{
+	struct rules_class class;
+	int found = rule->flags == RULE_WITH ? match_arguments(p, runs, rules, rule, route) : 1;
+
+	if (found <= 0)
+		return found;
+	route->rule = rule->hash;
+	route->request.unsure = !rules_understood(rule->flags, 0);
+	if (rule->class_index == RULES_CLASS_NONE)
+		return 1;
+	found = rules_class(rules, rule->class_index, &class, route->class);
+	route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
+	route->lock = class.flags & CLASS_LOCK;
+	route->netns = class.flags & CLASS_NETNS;
+	route->request.unsure |= !rules_understood(0, class.flags);
+	return found;
+}
+
 /* Finds what a rule asks for. Returns 1, 0 where there is none, or -errno where that
  * cannot be told for want of a descriptor or (-EPERM) in a sandbox. A function of its
- * own so that the walk's stack is free again for what follows. */
-__attribute__((noinline)) static int find_rule(const struct program *p, bool runs, struct route *route, bool *lock)
+ * own so that the walk's stack is free again for what follows. route is as it begins. */
+__attribute__((noinline)) static int find_rule(const struct program *p, bool runs, struct route *route)
 {
 	struct rules rules;
 	struct rules_slot rule;
-	struct rules_class class;
 	int found = rules_open(&rules, false);
 
 	if (found)
 		return no_descriptor_free(found) || found == -EPERM ? found : 0;
 	found = match(p, runs, &rules, &rule, route->seen, &route->other);
-	route->class[0] = '\0';
-	route->rule = found > 0 ? rule.hash : 0;
-	route->request.unsure = found > 0 && !rules_understood(rule.flags, 0);
-	if (found > 0 && rule.class_index != RULES_CLASS_NONE) {
-		found = rules_class(&rules, rule.class_index, &class, route->class);
-		route->allow = class.flags & CLASS_ON_ERROR_ALLOW;
-		*lock = class.flags & CLASS_LOCK;
-		route->netns = class.flags & CLASS_NETNS;
-		route->request.unsure |= !rules_understood(0, class.flags);
-	}
+	if (found > 0)
+		found = take_rule(p, runs, &rules, &rule, route);
 	rules_close(&rules);
 	if (rules.damaged)
 		return rules.refused ? -EPERM : 0;
@@ -221,8 +323,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 int route_must_move(const struct program *p, bool runs, struct route *route, enum place *place)
 {
 	struct membership now;
-	bool lock = false;
-	int found = find_rule(p, runs, route, &lock);
+	int found = find_rule(p, runs, route);
 
 	if (found <= 0 && found != -EPERM)
 		return found;
@@ -236,7 +337,7 @@ int route_must_move(const struct program *p, bool runs, struct route *route, enu
 		return false;
 	if (!route->class[0])
 		return now.place == PLACE_CLASS;
-	return now.place != PLACE_CLASS || lock || !str_equal(now.class, route->class);
+	return now.place != PLACE_CLASS || route->lock || !str_equal(now.class, route->class);
 }
 
 static bool may_gain_privilege(void)
@@ -249,9 +350,8 @@ static bool is_own_rule(const struct route *route)
 {
 	const struct program running = { .dirfd = AT_FDCWD, .path = RUNNING };
 	struct route own = { .seen = NULL };
-	bool lock;
 
-	return find_rule(&running, true, &own, &lock) > 0 && own.rule == route->rule;
+	return find_rule(&running, true, &own) > 0 && own.rule == route->rule;
 }
 
 bool route_is_again(const struct program *p, const struct route *route)
@@ -260,7 +360,8 @@ bool route_is_again(const struct program *p, const struct route *route)
 	struct sys_file running;
 	struct sys_file meant;
 
-	return !route->request.unsure && !may_gain_privilege() && !sys_stat(AT_FDCWD, RUNNING, 0, &running) &&
+	return !route->request.unsure && !route->with && !may_gain_privilege() &&
+	       !sys_stat(AT_FDCWD, RUNNING, 0, &running) &&
 	       !sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &meant) && sys_same_file(&running, &meant) &&
 	       ((started_as && str_equal(p->path, started_as)) || is_own_rule(route));
 }
@@ -272,7 +373,7 @@ bool route_is_parents(const struct route *route)
 	struct sys_file running;
 	struct sys_file parents;
 
-	if (route->request.unsure || may_gain_privilege())
+	if (route->request.unsure || route->with || may_gain_privilege())
 		return false;
 	str_append(&end, path + sizeof(path), "/proc/");
 	str_append_number(&end, path + sizeof(path), (uint64_t)SYS(SYS_getppid, 0, 0, 0, 0, 0));
@@ -556,17 +657,6 @@ static int exec_again(char *const argv[], char *const env[], const void *context
 
 	return p->dirfd == AT_FDCWD && !p->flags ? sys_execve(p->path, argv, env)
 						 : sys_execveat(p->dirfd, p->path, argv, env, p->flags);
-}
-
-/* Tells whether the library will be there to take the mark. */
-static bool has_preload(char *const *envp)
-{
-	struct sys_file file;
-	bool preload = !sys_stat(AT_FDCWD, "/etc/ld.so.preload", 0, &file);
-
-	for (; envp && *envp && !preload; envp++)
-		preload = str_after(*envp, "LD_PRELOAD=");
-	return preload;
 }
 
 int route(const struct program *p)

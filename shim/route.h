@@ -31,7 +31,9 @@ struct route {
 	bool other;		     /* the path leads to another program than the one that runs */
 	bool refused;		     /* because of on-error = deny */
 	bool again;		     /* it is this process's own file, which is started where it is */
+	bool lock;		     /* the class has lock = true */
 	bool netns;		     /* the class has a network namespace */
+	bool with;		     /* there are rules for some arguments only */
 	const struct sys_file *seen; /* what the path's last name is, where that is known; or NULL */
 	uint64_t rule;		     /* its hash */
 	char class[CLASS_NAME_MAX + 1];
@@ -57,7 +59,9 @@ bool route_is_parents(const struct route *route);
  *
  * All functions here are async-signal-safe, work in a vfork child, leave errno,
  * memory and descriptors alone, and need about 2.5 KiB of stack (5 KiB for paths
- * of more than some 500 bytes) and 8 bytes for each variable in the environment. */
+ * of more than some 500 bytes) and 8 bytes for each variable in the environment. Where
+ * there are rules by argument, 1 KiB more (5 KiB for an argument of more than that, 2 KiB
+ * for a script). */
 int route_program(const struct program *program, struct route *route);
 
 /* Tells whether the path's last name is a link of /proc's own, which may mean another

@@ -14,9 +14,9 @@ flags=(-std=gnu11 -D_GNU_SOURCE -I. -I/usr/include/libnl3 -Wall -Wextra -Werror 
 for function in open glob globfree getpwnam getgrnam; do
 	replaced+=("-Wl,--wrap=$function")
 done
-clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,walk,process,sys}.c -o "$scratch/fuzz-rules" &&
+clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,walk,with,process,sys}.c -o "$scratch/fuzz-rules" &&
 	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing,namespace,sysctl}.c \
-		conf/contract/{rules,process,sys,netns}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf" &&
+		conf/contract/{rules,match,walk,with,process,sys,netns}.c "${replaced[@]}" -lconfuse -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf" &&
 	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c -lresolv -o "$scratch/fuzz-queries"
 ok $? "the fuzzers build"
 

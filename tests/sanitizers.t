@@ -14,7 +14,7 @@ export ASAN_OPTIONS=detect_leaks=0
 paths=(PREFIX="$root/usr" SYSCONFDIR="$root/etc" RUNDIR="$root/run" STATEDIR="$root/var" GROUP="$NETSHIM_TEST_GROUP")
 
 gcc -std=gnu11 -D_GNU_SOURCE -I. -Wall -Wextra -Werror "${sanitize[@]}" -DNETSHIM_RUNDIR="\"$scratch/run\"" \
-	-DNETSHIM_GROUP="\"${group#/}\"" tests/programs/unit.c conf/contract/rules.c conf/contract/match.c conf/contract/walk.c conf/contract/process.c conf/contract/sys.c -o "$scratch/unit"
+	-DNETSHIM_GROUP="\"${group#/}\"" tests/programs/unit.c conf/contract/rules.c conf/contract/match.c conf/contract/walk.c conf/contract/with.c conf/contract/process.c conf/contract/sys.c -o "$scratch/unit"
 ok $? "the unit tests build"
 configure <<EOF
 class one { users = { 'root', '@daemon', 'nobody' } }

@@ -13,61 +13,6 @@
 #include <link.h>
 #include <string.h>
 
-static bool rule_applies(struct rules *rules, const struct rules_slot *rule)
-{
-	return rules_users_include_caller(rules, &rule->users);
-}
-
-/* The longest tree that holds the resolved path. */
-static bool find_tree(struct rules *rules, const struct walk *w, struct rules_slot *rule)
-{
-	struct rules_slot found;
-	bool any = false;
-	unsigned depth = 0;
-
-	for (size_t i = 0; i < w->done && depth < 64; i++) {
-		if (w->buf[i] != '/' || !(rules->header.tree_depths >> depth++ & 1))
-			continue;
-		if (rules_find(rules, w->buf, i + 1, &found) && rule_applies(rules, &found)) {
-			*rule = found;
-			any = true;
-		}
-	}
-	return any;
-}
-
-/* The rule of the resolved path's own. */
-static bool find_own(struct rules *rules, const struct walk *w, struct rules_slot *rule)
-{
-	struct rules_slot found;
-
-	if (!rules_find(rules, w->buf, w->done, &found) || !rule_applies(rules, &found))
-		return false;
-	*rule = found;
-	return true;
-}
-
-/* Walks to the file. Returns 1 at the first name with a rule of its own. Returns 0 at
- * the file; then *tree tells whether rule is that of the tree in which the first name
- * lies. */
-static int walk_names(struct rules *rules, struct walk *w, struct rules_slot *rule, bool *tree)
-{
-	for (;;) {
-		int next = walk_next(w);
-		int err;
-
-		if (next < 0 || next == WALK_END)
-			return next < 0 ? next : 0;
-		if (next == WALK_LAST && find_own(rules, w, rule))
-			return 1;
-		if (next == WALK_LAST && !*tree && rules->header.tree_depths)
-			*tree = find_tree(rules, w, rule);
-		err = walk_enter(w);
-		if (err)
-			return err;
-	}
-}
-
 static long read_head_at(int dirfd, const char *path, char *head, size_t size)
 {
 	int fd = sys_open_to_read(dirfd, path, 0);
@@ -158,6 +103,130 @@ bool match_is_static(int dirfd, const char *path)
 	       elf->e_phentsize == sizeof(ElfW(Phdr)) && !match_elf_interpreter(head, (size_t)n, &interpreter);
 }
 
+/* A program that a rule is looked for. */
+struct search {
+	struct walk walk;
+	unsigned depth;			 /* how many scripts lead to where the walk is */
+	const struct match_start *start; /* NULL: rules by argument are left as they are */
+};
+
+/* What a script's head gives to its interpreter besides the script, terminated in place;
+ * NULL where that is nothing. */
+static char *interpreter_argument(char *head)
+{
+	char *end = head;
+	char *at = head + 2;
+
+	while (*end && *end != '\n')
+		end++;
+	while (end > at && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	*end = '\0';
+	while (*at == ' ' || *at == '\t')
+		at++;
+	while (*at && *at != ' ' && *at != '\t')
+		at++;
+	while (*at == ' ' || *at == '\t')
+		at++;
+	return at < end ? at : NULL;
+}
+
+static void put_first(struct with_arguments *a, const char *text, int folder)
+{
+	memmove(a->leads + 1, a->leads, a->lead_count++ * sizeof(a->leads[0]));
+	a->leads[0] = (struct with_argument){ text, str_len(text), folder };
+}
+
+/* The kernel starts an interpreter with what is in the script's first line and the script's
+ * path before the other arguments (load_script). */
+__attribute__((noinline)) static bool choose_for_script(struct rules *rules, const struct search *s,
+							struct rules_slot *rule)
+{
+	struct with_arguments arguments = s->start->arguments;
+	const char *path = s->start->executed;
+	int dirfd = s->start->dirfd;
+	char heads[MATCH_SCRIPTS_MAX][MATCH_HEAD];
+
+	for (unsigned i = 0; i < s->depth; i++) {
+		const char *argument;
+
+		/* By now it may be another file, or none. */
+		if (match_read_head(dirfd, path, heads[i], sizeof(heads[i])) < 2)
+			return true;
+		put_first(&arguments, path, dirfd);
+		argument = interpreter_argument(heads[i]);
+		if (argument)
+			put_first(&arguments, argument, arguments.folder);
+		path = match_interpreter(heads[i]);
+		dirfd = AT_FDCWD;
+		if (!path)
+			return true;
+	}
+	return with_choose(rules, &arguments, rule);
+}
+
+static bool choose(struct rules *rules, const struct search *s, struct rules_slot *rule)
+{
+	return s->depth ? choose_for_script(rules, s, rule) : with_choose(rules, &s->start->arguments, rule);
+}
+
+static bool rule_applies(struct rules *rules, const struct search *s, struct rules_slot *rule)
+{
+	return rules_users_include_caller(rules, &rule->users) &&
+	       (!s->start || !(rule->flags & RULE_WITH) || choose(rules, s, rule));
+}
+
+/* The longest tree that holds the resolved path. */
+static bool find_tree(struct rules *rules, const struct search *s, struct rules_slot *rule)
+{
+	const struct walk *w = &s->walk;
+	struct rules_slot found;
+	bool any = false;
+	unsigned depth = 0;
+
+	for (size_t i = 0; i < w->done && depth < 64; i++) {
+		if (w->buf[i] != '/' || !(rules->header.tree_depths >> depth++ & 1))
+			continue;
+		if (rules_find(rules, w->buf, i + 1, &found) && rule_applies(rules, s, &found)) {
+			*rule = found;
+			any = true;
+		}
+	}
+	return any;
+}
+
+/* The rule of the resolved path's own. */
+static bool find_own(struct rules *rules, const struct search *s, struct rules_slot *rule)
+{
+	struct rules_slot found;
+
+	if (!rules_find(rules, s->walk.buf, s->walk.done, &found) || !rule_applies(rules, s, &found))
+		return false;
+	*rule = found;
+	return true;
+}
+
+/* Walks to the file. Returns 1 at the first name with a rule of its own. Returns 0 at
+ * the file; then *tree tells whether rule is that of the tree in which the first name
+ * lies. */
+static int walk_names(struct rules *rules, struct search *s, struct rules_slot *rule, bool *tree)
+{
+	for (;;) {
+		int next = walk_next(&s->walk);
+		int err;
+
+		if (next < 0 || next == WALK_END)
+			return next < 0 ? next : 0;
+		if (next == WALK_LAST && find_own(rules, s, rule))
+			return 1;
+		if (next == WALK_LAST && !*tree && rules->header.tree_depths)
+			*tree = find_tree(rules, s, rule);
+		err = walk_enter(&s->walk);
+		if (err)
+			return err;
+	}
+}
+
 /* Starts the walk anew at the interpreter of the script it has come to. Returns
  * 1, 0 where the file is no script, or -errno. */
 static int go_to_interpreter(struct walk *w)
@@ -218,24 +287,25 @@ static bool leads_there(const struct walk *w, int dirfd, const char *path, int f
 	       sys_same_file(&named, &meant);
 }
 
-static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
+static int match_in(struct search *s, struct rules *rules, int dirfd, const char *path, int flags, bool scripts,
 		    struct rules_slot *rule, struct match_file *file)
 {
+	struct walk *w = &s->walk;
 	bool by_fd = !*path && (flags & AT_EMPTY_PATH);
 	int ret = by_fd ? walk_start_with_fd(w, dirfd) : walk_start(w, dirfd, path, str_len(path));
 
-	for (unsigned depth = 0; !ret; depth++) {
+	for (s->depth = 0; !ret; s->depth++) {
 		bool tree = false;
 
-		ret = walk_names(rules, w, rule, &tree);
-		if (file && !depth)
+		ret = walk_names(rules, s, rule, &tree);
+		if (file && !s->depth)
 			note_file(w, dirfd, path, file);
-		if (!depth && ret >= 0 && (by_fd || w->through_proc) && !leads_there(w, dirfd, path, flags))
+		if (!s->depth && ret >= 0 && (by_fd || w->through_proc) && !leads_there(w, dirfd, path, flags))
 			return 0;
 		/* What lies in a tree is in it even if it cannot be looked at. */
 		if (ret > 0 || (tree && ret != -ENAMETOOLONG))
 			return 1;
-		if (ret < 0 || !scripts || depth == MATCH_SCRIPTS_MAX)
+		if (ret < 0 || !scripts || s->depth == MATCH_SCRIPTS_MAX)
 			break;
 		ret = go_to_interpreter(w);
 		if (ret <= 0)
@@ -246,21 +316,23 @@ static int match_in(struct walk *w, struct rules *rules, int dirfd, const char *
 }
 
 __attribute__((noinline)) static int match_large(struct rules *rules, int dirfd, const char *path, int flags,
-						 bool scripts, struct rules_slot *rule, struct match_file *file)
+						 bool scripts, struct rules_slot *rule, struct match_file *file,
+						 const struct match_start *start)
 {
 	char buf[WALK_LARGE];
-	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
+	struct search s = { .walk = { .buf = buf, .end = sizeof(buf) - 1 }, .start = start };
 
-	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
+	return match_in(&s, rules, dirfd, path, flags, scripts, rule, file);
 }
 
 __attribute__((noinline)) static int match_small(struct rules *rules, int dirfd, const char *path, int flags,
-						 bool scripts, struct rules_slot *rule, struct match_file *file)
+						 bool scripts, struct rules_slot *rule, struct match_file *file,
+						 const struct match_start *start)
 {
 	char buf[WALK_SMALL];
-	struct walk w = { .buf = buf, .end = sizeof(buf) - 1 };
+	struct search s = { .walk = { .buf = buf, .end = sizeof(buf) - 1 }, .start = start };
 
-	return match_in(&w, rules, dirfd, path, flags, scripts, rule, file);
+	return match_in(&s, rules, dirfd, path, flags, scripts, rule, file);
 }
 
 /* Where the last name in a path begins; NULL where that takes a walk to tell. */
@@ -370,9 +442,9 @@ int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool
 		return ret;
 	if (file)
 		*file = (struct match_file){ .swappable = false };
-	ret = match_small(rules, dirfd, path, flags, scripts, rule, file);
+	ret = match_small(rules, dirfd, path, flags, scripts, rule, file, NULL);
 
-	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file) : ret;
+	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file, NULL) : ret;
 }
 
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
@@ -381,10 +453,29 @@ int match_program(struct rules *rules, int dirfd, const char *path, int flags, b
 	return match_seen(rules, dirfd, path, flags, scripts, rule, file, NULL);
 }
 
-int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd)
+int match_started(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+		  const struct match_start *start)
 {
+	int ret = match_small(rules, dirfd, path, flags, scripts, rule, NULL, start);
+
+	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, NULL, start) : ret;
+}
+
+int match_with(struct rules *rules, int dirfd, const char *path, int flags, const struct match_start *start,
+	       struct rules_slot *rule, struct match_file *file)
+{
+	int found = match_program(rules, dirfd, path, flags, true, rule, file);
+
+	return found > 0 && rule->flags & RULE_WITH ? match_started(rules, dirfd, path, flags, true, rule, start)
+						    : found;
+}
+
+int match_open(struct rules *rules, int dirfd, const char *path, int flags, char *const *argv, struct rules_slot *rule,
+	       int *fd)
+{
+	const struct match_start start = { dirfd, path, { .list = argv, .folder = AT_FDCWD } };
 	struct match_file matched;
-	int found = match_program(rules, dirfd, path, flags, true, rule, &matched);
+	int found = match_with(rules, dirfd, path, flags, &start, rule, &matched);
 
 	if (!matched.swappable)
 		return found;
@@ -393,6 +484,6 @@ int match_open(struct rules *rules, int dirfd, const char *path, int flags, stru
 		return *fd;
 	/* Swapped meanwhile: then by the name that it has itself. */
 	if (!match_is(&matched, *fd, "", AT_EMPTY_PATH))
-		found = match_program(rules, *fd, "", AT_EMPTY_PATH, true, rule, NULL);
+		found = match_with(rules, *fd, "", AT_EMPTY_PATH, &start, rule, NULL);
 	return found;
 }

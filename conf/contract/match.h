@@ -18,6 +18,7 @@
 #define NETSHIM_MATCH_H
 
 #include "conf/contract/rules.h"
+#include "conf/contract/with.h"
 
 /* The file that a match was made for. */
 struct match_file {
@@ -37,7 +38,10 @@ bool match_is(const struct match_file *file, int dirfd, const char *path, int fl
  * Returns 1 and fills in rule, 0 where there is none, or -errno where the path
  * leads nowhere, or (-EMFILE, -ENFILE) a file cannot be looked into, or (-EPERM) a
  * sandbox refuses the system calls that it takes to tell. file is for
- * whoever must know that the same is executed; NULL for others. */
+ * whoever must know that the same is executed; NULL for others.
+ *
+ * It looks at no arguments: where the rule depends on them, it has the flag RULE_WITH,
+ * and match_started tells which one it is, if any. */
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file);
 
@@ -46,10 +50,27 @@ struct sys_file;
 int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 	       struct match_file *file, const struct sys_file *seen);
 
-/* As match_program, for a program that is about to be executed. Where its path may lead
- * elsewhere any moment, the rule is that for the very file that is open as *fd when this
- * returns, and *fd is left alone where it may not. */
-int match_open(struct rules *rules, int dirfd, const char *path, int flags, struct rules_slot *rule, int *fd);
+/* How a program is started: by a path beneath dirfd, with arguments. */
+struct match_start {
+	int dirfd;
+	const char *executed;
+	struct with_arguments arguments;
+};
+
+/* As match_program, for what is so started and may have another path by now: rules by
+ * argument count where they hold. */
+int match_started(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
+		  const struct match_start *start);
+
+/* The two in one: arguments are looked at where the rule depends on them. */
+int match_with(struct rules *rules, int dirfd, const char *path, int flags, const struct match_start *start,
+	       struct rules_slot *rule, struct match_file *file);
+
+/* As match_with, for a program that is about to be executed with argv. Where its path may
+ * lead elsewhere any moment, the rule is that for the very file that is open as *fd when
+ * this returns, and *fd is left alone where it may not. */
+int match_open(struct rules *rules, int dirfd, const char *path, int flags, char *const *argv, struct rules_slot *rule,
+	       int *fd);
 
 /* How much of a file the kernel looks at to tell what it is, and one byte for the
  * terminator. */

@@ -343,6 +343,24 @@ bool rules_class_named(struct rules *rules, const char *name, uint32_t *index, s
 	return false;
 }
 
+bool rules_with(struct rules *rules, uint32_t index, struct rules_with *with)
+{
+	const struct rules_header *h = &rules->header;
+	uint64_t at = h->users + h->user_count * sizeof(struct rules_user) + (uint64_t)index * sizeof(*with);
+
+	return index < h->with_count ? read_record(rules, with, sizeof(*with), at) : damaged(rules);
+}
+
+bool rules_with_is(struct rules *rules, const struct rules_with *with, const char *text, size_t size)
+{
+	const struct rules_slot path = { .hash = with->hash, .path = with->text, .path_size = with->text_size };
+	enum rule_path is = PATH_OTHER;
+
+	if (with->text_size == size && rules_hash(&rules->header, text, size) == with->hash)
+		is = compare_path(rules, &path, text);
+	return is == PATH_DAMAGED ? damaged(rules) : is == PATH_SAME;
+}
+
 static bool group_listed(uint32_t gid, const uint32_t *groups, long count)
 {
 	for (long i = 0; i < count; i++)

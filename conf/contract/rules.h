@@ -11,7 +11,7 @@
  * through a mapping, because a mapped file that is cut short kills its reader
  * with SIGBUS. Numbers are native-endian: the file never leaves the machine.
  *
- *     header | names | slots | classes | users | strings
+ *     header | names | slots | classes | users | arguments | strings
  *
  * There is no time to read all of it before a program starts. So each record ends
  * with a checksum of its own, and damage is noticed when the record is read.
@@ -19,7 +19,8 @@
  * The names are a Bloom filter of the last names of all paths: for nearly every
  * program it says at once that no rule is about it. The slots are an open-addressing
  * hash table (linear probing, at most half full) of the canonical paths. A path that
- * ends in '/' is a tree, whose last name ends so too.
+ * ends in '/' is a tree, whose last name ends so too. A path that has rules for some
+ * arguments only leads to them: a few records one after another, by which comes first.
  *
  * Users may have a say in which paths there are, so every hash has a key, which is
  * drawn anew for each file: nobody can choose paths that get into others' way.
@@ -66,7 +67,7 @@
 #define CGROUP_MOUNT NETSHIM_RUNDIR "/net_cls"
 
 #define RULES_MAGIC UINT64_C(0x314d4948535445e4)
-#define RULES_VERSION 7
+#define RULES_VERSION 8
 #define RULES_OLDEST 5	/* the oldest version whose files this one can read */
 #define RULES_READERS 5 /* the oldest version that can read those of this one */
 
@@ -101,7 +102,8 @@ struct rules_header {
 	uint32_t config;	   /* string: the configuration that this is made from */
 	uint32_t class_count;
 	uint64_t network_namespace; /* its inode: there are the packet rules (0: unknown) */
-	uint32_t unused[2];
+	uint32_t with_count;	    /* of the rules by argument, which begin where the users end */
+	uint32_t unused[1];
 	uint64_t checksum;
 };
 
@@ -132,8 +134,10 @@ struct rules_user {
 
 #define RULES_CLASS_NONE UINT32_MAX /* the rule says `class = none` */
 
-/* The flags that are known here. */
+/* The flags that are known here. RULE_WITH is none of them: it is on a rule as long as
+ * nobody has looked at the arguments, or could. Then the helper is to tell. */
 #define RULE_FLAGS 0u
+#define RULE_WITH 1u
 #define CLASS_FLAGS ((uint32_t)(CLASS_LOCK | CLASS_ON_ERROR_ALLOW | CLASS_NETNS))
 enum { CLASS_LOCK = 1, CLASS_ON_ERROR_ALLOW = 2, CLASS_NETNS = 4 };
 
@@ -152,7 +156,30 @@ struct rules_slot {
 	uint32_t file;	  /* string: the configuration file */
 	uint32_t line;
 	uint32_t flags;
-	uint32_t unused[3]; /* for what else a program must have to be meant: an argument */
+	uint32_t with;	     /* of RULE_WITH: the first of its rules by argument; where one of them is in */
+	uint32_t with_count; /* its place, string: the argument that it asks for, as it is written */
+	uint32_t unused[1];
+	uint64_t checksum;
+};
+
+/* What a rule by argument asks for, by which comes first: a file that one of them names, a
+ * text, a pattern (where longer ones come first), or nothing. */
+enum with_kind { WITH_FILE, WITH_TEXT, WITH_PATTERN, WITH_ANY };
+#define WITH_PATTERN_MAX 256
+
+struct rules_with {
+	uint64_t hash;
+	uint32_t text; /* string: the file's canonical path, the text, the pattern */
+	uint32_t text_size;
+	uint32_t kind;
+	uint32_t name_size; /* of a file: bytes in its last name */
+	uint32_t class_index;
+	struct rules_users users;
+	uint32_t written; /* these as in a slot */
+	uint32_t file;
+	uint32_t line;
+	uint32_t given; /* string: the argument as the configuration has it */
+	uint32_t unused[1];
 	uint64_t checksum;
 };
 
@@ -169,7 +196,7 @@ struct rules_class {
 /* 32-bit and 64-bit programs read the same file. */
 _Static_assert(sizeof(struct rules_header) == 160 && sizeof(struct rules_names) == 64 &&
 		       sizeof(struct rules_slot) == 64 && sizeof(struct rules_class) == 112 &&
-		       sizeof(struct rules_user) == 16,
+		       sizeof(struct rules_user) == 16 && sizeof(struct rules_with) == 64,
 	       "the layout of the rules file");
 
 static inline bool rules_understood(uint32_t rule_flags, uint32_t class_flags)
@@ -250,6 +277,12 @@ bool rules_may_name(struct rules *rules, const char *name, size_t size);
 /* Finds the rule whose canonical path is exactly these size bytes. In a file that cannot
  * be read, it is one that is not understood, for whatever may have a rule there. */
 bool rules_find(struct rules *rules, const char *path, size_t size, struct rules_slot *slot);
+
+/* Reads one of the rules by argument. */
+bool rules_with(struct rules *rules, uint32_t index, struct rules_with *with);
+
+/* Tells whether its text is these size bytes. */
+bool rules_with_is(struct rules *rules, const struct rules_with *with, const char *text, size_t size);
 
 /* Reads one class, of a file that can be read; name, where not NULL, receives its name. */
 bool rules_class(struct rules *rules, uint32_t index, struct rules_class *class, char name[CLASS_NAME_MAX + 1]);

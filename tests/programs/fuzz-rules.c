@@ -144,6 +144,26 @@ static void repair_slots(const struct rules_header *h, char *bytes, size_t size)
 	}
 }
 
+static void repair_withs(const struct rules_header *h, char *bytes, size_t size)
+{
+	uint64_t at = h->users + h->user_count * sizeof(struct rules_user);
+	struct rules_with with;
+
+	for (uint64_t i = 0; i < h->with_count && i < REPAIRED_RECORDS; i++) {
+		char *record = record_at(bytes, size, at, i, sizeof(with));
+		uint64_t text;
+
+		if (!record)
+			return;
+		memcpy(&with, record, sizeof(with));
+		text = h->strings + with.text;
+		if (h->strings <= size && text <= size && with.text_size <= size - text)
+			with.hash = rules_hash(h, bytes + text, with.text_size);
+		memcpy(record, &with, sizeof(with));
+		repair_checksum(h, record, sizeof(with));
+	}
+}
+
 static void repair(char *bytes, size_t size)
 {
 	struct rules_header header;
@@ -159,6 +179,7 @@ static void repair(char *bytes, size_t size)
 	repair_slots(&header, bytes, size);
 	repair_records(&header, bytes, size, header.classes, header.class_count, sizeof(struct rules_class));
 	repair_records(&header, bytes, size, header.users, header.user_count, sizeof(struct rules_user));
+	repair_withs(&header, bytes, size);
 }
 
 /* As `netshim which` reads a rule's strings, and the others its class. */
@@ -175,6 +196,7 @@ static void read_rule(struct rules *rules, const struct rules_slot *rule)
 	}
 	if (rules_string(rules, rule->written, text, sizeof(text)))
 		check(strlen(text) < sizeof(text), "a string without an end");
+	rules_string(rules, rule->with, text, sizeof(text));
 	rules_string(rules, rule->file, text, 1);
 }
 
@@ -187,6 +209,23 @@ static struct rules without_names(const struct rules *rules)
 	memset(all.names[0].bits, 0xff, sizeof(all.names[0].bits));
 	repair_checksum(&all.header, (char *)&all.names[0], sizeof(all.names[0]));
 	return all;
+}
+
+/* What the input's path is an argument of. */
+static void choose_rule(struct rules *rules, int dirfd, const char *path, int flags, bool scripts)
+{
+	char *arguments[] = { (char *)path, (char *)path, (char *)(rules->fd % 2 ? "file" : "a.exe"), NULL };
+	const struct match_start start = { dirfd, path, { .list = arguments, .folder = AT_FDCWD } };
+	struct rules_slot plain;
+	struct rules_slot rule;
+	int found = match_program(rules, dirfd, path, flags, scripts, &plain, NULL);
+	int chosen = match_started(rules, dirfd, path, flags, scripts, &rule, &start);
+
+	if (chosen > 0)
+		read_rule(rules, &rule);
+	check(rules->damaged || found <= 0 || plain.flags & RULE_WITH ||
+		      (chosen > 0 && !memcmp(&plain, &rule, sizeof(rule))),
+	      "arguments have changed another rule");
 }
 
 /* Where something is damaged, they may come upon it or not. */
@@ -218,6 +257,8 @@ static void read_rules(const char *path, bool trusted)
 		return;
 	find_rule(&rules, AT_FDCWD, path, 0, true);
 	find_rule(&rules, folder, path, AT_EMPTY_PATH, !trusted);
+	choose_rule(&rules, AT_FDCWD, path, 0, true);
+	choose_rule(&rules, folder, path, AT_EMPTY_PATH, !trusted);
 	if (rules_class_named(&rules, path, &index, &class))
 		check(index < rules.header.class_count, "a class beyond the last");
 	check(rules_since(&rules, path) == RULES_SAME || !trusted, "rules that are not the same");

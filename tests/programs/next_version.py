@@ -37,9 +37,9 @@ change('conf/contract/version.h', r'(?<=#define NETSHIM_VERSION ).*', '"99.0.0"'
 change(rules, r'(?<=#define RULES_VERSION )\d+', str(version))
 change(rules, r'(?<=#define RULE_FLAGS )0u', f'{flag}u')
 change(rules, r'(?<=#define CLASS_FLAGS \(\(uint32_t\)\()', f'{flag}u | ')
-change(compile_c, r'(?<=\.readers = RULES_READERS)', ', .unused = { 1, 2 }')
-change(compile_c, r'(?<=\(uint32_t\)app->at\.line,)',
-       f'.flags = strstr(app->path, "new-rule") ? {flag}u : 0, .unused = {{ 1, 2, 3 }},')
+change(compile_c, r'(?<=\.readers = RULES_READERS)', ', .unused = { 1 }')
+change(compile_c, r'(?<=\(uint32_t\)app->at\.line,)(?=\n\t\};)',
+       f'.flags = strstr(app->path, "new-rule") ? {flag}u : 0, .unused = {{ 1 }},')
 change(compile_c, r'(?<=CLASS_NETNS : 0u\))',
        f'| (strstr(class->name, "new-class") ? {flag}u : 0), .unused = {{ 1, 2, 3, 4 }}')
 change('conf/contract/rules.c', r'(#define REQUEST_NUMBERS \d+)', r'\1 + 2')

@@ -197,6 +197,46 @@ combinations() { # combinations VERSION VERSION
 combinations this next
 [ ${#versions[@]} -eq 2 ] || combinations this released
 
+# --- rules by argument, which the last release does not know
+
+put "" with-program
+put -static with-program-static
+{
+	cat "$config"
+	for kind in "" -static; do
+		echo "app '$scratch/with-program$kind' { with = { 'class', '*.exe' } class = plain }"
+		echo "app '$scratch/with-program$kind' { with = 'soft' class = soft }"
+	done
+} >"$scratch/with.conf"
+"$netshim" -c "$scratch/with.conf" up
+ok $? "up, with rules by argument"
+cp -p "$run/rules" "$scratch/rules.with"
+put_rules with
+newer="the rules file was made by a newer netshim; run 'netshim reload' as root"
+with_starts() { # with_starts SESSION PLACE WORD...
+	local kind
+	for kind in "" -static; do
+		last_line as_user LD_PRELOAD="$(library "$1")" env LD_PRELOAD="$(library "$2")" "$scratch/with-program$kind" "${@:3}"
+	done
+	last_line as_user LD_PRELOAD="$(library "$2")" "$root/bin/launcher-static" execv "$scratch/with-program" "${@:3}"
+}
+for helper_of in "${versions[@]}"; do
+	put_helper "$helper_of"
+	for session in "${versions[@]}"; do
+		for place in "${versions[@]}"; do
+			# What knows them asks nobody about a dynamic program that looks itself.
+			wants=$(printf '%s\n' "$group/plain" "$group/plain" "$group/plain")
+			[ "$helper_of" != released ] || wants=$(printf '%s\n' "$newer" "$newer" "$newer")
+			is "$(with_starts "$session" "$place" class)" "$wants" \
+				"rules by argument, helper of $helper_of, library of $session in the session, of $place in its place"
+		done
+	done
+	wants=$(printf '%s\n' yes no yes)
+	[ "$helper_of" != released ] || wants=$(printf '%s\n' yes "$newer" yes)
+	is "$(with_starts this this loaded)" "$wants" "what they are not for starts, with a helper of $helper_of, unless that has to tell"
+done
+"$netshim" -c "$config" up
+
 # --- the commands, one after another
 
 for from in "${versions[@]}"; do

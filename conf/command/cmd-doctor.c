@@ -88,6 +88,7 @@ void named_add(struct named *named, const char *name)
 struct options {
 	bool json;
 	const char *program;
+	char **arguments; /* of that, behind the dashes that begin them; or NULL */
 	const char *to;
 };
 
@@ -103,7 +104,10 @@ static bool read_options(const struct command *command, struct options *options)
 			options->to = command->argv[++i];
 		else if (*word != '-' && !options->program)
 			options->program = word;
-		else {
+		else if (!strcmp(word, "--") && options->program) {
+			options->arguments = command->argv + i;
+			break;
+		} else {
 			warnx("doctor: what is '%s'? 'netshim doctor --help' tells what it takes", word);
 			return false;
 		}
@@ -295,6 +299,7 @@ int cmd_doctor(const struct command *command)
 	}
 	prepare(&doctor);
 	doctor.program = program;
+	doctor.arguments = options.arguments;
 	if (options.to && !read_destination(&doctor, options.to))
 		return EXIT_USAGE;
 	clearenv();

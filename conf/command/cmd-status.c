@@ -35,11 +35,15 @@ static uint32_t *rule_counts(struct rules *rules)
 	const struct rules_header *h = &rules->header;
 	uint32_t *counts = zalloc((h->class_count + 1) * sizeof(*counts));
 	struct rules_slot slot;
+	struct rules_with with;
 
 	for (uint64_t i = 0; i < h->slot_count; i++)
 		if (sys_pread(rules->fd, &slot, sizeof(slot), h->slots + i * sizeof(slot)) == sizeof(slot) &&
 		    slot.path && slot.class_index < h->class_count)
 			counts[slot.class_index]++;
+	for (uint32_t i = 0; i < h->with_count && rules_with(rules, i, &with); i++)
+		if (with.class_index < h->class_count)
+			counts[with.class_index]++;
 	return counts;
 }
 

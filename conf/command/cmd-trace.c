@@ -112,29 +112,33 @@ static char *rule_text(struct trace *t, const struct start *s)
 {
 	const struct wanted *w = &s->wanted;
 	char written[RULE_PATH_MAX];
+	char with[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
 
 	if (!w->rule && !w->others)
 		return copied("no rule");
 	if (!rules_string(&t->rules, w->written, written, sizeof(written)) ||
+	    !rules_string(&t->rules, w->with, with, sizeof(with)) ||
 	    !rules_string(&t->rules, w->file, file, sizeof(file)))
 		return copied("a rule that cannot be read");
-	if (w->rule && !strcmp(written, s->started_as))
+	if (w->rule && !*with && !strcmp(written, s->started_as))
 		return printed("rule at %s:%u", file, w->line);
-	return printed("%srule '%s' at %s:%u", w->rule ? "" : "no rule for this user; for others, ", written, file,
-		       w->line);
+	return printed("%srule '%s'%s%s%s at %s:%u", w->rule ? "" : "no rule for this user; for others, ", written,
+		       *with ? " with '" : "", with, *with ? "'" : "", file, w->line);
 }
 
 static json_t *json_rule(struct trace *t, const struct wanted *w)
 {
 	char written[RULE_PATH_MAX];
+	char with[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
 
 	if (!w->rule || !rules_string(&t->rules, w->written, written, sizeof(written)) ||
+	    !rules_string(&t->rules, w->with, with, sizeof(with)) ||
 	    !rules_string(&t->rules, w->file, file, sizeof(file)))
 		return json_null();
-	return json_pack("{s:o, s:o, s:I}", "path", json_text(written), "file", json_text(file), "line",
-			 (json_int_t)w->line);
+	return json_pack("{s:o, s:o, s:o, s:I}", "path", json_text(written), "with",
+			 *with ? json_text(with) : json_null(), "file", json_text(file), "line", (json_int_t)w->line);
 }
 
 /* null: none. */

@@ -37,32 +37,45 @@ static void explain_netns(struct rules *rules, const char *path, const struct ru
 		close(fd);
 }
 
-/* Prints one program's line. Returns whether it has a class. */
-static bool explain(struct rules *rules, const char *program)
+/* argv begins with the program. */
+static int find_rule(struct rules *rules, const char *path, char **argv, struct rules_slot *rule)
 {
+	const struct match_start start = { AT_FDCWD, path, { .list = argv, .folder = AT_FDCWD } };
+
+	return match_with(rules, AT_FDCWD, path, 0, &start, rule, NULL);
+}
+
+/* Prints the line of one program with its arguments. Returns whether it has a class. */
+static bool explain(struct rules *rules, char **argv)
+{
+	const char *program = argv[0];
 	const char *path = search_command(program);
 	char written[RULE_PATH_MAX];
+	char with[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
 	char class[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class record = { .flags = 0 };
 	struct rules_slot rule;
-	int found = path ? match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) : -ENOENT;
+	int found = path ? find_rule(rules, path, argv, &rule) : -ENOENT;
 
 	if (found < 0) {
 		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
 		return false;
 	}
 	if (!found) {
-		say(stdout, "%s: no class: no rule names it, a folder above it or, if it is a script, its interpreter",
-		    path);
+		say(stdout, "%s: no class: %s", path,
+		    match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) > 0
+			    ? "its rules are for other arguments"
+			    : "no rule names it, a folder above it or, if it is a script, its interpreter");
 		return false;
 	}
 	if (!rules_string(rules, rule.written, written, sizeof(written)) ||
+	    !rules_string(rules, rule.with_count ? 0 : rule.with, with, sizeof(with)) ||
 	    !rules_string(rules, rule.file, file, sizeof(file)) ||
 	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	say(stdout, "%s: class %s, by rule %s'%s' at %s:%u", path, class, *written == '/' ? "" : "for package ",
-	    written, file, rule.line);
+	say(stdout, "%s: class %s, by rule %s'%s'%s%s%s at %s:%u", path, class, *written == '/' ? "" : "for package ",
+	    written, *with ? " with '" : "", with, *with ? "'" : "", file, rule.line);
 	if (!rules_understood(rule.flags, record.flags))
 		say(stdout,
 		    "%s: but a newer netshim has made this rule, and this one does not understand it; run 'netshim "
@@ -78,8 +91,28 @@ static bool explain(struct rules *rules, const char *program)
 	return true;
 }
 
+/* They begin the arguments, and are none. */
+static char **without_dashes(char **argv)
+{
+	if (!argv[1] || strcmp(argv[1], "--"))
+		return argv;
+	argv[1] = argv[0];
+	return argv + 1;
+}
+
+/* Where the next program is: what begins with a dash, and all behind that, are arguments. */
+static char **end_of_program(char **argv)
+{
+	argv++;
+	if (*argv && **argv == '-')
+		while (*argv)
+			argv++;
+	return argv;
+}
+
 int cmd_which(const struct command *command)
 {
+	char **argv = command->argv;
 	struct rules rules;
 	bool all = true;
 
@@ -88,8 +121,15 @@ int cmd_which(const struct command *command)
 			printf("no program has a class: netshim is not up\n");
 		return EXIT_FAILURE;
 	}
-	for (int i = 0; i < command->argc; i++)
-		all = explain(&rules, command->argv[i]) && all;
+	while (*argv) {
+		char **next = end_of_program(argv);
+		char *after = *next;
+
+		*next = NULL;
+		all = explain(&rules, without_dashes(argv)) && all;
+		*next = after;
+		argv = next;
+	}
 	rules_close(&rules);
 	return all ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -17,10 +17,16 @@
 
 static void tell_no_rule(struct doctor *d, int found)
 {
+	struct rules_slot rule;
+
 	if (!d->rules)
 		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
 	else if (found < 0)
 		doctor_tell(d, RESULT_FAULT, "mend the path", "%s: %s", d->program, strerror(-found));
+	else if (match_program(d->rules, AT_FDCWD, d->program, 0, true, &rule, NULL) > 0)
+		doctor_tell(d, RESULT_FAULT, "give them behind --, or write a rule for them",
+			    "the rules of %s are for other arguments: it is started in the class of who starts it",
+			    d->program);
 	else
 		doctor_tell(
 			d, RESULT_FAULT, "write one into the configuration, then 'netshim reload'",
@@ -31,9 +37,12 @@ static void tell_no_rule(struct doctor *d, int found)
 
 static void look_at_rule(struct doctor *d)
 {
-	int found = d->rules ? match_program(d->rules, AT_FDCWD, d->program, 0, true, &d->rule, NULL) : 0;
+	const struct match_start start = { AT_FDCWD, d->program, { .list = d->arguments, .folder = AT_FDCWD } };
+	int found = d->rules ? match_with(d->rules, AT_FDCWD, d->program, 0, &start, &d->rule, NULL) : 0;
 	char written[RULE_PATH_MAX] = "?";
+	char with[RULE_PATH_MAX] = "";
 	char file[RULE_PATH_MAX] = "?";
+	char *rule;
 
 	*d->class = '\0';
 	if (found <= 0) {
@@ -42,14 +51,16 @@ static void look_at_rule(struct doctor *d)
 	}
 	rules_string(d->rules, d->rule.written, written, sizeof(written));
 	rules_string(d->rules, d->rule.file, file, sizeof(file));
+	rules_string(d->rules, d->rule.with, with, sizeof(with));
+	rule = printed("'%s'%s%s%s at %s:%u", written, *with ? " with '" : "", with, *with ? "'" : "", file,
+		       d->rule.line);
 	if (d->rule.class_index == RULES_CLASS_NONE)
-		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule '%s' at %s:%u", d->program, written, file,
-			    d->rule.line);
+		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule %s", d->program, rule);
 	else if (!rules_class(d->rules, d->rule.class_index, &d->record, d->class))
 		doctor_tell(d, RESULT_FAULT, RELOAD, RULES_PATH " is damaged");
 	else
-		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule '%s' at %s:%u", d->program, d->class, written,
-			    file, d->rule.line);
+		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule %s", d->program, d->class, rule);
+	free(rule);
 	if (*d->class && !rules_users_include_caller(d->rules, &d->record.users))
 		doctor_tell(d, RESULT_FAULT, "add the user to 'users' of the class, or start it as another user",
 			    "this user is not among the users of class %s: the program is %s", d->class,

@@ -49,9 +49,9 @@ static void look_at_force(struct doctor *d)
 
 static bool is_in_force(const struct doctor *d, const struct app *app)
 {
-	struct rules_slot slot;
+	struct rules_slot rule;
 
-	return rules_find(d->rules, app->canonical, strlen(app->canonical), &slot);
+	return compile_find(d->rules, app, &rule);
 }
 
 /* What patterns match now, and did not then, or the other way round. */

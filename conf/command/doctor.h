@@ -29,6 +29,7 @@ struct doctor {
 	const char *preload; /* LD_PRELOAD as it has come from there, or NULL */
 
 	const char *program; /* a file, where one is asked about, */
+	char **arguments;    /* what it is started with, behind a first word, or NULL */
 	struct rules_slot rule;
 	struct rules_class record;
 	char class[CLASS_NAME_MAX + 1]; /* and what is found of it: "" is none */

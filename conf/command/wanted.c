@@ -6,7 +6,8 @@
  * A rule is for the name that a program is started by, which may be a symlink or a
  * script. The kernel leaves that name in the process's memory (AT_EXECFN), where the
  * process may write: so it counts only where it leads to what the process runs, and it is
- * looked at with the rights of its user.
+ * looked at with the rights of its user. Its arguments, too, are as the process has them
+ * by now.
  *
  * All that may lie on a file system of a user's which never answers, and who waits for one
  * in the kernel may not end even when it is killed (request_wait_answer in fs/fuse/dev.c).
@@ -21,6 +22,7 @@
 #include "conf/language/trust.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
@@ -40,6 +42,7 @@ struct program {
 	char name[RULE_PATH_MAX + sizeof(GONE)]; /* the kernel's */
 	char started_as[RULE_PATH_MAX];		 /* or "" */
 	bool script;				 /* so started_as is one */
+	pid_t pid;
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups;
@@ -186,6 +189,7 @@ static void check_start(struct program *p)
 static void note_rule(struct wanted *w, const struct rules_slot *rule)
 {
 	w->written = rule->written;
+	w->with = rule->with_count ? 0 : rule->with;
 	w->file = rule->file;
 	w->line = rule->line;
 }
@@ -197,7 +201,52 @@ static bool find_others(struct rules *rules, const char *name, struct rules_slot
 
 	for (const char *end = name; end && !found; end = strchr(end + 1, '/'))
 		found = rules_find(rules, name, (size_t)(end - name) + 1, rule);
-	return found || rules_find(rules, name, strlen(name), rule);
+	found = found || rules_find(rules, name, strlen(name), rule);
+	return found && !(rule->flags & RULE_WITH);
+}
+
+/* So much of its arguments is looked at. */
+#define ARGUMENTS_MAX (1 << 20)
+
+/* Both allocated; the list leads into text. */
+static char **list_arguments(const struct program *p, char **text)
+{
+	ssize_t size;
+	char **list;
+	size_t count = 0;
+
+	*text = zalloc(ARGUMENTS_MAX + 1);
+	size = read_all(process_open(p->pid, "cmdline"), *text, ARGUMENTS_MAX);
+	list = zalloc(((size < 0 ? 0 : (size_t)size) + 1) * sizeof(*list));
+	for (ssize_t at = 0; at < size; at += (ssize_t)strlen(*text + at) + 1)
+		list[count++] = *text + at;
+	return list;
+}
+
+/* Of a script, the list has what the kernel has put there, too. */
+static int find_by_arguments(struct rules *rules, const struct program *p, const char *name, struct rules_slot *rule)
+{
+	char *folder = printed("/proc/%d/cwd", p->pid);
+	char *text;
+	char **list = list_arguments(p, &text);
+	const struct match_start start = { AT_FDCWD,
+					   name,
+					   { .list = list, .folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC) } };
+	int found = match_started(rules, AT_FDCWD, name, 0, p->script, rule, &start);
+
+	if (start.arguments.folder >= 0)
+		close(start.arguments.folder);
+	free(list);
+	free(text);
+	free(folder);
+	return found;
+}
+
+static int find_rule(struct rules *rules, const struct program *p, const char *name, struct rules_slot *rule)
+{
+	int found = match_program(rules, AT_FDCWD, name, 0, p->script, rule, NULL);
+
+	return found > 0 && rule->flags & RULE_WITH ? find_by_arguments(rules, p, name, rule) : found;
 }
 
 static void ask(struct rules *rules, const struct program *p, struct wanted *w)
@@ -209,7 +258,7 @@ static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 	*w = (struct wanted){ .rule = false };
 	if (!rules)
 		return;
-	if (match_program(rules, AT_FDCWD, name, 0, p->script, &rule, NULL) <= 0) {
+	if (find_rule(rules, p, name, &rule) <= 0) {
 		w->others = find_others(rules, p->name, &rule);
 		if (w->others)
 			note_rule(w, &rule);
@@ -246,6 +295,7 @@ static struct wants look_at(const struct looker *l, pid_t thread)
 					!is_file(&p->file, "/proc/self/exe") };
 
 	wants.becoming = wants.known && (is_file(&p->file, NETSHIM_HELPER) || is_file(&p->file, NETSHIM_NETNS));
+	p->pid = thread;
 	if (wants.known)
 		read_start(thread, p);
 	wants.known = wants.known && !wants.becoming && become(p);

@@ -19,6 +19,7 @@ struct wanted {
 	char class[CLASS_NAME_MAX + 1]; /* "": none */
 	/* Of that rule, as in struct rules_slot. */
 	uint32_t written;
+	uint32_t with; /* 0: for no argument */
 	uint32_t file;
 	uint32_t line;
 };

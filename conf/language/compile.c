@@ -9,6 +9,7 @@
 #include "conf/contract/process.h"
 #include "conf/contract/siphash.h"
 #include "conf/contract/sys.h"
+#include "conf/contract/with.h"
 #include "conf/language/alloc.h"
 #include "conf/language/ruleset.h"
 #include "conf/language/text.h"
@@ -91,38 +92,49 @@ static void free_folder(struct folder *f)
 	free(f->astray);
 }
 
-/* What a program is looked up by: its directory without symlinks, and its name;
- * for a tree, the directory and a slash. Many rules share a directory, so the
- * last one is remembered. */
-static void find_canonical(struct ruleset *set, struct app *app)
+/* What a file is looked up by: its directory without symlinks, and its name; for a
+ * tree, the directory and a slash. Many rules share a directory, so the last one is
+ * remembered. */
+static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, struct folder *last)
 {
-	static struct folder last;
-	const char *slash = strrchr(app->path, '/');
-	char *written = strndup(app->path, (size_t)(slash - app->path) + 1);
+	const char *slash = strrchr(path, '/');
+	char *written = strndup(path, (size_t)(slash - path) + 1);
+	const char *canonical;
 
 	if (!written)
 		err(EXIT_FAILURE, "out of memory");
-	if (!last.written || strcmp(written, last.written)) {
-		free_folder(&last);
-		find_folder(&last, written);
+	if (!last->written || strcmp(written, last->written)) {
+		free_folder(last);
+		find_folder(last, written);
 	} else {
 		free(written);
 	}
-	app->by_others = app->matched || last.changeable;
-	app->canonical = printed("%s/%s", last.canonical, slash + 1);
-	if (last.astray) {
+	app->by_others = app->by_others || last->changeable;
+	canonical = printed("%s/%s", last->canonical, slash + 1);
+	if (last->astray) {
 		ruleset_warning(set, app->at,
 				"'%s' leads to '%s' by '%s', which others than root can change; this rule has no "
 				"effect: write the folder's own path",
-				last.written, last.astray, last.changeable);
+				last->written, last->astray, last->changeable);
 		/* Its name may be one that not everybody can find. */
-		app->left_out = app->matched;
-	} else if (strlen(app->canonical) >= RULE_PATH_MAX && app->by_others) {
-		ruleset_warning(set, app->at, "'%s' leads too deep; this rule has no effect", app->path);
+		app->left_out = app->left_out || app->matched;
+	} else if (strlen(canonical) >= RULE_PATH_MAX && app->by_others) {
+		ruleset_warning(set, app->at, "'%s' leads too deep; this rule has no effect", path);
 		app->left_out = true;
-	} else if (strlen(app->canonical) >= RULE_PATH_MAX) {
-		ruleset_problem(set, app->at, "path '%s' is too long", app->path);
+	} else if (strlen(canonical) >= RULE_PATH_MAX) {
+		ruleset_problem(set, app->at, "path '%s' is too long", path);
 	}
+	return canonical;
+}
+
+static void find_names(struct ruleset *set, struct app *app)
+{
+	static struct folder of_programs;
+	static struct folder of_arguments;
+
+	app->by_others = app->matched;
+	app->canonical = find_canonical(set, app, app->path, &of_programs);
+	app->text = app->kind == WITH_FILE ? find_canonical(set, app, app->with, &of_arguments) : app->with;
 }
 
 /* What root has written comes before what others can bring about, a program that is named
@@ -132,12 +144,24 @@ static int rank(const struct app *app)
 	return 4 * app->by_others + (app->package ? 1 + app->coming : 0);
 }
 
+/* By which of the rules for one program comes first. */
+static int by_argument(const struct app *x, const struct app *y)
+{
+	if (x->kind != y->kind || x->kind == WITH_ANY)
+		return (x->kind > y->kind) - (x->kind < y->kind);
+	if (x->kind == WITH_PATTERN && strlen(x->text) != strlen(y->text))
+		return strlen(x->text) < strlen(y->text) ? 1 : -1;
+	return strcmp(x->text, y->text);
+}
+
 static int by_canonical(const void *a, const void *b)
 {
 	const struct app *x = *(const struct app *const *)a;
 	const struct app *y = *(const struct app *const *)b;
 	int order = strcmp(x->canonical, y->canonical);
 
+	if (!order)
+		order = by_argument(x, y);
 	if (!order)
 		order = rank(x) - rank(y);
 	return order ? order : (x > y) - (x < y);
@@ -160,44 +184,61 @@ static bool gives_way(const struct app *app, const struct app *first)
 	return app->coming || (app->package && !first->package && !first->users.count);
 }
 
+/* As the configuration has it; allocated. */
+static char *described(const struct app *app)
+{
+	return app->with ? printed("'%s' with '%s'", app->path, app->with) : printed("'%s'", app->path);
+}
+
 /* The second of two rules for one path is for nothing. Where others than root cannot have
  * brought that about, the two must say the same. */
 static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
 {
+	char *rule;
+	char *before;
+
 	if (gives_way(app, first) || (first->class_index == app->class_index && same_users(&first->users, &app->users)))
 		return;
+	rule = described(app);
+	before = described(first);
 	if (app->by_others)
-		ruleset_warning(set, app->at, "'%s' has a rule already, as '%s' at %s:%d: this one has no effect",
-				app->path, first->path, first->at.file, first->at.line);
+		ruleset_warning(set, app->at, "%s has a rule already, as %s at %s:%d: this one has no effect", rule,
+				before, first->at.file, first->at.line);
 	else if (first->class_index != app->class_index)
 		ruleset_problem(set, app->at,
-				"'%s' is in class %s here and, as '%s', in class %s at %s:%d; a file has one class",
-				app->path, class_name(set, app), first->path, class_name(set, first), first->at.file,
-				first->at.line);
+				"%s is in class %s here and, as %s, in class %s at %s:%d; a file has one class", rule,
+				class_name(set, app), before, class_name(set, first), first->at.file, first->at.line);
 	else
-		ruleset_problem(set, app->at, "'%s' has a rule for other users at %s:%d; make one rule of the two",
-				app->path, first->at.file, first->at.line);
+		ruleset_problem(set, app->at, "%s has a rule for other users at %s:%d; make one rule of the two", rule,
+				first->at.file, first->at.line);
+	free(rule);
+	free(before);
 }
 
 void compile_names(struct ruleset *set)
 {
 	struct app **list = zalloc((set->app_count + 1) * sizeof(struct app *));
-	const struct app *first = NULL;
+	struct app *first = NULL;
 	size_t count = 0;
 
 	for (size_t i = 0; i < set->app_count; i++) {
-		find_canonical(set, &set->apps[i]);
+		find_names(set, &set->apps[i]);
 		if (!set->apps[i].left_out)
 			list[count++] = &set->apps[i];
 	}
 	qsort(list, count, sizeof(struct app *), by_canonical);
 	for (size_t i = 0; i < count; i++) {
-		if (first && !strcmp(first->canonical, list[i]->canonical)) {
+		bool same = first && !strcmp(first->canonical, list[i]->canonical);
+
+		if (same && !by_argument(first, list[i])) {
 			list[i]->left_out = true;
 			compare_rules(set, first, list[i]);
-		} else {
-			first = list[i];
+			continue;
 		}
+		if (same)
+			first->next = list[i];
+		list[i]->follows = same;
+		first = list[i];
 	}
 	free(list);
 }
@@ -210,6 +251,8 @@ struct parts {
 	struct rules_class *classes;
 	struct rules_user *users;
 	size_t user_count;
+	struct rules_with *withs;
+	size_t slot_rules;
 	char *strings;
 	size_t strings_size;
 	FILE *strings_out;
@@ -293,6 +336,37 @@ static unsigned slashes(const char *path)
 	return count;
 }
 
+static void add_with(struct parts *p, const struct app *app)
+{
+	size_t size = app->kind == WITH_ANY ? 0 : strlen(app->text);
+	uint32_t text = size ? add_string(p, app->text) : 0;
+
+	p->withs = grown(p->withs, p->header.with_count, sizeof(*p->withs));
+	p->withs[p->header.with_count++] = (struct rules_with){
+		.text = text,
+		.text_size = (uint32_t)size,
+		.kind = app->kind,
+		.name_size = app->kind == WITH_FILE ? (uint32_t)(size - rules_name_at(app->text, size)) : 0,
+		.class_index = app->class_index,
+		.users = add_users(p, &app->users),
+		.written = add_written(p, app),
+		.file = add_file_name(p, app->at.file),
+		.line = (uint32_t)app->at.line,
+		.given = app->kind == WITH_FILE ? add_string(p, app->with) : text,
+	};
+}
+
+static void add_withs(struct parts *p, const struct app *app, struct rules_slot *slot)
+{
+	slot->flags = RULE_WITH;
+	slot->class_index = RULES_CLASS_NONE;
+	slot->users = (struct rules_users){ 0, 0 };
+	slot->with = p->header.with_count;
+	for (; app; app = app->next)
+		add_with(p, app);
+	slot->with_count = p->header.with_count - slot->with;
+}
+
 static void add_app(struct parts *p, const struct app *app, struct rules_slot *slot)
 {
 	struct rules_header *h = &p->header;
@@ -307,6 +381,8 @@ static void add_app(struct parts *p, const struct app *app, struct rules_slot *s
 		.file = add_file_name(p, app->at.file),
 		.line = (uint32_t)app->at.line,
 	};
+	if (app->kind != WITH_ANY)
+		add_withs(p, app, slot);
 	if (app->canonical[size - 1] == '/' && slashes(app->canonical) <= 64)
 		h->tree_depths |= UINT64_C(1) << (slashes(app->canonical) - 1);
 }
@@ -349,16 +425,18 @@ static bool hash_rules(struct parts *p, const struct rules_slot *rules)
 		err(EXIT_FAILURE, "the kernel has no random numbers");
 	memset(p->slots, 0, h->slot_count * sizeof(*p->slots));
 	memset(p->names, 0, h->names_count * sizeof(*p->names));
-	for (size_t i = 0; i < h->rule_count; i++) {
+	for (size_t i = 0; i < p->slot_rules; i++) {
 		if (!place_rule(p, &rules[i]))
 			return false;
 		add_name(p, &rules[i]);
 	}
+	for (size_t i = 0; i < h->with_count; i++)
+		p->withs[i].hash = rules_hash(h, p->strings + p->withs[i].text, p->withs[i].text_size);
 	return true;
 }
 
 /* What follows the header. */
-#define ARRAYS 5
+#define ARRAYS 6
 struct array {
 	void *data;
 	size_t count;
@@ -371,7 +449,8 @@ static void list_body(const struct parts *p, struct array body[ARRAYS])
 	body[1] = (struct array){ p->slots, p->header.slot_count, sizeof(*p->slots) };
 	body[2] = (struct array){ p->classes, p->header.class_count, sizeof(*p->classes) };
 	body[3] = (struct array){ p->users, p->user_count, sizeof(*p->users) };
-	body[4] = (struct array){ p->strings, p->strings_size, 1 };
+	body[4] = (struct array){ p->withs, p->header.with_count, sizeof(*p->withs) };
+	body[5] = (struct array){ p->strings, p->strings_size, 1 };
 }
 
 static void add_checksum(const struct rules_header *h, char *record, size_t size)
@@ -419,9 +498,11 @@ static struct rules_slot *add_apps(struct parts *p, const struct ruleset *set)
 {
 	struct rules_slot *rules = zalloc((set->app_count + 1) * sizeof(*rules));
 
-	for (size_t i = 0; i < set->app_count; i++)
-		if (!set->apps[i].left_out)
-			add_app(p, &set->apps[i], &rules[p->header.rule_count++]);
+	for (size_t i = 0; i < set->app_count; i++) {
+		if (!set->apps[i].left_out && !set->apps[i].follows)
+			add_app(p, &set->apps[i], &rules[p->slot_rules++]);
+		p->header.rule_count += !set->apps[i].left_out;
+	}
 	return rules;
 }
 
@@ -449,7 +530,7 @@ static void place_arrays(struct parts *p)
 	h->classes = h->slots + h->slot_count * sizeof(*p->slots);
 	h->users = h->classes + h->class_count * sizeof(*p->classes);
 	h->user_count = p->user_count;
-	h->strings = h->users + h->user_count * sizeof(*p->users);
+	h->strings = h->users + h->user_count * sizeof(*p->users) + h->with_count * sizeof(*p->withs);
 	h->strings_size = p->strings_size;
 	h->file_size = h->strings + h->strings_size;
 }
@@ -514,6 +595,7 @@ static void free_parts(struct parts *p)
 	free(p->slots);
 	free(p->classes);
 	free(p->users);
+	free(p->withs);
 	free(p->strings);
 }
 
@@ -535,6 +617,24 @@ static bool body_is_intact(const struct rules *rules)
 	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
 }
 
+bool compile_find(struct rules *rules, const struct app *app, struct rules_slot *rule)
+{
+	struct rules_with with;
+
+	if (!rules_find(rules, app->canonical, strlen(app->canonical), rule))
+		return false;
+	if (rule->flags != RULE_WITH)
+		return app->kind == WITH_ANY;
+	for (uint32_t i = 0; i < rule->with_count && rules_with(rules, rule->with + i, &with); i++) {
+		if (with.kind != app->kind ||
+		    (app->kind != WITH_ANY && !rules_with_is(rules, &with, app->text, strlen(app->text))))
+			continue;
+		with_put(rule, &with);
+		return true;
+	}
+	return false;
+}
+
 static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
 {
 	char text[RULE_PATH_MAX];
@@ -542,9 +642,9 @@ static bool reads_back(struct rules *rules, const struct ruleset *set, const str
 	struct rules_class class;
 	struct rules_slot rule;
 
-	return rules_find(rules, app->canonical, strlen(app->canonical), &rule) &&
-	       rule.line == (uint32_t)app->at.line && rule.users.count == app->users.count &&
-	       rules_string(rules, rule.written, text, sizeof(text)) && !strcmp(text, written(app)) &&
+	return compile_find(rules, app, &rule) && rule.line == (uint32_t)app->at.line &&
+	       rule.users.count == app->users.count && rules_string(rules, rule.written, text, sizeof(text)) &&
+	       !strcmp(text, written(app)) &&
 	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
 	       !strcmp(name, class_name(set, app)) && !rules->damaged;
 }

@@ -26,6 +26,9 @@ void compile_done(void);
 bool compile_has_programs(const struct ruleset *set, struct rules *rules);
 bool compile_write_programs(const struct ruleset *set, const struct rules *rules);
 
+/* Finds the rule that an app has become, of those by argument too. */
+bool compile_find(struct rules *rules, const struct app *app, struct rules_slot *rule);
+
 /* The path of the configuration that is in force (allocated), or NULL. */
 char *compile_config(void);
 

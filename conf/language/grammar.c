@@ -491,7 +491,7 @@ static bool is_folder(const char *path)
 /* What an app and a package say alike. */
 static struct app read_rule(cfg_t *section)
 {
-	struct app app = { .at = section_at(), .class_index = CLASS_INDEX_NONE };
+	struct app app = { .at = section_at(), .class_index = CLASS_INDEX_NONE, .kind = WITH_ANY };
 
 	if (cfg_size(section, "class"))
 		app.class_name = copied(cfg_getstr(section, "class"));
@@ -501,6 +501,31 @@ static struct app read_rule(cfg_t *section)
 	app.class_at = value_at("class", 0);
 	READ_VALUES(section, "users", value_user, &app.users);
 	return app;
+}
+
+static void add_rule(const struct app *app)
+{
+	if (pattern_is_one(app->path))
+		pattern_expand(reading.set, app->path, app->at, add_matching_app, app);
+	else
+		add_app(app, app->path);
+}
+
+/* One for each argument that it lists. */
+static void add_rules(cfg_t *section, struct app *app)
+{
+	unsigned count = cfg_size(section, "with");
+
+	if (!count && (cfg_getopt(section, "with")->flags & CFGF_MODIFIED))
+		ruleset_problem(reading.set, app->at, "with lists no argument; write with = 'ARGUMENT', or remove it");
+	READ_VALUES(section, "with", value_with, &app->kind);
+	if (!count)
+		add_rule(app);
+	for (unsigned i = 0; i < count; i++) {
+		app->with = copied(cfg_getnstr(section, "with", i));
+		if (!value_with(app->with, &app->kind))
+			add_rule(app);
+	}
 }
 
 static void read_app(cfg_t *section)
@@ -517,10 +542,8 @@ static void read_app(cfg_t *section)
 	else if (is_folder(app.path))
 		ruleset_problem(reading.set, app.at, "'%s' is a folder; write '%s/' for the whole tree beneath it",
 				app.path, app.path);
-	else if (pattern_is_one(app.path))
-		pattern_expand(reading.set, app.path, app.at, add_matching_app, &app);
 	else
-		add_app(&app, app.path);
+		add_rules(section, &app);
 }
 
 static int app_ended(cfg_t *cfg, cfg_opt_t *option)
@@ -693,8 +716,14 @@ static cfg_opt_t unclassified_options[] = {
 };
 /* clang-format on */
 
-/* Of app and package. */
-static cfg_opt_t rule_options[] = {
+static cfg_opt_t app_options[] = {
+	CFG_STR("class", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("with", NULL, CFGF_NODEFAULT),
+	CFG_END(),
+};
+
+static cfg_opt_t package_options[] = {
 	CFG_STR("class", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("users", NULL, CFGF_NODEFAULT),
 	CFG_END(),
@@ -703,8 +732,8 @@ static cfg_opt_t rule_options[] = {
 static cfg_opt_t file_options[] = {
 	CFG_SEC("class", class_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("unclassified", unclassified_options, CFGF_MULTI),
-	CFG_SEC("app", rule_options, CFGF_MULTI | CFGF_TITLE),
-	CFG_SEC("package", rule_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("package", package_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_FUNC("include", include),
 	CFG_STR("at-boot", NULL, CFGF_NODEFAULT),
 	CFG_END(),

@@ -197,6 +197,11 @@ struct app {
 	bool matched;	       /* a pattern did, where others than root can add names */
 	bool by_others;	       /* that, or its folder is reached by a link that they can change */
 	bool left_out;	       /* another app comes before it, or it is for nothing */
+	const char *with;      /* the argument that it is for, as written, or NULL */
+	enum with_kind kind;   /* of that; WITH_ANY where there is none */
+	const char *text;      /* what arguments are compared with: the file's canonical path; compile.c */
+	struct app *next;      /* which comes next by arguments, for the same program, or NULL */
+	bool follows;	       /* it is next of one */
 };
 
 /* A rule for a package: an app for each of its programs. */

@@ -233,6 +233,26 @@ const char *value_user(const char *text, struct user_list *users)
 	return NULL;
 }
 
+/* What begins with a slash is the path of a file. */
+const char *value_with(const char *text, enum with_kind *kind)
+{
+	size_t size = strlen(text);
+
+	*kind = strpbrk(text, "*?[") ? WITH_PATTERN : *text == '/' ? WITH_FILE : WITH_TEXT;
+	if (!size)
+		return printed("with = '' is no argument; write a text, a pattern, or the path of a file");
+	if (strchr(text, '\n'))
+		return printed("the argument has a line break in it; write a pattern with ? in its place");
+	if (*kind == WITH_PATTERN && size >= WITH_PATTERN_MAX)
+		return printed("pattern '%s' is too long; it has at most %d characters", text, WITH_PATTERN_MAX - 1);
+	if (size >= RULE_PATH_MAX)
+		return printed("argument '%s' is too long; it has at most %d characters", text, RULE_PATH_MAX - 1);
+	if (*kind == WITH_FILE && text[size - 1] == '/')
+		return printed("'%s' ends in a slash; leave that out, or for what is beneath it, write '%s*'", text,
+			       text);
+	return NULL;
+}
+
 static void add_allowance(struct allow_list *allow, const struct allowance *item)
 {
 	allow->items = grown(allow->items, allow->count, sizeof(*allow->items));

@@ -15,6 +15,9 @@
  *   attacker swap LINK A B TRIES
  *       starts LINK TRIES times while it is made a symlink to A and to B in turn;
  *       tells what came out, and how often
+ *   attacker flip A B TRIES PROGRAM
+ *       starts "PROGRAM given A" TRIES times while another thread makes A of B, and B of
+ *       A again, all the time; "bad" is an argument at no address
  *   attacker request REQUEST PATH HELPER [ARG...]
  *       runs the helper with a request of its own making; @N stands for N bytes
  *   attacker noargs null|empty PROGRAM
@@ -23,6 +26,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -317,6 +321,38 @@ static int swap(const char *link, const char *a, const char *b, int tries)
 	return 0;
 }
 
+static char *volatile flipped[2];
+static char *flipping[4];
+
+static void *flip_forever(void *none)
+{
+	for (unsigned n = 0;; n++)
+		*(char *volatile *)&flipping[2] = flipped[n % 2];
+	return none;
+}
+
+static char *argument(char *text)
+{
+	return strcmp(text, "bad") ? text : (char *)8;
+}
+
+static int flip(char *a, char *b, int tries, char *program)
+{
+	pthread_t thread;
+
+	flipped[0] = argument(a);
+	flipped[1] = argument(b);
+	flipping[0] = program;
+	flipping[1] = (char *)"given";
+	flipping[2] = flipped[0];
+	if (pthread_create(&thread, NULL, flip_forever, NULL))
+		errx(99, "no thread");
+	while (tries--)
+		try(program, flipping, NULL);
+	print_outcomes();
+	return 0;
+}
+
 static unsigned stopped;
 static unsigned got;
 
@@ -419,6 +455,8 @@ int main(int argc, char **argv)
 		return peek(atoi(argv[2]), argv + 3);
 	if (argc == 6 && !strcmp(argv[1], "swap"))
 		return swap(argv[2], argv[3], argv[4], atoi(argv[5]));
+	if (argc == 6 && !strcmp(argv[1], "flip"))
+		return flip(argv[2], argv[3], atoi(argv[4]), argv[5]);
 	if (argc > 4 && !strcmp(argv[1], "request"))
 		return request(argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "noargs"))

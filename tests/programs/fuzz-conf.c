@@ -120,13 +120,12 @@ static void check(bool good, const char *what, const char *which)
 
 static void find_again(const struct ruleset *set, const struct app *app, struct rules *rules)
 {
-	size_t size = strlen(app->canonical);
 	char name[CLASS_NAME_MAX + 1];
 	char written[RULE_PATH_MAX];
 	struct rules_class class;
 	struct rules_slot rule;
 
-	check(rules_find(rules, app->canonical, size, &rule), "rule not found", app->path);
+	check(compile_find(rules, app, &rule), "rule not found", app->path);
 	check(rule.class_index == app->class_index, "rule of another class", app->path);
 	check(rule.users.count == app->users.count, "rule for other users", app->path);
 	check(rules_string(rules, rule.written, written, sizeof(written)) && !strcmp(written, app->path),

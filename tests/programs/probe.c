@@ -6,6 +6,7 @@
  *   probe class            its net_cls group
  *   probe who              the name of its file, and its net_cls group
  *   probe where            the same, and its network namespace
+ *   probe given ARG...     the last argument, and its net_cls group
  *   probe in GROUP...      exit status 0: in one of these, 1: in none, 2: elsewhere
  *   probe nth GROUP...     the same, but 10 and up: in which of these
  *   probe stop             stops itself
@@ -216,6 +217,8 @@ int main(int argc, char **argv, char **envp)
 		return print_class();
 	if (!strcmp(verb, "who"))
 		return print_who();
+	if (!strcmp(verb, "given"))
+		return printf("%.60s ", argv[argc - 1]) < 0 || print_class();
 	if (!strcmp(verb, "where"))
 		return print_where();
 	if (!strcmp(verb, "in") || !strcmp(verb, "nth")) {

@@ -247,10 +247,17 @@ complains 1 "path 'bin/sh' is not absolute; begin it with a slash" "a relative p
 complains 1 "'/usr/bin' is a folder; write '/usr/bin/'" "a folder without its slash" <<<"class a { } app '/usr/bin' { class = a }"
 complains 1 "app '/bin/x' has no class; add class = NAME" "an app without a class" <<<"app '/bin/x' { }"
 for bad in 10.0.0.0/33 10.0.0/8 tcp/0 tcp/65536 udp/9-8 sctp/1 1.2.3.4:0 1.2.3.4:x '[::1]' ::1:80:x lann '' 300.1.1.1 \
-	'10.0.0.1/8 ' fe80::/129 tcp/ 'tcp/80,81' ']' 'x]'; do
-	complains 1 "bad network or port '${bad//[][]/.}'; it is loopback, lan" "a bad network or port: $bad" \
+	'10.0.0.1/8 ' fe80::/129 tcp/ 'tcp/80,81' ']' 'x]' example.org:443 http://example.org/ \
+	example..org -a.example.org a_.b-.c 'a*.example.org' '*.' '.example.org' tcp/443@ tcp/443@192.0.2.1 tcp/0@example.org \
+	lan@example.org example.org@tcp/443 'example.org tcp' x23456789-123456789-123456789-123456789-123456789-123456789-1234.org; do
+	complains 1 "bad network, port or name '${bad//[][*]/.}'; it is loopback, lan" "a bad network, port or name: $bad" \
 		<<<"class a { action = reject allow = { '$bad' } }"
 done
+complains 1 "allow has a name, and no names can be had in a network namespace" "a name where the class has a network namespace" \
+	<<<"class a { action = reject allow = { 'example.org' } netns = 'x' }"
+complains 1 "deny has a name, which nobody can be asked for past the proxy" "a name where there is no way to ask for it" \
+	<<<"class a { deny = { 'example.org' } proxy = '127.0.0.1:9040' }"
+complains 1 "bad client or port 'example.org'" "a name in serve" <<<"class a { serve = { 'example.org' } }"
 complains 1 "network '10.0.0.1/8' has bits set beyond" "a network with host bits" \
 	<<<"class a { action = reject allow = { '10.0.0.1/8' } }"
 complains 1 "unknown user 'nosuchuser'; it is a name" "an unknown user" <<<"class a { users = { 'nosuchuser' } }"

@@ -10,6 +10,7 @@
 
 #include "conf/command/change.h"
 
+#include "conf/command/answerers.h"
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/cmd-grant.h"
 #include "conf/command/last.h"
@@ -25,6 +26,7 @@
 #include "conf/kernel/marks.h"
 #include "conf/kernel/namespace.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/opened.h"
 #include "conf/kernel/policy.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/sysctl.h"
@@ -161,7 +163,7 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 	for (size_t i = 0; i < set->class_count; i++)
 		c->live[i] = CLASSID_UNKNOWN;
 	c->hierarchy = cgroup_mount(&c->mounted);
-	return c->hierarchy && jails_make(set) && look(c, set);
+	return c->hierarchy && jails_make(set) && answerers_make(set, watch_goes_on) && look(c, set);
 }
 
 static void end(struct change *c)
@@ -177,12 +179,33 @@ static void end(struct change *c)
 	free(c->live);
 }
 
-/* With what is lifted: where the classes are not those of set, those of the rules file. */
+/* What is open by a name until now. */
+static char *with_opened(const char *text, const struct ruleset *set)
+{
+	char *whole = NULL;
+	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	fprintf(out, "%s", text);
+	if (set)
+		opened_write(out, set);
+	if (fclose(out))
+		err(EXIT_FAILURE, "out of memory");
+	return whole;
+}
+
+/* With what is lifted, and what is open by a name: where the classes are not those of set,
+ * the first is that of the rules file, and the second in the text. */
 static char *load_lifted(const char *text, const struct ruleset *set, const uint32_t *live)
 {
-	char *whole = lifts_with(text, set, live);
+	int held = answerers_matter() ? answerers_hold() : -1;
+	char *lifted = lifts_with(text, set, live);
+	char *whole = with_opened(lifted, set);
 	char *words = table_load(NULL, text, whole);
 
+	answerers_let_go(held, set);
+	free(lifted);
 	free(whole);
 	return words;
 }

@@ -4,6 +4,7 @@
 /* netshim check: every mistake in a configuration; netshim ruleset: what it would
  * load. Neither changes anything. */
 
+#include "conf/command/answerers.h"
 #include "conf/command/load.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/features.h"
@@ -121,6 +122,8 @@ int cmd_ruleset(const struct command *command)
 	char *text;
 
 	load_ruleset(&set, command->config);
+	if (!answerers_make(&set, NULL))
+		return EXIT_FAILURE;
 	text = class ? policy_inside(class_inside(&set, class), NULL) : text_of(&set, false);
 	fputs(text, stdout);
 	if (!class)

@@ -3,6 +3,7 @@
 
 /* netshim status: the classes in force, who is in them, what they sent. */
 
+#include "conf/command/answerers.h"
 #include "conf/command/cmd-confirm.h"
 #include "conf/command/cmd-grant.h"
 #include "conf/command/columns.h"
@@ -20,6 +21,7 @@
 #include "conf/kernel/counters.h"
 #include "conf/kernel/inside.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-names.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
@@ -273,6 +275,16 @@ static void tell_loops(const struct row *rows, size_t count, const struct counte
 	}
 }
 
+static void tell_missing(const char *whose, void *with)
+{
+	bool others = !strcmp(whose, POLICY_NAMES_OTHERS);
+
+	(void)with;
+	warnx("nobody looks up names for %s%s, which netshim's own resolver is to do: no name is opened; run 'netshim "
+	      "reload'",
+	      others ? "what is in no class" : "class ", others ? "" : whose);
+}
+
 static void tell_not_up(bool json)
 {
 	if (json) {
@@ -381,6 +393,8 @@ int cmd_status(const struct command *command)
 	for (size_t i = 0; i < count; i++)
 		tell_outside(&outside, rows[i].name);
 	tell_outside(&outside, "");
+	if (geteuid() == 0)
+		answerers_each_missing(tell_missing, NULL);
 	lifts_remind();
 	confirm_remind();
 	last_remind();

@@ -25,7 +25,9 @@
  * would go into their tunnels. So netshim's rules are moved whenever others come, and put
  * back where somebody takes them away, as systemd-networkd does when it starts. */
 
+#include "conf/command/answerers.h"
 #include "conf/command/change.h"
+#include "conf/command/confine.h"
 #include "conf/command/lifts.h"
 #include "conf/command/load.h"
 #include "conf/command/restored.h"
@@ -41,6 +43,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
@@ -113,8 +116,13 @@ static struct watch {
 	int64_t first_change, last_change;
 	int64_t interfaces_until;
 	int follower; /* what the child says; -1: there is none */
+	pid_t follower_process;
 	int64_t used_by_children;
-} w = { .rules = -1, .interfaces = -1, .follower = -1 };
+
+	char *verb;    /* what this process was started with */
+	int answerers; /* another child; -1: there is none */
+	int64_t answerers_at;
+} w = { .rules = -1, .interfaces = -1, .follower = -1, .answerers = -1 };
 
 /* Whether up or reload has been there since the last time. */
 static bool has_been_replaced(void)
@@ -268,6 +276,7 @@ _Noreturn static void follow(int messages)
 	text = text_in_force();
 	if (text && load_classes(&set, text)) {
 		be_patient();
+		answerers_inherit(&set);
 		exit(change_ways(&set));
 	}
 	state_leave();
@@ -287,6 +296,7 @@ static void start_follower(void)
 		spend(&w.interfaces_until, CREDIT);
 	else
 		w.follower = ends[0];
+	w.follower_process = pid;
 	if (pid < 0 && ends[0] >= 0)
 		close(ends[0]);
 	if (ends[1] >= 0)
@@ -308,14 +318,50 @@ static void hear_follower(void)
 	}
 	close(w.follower);
 	w.follower = -1;
-	while (waitpid(-1, NULL, 0) > 0)
-		;
+	waitpid(w.follower_process, NULL, 0);
 	spend(&w.interfaces_until, used(RUSAGE_CHILDREN) - w.used_by_children);
+}
+
+/* As others see it, it is no process that watches. */
+static bool load_for_answerers(struct ruleset *set)
+{
+	const char *text = text_in_force();
+
+	close(w.watching);
+	strncpy(w.verb, "names", strlen(w.verb));
+	return text && load_classes(set, text);
+}
+
+/* In turn: what is in force is what this process was started for. */
+static void keep_answerers(void)
+{
+	if (w.answerers >= 0 || !answerers_wanted() || milliseconds() < w.answerers_at)
+		return;
+	w.answerers = answerers_start(load_for_answerers);
+	w.answerers_at = milliseconds() + CREDIT;
+}
+
+static void lose_answerers(void)
+{
+	close(w.answerers);
+	w.answerers = -1;
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	syslog(LOG_DAEMON | LOG_ERR, "netshim's resolvers for names have ended; they are started again");
 }
 
 static int sooner(int a, int b)
 {
 	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int answerers_patience(void)
+{
+	int64_t left = w.answerers_at - milliseconds();
+
+	if (w.answerers >= 0 || !answerers_wanted())
+		return -1;
+	return left > 0 ? (int)left : 0;
 }
 
 /* How long nothing is to be done in turn (state_turn), for what is known; -1: for ever. */
@@ -324,7 +370,7 @@ static int patience(void)
 	int table = w.news.heard ? left_to_wait(w.table_until) : -1;
 	int rules = w.rules_changed ? left_to_wait(w.rules_until) : -1;
 
-	return w.folder_changed ? 0 : sooner(table, rules);
+	return w.folder_changed ? 0 : sooner(sooner(table, rules), answerers_patience());
 }
 
 /* The same for what a child does. */
@@ -335,11 +381,8 @@ static int follower_patience(void)
 
 static void read_events(void)
 {
-	struct pollfd events[] = { { w.folder, POLLIN, 0 },
-				   { w.table, POLLIN, 0 },
-				   { w.rules, POLLIN, 0 },
-				   { w.interfaces, POLLIN, 0 },
-				   { w.follower, POLLIN, 0 } };
+	struct pollfd events[] = { { w.folder, POLLIN, 0 },	{ w.table, POLLIN, 0 },	   { w.rules, POLLIN, 0 },
+				   { w.interfaces, POLLIN, 0 }, { w.follower, POLLIN, 0 }, { w.answerers, POLLIN, 0 } };
 
 	if (poll(events, sizeof(events) / sizeof(events[0]), sooner(patience(), follower_patience())) < 0 &&
 	    errno != EINTR)
@@ -351,6 +394,8 @@ static void read_events(void)
 		note_change();
 	if (events[4].revents)
 		hear_follower();
+	if (events[5].revents)
+		lose_answerers();
 }
 
 static void wait_for_work(void)
@@ -372,6 +417,7 @@ static void watch(void)
 		read_what_is_in_force();
 		keep_table();
 		keep_rules();
+		keep_answerers();
 		close(turn);
 		wait_for_work();
 	}
@@ -382,6 +428,9 @@ static void watch(void)
 int cmd_watch(const struct command *command)
 {
 	w.class = command->argv[0];
+	w.verb = command->argv[-1];
+	if (!answerers_wanted())
+		confine(CAP(CAP_NET_ADMIN), "watch");
 	w.watching = state_watch(w.class);
 	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w.table = table_events();

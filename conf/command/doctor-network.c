@@ -4,6 +4,7 @@
 /* doctor: whether the packet filter, routes and settings are as they were put into force, and
  * what goes round a class's resolvers. */
 
+#include "conf/command/answerers.h"
 #include "conf/command/doctor.h"
 #include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
@@ -11,6 +12,7 @@
 #include "conf/command/state.h"
 #include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-names.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/sysctl.h"
 #include "conf/kernel/table.h"
@@ -274,6 +276,12 @@ static bool asks_resolved(void)
 	return found;
 }
 
+static void tell_missing(const char *whose, void *with)
+{
+	doctor_tell(with, RESULT_FAULT, RELOAD,
+		    "netshim's own resolver for the names of %s is not there: no name is opened", whose);
+}
+
 static void look_at_resolvers(struct doctor *d)
 {
 	struct named classes = { .count = 0 };
@@ -281,8 +289,11 @@ static void look_at_resolvers(struct doctor *d)
 	if (is_nothing_known(d, "which classes have resolvers of their own"))
 		return;
 	for (size_t i = 0; i < d->set->class_count; i++)
-		if (d->set->classes[i].dns.count)
+		if (d->set->classes[i].dns.count || d->set->classes[i].verdict.has_names)
 			named_add(&classes, d->set->classes[i].name);
+	if (d->set->unclassified.has_names)
+		named_add(&classes, POLICY_NAMES_OTHERS);
+	answerers_each_missing(tell_missing, d);
 	if (classes.count && asks_resolved() && !access("/run/systemd/resolve/io.systemd.Resolve", F_OK))
 		doctor_tell(
 			d, RESULT_FAULT, "take 'resolve' out of the line 'hosts:' in /etc/nsswitch.conf",

@@ -9,7 +9,9 @@
 #include "conf/command/lifts.h"
 #include "conf/kernel/marks.h"
 #include "conf/kernel/namespace.h"
+#include "conf/kernel/opened.h"
 #include "conf/kernel/policy-allow.h"
+#include "conf/kernel/policy-names.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
@@ -39,18 +41,23 @@ static char *word_of(const struct allowance *a)
 	if (a->kind == ALLOW_PORTS)
 		return a->first_port == a->last_port ? printed("%s/%u", protocol, a->first_port)
 						     : printed("%s/%u-%u", protocol, a->first_port, a->last_port);
+	if (a->kind == ALLOW_NAME)
+		return a->first_port ? printed("%s/%u-%u@%s", protocol, a->first_port, a->last_port, a->name)
+				     : copied(a->name);
 	if (a->kind != ALLOW_NETWORK)
 		return copied(kinds[a->kind]);
 	inet_ntop(a->family, &a->address, address, sizeof(address));
 	return printed("%s/%u", address, a->prefix);
 }
 
-static const struct allowance *find_match(const struct allow_list *list, const struct packet_end *to, bool denied)
+/* whose as in policy-names.h. */
+static const struct allowance *find_match(const struct allow_list *list, const struct packet_end *to, bool denied,
+					  const char *whose)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (policy_matches(&list->items[i], to, denied))
 			return &list->items[i];
-	return NULL;
+	return to->local && !denied ? NULL : opened_word(list, denied ? NAMES_SET_DENY : NAMES_SET_OPEN, to, whose);
 }
 
 static const char *refusal(const struct verdict *verdict)
@@ -62,8 +69,9 @@ static const char *refusal(const struct verdict *verdict)
 /* deny comes first, then allow, then the action. Returns whether it passes. */
 static bool judge(struct doctor *d, const struct verdict *verdict, const struct packet_end *to, const char *whose)
 {
-	const struct allowance *denied = find_match(&verdict->deny, to, true);
-	const struct allowance *allowed = find_match(&verdict->allow, to, false);
+	const char *names = *d->class ? d->class : POLICY_NAMES_OTHERS;
+	const struct allowance *denied = find_match(&verdict->deny, to, true, names);
+	const struct allowance *allowed = find_match(&verdict->allow, to, false, names);
 	bool refused = denied || (!allowed && verdict->action != ACTION_ACCEPT);
 
 	if (refused && lifts_left(*d->class ? d->class : LIFTS_OTHERS))
@@ -80,6 +88,9 @@ static bool judge(struct doctor *d, const struct verdict *verdict, const struct 
 			    refusal(verdict), whose);
 	else
 		doctor_tell(d, RESULT_OK, NULL, "netshim lets it through: %s refuses nothing that is for it", whose);
+	if (verdict->has_names && !denied && !allowed)
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "a name in allow or deny of %s may lead there, but nobody has asked for it lately", whose);
 	return !refused;
 }
 
@@ -129,6 +140,8 @@ static bool judge_class(struct doctor *d, const struct class *class, const struc
 	else if (ways_are_cut(class) && !to->local)
 		doctor_tell(d, RESULT_NOTE, NULL, "it is refused: interface %s of %s is not there", class->interface,
 			    whose);
+	else if (class->verdict.has_names && to->port == DNS)
+		doctor_tell(d, RESULT_OK, NULL, "it goes to netshim's own resolver instead, which asks for %s", whose);
 	else if (class->dns.count && to->port == DNS)
 		passes = judge_query(d, class, to->family);
 	else

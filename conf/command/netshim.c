@@ -32,6 +32,8 @@
 #define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN))
 /* conntrack, and to look at what runs; and to see what others have open. */
 #define SOCKETS_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
+/* nftables and routes; and for the resolvers to be a user of their own. */
+#define WATCH_CAPS (CAP(CAP_NET_ADMIN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* To keep a file's owner, and to be another user. */
 #define DISABLE_CAPS (CAP(CAP_CHOWN) | CAP(CAP_SETUID) | CAP(CAP_SETGID))
 /* These; and the mount namespace where programs are tried. */
@@ -80,9 +82,10 @@ static const struct verb {
 	  SOCKETS_CAPS | CAP(CAP_SYS_ADMIN) },
 	{ "trace", "[-u USER] [-o FILE] [--json] [--] COMMAND...",
 	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
-	{ "ruleset", "[CLASS]", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 1, CHECK_CAPS },
+	{ "ruleset", "[CLASS]", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 1,
+	  CHECK_CAPS },
 	{ "watch", "[CLASS]", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 1,
-	  CAP(CAP_NET_ADMIN) },
+	  WATCH_CAPS },
 	{ "grant", "[FILE [FILE]]", "give the helper its one capability", cmd_grant, true, false, 0, 2,
 	  CAP(CAP_SETFCAP) },
 };

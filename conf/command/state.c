@@ -5,6 +5,7 @@
 
 #include "conf/command/state.h"
 
+#include "conf/command/answerers.h"
 #include "conf/command/lifts.h"
 #include "conf/command/restored.h"
 #include "conf/contract/rules.h"
@@ -178,6 +179,7 @@ void state_remove_folder(void)
 	table_forget(NULL);
 	restored_forget();
 	lifts_forget();
+	unlink(ANSWERERS_LOCKS);
 	unlink(STATE_LAST);
 	unlink(PACKAGES_COMING);
 	unlink(lock_path);
@@ -315,13 +317,29 @@ bool state_allow_watching(const char *class, const char *line, const char *what)
 }
 
 /* Who has locked it is who watches. */
+static bool is_watched_by(int fd, const char *line)
+{
+	char text[256] = "";
+
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
+	       !strncmp(text, line, strlen(line));
+}
+
+bool state_is_watched_by(const char *class, const char *line)
+{
+	char path[WATCH_PATH_SIZE];
+	int fd = open(watch_path(class, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool is = is_watched_by(fd, line);
+
+	close_watched(fd);
+	return is;
+}
+
 bool state_keep_watching(const char *class, const char *line, const char *what)
 {
 	char path[WATCH_PATH_SIZE];
 	int fd = open(watch_path(class, path), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	char text[256] = "";
-	bool kept = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
-		    !strncmp(text, line, strlen(line)) && write_watched(fd, line, what);
+	bool kept = is_watched_by(fd, line) && write_watched(fd, line, what);
 
 	close_watched(fd);
 	return kept;

@@ -46,8 +46,9 @@ void state_end_watching_others(bool (*is_wanted)(const char *class, const void *
 /* false with errno where it cannot; and where none of that line does. */
 bool state_allow_watching(const char *class, const char *line, const char *what);
 bool state_keep_watching(const char *class, const char *line, const char *what);
-bool state_is_unwatched(const char *class); /* one may, and none does */
-bool state_is_watched(const char *class);   /* one does */
+bool state_is_watched_by(const char *class, const char *line); /* one does of that line */
+bool state_is_unwatched(const char *class);		       /* one may, and none does */
+bool state_is_watched(const char *class);		       /* one does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(const char *class);
 char *state_watched(int watching); /* what it is to know; allocated */

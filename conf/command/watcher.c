@@ -5,28 +5,35 @@
 
 #include "conf/command/watcher.h"
 
+#include "conf/command/answerers.h"
 #include "conf/command/state.h"
 #include "conf/kernel/interfaces.h"
 #include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 /* This program, and the network namespace that it watches: an upgrade has another, and a
- * process of the old one does not know what the new one needs. Allocated. */
-static char *identity(void)
+ * process of the old one does not know what the new one needs; and what the resolvers do that
+ * it looks after, which are here. Allocated. */
+static char *identity(const char *class)
 {
 	struct stat program = { .st_ino = 0 };
 	struct stat network = { .st_ino = 0 };
+	struct answerers_identity names = { 0, 0 };
 
+	if (!class)
+		names = answerers_identity();
 	stat("/proc/self/exe", &program);
 	stat("/proc/self/ns/net", &network);
-	return printed("%jx %ju %ju.%09ld %ju\n", (uintmax_t)program.st_dev, (uintmax_t)program.st_ino,
-		       (uintmax_t)program.st_ctim.tv_sec, program.st_ctim.tv_nsec, (uintmax_t)network.st_ino);
+	return printed("%jx %ju %ju.%09ld %ju %" PRIx64 " %u\n", (uintmax_t)program.st_dev, (uintmax_t)program.st_ino,
+		       (uintmax_t)program.st_ctim.tv_sec, program.st_ctim.tv_nsec, (uintmax_t)network.st_ino,
+		       names.work, names.port);
 }
 
 /* Nothing of whoever has run up stays open or in use, nor are its signals held. What is
@@ -41,16 +48,28 @@ __attribute__((noreturn)) static void become_watcher(char *class)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);
-	closefrom(STDERR_FILENO + 1);
+	if (class)
+		closefrom(STDERR_FILENO + 1);
+	else
+		answerers_pass(STDERR_FILENO + 1);
 	if (setsid() < 0 || chdir("/") || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		_exit(EXIT_FAILURE);
 	execv("/proc/self/exe", arguments);
 	_exit(EXIT_FAILURE);
 }
 
+bool watch_goes_on(void)
+{
+	char *by = identity(NULL);
+	bool goes_on = state_is_watched_by(NULL, by);
+
+	free(by);
+	return goes_on;
+}
+
 static void start(const char *class, const char *wanted)
 {
-	char *by = identity();
+	char *by = identity(class);
 	pid_t pid = 1;
 
 	if (!state_keep_watching(class, by, wanted)) {

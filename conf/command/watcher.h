@@ -11,4 +11,7 @@
 /* Sees to it that there is one, of this version; while the lock is held. */
 void watch_start(const struct ruleset *set);
 
+/* Tells whether the one that there is would stay: with these resolvers (answerers_identity). */
+bool watch_goes_on(void);
+
 #endif

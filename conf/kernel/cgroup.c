@@ -356,6 +356,17 @@ bool cgroup_try_move(const char *class, bool locked, const char *id)
 	return ok;
 }
 
+bool cgroup_enter(const char *class)
+{
+	char *group = class_group(class, false);
+	char *tasks = printed("%s/tasks", group);
+	bool ok = write_text(tasks, "0");
+
+	free(tasks);
+	free(group);
+	return ok;
+}
+
 bool cgroup_move_process(const char *class, bool locked, const char *id)
 {
 	bool ok = cgroup_try_move(class, locked, id);

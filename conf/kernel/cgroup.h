@@ -49,6 +49,9 @@ bool cgroup_move_process(const char *class, bool locked, const char *id);
 /* The same without a message. */
 bool cgroup_try_move(const char *class, bool locked, const char *id);
 
+/* Moves this process to a class. */
+bool cgroup_enter(const char *class);
+
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *class);
 

@@ -62,7 +62,7 @@ static unsigned needs_of(const struct need *needs, size_t count)
 	return all;
 }
 
-#define CLASS_NEEDS 11
+#define CLASS_NEEDS 12
 static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS])
 {
 	const unsigned resolvers = BIT(CONNTRACK) | BIT(ZONES) | BIT(NAT) | BIT(MASQUERADE);
@@ -73,6 +73,7 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "mark", class->mark.value && !class_is_routed(class), BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "serve", class->serve.count, BIT(CONNTRACK) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
+		{ "a name in allow or deny", class->verdict.has_names, resolvers },
 		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "address", class->addresses.count, BIT(CONNTRACK) | BIT(NAT) | BIT(MASQUERADE) },
 		{ "ports", class->ports.count, BIT(CONNTRACK) | BIT(NAT) | BIT(FIB) },
@@ -86,8 +87,9 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 static struct need unclassified_need(const struct ruleset *set)
 {
 	unsigned log = set->unclassified.log_refused ? BIT(LIMIT) | BIT(LOG) : 0;
+	unsigned names = set->unclassified.has_names ? BIT(ZONES) | BIT(NAT) : 0;
 
-	return (struct need){ "refusing anything", verdict_refuses(&set->unclassified), BIT(CONNTRACK) | log };
+	return (struct need){ "refusing anything", verdict_refuses(&set->unclassified), BIT(CONNTRACK) | log | names };
 }
 
 static unsigned all_needs(const struct ruleset *set)

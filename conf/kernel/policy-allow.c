@@ -61,6 +61,7 @@ static void write_allowance(FILE *out, const struct allowance *a, const char *po
 {
 	switch (a->kind) {
 	case ALLOW_NONE:
+	case ALLOW_NAME: /* policy-names.c */
 		break;
 	case ALLOW_LINK:
 		write_link(out, neighbours, then);

@@ -9,13 +9,16 @@
 #include "conf/kernel/policy-dns.h"
 
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-names.h"
+
+#include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
 
 /* What is in a network namespace asks in there. */
 static bool has_dns(const struct class *class)
 {
-	return class->dns.count && !class->netns;
+	return class_resolvers(class)->count && !class->netns;
 }
 
 /* Writes "ADDRESS<between>PORT". */
@@ -28,12 +31,12 @@ static void write_resolver(FILE *out, const struct resolver *r, const char *betw
 	fprintf(out, "%s%s%s%s%u", brackets ? "[" : "", text, brackets ? "]" : "", between, r->port);
 }
 
-static size_t count_of_family(const struct class *class, int family)
+static size_t count_of_family(const struct resolver_list *list, int family)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < class->dns.count; i++)
-		count += class->dns.items[i].family == family;
+	for (size_t i = 0; i < list->count; i++)
+		count += list->items[i].family == family;
 	return count;
 }
 
@@ -43,10 +46,10 @@ static size_t count_of_family(const struct class *class, int family)
 static const char *const protocols[] = { "udp", "tcp" };
 
 /* One resolver, or one after the other where there are several. */
-static void write_redirect(FILE *out, const struct class *class, const char *protocol, int family)
+static void write_redirect(FILE *out, const struct resolver_list *list, const char *protocol, int family)
 {
 	const char *name = family == AF_INET ? "ip" : "ip6";
-	size_t count = count_of_family(class, family);
+	size_t count = count_of_family(list, family);
 	size_t n = 0;
 
 	if (!count)
@@ -54,14 +57,14 @@ static void write_redirect(FILE *out, const struct class *class, const char *pro
 	fprintf(out, "\t\tmeta nfproto %s %s dport 53 dnat %s ", family == AF_INET ? "ipv4" : "ipv6", protocol, name);
 	if (count > 1)
 		fprintf(out, "addr . port to numgen inc mod %zu map {", count);
-	for (size_t i = 0; i < class->dns.count; i++) {
-		if (class->dns.items[i].family != family)
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].family != family)
 			continue;
 		if (count > 1)
 			fprintf(out, "%s %zu : ", n ? "," : "", n);
 		else
 			fprintf(out, "to ");
-		write_resolver(out, &class->dns.items[i], count > 1 ? " . " : ":");
+		write_resolver(out, &list->items[i], count > 1 ? " . " : ":");
 		n++;
 	}
 	fprintf(out, count > 1 ? " }\n" : "\n");
@@ -79,13 +82,13 @@ static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
 }
 
 /* From the whole list of a class's resolvers, in its order. */
-static unsigned zone_of(const struct class *class)
+static unsigned zone_of(const struct resolver_list *list)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-	for (size_t i = 0; i < class->dns.count; i++) {
-		hash = mixed(hash, &class->dns.items[i].address, sizeof(class->dns.items[i].address));
-		hash = mixed(hash, &class->dns.items[i].port, sizeof(class->dns.items[i].port));
+	for (size_t i = 0; i < list->count; i++) {
+		hash = mixed(hash, &list->items[i].address, sizeof(list->items[i].address));
+		hash = mixed(hash, &list->items[i].port, sizeof(list->items[i].port));
 	}
 	return (unsigned)(hash % UINT16_MAX) + 1;
 }
@@ -98,7 +101,7 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	fprintf(out, "\t\tct state != untracked meta l4proto { tcp, udp } ct original zone set ");
 	if (set->sole) {
-		fprintf(out, "%u\n", zone_of(set->classes));
+		fprintf(out, "%u\n", zone_of(class_resolvers(set->classes)));
 		return;
 	}
 	fprintf(out, "meta cgroup map {\n");
@@ -107,17 +110,19 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 
 		if (!has_dns(class))
 			continue;
-		fprintf(out, "\t\t\t0x%08x : %u,\n", class->classid, zone_of(class));
+		fprintf(out, "\t\t\t0x%08x : %u,\n", class->classid, zone_of(class_resolvers(class)));
 		if (live && live[i] && live[i] != class->classid)
-			fprintf(out, "\t\t\t0x%08x : %u,\n", live[i], zone_of(class));
+			fprintf(out, "\t\t\t0x%08x : %u,\n", live[i], zone_of(class_resolvers(class)));
 	}
 	fprintf(out, "\t\t}\n");
 }
 
 static bool leaves_loopback(const struct class *class)
 {
-	for (size_t i = 0; has_dns(class) && i < class->dns.count; i++)
-		if (class->dns.items[i].family == AF_INET && class->dns.items[i].address.s6_addr[0] != 127)
+	const struct resolver_list *list = class_resolvers(class);
+
+	for (size_t i = 0; has_dns(class) && i < list->count; i++)
+		if (list->items[i].family == AF_INET && list->items[i].address.s6_addr[0] != 127)
 			return true;
 	return false;
 }
@@ -189,19 +194,29 @@ void policy_write_dns_answers(FILE *out, const struct ruleset *set)
 			"\t\tip daddr " STAND_IN " ip saddr 127.0.0.0/8 ct direction reply ip daddr set 127.0.0.1\n");
 }
 
+/* netshim's own resolver asks others in the class's name. */
+static void write_redirects(FILE *out, const char *whose, const struct resolver_list *list, bool own)
+{
+	fprintf(out, "\tchain dns_%s {\n", whose);
+	if (own)
+		fprintf(out, "\t\tmeta skgid %u accept\n", NAMES_USER);
+	for (size_t p = 0; p < 2; p++) {
+		write_redirect(out, list, protocols[p], AF_INET);
+		write_redirect(out, list, protocols[p], AF_INET6);
+	}
+	fprintf(out, "\t}\n");
+}
+
 static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	bool any = false;
 
 	for (size_t i = 0; i < set->class_count; i++) {
-		if (!has_dns(&set->classes[i]))
+		const struct class *class = &set->classes[i];
+
+		if (!has_dns(class))
 			continue;
-		fprintf(out, "\tchain dns_%s {\n", set->classes[i].name);
-		for (size_t p = 0; p < 2; p++) {
-			write_redirect(out, &set->classes[i], protocols[p], AF_INET);
-			write_redirect(out, &set->classes[i], protocols[p], AF_INET6);
-		}
-		fprintf(out, "\t}\n");
+		write_redirects(out, class->name, class_resolvers(class), class->verdict.answerer.count);
 		any = true;
 	}
 	if (!any)
@@ -219,27 +234,98 @@ static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *
 	fprintf(out, "\t}\n");
 }
 
+static bool is_class(const struct class *class)
+{
+	return class->name;
+}
+
+/* Whom what is in no class asks where it asks the machine's own resolvers; all that is meant
+ * otherwise, it asks itself. */
+static void write_asked(FILE *out, const struct ruleset *set, const uint32_t *live, const char *then)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	fprintf(out, "\t\tmeta skgid %u accept\n", NAMES_USER);
+	if (set->class_count) {
+		fprintf(out, "\t\t");
+		policy_write_classids(out, set, live, is_class);
+		fprintf(out, " accept\n");
+	}
+	for (size_t i = 0; i < set->asked.count; i++) {
+		const struct resolver *r = &set->asked.items[i];
+
+		inet_ntop(r->family, &r->address, text, sizeof(text));
+		fprintf(out, "\t\t%s daddr %s meta l4proto { tcp, udp } th dport 53 %s\n",
+			r->family == AF_INET ? "ip" : "ip6", text, then);
+	}
+}
+
+static void write_others(FILE *out, const struct ruleset *set, const uint32_t *live)
+{
+	char *zone;
+
+	if (!set->unclassified.answerer.count || set->sole)
+		return;
+	zone = printed("ct original zone set %u", zone_of(&set->unclassified.answerer));
+	write_redirects(out, POLICY_NAMES_OTHERS, &set->unclassified.answerer, true);
+	fprintf(out, "\n\t# names: queries of what is in no class\n\tchain asked {\n\t\ttype nat hook output priority "
+		     "-110; policy accept;\n");
+	write_asked(out, set, live, "goto dns_" POLICY_NAMES_OTHERS);
+	fprintf(out, "\t}\n\tchain asked_zone {\n\t\ttype filter hook output priority -250; policy accept;\n"
+		     "\t\tct state untracked accept\n");
+	write_asked(out, set, live, zone);
+	fprintf(out, "\t}\n");
+	free(zone);
+}
+
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	write_queries(out, set, live);
+	write_others(out, set, live);
 	if (policy_any(set, has_dns) || policy_has_stand_in(set))
 		write_before_conntrack(out, set, live);
 	if (policy_has_stand_in(set))
 		write_stand_in_here(out);
 }
 
-void policy_write_resolvers(FILE *out, const struct class *class)
+/* end is "d", the destination, or "s", the source. */
+static void write_resolver_ends(FILE *out, const struct resolver_list *list, const char *end)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	for (size_t i = 0; i < class->dns.count; i++) {
-		const struct resolver *r = &class->dns.items[i];
+	for (size_t i = 0; i < list->count; i++) {
+		const struct resolver *r = &list->items[i];
 		const char *family = r->family == AF_INET ? "ip" : "ip6";
 
 		inet_ntop(r->family, &r->address, text, sizeof(text));
 		for (size_t p = 0; p < 2; p++)
-			fprintf(out, "\t\t%s daddr %s %s dport %u accept\n", family, text, protocols[p], r->port);
+			fprintf(out, "\t\t%s %saddr %s %s %sport %u accept\n", family, end, text, protocols[p], end,
+				r->port);
 	}
+}
+
+void policy_write_resolvers(FILE *out, const struct resolver_list *list)
+{
+	write_resolver_ends(out, list, "d");
+}
+
+void policy_write_answers(FILE *out, const struct verdict *verdict, const char *whose)
+{
+	if (!verdict->answerer.count)
+		return;
+	fprintf(out, "\tchain answers_%s {\n", whose);
+	write_resolver_ends(out, &verdict->answerer, "d");
+	write_resolver_ends(out, &verdict->answerer, "s");
+	fprintf(out, "\t}\n");
+}
+
+/* Queries to it, and its answers, are those of connections that were redirected. (The oifname is
+ * that of before.) What it asks others is told by its group, which the sockets have not that
+ * were made before it had that, and by which it answers. */
+void policy_write_answerer(FILE *out, const struct verdict *verdict, const char *whose)
+{
+	if (verdict->answerer.count)
+		fprintf(out, "\t\tct status dnat jump answers_%s\n\t\tmeta skgid %u accept\n", whose, NAMES_USER);
 }
 
 void policy_write_query_guard(FILE *out, const struct class *class)
@@ -247,7 +333,8 @@ void policy_write_query_guard(FILE *out, const struct class *class)
 	if (!has_dns(class))
 		return;
 	fprintf(out, "\tchain queries_%s {\n", class->name);
-	policy_write_resolvers(out, class);
+	if (!class->verdict.answerer.count)
+		policy_write_resolvers(out, &class->dns);
 	for (size_t p = 0; p < 2; p++)
 		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
 	/* What conntrack does not follow (notrack) could not be redirected. */
@@ -273,7 +360,7 @@ void policy_write_dns_guard(FILE *out, const struct class *class)
 	if (!has_dns(class))
 		return;
 	fprintf(out, "\t\tth dport 53 jump queries_%s\n", class->name);
-	for (size_t i = 0; i < class->dns.count; i++)
+	for (size_t i = 0; !class->verdict.answerer.count && i < class->dns.count; i++)
 		if (port_is_first(class, i))
 			fprintf(out, "\t\tth dport %u jump queries_%s\n", class->dns.items[i].port, class->name);
 	fprintf(out, "\t\tct status dnat jump queries_%s\n", class->name);

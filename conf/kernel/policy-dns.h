@@ -23,7 +23,11 @@ void policy_write_query_guard(FILE *out, const struct class *class);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 void policy_write_dns_answers(FILE *out, const struct ruleset *set);
 
-/* Only the rules that let through what goes to a class's resolvers. */
-void policy_write_resolvers(FILE *out, const struct class *class);
+/* Rules for what netshim's own resolver is asked, answers and asks itself; and their chain. */
+void policy_write_answerer(FILE *out, const struct verdict *verdict, const char *whose);
+void policy_write_answers(FILE *out, const struct verdict *verdict, const char *whose);
+
+/* Only the rules that let through what goes to resolvers. */
+void policy_write_resolvers(FILE *out, const struct resolver_list *list);
 
 #endif

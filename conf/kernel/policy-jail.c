@@ -77,7 +77,7 @@ static void write_named(FILE *out, const struct class *class)
 		/* A network that allow lists is not meant for what has an address of it by chance. */
 		if (policy_is_single(&class->verdict.allow.items[i]))
 			policy_write_allowance(out, &class->verdict.allow.items[i], "", "accept");
-	policy_write_resolvers(out, class);
+	policy_write_resolvers(out, &class->dns);
 }
 
 static const char *refusal_of(const struct class *class)

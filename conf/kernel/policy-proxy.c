@@ -122,7 +122,7 @@ static void write_datagrams(FILE *out, const struct class *class)
 		"\tchain udp_%s {\n\t\tmeta l4proto != udp accept\n\t\toifname \"lo\" accept\n"
 		"\t\tfib daddr type broadcast accept\n\t\tfib daddr type multicast accept\n",
 		class->name);
-	if (class->dns.count)
+	if (class_resolvers(class)->count)
 		fprintf(out, "\t\tudp dport 53 accept\n");
 	for (size_t i = 0; i < class->udp_proxies.count; i++) {
 		fprintf(out, "\t\tmeta nfproto %s ", protocol_of(class->udp_proxies.items[i].family));
@@ -182,7 +182,7 @@ static void write_udp(FILE *out, const struct ruleset *set, const uint32_t *live
 static void write_inside(FILE *out, const struct class *class)
 {
 	fprintf(out, "\tchain inside_%s {\n\t\toifname \"lo\" accept\n", class->name);
-	policy_write_resolvers(out, class);
+	policy_write_resolvers(out, &class->dns);
 	fprintf(out, "\t\tgoto refuse_silently\n\t}\n");
 }
 

@@ -174,7 +174,7 @@ static void write_guard(FILE *out, const struct ruleset *set, const struct guard
 static void write_origin(FILE *out, const struct ruleset *set, const struct guarded *g)
 {
 	(void)set;
-	if (g->class->dns.count)
+	if (class_resolvers(g->class)->count)
 		fprintf(out, "\t\tmeta l4proto udp ct original proto-dst 53 return\n"
 			     "\t\tmeta l4proto tcp ct original proto-dst 53 return\n");
 	fprintf(out, "\t\tct original ip daddr { 127.0.0.0/8, 224.0.0.0/24, 255.255.255.255 } return\n"

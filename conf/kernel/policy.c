@@ -18,6 +18,7 @@
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-jail.h"
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-names.h"
 #include "conf/kernel/policy-proxy.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/kernel/policy-vpn.h"
@@ -27,19 +28,36 @@
 #include <ctype.h>
 #include <inttypes.h>
 
-static void write_denials(FILE *out, const struct verdict *verdict, const char *neighbours, const char *refusal)
+/* What verdicts are told apart by: the sets that `link` and names are told by, and the
+ * statement that refuses. */
+struct judge {
+	const char *neighbours;
+	const char *whose;
+	const char *refusal;
+};
+
+static const struct judge of_others = { "others", POLICY_NAMES_OTHERS, POLICY_LIFTABLE_OTHERS };
+
+static struct judge judge_of(const struct ruleset *set, const struct class *class)
+{
+	return (struct judge){ "neighbours", class->name, policy_liftable(set, &class->verdict) };
+}
+
+static void write_denials(FILE *out, const struct verdict *verdict, struct judge judge)
 {
 	for (size_t i = 0; i < verdict->deny.count; i++)
-		policy_write_denial(out, &verdict->deny.items[i], neighbours, refusal);
+		policy_write_denial(out, &verdict->deny.items[i], judge.neighbours, judge.refusal);
+	policy_write_denied_names(out, verdict, judge.whose, judge.refusal);
 }
 
 /* Who has come to the end of a chain by goto is accepted. */
-static void write_verdict(FILE *out, const struct verdict *verdict, const char *neighbours, const char *refusal)
+static void write_verdict(FILE *out, const struct verdict *verdict, struct judge judge)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
-		policy_write_allowance(out, &verdict->allow.items[i], neighbours, "accept");
+		policy_write_allowance(out, &verdict->allow.items[i], judge.neighbours, "accept");
+	policy_write_allowed_names(out, verdict, judge.whose);
 	if (verdict->action != ACTION_ACCEPT)
-		fprintf(out, "\t\t%s\n", refusal);
+		fprintf(out, "\t\t%s\n", judge.refusal);
 }
 
 /* Packets over the rate are dropped, which is what TCP slows down for. A quarter of a
@@ -108,8 +126,9 @@ static void write_first(FILE *out, const struct ruleset *set, const struct class
 	policy_write_vpn_guard(out, class);
 	if (class->no_ipv6)
 		fprintf(out, "\t\tmeta nfproto ipv6 %s\n", policy_refusal(&class->verdict));
+	policy_write_answerer(out, &class->verdict, class->name);
 	write_serving(out, class);
-	write_denials(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
+	write_denials(out, &class->verdict, judge_of(set, class));
 }
 
 /* What goes to a proxy is judged by where it was going: before it is given another
@@ -117,11 +136,11 @@ static void write_first(FILE *out, const struct ruleset *set, const struct class
 static void write_asked(FILE *out, const struct ruleset *set, const struct class *class)
 {
 	fprintf(out, "\tchain asked_%s {\n\t\tmeta l4proto != tcp accept\n\t\toifname \"lo\" accept\n", class->name);
-	if (class->dns.count)
+	if (class_resolvers(class)->count)
 		fprintf(out, "\t\ttcp dport 53 accept\n");
 	write_first(out, set, class);
 	fprintf(out, "\t\tgoto allowed_%s\n\t}\n\tchain allowed_%s {\n", class->name, class->name);
-	write_verdict(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
+	write_verdict(out, &class->verdict, judge_of(set, class));
 	fprintf(out, "\t}\n\tchain proxied_%s {\n", class->name);
 	write_shaping(out, class);
 	fprintf(out, "\t\taccept\n\t}\n");
@@ -168,6 +187,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	if (serves)
 		write_served(out, class);
 	policy_write_query_guard(out, class);
+	policy_write_answers(out, &class->verdict, class->name);
 	fprintf(out, "\tchain class_%s {\n", class->name);
 	fprintf(out, "\t\tcounter name out_%s\n", class->name);
 	policy_write_proxied(out, class);
@@ -183,7 +203,7 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	if (policy_has_proxy(class))
 		fprintf(out, "\t\tgoto allowed_%s\n", class->name);
 	else
-		write_verdict(out, &class->verdict, "neighbours", policy_liftable(set, &class->verdict));
+		write_verdict(out, &class->verdict, judge_of(set, class));
 	fprintf(out, "\t}\n");
 }
 
@@ -268,6 +288,7 @@ static void write_except_users(FILE *out, const struct user_list *list)
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# what is in no class\n");
+	policy_write_answers(out, &set->unclassified, POLICY_NAMES_OTHERS);
 	fprintf(out, "\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
 	if (verdict_refuses(&set->unclassified)) {
@@ -278,8 +299,9 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
-	write_denials(out, &set->unclassified, "others", POLICY_LIFTABLE_OTHERS);
-	write_verdict(out, &set->unclassified, "others", POLICY_LIFTABLE_OTHERS);
+	policy_write_answerer(out, &set->unclassified, POLICY_NAMES_OTHERS);
+	write_denials(out, &set->unclassified, of_others);
+	write_verdict(out, &set->unclassified, of_others);
 	fprintf(out, "\t}\n");
 }
 
@@ -429,6 +451,7 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	policy_write_refuse(out, set, live);
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
+	policy_write_name_sets(out, set);
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, set, &set->classes[i]);
 	write_unclassified(out, set);

@@ -124,11 +124,20 @@ static void end_section(cfg_opt_t *section)
 			ruleset_problem(reading.set, value_at(option, i_), "%s", wrong_); \
 	}
 
+static bool any_is_name(const struct allow_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == ALLOW_NAME)
+			return true;
+	return false;
+}
+
 static void read_verdict(cfg_t *section, struct verdict *verdict)
 {
 	READ_VALUES(section, "action", value_action, &verdict->action);
-	READ_VALUES(section, "allow", value_allowance, &verdict->allow);
-	READ_VALUES(section, "deny", value_allowance, &verdict->deny);
+	READ_VALUES(section, "allow", value_destination, &verdict->allow);
+	READ_VALUES(section, "deny", value_destination, &verdict->deny);
+	verdict->has_names = any_is_name(&verdict->allow) || any_is_name(&verdict->deny);
 	if (verdict->action == ACTION_ACCEPT && cfg_size(section, "allow"))
 		ruleset_problem(reading.set, value_at("allow", 0),
 				"allow has no effect where everything is accepted; add action = reject");
@@ -337,6 +346,26 @@ static void check_lock(cfg_t *section, struct class *class)
 	class->lock = true;
 }
 
+/* In a network namespace nobody of netshim's answers, and there is no way to a resolver but
+ * the proxy. */
+static void check_names(cfg_t *section, const struct class *class)
+{
+	const char *option = any_is_name(&class->verdict.allow) ? "allow" : "deny";
+
+	if (!class->verdict.has_names)
+		return;
+	if (class->netns)
+		ruleset_problem(reading.set, value_at(option, 0),
+				"%s has a name, and no names can be had in a network namespace; list addresses, or "
+				"remove netns",
+				option);
+	else if (cfg_size(section, "proxy") && !cfg_size(section, "dns"))
+		ruleset_problem(reading.set, value_at(option, 0),
+				"%s has a name, which nobody can be asked for past the proxy; say with dns = { ... } "
+				"who is to be asked",
+				option);
+}
+
 /* Before what is read of interfaces, which it gives another meaning. */
 static void read_netns(cfg_t *section, struct class *class)
 {
@@ -393,6 +422,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	class.proxy_at = value_at("proxy", 0);
 	read_ordinary(section, &class);
 	check_proxies(section, &class);
+	check_names(section, &class);
 	if (!class.netns && !class.interface && !class.ordinary &&
 	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(&class))))
 		ruleset_problem(set, class.at,

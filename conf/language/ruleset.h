@@ -27,16 +27,29 @@ enum action { ACTION_ACCEPT, ACTION_REJECT, ACTION_DROP };
 
 /* One thing that an `allow` list lets through. */
 struct allowance {
-	enum { ALLOW_NONE, ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_LINK, ALLOW_NETWORK, ALLOW_PORTS } kind;
+	enum { ALLOW_NONE, ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_LINK, ALLOW_NETWORK, ALLOW_PORTS, ALLOW_NAME } kind;
 	int family; /* AF_INET or AF_INET6 */
 	struct in6_addr address;
 	unsigned prefix;
 	int protocol; /* IPPROTO_TCP or IPPROTO_UDP; 0 is any */
 	unsigned first_port, last_port;
+	const char *name; /* of ALLOW_NAME, as a resolver is asked for it; "*.NAME" is all beneath it */
 };
 
 struct allow_list {
 	struct allowance *items;
+	size_t count;
+};
+
+/* Where a class's name queries go, or its connections. */
+struct resolver {
+	int family; /* AF_INET or AF_INET6 */
+	struct in6_addr address;
+	unsigned port;
+};
+
+struct resolver_list {
+	struct resolver *items;
 	size_t count;
 };
 
@@ -47,6 +60,8 @@ struct verdict {
 	bool log_refused;
 	struct allow_list allow;
 	struct allow_list deny;
+	bool has_names;		       /* in one of the two */
+	struct resolver_list answerer; /* netshim's own resolver for them, where it is known (answerers.h) */
 };
 
 static inline bool verdict_refuses(const struct verdict *verdict)
@@ -63,18 +78,6 @@ struct statement {
 
 struct statement_list {
 	struct statement *items;
-	size_t count;
-};
-
-/* Where a class's name queries go, or its connections. */
-struct resolver {
-	int family; /* AF_INET or AF_INET6 */
-	struct in6_addr address;
-	unsigned port;
-};
-
-struct resolver_list {
-	struct resolver *items;
 	size_t count;
 };
 
@@ -182,6 +185,12 @@ static inline bool class_has_inside(const struct class *class)
 		class->addresses.count || class->moved);
 }
 
+/* Where its queries go. */
+static inline const struct resolver_list *class_resolvers(const struct class *class)
+{
+	return class->verdict.answerer.count ? &class->verdict.answerer : &class->dns;
+}
+
 #define CLASS_INDEX_NONE RULES_CLASS_NONE
 
 struct app {
@@ -240,6 +249,7 @@ struct ruleset {
 	struct user_list except_users;
 	struct allow_list tunnels;	      /* the other ends of the kernel's own tunnels; networks only */
 	struct place_in_file unclassified_at; /* file is NULL where there is none */
+	struct resolver_list asked;	      /* whom what is in no class asks, where that names names */
 	struct problem *problems;
 	size_t problem_count;
 };

@@ -6,6 +6,7 @@
 #include "conf/language/value.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/domain.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -354,6 +355,12 @@ static bool has_host_bits(const struct allowance *item)
 	return false;
 }
 
+static const char bad_destination[] =
+	"bad network, port or name '%s'; it is loopback, lan, link, a network such as '192.0.2.0/24' or "
+	"'fd00::/8', a port such as 'tcp/443' or 'udp/5000-5010', an address with a port such as "
+	"'192.0.2.1:443' or '[fd00::1]:443', or a name such as 'example.org', '*.example.org' or "
+	"'tcp/443@example.org'";
+
 const char *value_allowance(const char *text, struct allow_list *allow)
 {
 	struct allowance item = { .kind = ALLOW_NONE };
@@ -362,17 +369,42 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 
 	free(copy);
 	if (!ok)
-		return printed(
-			"bad network or port '%s'; it is loopback, lan, link, a network such as '192.0.2.0/24' or "
-			"'fd00::/8', "
-			"a port such as 'tcp/443' or 'udp/5000-5010', or an address with a port such as "
-			"'192.0.2.1:443' or '[fd00::1]:443'",
-			text);
+		return printed(bad_destination, text);
 	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
 		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
 			       text, item.prefix);
 	add_allowance(allow, &item);
 	return NULL;
+}
+
+/* "tcp/443@" before a name. */
+static bool ports_of_name(const char *text, size_t size, struct allowance *item)
+{
+	char *copy = printed("%.*s", (int)size, text);
+	bool ok = allowance(copy, item) && item->kind == ALLOW_PORTS;
+
+	free(copy);
+	return ok;
+}
+
+static const char *name_destination(const char *text, struct allow_list *list)
+{
+	const char *at = strchr(text, '@');
+	struct allowance item = { .kind = ALLOW_NONE };
+
+	if (at && !ports_of_name(text, (size_t)(at - text), &item))
+		return printed(bad_destination, text);
+	item.kind = ALLOW_NAME;
+	item.name = domain_read(at ? at + 1 : text);
+	if (!item.name)
+		return printed(bad_destination, text);
+	add_allowance(list, &item);
+	return NULL;
+}
+
+const char *value_destination(const char *text, struct allow_list *list)
+{
+	return domain_is_meant(text) ? name_destination(text, list) : value_allowance(text, list);
 }
 
 static const char *allowance_or_none(const char *text, struct allow_list *list)

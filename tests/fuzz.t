@@ -17,7 +17,8 @@ done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,walk,with,process,sys}.c -o "$scratch/fuzz-rules" &&
 	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,marks,ways,routing,namespace,sysctl}.c \
 		conf/contract/{rules,match,walk,with,process,sys,netns}.c "${replaced[@]}" -lconfuse -lidn2 -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf" &&
-	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c -lresolv -o "$scratch/fuzz-queries"
+	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c -lresolv -o "$scratch/fuzz-queries" &&
+	clang "${flags[@]}" tests/programs/fuzz-answers.c conf/kernel/answers.c -lresolv -o "$scratch/fuzz-answers"
 ok $? "the fuzzers build"
 
 # In turns of a few minutes, as the command gives back no memory on purpose.
@@ -45,7 +46,9 @@ fuzz conf 0 -dict=tests/fuzz/conf.dict &
 pids+=($!)
 fuzz queries 1 &
 pids+=($!)
-for name in rules conf queries; do
+fuzz answers 1 &
+pids+=($!)
+for name in rules conf queries answers; do
 	wait "${pids[0]}"
 	status=$?
 	pids=("${pids[@]:1}")

@@ -201,6 +201,40 @@ kill -KILL "$top"
 is "$(in_class web dig +short +tries=3 +time=2 web.test) $(in_class other dig +short +tries=3 +time=2 web.test)" "203.0.113.8 $far_host" \
 	"and so is who looks after them"
 
+# --- who answers wrong
+on_other_host ip addr add 192.168.77.4/24 dev there
+in_background "${there[@]}" "$(command -v python3)" "$root/bin/hostile.py" 192.168.77.4
+web "allow = { 'web.test', 'many.test' }  dns = { '192.168.77.4' }"
+listens_there() { on_other_host ss -lnut | grep -c "192.168.77.4:53" | grep -qx 2; }
+wait_until listens_there
+is "$(in_class web dig +short +tries=1 +time=3 web.test | paste -sd' ')" "203.0.113.8 203.0.113.10" "a server that lies: what is no answer is not passed on"
+is "$(get web http://203.0.113.8/) $(get web http://203.0.113.9/) $(get web http://203.0.113.10/)" "200 refused refused" \
+	"and opens nothing, nor does what an answer says of other names"
+is "$(get web http://many.test/ --resolve many.test:80:203.0.113.11)" refused "an answer that is cut off opens nothing"
+is "$(in_class web dig +short +tries=1 +time=3 many.test | wc -l) $(get web http://203.0.113.11/)" "40 200" "and is asked for again, by TCP"
+cat >"$scratch/flood.py" <<'EOP'
+import os, socket, sys
+sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(50)]
+for n in range(20000):
+    try:
+        sockets[n % 50].sendto(os.urandom(2) + b"\1\0\0\1\0\0\0\0\0\0\6silent\4test\0\0\1\0\1", (sys.argv[1], 53))
+    except OSError:
+        pass
+for n in range(100):
+    socket.create_connection((sys.argv[1], 53), timeout=1) if n < 40 else None
+EOP
+web "allow = { 'web.test' }  dns = { '192.168.77.5', '$lan_host' }"
+on_other_host ip addr add 192.168.77.5/24 dev there
+in_background "${there[@]}" "$(command -v python3)" -c 'import socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("192.168.77.5", 53)); time.sleep(60)'
+is "$(in_class web dig +short +tries=2 +time=4 web.test) $(in_class web dig +short +tries=2 +time=4 web.test)" "$far_host $far_host" \
+	"of two servers, one does not answer: the other is asked"
+process=$(resolver_of web)
+in_class web python3 "$scratch/flood.py" $lan_host 2>"$scratch/ignored"
+[ "$(find "/proc/$process/fd" | wc -l)" -le 300 ] && [ "$(awk '/^VmRSS/ { print $2 }' "/proc/$process/status")" -lt 16384 ]
+ok $? "a flood of queries takes no more than there is for them: $(find "/proc/$process/fd" | wc -l) descriptors, $(awk '/^VmRSS/ { print $2 }' "/proc/$process/status") kB"
+is "$(in_class web dig +short +tries=5 +time=4 web.test)" $far_host "and is over when it is over"
+
 # --- what tells of it
 web "allow = { 'web.test', 'tcp/80@other.test' }" "app '/usr/bin/curl' { class = web }"
 get web http://web.test/ -4 >"$scratch/ignored"

@@ -12,8 +12,8 @@
  * queries would go, and by the same rules. It has a user of its own, and CAP_NET_ADMIN for
  * the sets and no other capability.
  *
- * Each locks its own byte of a file, so that it can be told whether it is there; and the one
- * behind all others while it opens something. What is in the file tells what they do, and
+ * Each locks a byte of a file, that of its port, so that it can be told whether it is there;
+ * and the one behind all others while it opens something. What is in the file tells what they do, and
  * their ports: a configuration that changes nothing of that leaves them as they are.
  *
  * A signal at a parent's end (PR_SET_PDEATHSIG) is sent with the parent's rights, by which none
@@ -50,12 +50,12 @@ static struct {
 	uint64_t work; /* what they do, in a number; 0: there are none */
 } all;
 
-static void add(struct verdict *verdict, const char *whose, size_t index, const struct resolver_list *dns)
+static void add(struct verdict *verdict, const char *whose, const struct resolver_list *dns)
 {
 	if (!verdict->has_names)
 		return;
 	all.items = grown(all.items, all.count, sizeof(*all.items));
-	all.items[all.count++] = (struct answering){ whose, index, verdict, dns, { 0, 0 }, { -1, -1, -1, -1 } };
+	all.items[all.count++] = (struct answering){ whose, verdict, dns, { 0, 0 }, { -1, -1, -1, -1 } };
 }
 
 /* In the same order whoever reads the same configuration. */
@@ -65,8 +65,8 @@ static void list_all(struct ruleset *set)
 
 	all.count = 0;
 	for (size_t i = 0; i < set->class_count; i++)
-		add(&set->classes[i].verdict, set->classes[i].name, i, &set->classes[i].dns);
-	add(&set->unclassified, POLICY_NAMES_OTHERS, set->class_count, &none);
+		add(&set->classes[i].verdict, set->classes[i].name, &set->classes[i].dns);
+	add(&set->unclassified, POLICY_NAMES_OTHERS, &none);
 	set->asked.count = 0;
 	if (set->unclassified.has_names)
 		upstream_asked(&set->asked);
@@ -183,14 +183,13 @@ static uint64_t mixed_names(uint64_t hash, const struct allow_list *list)
 	return mixed(hash, "", 1);
 }
 
-/* All that one goes by, and the place of its lock. */
+/* All that one goes by. */
 static uint64_t work_of_all(void)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
 	for (size_t n = 0; n < all.count; n++) {
 		const struct answering *a = &all.items[n];
-		hash = mixed(hash, &a->index, sizeof(a->index));
 		hash = mixed(hash, a->whose, strlen(a->whose) + 1);
 		hash = mixed_names(hash, &a->verdict->allow);
 		hash = mixed_names(hash, &a->verdict->deny);
@@ -210,7 +209,7 @@ static bool read_ports(uint64_t work)
 	bool ok = file && fscanf(file, "%" SCNx64, &there) == 1 && there == work;
 
 	for (size_t i = 0; ok && i < all.count; i++)
-		ok = fscanf(file, "%*s %*s %u %u", &all.items[i].ports[0], &all.items[i].ports[1]) == 2;
+		ok = fscanf(file, "%*s %u %u", &all.items[i].ports[0], &all.items[i].ports[1]) == 2;
 	if (file)
 		fclose(file);
 	return ok;
@@ -329,7 +328,7 @@ static char *text_of_all(void)
 	for (size_t i = 0; i < all.count; i++) {
 		const struct answering *a = &all.items[i];
 
-		fprintf(out, "%s %zu %u %u\n", a->whose, a->index, a->ports[0], a->ports[1]);
+		fprintf(out, "%s %u %u\n", a->whose, a->ports[0], a->ports[1]);
 	}
 	if (fclose(out))
 		err(EXIT_FAILURE, "out of memory");
@@ -387,33 +386,33 @@ bool answerers_matter(void)
 	return all.count || !access(ANSWERERS_LOCKS, F_OK);
 }
 
-static bool is_there(int fd, off_t index)
+static bool is_there(int fd, off_t port)
 {
-	struct flock there = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = index, .l_len = 1 };
+	struct flock there = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = port, .l_len = 1 };
 
 	return !fcntl(fd, F_GETLK, &there) && there.l_type != F_UNLCK;
 }
 
 /* Those of a configuration that has just been put into force need a moment. */
-static bool comes(int fd, off_t index)
+static bool comes(int fd, off_t port)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
 	int tries = 0;
 
-	while (!is_there(fd, index) && tries++ < 50)
+	while (!is_there(fd, port) && tries++ < 50)
 		nanosleep(&pause, NULL);
-	return is_there(fd, index);
+	return is_there(fd, port);
 }
 
 void answerers_each_missing(void (*visit)(const char *whose, void *with), void *with)
 {
 	FILE *file = fopen(ANSWERERS_LOCKS, "r+e");
 	char whose[CLASS_NAME_MAX + 1];
-	size_t index;
+	unsigned port;
 
 	if (file && fscanf(file, "%*s") != EOF)
-		while (fscanf(file, "%64s %zu %*u %*u", whose, &index) == 2)
-			if (!comes(fileno(file), (off_t)index))
+		while (fscanf(file, "%64s %u %*u", whose, &port) == 2)
+			if (!comes(fileno(file), (off_t)port))
 				visit(whose, with);
 	if (file)
 		fclose(file);
@@ -442,7 +441,7 @@ _Noreturn static void run(size_t number)
 	close(supervisor_end);
 	close(lives[1]);
 	close_others(a);
-	lock(locks, F_WRLCK, (off_t)a->index, F_SETLK);
+	lock(locks, F_WRLCK, (off_t)a->ports[0], F_SETLK);
 	if ((strcmp(a->whose, POLICY_NAMES_OTHERS) != 0 && !cgroup_enter(a->whose)) || !give_up_rights())
 		_exit(EXIT_FAILURE);
 	answerer_run(a, lives[0], hold, let_go);

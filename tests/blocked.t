@@ -312,7 +312,7 @@ run of_a_name_that_is_long curl -m 1 -g "http://[fd77::2]/"
 hears "of_a_name_that_is_long +nobody +[12]  tcp \[fd77::2\]:80 " "and in one that it has left"
 stop
 for name in one three; do
-	is_quiet() { ! is_listening $name; }
+	is_quiet() { ! is_listening "$name"; }
 	wait_until is_quiet
 done
 like "$("$netshim" blocked)" "^[^$nl]*${nl}[0-9:]* of_a_name_that_is_long nobody +[12] tcp .fd77::2.:80 [^$nl]*\$" "log = true: what was refused there is kept"

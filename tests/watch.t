@@ -244,7 +244,8 @@ watchers_in() { # watchers_in NAMESPACE
 is_watched_in() { [ -n "$(watchers_in "$1")" ]; }
 wait_until is_watched_in jail
 wait_until is_watched_in other
-is "$(ls "$root"/run/netshim | grep -c '^watch-\|^table-')" 4 "one process watches in each namespace that has rules"
+of_namespaces() { find "$root/run/netshim" -maxdepth 1 -name '*-*' -printf '%f\n' | grep '^watch-\|^table-\|^restored-' | sort | xargs; }
+is "$(of_namespaces)" "table-jail table-other watch-jail watch-other" "one process watches in each namespace that has rules"
 is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watchers_in jail)/status" | xargs)" "0000000000001000 1" "with CAP_NET_ADMIN alone"
 rules_in_jail() { in_jail nft -s list table inet netshim 2>/dev/null; }
 wanted_in_jail=$(rules_in_jail)
@@ -274,18 +275,19 @@ is "$(watchers_in jail) $(grep -q 'dport 20' <<<"$wanted_in_jail"; echo $?)" "$b
 in_jail nft flush ruleset
 comes_true "which puts back what that has loaded" is_back_in_jail
 kill "$before"
-wait_until eval '[ -z "$(watchers_in jail)" ]'
+is_unwatched_in() { [ -z "$(watchers_in "$1")" ]; }
+wait_until is_unwatched_in jail
 in_jail nft flush ruleset
 out=$("$netshim" status 2>&1 >/dev/null)
 is "$? $(grep -c "in the network namespace of class jail: nftables has lost\|nobody puts back .* in the network namespace of class jail" <<<"$out")" "1 2" "where nobody does, status says so, and fails"
 sed -i '/class other/d' "$config"
 is "$("$netshim" reload 2>&1)" "" "reload takes a namespace away, and names no watcher as still in it"
 wait_until is_watched_in jail
-is "$(ls "$root"/run/netshim | grep '^watch-\|^table-' | xargs)" "table-jail watch-jail" "nothing is left of it"
+is "$(of_namespaces | sed 's/restored-[^ ]* *//')" "table-jail watch-jail" "nothing is left of it"
 comes_true "and puts back what is gone in another" is_back_in_jail
 sed -i '/class jail\|class alone/d' "$config"
 "$netshim" reload 2>/dev/null
-is "$(ls "$root"/run/netshim | grep '^watch-\|^table-\|^restored-')" "" "no namespace, no watcher"
+is "$(of_namespaces)" "" "no namespace, no watcher"
 sleep 0.5
 wanted=$(rules)
 

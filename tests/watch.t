@@ -330,14 +330,25 @@ is "$(nft list tables; ls "$root/run")" "" "after netshim down nothing is there,
 "$netshim" up
 wait_until is_watched
 is "$(sed -n 's/CapEff:\t//p; s/NoNewPrivs:\t//p' "/proc/$(watcher)/status" | xargs)" "0000000000001000 1" "who watches has CAP_NET_ADMIN alone, and can get no more"
+kill "$(watcher)"
+wait_until is_unwatched
+exec 8<"$root/run/netshim/watch"
+flock -s 8 # as status does for a moment
+"$netshim" reload
+exec 8<&-
+wait_until is_watched
+ok $? "who only asks is not taken for who watches"
 "$netshim" down
 wait_until is_unwatched
 strace -qq -o /dev/null -e trace=flock -e inject=flock:delay_enter=500000:when=2 "$netshim" up 2>"$scratch/said" &
 up=$!
 wait_until test -e "$root/run/netshim/watch"
-in_background "$netshim" watch # as that of an earlier up that has not come to it yet
+"$netshim" watch 2>/dev/null & # as that of an earlier up that has not come to it yet
+earlier=$!
 wait $up
 is "$? $(cat "$scratch/said") $(wc -l <"$root/run/netshim/watch")" "0  1" "who watches first is told what to watch"
+kill $earlier 2>/dev/null
+wait $earlier
 end_watching
 "$netshim" reload
 wait_until is_watched

@@ -235,12 +235,13 @@ void state_end_for_older(void)
 		state_remove_folder();
 }
 
-static int open_to_watch(const char *class, int flags)
+/* Who watches has it locked for itself alone; who only asks, with others that ask. */
+static int open_watch(const char *class, int flags, int lock)
 {
 	char path[WATCH_PATH_SIZE];
 	int fd = open(watch_path(class, path), O_CLOEXEC | O_NOFOLLOW | flags, 0600);
 
-	if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB))
+	if (fd < 0 || !flock(fd, lock | LOCK_NB))
 		return fd;
 	close(fd);
 	return -1;
@@ -270,7 +271,7 @@ static int open_to_watch_soon(const char *class, int flags)
 	for (int tries = 0; fd < 0 && tries <= 10; tries++) {
 		if (tries)
 			nanosleep(&pause, NULL);
-		fd = open_to_watch(class, flags);
+		fd = open_watch(class, flags, LOCK_EX);
 		if (fd >= 0 && flags == O_RDONLY && !is_told(fd)) {
 			close(fd);
 			fd = -1;
@@ -321,7 +322,7 @@ static bool is_watched_by(int fd, const char *line)
 {
 	char text[256] = "";
 
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
 	       !strncmp(text, line, strlen(line));
 }
 
@@ -363,14 +364,14 @@ char *state_watched(int watching)
 
 bool state_is_unwatched(const char *class)
 {
-	return close_watched(open_to_watch(class, O_RDONLY));
+	return close_watched(open_watch(class, O_RDONLY, LOCK_SH));
 }
 
 bool state_is_watched(const char *class)
 {
 	char path[WATCH_PATH_SIZE];
 	int fd = open(watch_path(class, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	bool is = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB);
+	bool is = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB);
 
 	close_watched(fd);
 	return is;

@@ -183,7 +183,7 @@ wait $!
 # of version 2 are there, for which it would want systemd, nor AppArmor, where it would
 # want its profile loaded. All of it is mounted where no other process sees it, so that
 # nobody takes away what is beneath: that is the machine's.
-export snapd root machine=$scratch/machine send_words="${send[*]}"
+export snapd root scratch machine=$scratch/machine send_words="${send[*]}"
 make_machine() {
 	local folder
 	mount -t tmpfs -o mode=755 tmpfs "$machine"
@@ -218,8 +218,9 @@ make_snap() { # make_snap NAME YAML
 	printf 'name: %s\nversion: 1\n%s\n' "$1" "$2" >"$in/snap/$1/1/meta/snap.yaml"
 }
 make_snaps() { # two, and the base that they have in common
-	local in=$machine/root file name
+	local in=$machine/root file name app
 	mkdir -p "$in/snap/bin" "$in"/var/lib/snapd/{seccomp/bpf,desktop/applications,snaps}
+	echo @unrestricted >"$in/tmp/unrestricted"
 	make_snap base "type: base"
 	mkdir -p "$in"/snap/base/1/{dev,etc,home,root,proc,sys,tmp,run,media,mnt,snap,usr/{bin,src,lib/snapd},lib/{modules,firmware}} \
 		"$in"/snap/base/1/var/{snap,tmp,log,lib/snapd}
@@ -234,7 +235,10 @@ apps:
 		cp "$root/bin/probe" "$in/snap/$name/1/probe"
 		ln -s /usr/bin/snap "$in/snap/bin/$name"
 		ln -s /usr/bin/snap "$in/snap/bin/$name.more"
-		echo @unrestricted | tee "$in/var/lib/snapd/seccomp/bpf/snap.$name.$name.bin" >"$in/var/lib/snapd/seccomp/bpf/snap.$name.more.bin"
+		for app in $name more; do
+			chroot "$in" /usr/lib/snapd/snap-seccomp compile /tmp/unrestricted "/var/lib/snapd/seccomp/bpf/snap.$name.$app.bin"
+			cp "$in/var/lib/snapd/seccomp/bpf/snap.$name.$app.bin"{,2} # its name from 2.64 on
+		done
 		printf '[Desktop Entry]\nType=Application\nName=%s\nExec=env BAMF_DESKTOP_FILE_HINT=%s.desktop /snap/bin/%s %s\n' \
 			$name $name $name "$send_words" >"$in/var/lib/snapd/desktop/applications/${name}_$name.desktop"
 	done
@@ -242,16 +246,18 @@ apps:
 export -f make_machine make_snap make_snaps
 mkdir "$machine"
 # unshare ignores TERM, and so does the first process in its namespace without a trap.
+# In the root of that one, newer snapd looks where snaps are.
 # shellcheck disable=SC2016 # expanded by that shell
 unshare --mount --propagation private --pid --fork --kill-child \
-	bash -ec 'trap exit TERM; make_machine; make_snaps; read -r pid _ </proc/self/stat; echo "$pid" >"$0"; sleep 900 & wait' "$scratch/machine.pid" &
-wait_until test -s "$scratch/machine.pid"
-background+=("$(cat "$scratch/machine.pid")")
+	bash -ec 'make_machine; make_snaps; exec chroot "$machine/root" bash -c "trap exit TERM; echo >$scratch/ready; sleep 900 & wait"' &
+wait_until test -e "$scratch/ready"
+first=$(pgrep -P $!)
+background+=("$first")
 # snap-confine keeps a mount namespace by a bind mount, which the kernel refuses where that
 # is older by its number than the one it is in: newer Linux has the processors give numbers,
 # so this is on one.
 in_machine() { # in_machine COMMAND...
-	taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')" nsenter -t "$(cat "$scratch/machine.pid")" --mount --pid chroot "$machine/root" "$@"
+	taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')" nsenter -t "$first" --mount --pid --root --wd "$@"
 }
 snapped() { # snapped COMMAND...: of the user's
 	in_machine setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/home/nobody XDG_RUNTIME_DIR=/home/nobody PATH="$PATH:/snap/bin" \

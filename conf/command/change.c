@@ -155,7 +155,7 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 		.was_up = state_is_up() && !last_refuses(),
 		.running = running,
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
-		.table = nft_save(),
+		.table = table_now(),
 	};
 	c->had_rules = c->was_up && running != RUNNING_STAYS && !rules_open(&c->rules, true);
 	take_reserve(c);
@@ -301,7 +301,7 @@ static void go_back_groups(const struct change *c)
 
 static void go_back(const struct change *c)
 {
-	char *words;
+	char *words = NULL;
 
 	compile_undo();
 	compile_done();
@@ -313,7 +313,12 @@ static void go_back(const struct change *c)
 	if (c->hierarchy)
 		go_back_groups(c);
 	/* Last: with too little memory, the process ends here again. */
-	words = c->table_replaced ? load_lifted(c->table, NULL, NULL) : NULL;
+	if (c->table_replaced) {
+		char *counted = table_counted(c->table);
+
+		words = load_lifted(counted, NULL, NULL);
+		free(counted);
+	}
 	if (words)
 		nft_tell(words);
 	free(words);

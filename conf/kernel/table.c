@@ -11,7 +11,10 @@
 #include "conf/kernel/table.h"
 
 #include "conf/contract/rules.h"
+#include "conf/kernel/counters.h"
+#include "conf/kernel/elements.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 #include "conf/language/text.h"
 
@@ -90,6 +93,83 @@ char *table_kept(const char *class)
 	char path[TABLE_KEPT_SIZE];
 
 	return text_plain(table_kept_path(class, path));
+}
+
+/* Whether a table is loaded that is as its text said; before Linux 5.10, none is known to. */
+static bool is_loaded(const char *text)
+{
+	struct table_news news = { .lacking = true };
+	char number[TABLE_NUMBER_SIZE];
+	int events = table_events();
+
+	table_look(events, &news);
+	close(events);
+	table_number(text, number);
+	return !news.lacking && *number && !strcmp(news.number, number);
+}
+
+static void count_element(struct nlattr *element[], void *with)
+{
+	(void)element;
+	++*(size_t *)with;
+}
+
+/* What it has come to hold, and what was not written by policy.c but listed by nft. */
+static bool is_as_written(const char *text)
+{
+	size_t listeners = 0;
+
+	elements_each(POLICY_TELL, count_element, &listeners);
+	return !listeners && !strstr(text, "\tset " POLICY_KEPT_TCP) && strstr(text, "\tcounter out_unclassified { ");
+}
+
+char *table_now(void)
+{
+	char *text = table_kept(NULL);
+
+	if (text && is_loaded(text) && is_as_written(text))
+		return text;
+	free(text);
+	return nft_save();
+}
+
+/* One of policy.c's lines, "COUNTER_LINE NAME { ... }": its name, or false. */
+#define COUNTER_LINE "\tcounter "
+static bool find_counter(const char *line, size_t size, char name[COUNTER_NAME_SIZE])
+{
+	const size_t before = strlen(COUNTER_LINE);
+	size_t n = size > before ? strcspn(line + before, " \n") : COUNTER_NAME_SIZE;
+
+	if (n >= COUNTER_NAME_SIZE || strncmp(line, COUNTER_LINE, before) != 0 || line[size - 2] != '}')
+		return false;
+	memcpy(name, line + before, n);
+	name[n] = '\0';
+	return true;
+}
+
+char *table_counted(const char *text)
+{
+	char name[COUNTER_NAME_SIZE];
+	struct counters counters;
+	char *counted = NULL;
+	FILE *out = open_memstream(&counted, &(size_t){ 0 });
+	size_t size;
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	counters_read(&counters);
+	for (; *text; text += size) {
+		size = strcspn(text, "\n");
+		size += text[size] == '\n';
+		if (find_counter(text, size, name))
+			counters_write(out, &counters, name);
+		else
+			fwrite(text, 1, size, out);
+	}
+	free(counters.items);
+	if (fclose(out))
+		err(EXIT_FAILURE, "out of memory");
+	return counted;
 }
 
 void table_forget(const char *class)

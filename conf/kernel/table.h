@@ -36,6 +36,13 @@ char *table_load(const char *class, const char *text, const char *whole);
 char *table_kept(const char *class);
 void table_forget(const char *class);
 
+/* What puts the loaded table back as it is, or away where there is none (allocated): the
+ * text that was loaded last where that says all, as it takes nftables longer to list a large
+ * table than to load it. Its counts are older: table_counted puts in those of the table that
+ * is loaded then. */
+char *table_now(void);
+char *table_counted(const char *text);
+
 /* What is known of the loaded table, and of who has changed it last. */
 struct table_news {
 	bool heard;   /* anything about it since this was last set to false */

@@ -606,10 +606,11 @@ bool routing_add(const struct routing *now, const struct ruleset *set, const str
 {
 	struct nl_sock *socket = routing_socket();
 	bool ok = socket && (!policy_has_stand_in(set) || add_stand_in(socket));
+	uint32_t priority = rule_priority(now);
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (has_table(&set->classes[i]))
-			ok = add_class(socket, &set->classes[i], &networks->ways[i], rule_priority(now));
+			ok = add_class(socket, &set->classes[i], &networks->ways[i], priority);
 	nl_socket_free(socket);
 	return ok;
 }

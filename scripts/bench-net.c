@@ -5,9 +5,10 @@
  *
  *     bench-net serve PORT                    answers datagrams, takes in streams
  *     bench-net latency ADDRESS PORT FD       round trips of a datagram
+ *     bench-net flows ADDRESS PORT FD         the same, of many sockets at once
  *     bench-net throughput ADDRESS PORT FD    a stream, until all of it has arrived
  *
- * The last two measure once for each byte from FD (see bench.h). */
+ * The last three measure once for each byte from FD (see bench.h). */
 
 #include "scripts/bench.h"
 
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define ROUND_TRIPS 200
+#define FLOWS 64
 #define STREAM_SIZE (16 << 20)
 
 static char block[1 << 16];
@@ -107,6 +109,28 @@ static int stream(int fd)
 	return !shutdown(fd, SHUT_WR) && read(fd, block, 1) == 1 ? 0 : -1;
 }
 
+/* About as many round trips as one flow makes. */
+static struct result measure_flows(const char *address, const char *port)
+{
+	struct result result = { .status = 0 };
+	int fds[FLOWS];
+	uint64_t start;
+
+	for (unsigned i = 0; i < FLOWS; i++)
+		fds[i] = open_to(SOCK_DGRAM, address, port);
+	start = now();
+	for (unsigned n = 0; n < ROUND_TRIPS / FLOWS + 1; n++) {
+		for (unsigned i = 0; i < FLOWS; i++)
+			result.status |= send(fds[i], block, 64, 0) != 64;
+		for (unsigned i = 0; i < FLOWS; i++)
+			result.status |= recv(fds[i], block, sizeof(block), 0) != 64;
+	}
+	result.ns = (now() - start) / ((ROUND_TRIPS / FLOWS + 1) * FLOWS);
+	for (unsigned i = 0; i < FLOWS; i++)
+		close(fds[i]);
+	return result;
+}
+
 static struct result measure(int type, const char *address, const char *port)
 {
 	int fd = open_to(type, address, port);
@@ -136,9 +160,12 @@ int main(int argc, char **argv)
 		echo(argv[2]);
 	}
 	if (argc != 5)
-		errx(2, "usage: bench-net serve PORT | latency ADDRESS PORT FD | throughput ADDRESS PORT FD");
+		errx(2, "usage: bench-net serve PORT | latency|flows|throughput ADDRESS PORT FD");
 	while (read(control, &go, 1) == 1) {
-		struct result result = measure(strcmp(argv[1], "latency") ? SOCK_STREAM : SOCK_DGRAM, argv[2], argv[3]);
+		struct result result =
+			!strcmp(argv[1], "flows")
+				? measure_flows(argv[2], argv[3])
+				: measure(strcmp(argv[1], "latency") ? SOCK_STREAM : SOCK_DGRAM, argv[2], argv[3]);
 
 		if (write(control, &result, sizeof(result)) != sizeof(result))
 			break;

@@ -23,6 +23,7 @@ INSTALL = install
 HELPER = $(LIBEXECDIR)/netshim-helper
 NETNS = $(LIBEXECDIR)/netshim-netns
 RESCUE = $(LIBEXECDIR)/netshim-rescue
+UNIT = $(LIBEXECDIR)/netshim-unit
 
 # A library for each kind of program, all of them by $(BY_LIB)/$$LIB/libnetshim.so:
 # glibc's loaders put their own folder's name for $$LIB (the 32-bit ones that of
@@ -46,6 +47,7 @@ APPARMOR = $(SYSCONFDIR)/apparmor.d/abstractions
 UNITDIR = $(PREFIX)/lib/systemd/system
 UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables.service.conf \
 	$(subst /,-,$(RUNDIR:/%=%))-netshim-net_cls.mount.d/netshim.conf:net_cls.mount.conf
+GENERATOR = $(UNITDIR:%/system=%)/system-generators/netshim
 # Where systemd looks for units, it looks again.
 reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%,$(UNITDIR)), \
 	test ! -d /run/systemd/system || systemctl daemon-reload))
@@ -65,7 +67,8 @@ POLICIES = $(wildcard conf/policies/*.conf)
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 $(WERROR)
 PATHS = -DNETSHIM_RUNDIR='"$(RUNDIR)/netshim"' -DNETSHIM_HELPER='"$(HELPER)"' -DNETSHIM_STATEDIR='"$(STATEDIR)/netshim"' \
 	-DNETSHIM_CONFIG='"$(SYSCONFDIR)/netshim.conf"' -DNETSHIM_GROUP='"$(GROUP)"' -DNETSHIM_LIBRARY='"$(LIBRARY)"' \
-	-DNETSHIM_BY_LIB='"$(BY_LIB)"' -DNETSHIM_RESCUE='"$(RESCUE)"' -DNETSHIM_NETNS='"$(NETNS)"'
+	-DNETSHIM_BY_LIB='"$(BY_LIB)"' -DNETSHIM_RESCUE='"$(RESCUE)"' -DNETSHIM_NETNS='"$(NETNS)"' \
+	-DNETSHIM_UNIT='"$(UNIT)"'
 MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
 # The compiler knows best which options it has for a machine. -fcf-protection and
 # -mbranch-protection: indirect calls and returns go where they may only.
@@ -110,9 +113,10 @@ SHARED = rules match walk with process sys
 SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o privilege.o netns.o memory.o $(SHARED:=.o))
 NETNS_OBJS = $(addprefix $(BUILD)/helper/, netshim-netns.o privilege.o netns.o memory.o $(SHARED:=.o))
+UNIT_OBJS = $(addprefix $(BUILD)/helper/, netshim-unit.o memory.o sys.o)
 RESCUE_OBJS = $(addprefix $(BUILD)/helper/, netshim-rescue.o memory.o sys.o)
 COMMAND_OBJS = $(patsubst %.c, $(BUILD)/%.o, $(filter-out conf/contract/memory.c, $(wildcard conf/*/*.c)))
-PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-netns $(BUILD)/netshim-rescue $(BUILD)/netshim
+PRODUCTS = $(BUILD)/libnetshim.so $(BUILD)/netshim-helper $(BUILD)/netshim-netns $(BUILD)/netshim-rescue $(BUILD)/netshim-unit $(BUILD)/netshim
 
 # 32-bit programs load a library of their own, where a compiler can build it (Debian:
 # gcc-multilib; on arm64 gcc-arm-linux-gnueabihf, whose r7 has to be free, as it is in
@@ -163,6 +167,9 @@ $(BUILD)/netshim-netns: $(NETNS_OBJS)
 	@$(call needs_only)
 $(BUILD)/netshim-rescue: $(RESCUE_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(RESCUE_OBJS) -o $@
+	@$(call needs_only)
+$(BUILD)/netshim-unit: $(UNIT_OBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fno-lto -fno-sanitize=all $(HELPER_LINK) $(UNIT_OBJS) -o $@
 	@$(call needs_only)
 $(BUILD)/netshim: $(COMMAND_OBJS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(COMMAND_LINK) $(COMMAND_OBJS) $(LIBS) -o $@
@@ -219,6 +226,8 @@ endif
 		$(call put_text,644,scripts/apparmor/netshim,$(APPARMOR)/netshim); }
 	test ! -d $(DESTDIR)$(dir $(INIT)) || { $(call put_text,755,scripts/netshim.init,$(INIT)); }
 	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
+	$(call put,755,$(BUILD)/netshim-unit,$(UNIT))
+	$(call put_text,755,scripts/netshim-generator,$(GENERATOR))
 	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
 	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
 	for policy in $(POLICIES); do $(call put_text,644,$$policy,$(SHARE)/netshim/$${policy##*/}) || exit 1; done
@@ -235,6 +244,7 @@ endif
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
 	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT) $(APT) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
+	rm -f $(addprefix $(DESTDIR), $(UNIT) $(GENERATOR))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))

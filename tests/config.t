@@ -219,7 +219,7 @@ class a {
   colour = red
 }
 EOF
-complains 1 "no such option 'klass'.*class, unclassified, app, package, include" "an unknown section" <<<"klass a { }"
+complains 1 "no such option 'klass'.*class, unclassified, app, package, unit, include" "an unknown section" <<<"klass a { }"
 complains 2 "unknown class 'vnp'; define it with: class vnp" "an unknown class" <<EOF
 class vpn { }
 app '/usr/bin/ssh' { class = vnp }

@@ -15,7 +15,7 @@ is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
 ./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-netns ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-packages ./opt/ns/lib/exec/netshim-rescue \
-./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
+./opt/ns/lib/exec/netshim-unit ./opt/ns/lib/systemd/system-generators/netshim ./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
 ./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
 ./opt/ns/share/man/man1/netshim.1 ./opt/ns/share/man/man5/netshim.conf.5 ./opt/ns/share/man/man7/libnetshim.7 \

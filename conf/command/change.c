@@ -17,6 +17,7 @@
 #include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
 #include "conf/command/running.h"
+#include "conf/command/services.h"
 #include "conf/command/state.h"
 #include "conf/command/watcher.h"
 #include "conf/kernel/cgroup.h"
@@ -385,8 +386,9 @@ int change_to(struct ruleset *set, enum running running)
 	under_way = NULL;
 	grant_no_more();
 	confirm_count();
+	ok = services_follow(set);
 	move_running(&c);
-	ok = tidy_up(&c);
+	ok = tidy_up(&c) && ok;
 	cgroup_warn_of_exits();
 	watch_start(set);
 	end(&c);
@@ -451,7 +453,7 @@ static bool put_rules(bool are_written)
 /* The helper finds no group of the class, and says so. */
 int change_to_refusal(const struct ruleset *set)
 {
-	return put_rules(compile_write(set)) ? EXIT_SUCCESS : EXIT_FAILURE;
+	return put_rules(compile_write(set)) && services_follow(set) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int change_programs(const struct ruleset *set, enum running running)
@@ -496,7 +498,8 @@ int change_to_nothing(void)
 	}
 	under_way = NULL;
 	grant_no_more();
-	ok = jails_clean(NULL) && (!c.hierarchy || cgroup_remove(NULL));
+	ok = services_follow(&nothing);
+	ok = jails_clean(NULL) && (!c.hierarchy || cgroup_remove(NULL)) && ok;
 	if (!ok)
 		warnx("all else is undone; run 'netshim down' again");
 	else

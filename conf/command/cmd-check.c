@@ -6,6 +6,7 @@
 
 #include "conf/command/answerers.h"
 #include "conf/command/load.h"
+#include "conf/command/services.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/features.h"
 #include "conf/kernel/marks.h"
@@ -80,6 +81,7 @@ int cmd_check(const struct command *command)
 		words = nft_load(text, true);
 	}
 	warn_of_packages(&set);
+	services_check(&set);
 	ok = !ruleset_report(&set);
 	if (ok && words)
 		nft_tell(words);

@@ -9,6 +9,7 @@
 #include "conf/command/last.h"
 #include "conf/command/load.h"
 #include "conf/command/restored.h"
+#include "conf/command/services.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/routing.h"
@@ -194,6 +195,14 @@ static int put_last(struct ruleset *now)
 	return use == LAST_USED ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Where nobody is there to read it, what a unit has become keeps nothing else from being
+ * in force: that service is not started. */
+static bool services_can(struct ruleset *set)
+{
+	services_check(set);
+	return !ruleset_report(set);
+}
+
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
@@ -201,7 +210,7 @@ int cmd_up(const struct command *command)
 	bool whole = load_whole(&set, command->config);
 	int result = EXIT_FAILURE;
 
-	if (!whole && !options.at_boot)
+	if (!options.at_boot && !(whole && services_can(&set)))
 		return result;
 	state_lock(false);
 	state_refuse_elsewhere("up");
@@ -277,7 +286,7 @@ int cmd_reload(const struct command *command)
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	state_refuse_elsewhere("reload");
 	load_ruleset(&set, command->config ? command->config : config_in_force());
-	return put(&set, &options);
+	return services_can(&set) ? put(&set, &options) : EXIT_FAILURE;
 }
 
 int cmd_down(const struct command *command)

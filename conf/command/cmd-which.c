@@ -13,6 +13,7 @@
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
 #include "conf/language/say.h"
+#include "conf/language/unit.h"
 
 #include <unistd.h>
 
@@ -45,21 +46,46 @@ static int find_rule(struct rules *rules, const char *path, char **argv, struct 
 	return match_with(rules, AT_FDCWD, path, 0, &start, rule, NULL);
 }
 
+/* As a unit, or its template, has it. */
+static int find_unit(struct rules *rules, const char *name, struct rules_slot *rule)
+{
+	char *own = unit_own_name(name);
+	char *template = unit_template(own);
+	char *key = printed(UNIT_KEY "%s", own);
+	bool found = rules_find(rules, key, strlen(key), rule);
+
+	free(key);
+	key = printed(UNIT_KEY "%s", template ? template : own);
+	found = found || rules_find(rules, key, strlen(key), rule);
+	free(key);
+	free(template);
+	free(own);
+	return found;
+}
+
 /* Prints the line of one program with its arguments. Returns whether it has a class. */
 static bool explain(struct rules *rules, char **argv)
 {
 	const char *program = argv[0];
-	const char *path = search_command(program);
+	bool unit = unit_name_valid(program);
+	const char *path = unit ? program : search_command(program);
 	char written[RULE_PATH_MAX];
 	char with[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
 	char class[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class record = { .flags = 0 };
 	struct rules_slot rule;
-	int found = path ? find_rule(rules, path, argv, &rule) : -ENOENT;
+	int found = -ENOENT;
+
+	if (path)
+		found = unit ? find_unit(rules, path, &rule) : find_rule(rules, path, argv, &rule);
 
 	if (found < 0) {
 		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
+		return false;
+	}
+	if (!found && unit) {
+		say(stdout, "%s: no class: no rule names it", path);
 		return false;
 	}
 	if (!found) {
@@ -74,7 +100,10 @@ static bool explain(struct rules *rules, char **argv)
 	    !rules_string(rules, rule.file, file, sizeof(file)) ||
 	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	say(stdout, "%s: class %s, by rule %s'%s'%s%s%s at %s:%u", path, class, *written == '/' ? "" : "for package ",
+	say(stdout, "%s: class %s, by rule %s'%s'%s%s%s at %s:%u", path, class,
+	    unit	      ? "for unit "
+	    : *written == '/' ? ""
+			      : "for package ",
 	    written, *with ? " with '" : "", with, *with ? "'" : "", file, rule.line);
 	if (!rules_understood(rule.flags, record.flags))
 		say(stdout,
@@ -85,7 +114,7 @@ static bool explain(struct rules *rules, char **argv)
 		return false;
 	if (record.flags & CLASS_NETNS)
 		explain_netns(rules, path, &record);
-	if (!rules_users_include_caller(rules, &record.users))
+	if (!unit && !rules_users_include_caller(rules, &record.users))
 		say(stdout, "%s: but this user is not among the users of class %s, so it is %s", path, class,
 		    record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");
 	return true;

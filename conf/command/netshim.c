@@ -84,6 +84,7 @@ static const struct verb {
 	  "tell which rule each program of a command falls under", cmd_trace, true, false, 1, -1, 0 },
 	{ "ruleset", "[CLASS]", "print what would be loaded into nftables", cmd_ruleset, false, true, 0, 1,
 	  CHECK_CAPS },
+	{ "units", "[FOLDER]", "print how systemd is to start services in classes", cmd_units, false, false, 0, 1, 0 },
 	{ "watch", "[CLASS]", "put back what others take away, follow interfaces", cmd_watch, true, false, 0, 1,
 	  WATCH_CAPS },
 	{ "grant", "[FILE [FILE]]", "give the helper its one capability", cmd_grant, true, false, 0, 2,

@@ -8,6 +8,7 @@
 #include "conf/command/answerers.h"
 #include "conf/command/lifts.h"
 #include "conf/command/restored.h"
+#include "conf/command/services.h"
 #include "conf/contract/rules.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/table.h"
@@ -180,6 +181,7 @@ void state_remove_folder(void)
 	restored_forget();
 	lifts_forget();
 	unlink(ANSWERERS_LOCKS);
+	services_forget();
 	unlink(STATE_LAST);
 	unlink(PACKAGES_COMING);
 	unlink(lock_path);

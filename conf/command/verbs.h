@@ -40,6 +40,7 @@ int cmd_top(const struct command *command);
 int cmd_trace(const struct command *command);
 int cmd_up(const struct command *command);
 int cmd_reload(const struct command *command);
+int cmd_units(const struct command *command);
 int cmd_watch(const struct command *command);
 int cmd_which(const struct command *command);
 

@@ -20,6 +20,7 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/trust.h"
+#include "conf/language/unit.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ struct program {
 	char started_as[RULE_PATH_MAX];		 /* or "" */
 	bool script;				 /* so started_as is one */
 	pid_t pid;
+	char unit[UNIT_NAME_MAX + 1]; /* of systemd's, or "" */
 	uid_t uid;
 	gid_t gid;
 	gid_t *groups;
@@ -151,6 +153,33 @@ static bool read_name(pid_t pid, struct program *p)
 	return true;
 }
 
+/* In its group of cgroup v2, the unit comes after slices (systemd's cg_path_get_unit). A name
+ * like that of a kernel's file has "_" before it. */
+static void read_unit(pid_t pid, struct program *p)
+{
+	char text[8192];
+	ssize_t n = read_all(process_open(pid, "cgroup"), text, sizeof(text) - 1);
+	char *left;
+	char *name;
+
+	text[n < 0 ? 0 : n] = '\0';
+	left = strncmp(text, "0::/", 4) != 0 ? strstr(text, "\n0::/") : text;
+	if (!left)
+		return;
+	left += *left == '\n' ? strlen("\n0::/") : strlen("0::/");
+	left[strcspn(left, "\n")] = '\0';
+	while ((name = strsep(&left, "/"))) {
+		size_t size = strlen(name);
+
+		if (size > strlen(".slice") && !strcmp(name + size - strlen(".slice"), ".slice"))
+			continue;
+		name += *name == '_';
+		if (unit_name_valid(name))
+			strcpy(p->unit, name);
+		return;
+	}
+}
+
 /* Tells whether a script, by one interpreter or more, is run by that program. */
 static bool is_run_by(const char *path, const struct stat *file)
 {
@@ -249,16 +278,36 @@ static int find_rule(struct rules *rules, const struct program *p, const char *n
 	return found > 0 && rule->flags & RULE_WITH ? find_by_arguments(rules, p, name, rule) : found;
 }
 
+static bool find_unit(struct rules *rules, const char *name, struct rules_slot *rule)
+{
+	char key[sizeof(UNIT_KEY) + UNIT_NAME_MAX];
+
+	snprintf(key, sizeof(key), UNIT_KEY "%s", name);
+	return rules_find(rules, key, strlen(key), rule);
+}
+
+/* A program's own rule comes before that of the service whose it is. */
+static bool has_unit_rule(struct rules *rules, const struct program *p, struct rules_slot *rule)
+{
+	char *template = unit_template(p->unit);
+	bool found = *p->unit && (find_unit(rules, p->unit, rule) || (template && find_unit(rules, template, rule)));
+
+	free(template);
+	return found;
+}
+
 static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 {
 	const char *name = *p->started_as ? p->started_as : p->name;
 	struct rules_class class;
 	struct rules_slot rule;
+	bool program;
 
 	*w = (struct wanted){ .rule = false };
 	if (!rules)
 		return;
-	if (find_rule(rules, p, name, &rule) <= 0) {
+	program = find_rule(rules, p, name, &rule) > 0;
+	if (!program && !has_unit_rule(rules, p, &rule)) {
 		w->others = find_others(rules, p->name, &rule);
 		if (w->others)
 			note_rule(w, &rule);
@@ -270,7 +319,7 @@ static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 		return;
 	w->locked = class.flags & CLASS_LOCK;
 	w->elsewhere = class.flags & CLASS_NETNS;
-	w->refused = !rules_users_include_caller(rules, &class.users);
+	w->refused = program && !rules_users_include_caller(rules, &class.users);
 }
 
 /* A user of that name's start, in all that rules ask about. With the saved user that of
@@ -296,8 +345,10 @@ static struct wants look_at(const struct looker *l, pid_t thread)
 
 	wants.becoming = wants.known && (is_file(&p->file, NETSHIM_HELPER) || is_file(&p->file, NETSHIM_NETNS));
 	p->pid = thread;
-	if (wants.known)
+	if (wants.known) {
 		read_start(thread, p);
+		read_unit(thread, p);
+	}
 	wants.known = wants.known && !wants.becoming && become(p);
 	if (wants.known) {
 		check_start(p);

@@ -56,6 +56,9 @@
 #ifndef NETSHIM_NETNS
 #define NETSHIM_NETNS "/usr/local/libexec/netshim-netns"
 #endif
+#ifndef NETSHIM_UNIT
+#define NETSHIM_UNIT "/usr/local/libexec/netshim-unit"
+#endif
 #ifndef NETSHIM_GROUP
 #define NETSHIM_GROUP "netshim"
 #endif

@@ -128,6 +128,20 @@ static void find_classes(struct ruleset *set)
 	free(list);
 }
 
+/* Before it starts anything, systemd has put a service into the network that its unit says. */
+static void check_units(struct ruleset *set)
+{
+	for (size_t i = 0; i < set->app_count; i++) {
+		const struct app *app = &set->apps[i];
+
+		if (app->unit && app->class_index != CLASS_INDEX_NONE && set->classes[app->class_index].netns)
+			ruleset_problem(set, app->class_at,
+					"class '%s' has a network namespace, and a unit is not led into that; give the "
+					"unit NetworkNamespacePath= or PrivateNetwork= by a drop-in of your own",
+					app->class_name);
+	}
+}
+
 static int by_mark(const void *a, const void *b)
 {
 	const struct class *x = *(const struct class *const *)a;
@@ -318,6 +332,7 @@ void check_whole(struct ruleset *set)
 	}
 	check_doubles(set);
 	find_classes(set);
+	check_units(set);
 	assign_classids(set);
 	assign_ways(set);
 	check_marks(set);

@@ -14,6 +14,7 @@
 #include "conf/language/ruleset.h"
 #include "conf/language/text.h"
 #include "conf/language/trust.h"
+#include "conf/language/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -137,6 +138,15 @@ static void find_names(struct ruleset *set, struct app *app)
 	app->text = app->kind == WITH_FILE ? find_canonical(set, app, app->with, &of_arguments) : app->with;
 }
 
+/* Its own name, by which its processes tell it. */
+static void find_unit(struct app *app)
+{
+	char *name = unit_own_name(app->path);
+
+	app->canonical = printed(UNIT_KEY "%s", name);
+	free(name);
+}
+
 /* What root has written comes before what others can bring about, a program that is named
  * before a package, and what is there before what is about to be. */
 static int rank(const struct app *app)
@@ -222,7 +232,10 @@ void compile_names(struct ruleset *set)
 	size_t count = 0;
 
 	for (size_t i = 0; i < set->app_count; i++) {
-		find_names(set, &set->apps[i]);
+		if (set->apps[i].unit)
+			find_unit(&set->apps[i]);
+		else
+			find_names(set, &set->apps[i]);
 		if (!set->apps[i].left_out)
 			list[count++] = &set->apps[i];
 	}

@@ -17,6 +17,7 @@
 #include "conf/language/pattern.h"
 #include "conf/language/rights.h"
 #include "conf/language/trust.h"
+#include "conf/language/unit.h"
 #include "conf/language/value.h"
 
 #include <confuse.h>
@@ -518,7 +519,7 @@ static bool is_folder(const char *path)
 	return !changeable;
 }
 
-/* What an app and a package say alike. */
+/* What an app, a package and a unit say alike. */
 static struct app read_rule(cfg_t *section)
 {
 	struct app app = { .at = section_at(), .class_index = CLASS_INDEX_NONE, .kind = WITH_ANY };
@@ -529,7 +530,6 @@ static struct app read_rule(cfg_t *section)
 		ruleset_problem(reading.set, app.at, "%s '%s' has no class; add class = NAME, or class = none",
 				section->name, cfg_title(section));
 	app.class_at = value_at("class", 0);
-	READ_VALUES(section, "users", value_user, &app.users);
 	return app;
 }
 
@@ -562,6 +562,7 @@ static void read_app(cfg_t *section)
 {
 	struct app app = read_rule(section);
 
+	READ_VALUES(section, "users", value_user, &app.users);
 	app.path = copied(cfg_title(section));
 	if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
@@ -600,6 +601,7 @@ static void read_package(cfg_t *section)
 	struct ruleset *set = reading.set;
 	struct app app = read_rule(section);
 
+	READ_VALUES(section, "users", value_user, &app.users);
 	app.package = copied(cfg_title(section));
 	if (!packages_name_valid(app.package)) {
 		ruleset_problem(
@@ -620,6 +622,31 @@ static int package_ended(cfg_t *cfg, cfg_opt_t *option)
 	(void)cfg;
 	if (!reading.no_apps)
 		read_package(cfg_opt_getnsec(option, 0));
+	end_section(option);
+	return 0;
+}
+
+static void read_unit(cfg_t *section)
+{
+	struct app app = read_rule(section);
+	const char *name = cfg_title(section);
+
+	app.unit = true;
+	if (unit_name_valid(name))
+		add_app(&app, name);
+	else
+		ruleset_problem(
+			reading.set, app.at,
+			"bad unit name '%s'; it is that of a service, with all of it: NAME.service, or NAME@.service "
+			"for all instances of a template",
+			name);
+}
+
+static int unit_ended(cfg_t *cfg, cfg_opt_t *option)
+{
+	(void)cfg;
+	if (!reading.no_apps)
+		read_unit(cfg_opt_getnsec(option, 0));
 	end_section(option);
 	return 0;
 }
@@ -759,11 +786,18 @@ static cfg_opt_t package_options[] = {
 	CFG_END(),
 };
 
+/* A unit has its own user. */
+static cfg_opt_t unit_options[] = {
+	CFG_STR("class", NULL, CFGF_NODEFAULT),
+	CFG_END(),
+};
+
 static cfg_opt_t file_options[] = {
 	CFG_SEC("class", class_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("unclassified", unclassified_options, CFGF_MULTI),
 	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("package", package_options, CFGF_MULTI | CFGF_TITLE),
+	CFG_SEC("unit", unit_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_FUNC("include", include),
 	CFG_STR("at-boot", NULL, CFGF_NODEFAULT),
 	CFG_END(),
@@ -838,6 +872,7 @@ static void watch_values(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "unclassified", unclassified_ended);
 	cfg_set_validate_func(cfg, "app", app_ended);
 	cfg_set_validate_func(cfg, "package", package_ended);
+	cfg_set_validate_func(cfg, "unit", unit_ended);
 	cfg_set_validate_func(cfg, "at-boot", at_boot_ended);
 }
 

@@ -202,6 +202,7 @@ struct app {
 	uint32_t class_index;
 	const char *canonical; /* what a program is looked up by; compile.c */
 	const char *package;   /* whose program it is, where the rule is for a package; else NULL */
+	bool unit;	       /* it is for a unit of systemd's, whose name path is */
 	bool coming;	       /* the package is about to be installed, or to have this program */
 	bool matched;	       /* a pattern did, where others than root can add names */
 	bool by_others;	       /* that, or its folder is reached by a link that they can change */

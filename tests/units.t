@@ -198,6 +198,13 @@ is "$? $(told)" "0 daemon-reload" "and the next reload tries again"
 is "$("$netshim" which plain.service all@y.service other.service 2>&1)" "plain.service: class lan, by rule for unit 'plain.service' at $config:3
 all@y.service: class lan, by rule for unit 'all@.service' at $config:4
 other.service: no class: no rule names it" "which"
+doctor() { "$netshim" doctor --json | python3 -c 'import json, sys
+for c in json.load(sys.stdin)["checks"]:
+    if c["check"] in ("services", "programs"): print(c)'; }
+like "$(doctor)" "not there|programs.*'ok'.*services.*'ok'.*knows of every service" "doctor has nothing to say"
+rm -r $generated/plain.service.d
+like "$(doctor)" "services.*'fault'.*$config:3.*plain.service.*daemon-reload" "but where the drop-in has gone"
+"$generator" $generated
 is "$(su nobody -s /bin/sh -c "$netshim units" | grep -c '^\[Service\]')" 2 "units prints them to everybody"
 "$netshim" down
 is "$? $(told) $(ls $generated "$root/run")" "0 daemon-reload $generated:

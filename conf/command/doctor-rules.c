@@ -6,6 +6,7 @@
 
 #include "conf/command/doctor.h"
 #include "conf/command/last.h"
+#include "conf/command/services.h"
 #include "conf/command/state.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/match.h"
@@ -15,6 +16,7 @@
 #include "conf/language/compile.h"
 #include "conf/language/grammar.h"
 #include "conf/language/trust.h"
+#include "conf/language/unit.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -203,7 +205,7 @@ static void sort_program(struct doctor *d, const struct rules_slot *slot, struct
 {
 	struct named_program p = { .there = false };
 
-	if (!rules_string(d->rules, slot->path, p.path, sizeof(p.path)))
+	if (!rules_string(d->rules, slot->path, p.path, sizeof(p.path)) || !strncmp(p.path, UNIT_KEY, strlen(UNIT_KEY)))
 		return;
 	p.tree = p.path[strlen(p.path) - 1] == '/';
 	p.there = !stat(p.path, &p.st);
@@ -229,6 +231,24 @@ static void look_at_programs(struct doctor *d)
 			doctor_tell(d, kinds[i].result, kinds[i].to_do, "%s: %s", kinds[i].text, named[i].text);
 	if (!d->finding_count)
 		doctor_tell(d, RESULT_OK, NULL, "what the rules name is there, and can be told when it is started");
+}
+
+static void look_at_services(struct doctor *d)
+{
+	const struct app *app;
+
+	if (doctor_is_blind(d, "which services have a rule"))
+		return;
+	app = d->set ? services_unfollowed(d->set) : NULL;
+	if (app && access(UNIT_SYSTEMD_RUNS, F_OK))
+		doctor_tell(d, RESULT_NOTE, NULL, "rules are for units, but systemd does not start services here: %s",
+			    app->path);
+	else if (app)
+		doctor_tell(d, RESULT_FAULT, "run 'systemctl daemon-reload'; its log says whether the generator fails",
+			    "systemd starts a service that has a rule, at %s:%d, in no class: %s", app->at.file,
+			    app->at.line, app->path);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "systemd knows of every service that has a rule");
 }
 
 static void look_at_running(struct doctor *d)
@@ -257,9 +277,6 @@ static void look_at_running(struct doctor *d)
 }
 
 const struct check checks_rules[] = {
-	{ "in force", look_at_force },
-	{ "fresh", look_at_freshness },
-	{ "programs", look_at_programs },
-	{ "running", look_at_running },
-	{ NULL, NULL },
+	{ "in force", look_at_force },	  { "fresh", look_at_freshness }, { "programs", look_at_programs },
+	{ "services", look_at_services }, { "running", look_at_running }, { NULL, NULL },
 };

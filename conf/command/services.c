@@ -97,30 +97,37 @@ static bool reload_systemd(void)
 	return child > 0 && waitpid(child, &status, 0) == child && !status;
 }
 
-/* Where a builder has put the generator elsewhere, say, systemd does not run it. */
-static bool is_followed(const struct ruleset *set)
+const struct app *services_unfollowed(const struct ruleset *set)
 {
-	for (size_t i = 0; i < set->app_count; i++) {
+	const struct app *found = NULL;
+
+	for (size_t i = 0; i < set->app_count && !found; i++) {
 		const struct app *app = &set->apps[i];
 		struct unit unit;
 		char *path;
-		bool missing;
 
 		if (!app->unit || app->left_out || app->class_index == CLASS_INDEX_NONE ||
 		    set->classes[app->class_index].on_error_allow)
 			continue;
 		unit_read(&unit, app->path);
 		path = printed("/run/systemd/generator/%s.d/" DROPIN_FILE, unit.name);
-		missing = unit.found && access(path, F_OK);
+		if (unit.found && access(path, F_OK))
+			found = app;
 		free(path);
-		if (!missing)
-			continue;
+	}
+	return found;
+}
+
+/* Where a builder has put the generator elsewhere, say, systemd does not run it. */
+static bool is_followed(const struct ruleset *set)
+{
+	const struct app *app = services_unfollowed(set);
+
+	if (app)
 		warnx("%s:%d: systemd has not made a drop-in for '%s', so it is started in no class: is netshim's "
 		      "generator where systemd looks for those?",
 		      app->at.file, app->at.line, app->path);
-		return false;
-	}
-	return true;
+	return !app;
 }
 
 bool services_follow(const struct ruleset *set)

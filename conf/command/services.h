@@ -20,6 +20,9 @@
  * what fails. */
 bool services_follow(const struct ruleset *set);
 
+/* The first that systemd starts as without a rule, or NULL. */
+const struct app *services_unfollowed(const struct ruleset *set);
+
 /* Notes which rules for units cannot be put into force, as mistakes, and those that have no
  * effect yet. */
 void services_check(struct ruleset *set);

@@ -198,7 +198,7 @@ static bool same_page(uintptr_t a, uintptr_t b)
  * would not take it (MAX_ARG_STRLEN). known is on a page that can be read, or NULL. */
 static long readable_size(const char *text, const char *known)
 {
-	const long longest = 32 * 4096;
+	const long longest = 32L * 4096;
 
 	for (long n = 0; n < longest; known = text + n++) {
 		uintptr_t at = (uintptr_t)(text + n);

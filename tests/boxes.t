@@ -7,7 +7,7 @@
 # other, and no program in a box complains of the library that it does not see.
 . "$(dirname "$0")/lib.sh"
 
-for program in flatpak dbus-run-session gio squashfuse_ll fusermount3 mksquashfs; do
+for program in flatpak dbus-run-session gio gdbus squashfuse_ll fusermount3 mksquashfs; do
 	command -v $program >/dev/null || cannot_run "needs $program"
 done
 snapd=$tests/../build/unpacked/snapd
@@ -79,13 +79,13 @@ errors() { # of what the last session has started
 
 # --- flatpak
 
-# A runtime with a program of glibc, and two applications.
+# A runtime with programs of glibc, and two applications.
 make_flatpaks() { # make_flatpaks FOLDER
 	local arch file name
 	arch=$(flatpak --default-arch)
 	mkdir -p "$1/runtime/files" "$1/runtime/usr/bin"
-	install "$bin/probe" "$1/runtime/usr/bin"
-	for file in $(ldd "$bin/probe" | grep -o '/[^ :]*\.so[^ ]*'); do install -D "$file" "$1/runtime/usr/${file#/usr}"; done
+	install "$bin/probe" "$(command -v gdbus)" "$1/runtime/usr/bin"
+	for file in $(ldd "$bin/probe" "$(command -v gdbus)" | grep -o '/[^ :]*\.so[^ ]*'); do install -D "$file" "$1/runtime/usr/${file#/usr}"; done
 	printf '[Runtime]\nname=org.example.Platform\nruntime=org.example.Platform/%s/1\nsdk=org.example.Platform/%s/1\n' "$arch" "$arch" >"$1/runtime/metadata"
 	flatpak build-export --runtime --disable-sandbox "$1/repo" "$1/runtime" 1
 	for name in App Other; do
@@ -116,12 +116,21 @@ flatpaks() { # flatpaks APP: what comes of it by each way to start it
 	by_launcher "$1"
 }
 
-recipe Flatpaks | tail -n 1 | rules
-is "$(flatpaks App; by_launcher Other; came)" "$(yes "$held" | head -n 5)"$'\n'0 "flatpak, a rule for all: menu, D-Bus, terminal"
-recipe Flatpaks | head -n 1 | sed "s|/var/lib/flatpak/exports/bin/[^']*|$exports/bin/org.example.App|" | rules
-is "$(flatpaks App | paste -sd,) $(flatpaks Other | sort -u) $(came)" "$free,$free,$free,$held $free 7" "a rule for a launcher is for that one"
-sed "s|^Exec=|&$netshim run cut |" "$exports/share/applications/org.example.App.desktop" >"$scratch/copy.desktop"
-is "$(menu "$scratch/copy.desktop")" "$group/cut/locked 1" "netshim run in an entry"
+# Where the application has another one of its boxes started for itself.
+cp /usr/share/dbus-1/services/org.freedesktop.portal.Flatpak.service "$scratch/services"
+by_portal() {
+	# shellcheck disable=SC2016 # expanded by that shell
+	started session sh -c 'exec "$@" >/dev/null' sh flatpak run --command=gdbus "org.example.$1" call --session \
+		--dest org.freedesktop.portal.Flatpak --object-path /org/freedesktop/portal/Flatpak \
+		--method org.freedesktop.portal.Flatpak.Spawn "b'/'" "[$(printf "b'%s', " probe "${send[@]}" | sed 's/, $//')]" {} {} 0 {}
+}
+recipe Flatpaks | sed 's/org.gnome.Maps/org.example.App/g' | rules
+is "$(flatpaks App; by_portal App; came)" "$(yes "$held" | head -n 5)"$'\n'0 "flatpak, by its name: menu, D-Bus, terminal, its own portal"
+is "$(flatpaks Other; by_portal Other; came)" "$(yes "$free" | head -n 5)"$'\n'5 "and no other"
+rules <<<"app '/usr/bin/flatpak' { class = cut }"
+is "$(by_launcher App) $(by_bus Other)" "$held $held" "a rule for all"
+rules <<<"app '$exports/bin/org.example.App' { class = cut }"
+is "$(by_bus App) $(by_launcher App) $(by_launcher Other)" "$free $held $free" "a rule for a launcher is for that one"
 is "$(by_launcher App >/dev/null; errors) $(session flatpak run org.example.App loaded; errors)" " no" "no program in there has the library, or complains of it"
 system_wide
 is "$(by_bus App) $(by_launcher App) $(by_launcher Other)" "$free $held $free" "the same with /etc/ld.so.preload"
@@ -276,7 +285,7 @@ snaps() { # snaps NAME: what comes of it by each way to start it but "snap run"
 	snapped launcher-static execve "/snap/bin/$1" "${send[@]}"
 }
 came >/dev/null
-recipe Snaps | sed 's/firefox/box/' | rules
+recipe Snaps | sed 's/firefox/box/g' | rules
 in_machine "$netshim" reload # the link is seen in there only
 is $? 0 "reload, with a rule for a snap"
 is "$(snaps box | sort | uniq -c | xargs), $(came); $(snaps other | sort | uniq -c | xargs), $(came)" "4 $held, 0; 4 $free, 4" \
@@ -284,7 +293,7 @@ is "$(snaps box | sort | uniq -c | xargs), $(came); $(snaps other | sort | uniq 
 in_machine test -d /sys/fs/cgroup/freezer/snap.box
 ok $? "snap-confine has put it into a control group of another kind"
 is "$(snapped box.more "${send[@]}") $(snapped other.more "${send[@]}")" "$held $free" "another program of the same snap"
-is "$(snapped snap run box "${send[@]}")" "$free" "snap run does not start it by its link"
+is "$(snapped snap run box "${send[@]}") $(snapped snap run box.more "${send[@]}") $(snapped snap run other "${send[@]}")" "$held $held $free" "snap run"
 is "$(snapped box loaded) $(cat "$scratch/errors")" "no " "no program in there has the library, or complains of it"
 rules <<<"app '/usr/bin/snap' { class = cut }"
 is "$(snaps box; snapped snap run other "${send[@]}")" "$(yes "$held" | head -n 5)" "a rule for all"

@@ -254,19 +254,20 @@ apps:
 }
 export -f make_machine make_snap make_snaps
 mkdir "$machine"
+# snap-confine keeps a mount namespace by a bind mount, which the kernel refuses where that
+# is older by its number than the one it is in: newer Linux has the processors give numbers,
+# so both are made on one.
+one_processor=(taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')")
 # unshare ignores TERM, and so does the first process in its namespace without a trap.
 # In the root of that one, newer snapd looks where snaps are.
 # shellcheck disable=SC2016 # expanded by that shell
-unshare --mount --propagation private --pid --fork --kill-child \
+"${one_processor[@]}" unshare --mount --propagation private --pid --fork --kill-child \
 	bash -ec 'make_machine; make_snaps; exec chroot "$machine/root" bash -c "trap exit TERM; echo >$scratch/ready; sleep 900 & wait"' &
 wait_until test -e "$scratch/ready"
 first=$(pgrep -P $!)
 background+=("$first")
-# snap-confine keeps a mount namespace by a bind mount, which the kernel refuses where that
-# is older by its number than the one it is in: newer Linux has the processors give numbers,
-# so this is on one.
 in_machine() { # in_machine COMMAND...
-	taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')" nsenter -t "$first" --mount --pid --root --wd "$@"
+	"${one_processor[@]}" nsenter -t "$first" --mount --pid --root --wd "$@"
 }
 snapped() { # snapped COMMAND...: of the user's
 	in_machine setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/home/nobody XDG_RUNTIME_DIR=/home/nobody PATH="$PATH:/snap/bin" \

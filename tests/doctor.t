@@ -196,7 +196,7 @@ managers() { in_shell "$netshim" doctor --json 2>/dev/null | sentences | grep -o
 in_background "${user[@]}" "$scratch/manager/systemd" -c 'sleep 900; :' --user
 manager=$!
 wait_until pgrep -P $manager >/dev/null
-like "$(managers)" "user managers* gives* the library to nothing that is started .*systemd $manager[,)]" "a user manager that does not give the library on"
+like "$(managers)" "user managers* gives* the library to nothing that is started .*systemd ${manager}[,)]" "a user manager that does not give the library on"
 pkill -P $manager
 in_background "${user[@]}" "LD_PRELOAD=$word" "$scratch/manager/systemd" -c 'LD_PRELOAD= sleep 900; :' --user
 one=$!

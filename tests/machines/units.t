@@ -172,7 +172,7 @@ all='plain sandbox dynamic hidden notify forking inst@one act quiet many'
 # What each has told until it is stopped, without what differs between two starts.
 told() { # told UNIT PROCESS-AFTER...
 	journalctl -q -b -u "$1" --since "$since" -o short-unix --no-pager | grep -v ' systemd\[1\]: ' | grep -v '^-- ' |
-		sed -E 's/^[0-9.]+ [^ ]+ //; s/\[[0-9]+\]//g; s/[0-9a-f]{32}/ID/g; s/(EXEC_PID|LISTEN_PID|MAINPID)=[0-9]+/\1=N/; s/JOURNAL_STREAM=.*/JOURNAL_STREAM/; s/(socket|pipe):/\1/; s/127.0.0.1:[0-9]+.service/N/; s/(REMOTE_PORT)=.*/\1/'
+		sed -E 's/^[0-9.]+ [^ ]+ //; s/\[[0-9]+\]//g; s/[0-9a-f]{32}/ID/g; s/(EXEC_PID|LISTEN_PID|MAINPID)=[0-9]+/\1=N/; s/JOURNAL_STREAM=.*/JOURNAL_STREAM/; s/(socket|pipe):/\1/; s/127.0.0.1:[0-9]+.service/N/; s/(REMOTE_PORT)=.*/\1/; s/two:one/one:two/'
 }
 start_all() { # start_all FOLDER PORT
 	local one

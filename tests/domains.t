@@ -12,10 +12,10 @@ for n in 8 9 10 11; do
 	on_other_host ip addr add 203.0.113.$n/32 dev there
 	on_other_host ip addr add 2001:db8::$n/128 dev there nodad
 done
-records=(--host-record=web.test,$far_host,2001:db8::7 --host-record=other.test,203.0.113.8,2001:db8::8
-	--host-record=a.wild.test,203.0.113.9 --host-record=x.y.wild.test,203.0.113.10 --host-record=wild.test,203.0.113.8
-	--cname=alias.test,next.test --cname=next.test,web.test --host-record=lan.test,$lan_host --host-record=me.test,127.0.0.1
-	--host-record=short.test,203.0.113.11,2001:db8::11,1 --host-record=xn--bcher-kva.test,203.0.113.11)
+records=("--host-record=web.test,$far_host,2001:db8::7" "--host-record=other.test,203.0.113.8,2001:db8::8"
+	"--host-record=a.wild.test,203.0.113.9" "--host-record=x.y.wild.test,203.0.113.10" "--host-record=wild.test,203.0.113.8"
+	"--cname=alias.test,next.test" "--cname=next.test,web.test" "--host-record=lan.test,$lan_host" "--host-record=me.test,127.0.0.1"
+	"--host-record=short.test,203.0.113.11,2001:db8::11,1" "--host-record=xn--bcher-kva.test,203.0.113.11")
 resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2 "${records[@]}"
 echo "nameserver $lan_host" >"$scratch/resolv.conf"
 mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
@@ -139,9 +139,9 @@ end_talk() {
 for address in $far_host 2001:db8::7; do
 	version=$([[ $address = *:* ]] && echo 6 || echo 4)
 	get web http://web.test/ "-$version" >"$scratch/ignored"
-	talk web $address
+	talk web "$address"
 	nft delete element inet netshim "open${version}_any_web" "{ $address }"
-	is "$said $(get web "http://$([ $version = 6 ] && echo "[$address]" || echo $address)/")" "connected refused" \
+	is "$said $(get web "http://$([ "$version" = 6 ] && echo "[$address]" || echo "$address")/")" "connected refused" \
 		"IPv$version: when its time is over, an address is closed again"
 	is "$(say on)" answered "but a connection that is open goes on"
 	end_talk
@@ -169,6 +169,7 @@ web "allow = { 'web.test' }"
 reloading=$!
 lost=0
 for n in $(seq 40); do
+	# shellcheck disable=SC2016 # expanded by the inner shell
 	in_class web sh -c 'dig +short +tries=5 +time=1 "$1" web.test | grep -q 203.0.113.7 && nft=$(curl -s -m 5 -o /dev/null -w "%{http_code}" "http://$2/"); [ "$nft" = 200 ]' sh @$lan_host $far_host || lost=$((lost + 1))
 done
 kill $reloading

@@ -169,6 +169,9 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	by_fd = str_after(execfn, "/dev/fd/");
 	if (by_fd || (program.argv == own && route_means_caller(&program)))
 		program.path = RUNNING;
+	/* What runs is a script's interpreter, which is told of it by that descriptor. */
+	if (by_fd)
+		program.argv = own;
 	/* The helper would not take it out of another tool's group. If it is in a
 	 * class and known by a descriptor only, the helper has put it there. */
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||

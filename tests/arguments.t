@@ -196,6 +196,8 @@ scripted longer "what comes behind the script" "$scratch/tool/else.py" /no/x.py
 scripted file "a script of the shell" "$scratch/tool/main.sh"
 is "$(cd "$scratch/tool" && shim ./main.py)" "$group/file" "by a relative path"
 is "$(cd "$scratch/tool" && shim launcher fexecve main.py)" "$group/file" "by a descriptor"
+is "$(shim launcher-static fexecve "$scratch/tool/main.py")" "$group/file" "at start"
+is "$(shim launcher-static fexecve "$scratch/tool/else.py")" / "not another one"
 is "$(shim python3 -c "import os; os.execve(os.open('$scratch/tool/main.py', os.O_RDONLY), ['x'], dict(os.environ))" 2>&1)" \
 	"$(as_user python3 -c "import os; os.execve(os.open('$scratch/tool/main.py', os.O_RDONLY), ['x'], dict(os.environ))" 2>&1)" \
 	"one that is closed is beyond its interpreter's reach, as ever"

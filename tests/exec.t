@@ -85,6 +85,10 @@ is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$bin/probe" state "$
 	"at start: arguments that look like the program's own path are kept"
 is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve-cloexec "$bin/probe" class)" "$group/net" \
 	"at start: started by a descriptor that is closed"
+printf '#!%s given\n' "$bin/probe" >"$scratch/by-descriptor" && chmod 755 "$scratch/by-descriptor"
+is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve "$scratch/by-descriptor" b c)" "c $group/net" \
+	"at start: a script that is started by a descriptor, with its arguments"
+is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve "$scratch/by-descriptor")" "/dev/fd/3 $group/net" "and its name"
 
 cp "$bin/launcher-static" "$scratch/in-other"
 {

@@ -224,11 +224,12 @@ make_snap() { # make_snap NAME YAML
 	ln -s 1 "$in/snap/$1/current"
 	mount --bind "$in/snap/$1/1" "$in/snap/$1/1" # it looks for the mount
 	touch "$in/var/lib/snapd/snaps/$1_1.snap"
+	echo self-managed=true >"$in/var/lib/snapd/cgroup/snap.$1.device" # no control group of devices
 	printf 'name: %s\nversion: 1\n%s\n' "$1" "$2" >"$in/snap/$1/1/meta/snap.yaml"
 }
 make_snaps() { # two, and the base that they have in common
 	local in=$machine/root file name app
-	mkdir -p "$in/snap/bin" "$in"/var/lib/snapd/{seccomp/bpf,desktop/applications,snaps}
+	mkdir -p "$in/snap/bin" "$in"/var/lib/snapd/{seccomp/bpf,desktop/applications,snaps,cgroup}
 	echo @unrestricted >"$in/tmp/unrestricted"
 	make_snap base "type: base"
 	mkdir -p "$in"/snap/base/1/{dev,etc,home,root,proc,sys,tmp,run,media,mnt,snap,usr/{bin,src,lib/snapd},lib/{modules,firmware}} \

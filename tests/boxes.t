@@ -192,7 +192,8 @@ wait $!
 # of version 2 are there, for which it would want systemd, nor AppArmor, where it would
 # want its profile loaded. All of it is mounted where no other process sees it, so that
 # nobody takes away what is beneath: that is the machine's.
-export snapd root scratch machine=$scratch/machine send_words="${send[*]}"
+# Freezer groups are the whole machine's, and snap-update-ns freezes what is in one.
+export box=box-$$ other=other-$$ snapd root scratch machine=$scratch/machine send_words="${send[*]}"
 make_machine() {
 	local folder
 	mount -t tmpfs -o mode=755 tmpfs "$machine"
@@ -235,8 +236,8 @@ make_snaps() { # two, and the base that they have in common
 	mkdir -p "$in"/snap/base/1/{dev,etc,home,root,proc,sys,tmp,run,media,mnt,snap,usr/{bin,src,lib/snapd},lib/{modules,firmware}} \
 		"$in"/snap/base/1/var/{snap,tmp,log,lib/snapd}
 	for file in $(ldd "$root/bin/probe" | grep -o '/[^ :]*\.so[^ ]*'); do install -D "$file" "$in/snap/base/1/$file"; done
-	for name in box other; do
-		make_snap $name "base: base
+	for name in "$box" "$other"; do
+		make_snap "$name" "base: base
 apps:
   $name:
     command: probe
@@ -245,12 +246,12 @@ apps:
 		cp "$root/bin/probe" "$in/snap/$name/1/probe"
 		ln -s /usr/bin/snap "$in/snap/bin/$name"
 		ln -s /usr/bin/snap "$in/snap/bin/$name.more"
-		for app in $name more; do
+		for app in "$name" more; do
 			chroot "$in" /usr/lib/snapd/snap-seccomp compile /tmp/unrestricted "/var/lib/snapd/seccomp/bpf/snap.$name.$app.bin"
 			cp "$in/var/lib/snapd/seccomp/bpf/snap.$name.$app.bin"{,2} # its name from 2.64 on
 		done
 		printf '[Desktop Entry]\nType=Application\nName=%s\nExec=env BAMF_DESKTOP_FILE_HINT=%s.desktop /snap/bin/%s %s\n' \
-			$name $name $name "$send_words" >"$in/var/lib/snapd/desktop/applications/${name}_$name.desktop"
+			"$name" "$name" "$name" "$send_words" >"$in/var/lib/snapd/desktop/applications/${name}_$name.desktop"
 	done
 }
 export -f make_machine make_snap make_snaps
@@ -287,33 +288,33 @@ snaps() { # snaps NAME: what comes of it by each way to start it but "snap run"
 	snapped launcher-static execve "/snap/bin/$1" "${send[@]}"
 }
 came >/dev/null
-recipe Snaps | sed 's/firefox/box/g' | rules
+recipe Snaps | sed "s/firefox/$box/g" | rules
 in_machine "$netshim" reload # the link is seen in there only
 is $? 0 "reload, with a rule for a snap"
-is "$(snaps box | sort | uniq -c | xargs), $(came); $(snaps other | sort | uniq -c | xargs), $(came)" "4 $held, 0; 4 $free, 4" \
+is "$(snaps $box | sort | uniq -c | xargs), $(came); $(snaps $other | sort | uniq -c | xargs), $(came)" "4 $held, 0; 4 $free, 4" \
 	"snap, rule for its link: menu, terminal, a launcher without the library; and no other"
-in_machine test -d /sys/fs/cgroup/freezer/snap.box
+in_machine test -d /sys/fs/cgroup/freezer/snap.$box
 ok $? "snap-confine has put it into a control group of another kind"
-is "$(snapped box.more "${send[@]}") $(snapped other.more "${send[@]}")" "$held $free" "another program of the same snap"
-is "$(snapped snap run box "${send[@]}") $(snapped snap run box.more "${send[@]}") $(snapped snap run other "${send[@]}")" "$held $held $free" "snap run"
-is "$(snapped box loaded) $(cat "$scratch/errors")" "no " "no program in there has the library, or complains of it"
+is "$(snapped $box.more "${send[@]}") $(snapped $other.more "${send[@]}")" "$held $free" "another program of the same snap"
+is "$(snapped snap run $box "${send[@]}") $(snapped snap run $box.more "${send[@]}") $(snapped snap run $other "${send[@]}")" "$held $held $free" "snap run"
+is "$(snapped $box loaded) $(cat "$scratch/errors")" "no " "no program in there has the library, or complains of it"
 rules <<<"app '/usr/bin/snap' { class = cut }"
-is "$(snaps box; snapped snap run other "${send[@]}")" "$(yes "$held" | head -n 5)" "a rule for all"
+is "$(snaps $box; snapped snap run $other "${send[@]}")" "$(yes "$held" | head -n 5)" "a rule for all"
 
 # What is beneath /var/tmp is seen in snaps, and /usr is not.
 in_machine cp "$preload" /usr/lib/libnetshim.so
 in_session=/usr/lib/libnetshim.so
-rules <<<"app '/snap/bin/box' { class = cut }"
+rules <<<"app '/snap/bin/$box' { class = cut }"
 in_machine "$netshim" reload
-is "$(snapped box "${send[@]}") $(snapped box loaded) $(cat "$scratch/errors")" "$held no " "nor of one that they do not see"
+is "$(snapped $box "${send[@]}") $(snapped $box loaded) $(cat "$scratch/errors")" "$held no " "nor of one that they do not see"
 # shellcheck disable=SC2016 # expanded by that shell
 in_machine sh -c 'echo "$0" >/etc/ld.so.preload' "$in_session"
 in_session=
-is "$(snapped box "${send[@]}")" "$held" "with /etc/ld.so.preload, it is in its class"
+is "$(snapped $box "${send[@]}")" "$held" "with /etc/ld.so.preload, it is in its class"
 like "$(cat "$scratch/errors")" "^ERROR: ld.so: object '/usr/lib/libnetshim.so' .* ignored.\$" "but the loader in there complains, as libnetshim(7) says"
 in_machine rm /etc/ld.so.preload
 like "$(in_machine "$netshim" enable --system 2>&1)" "each program in a snap will complain" "netshim enable --system says that"
 like "$(in_machine "$netshim" doctor 2>&1)" "note  others: snaps: /etc/ld.so.preload names the library" "and so does doctor"
-in_machine rmdir /sys/fs/cgroup/freezer/snap.box /sys/fs/cgroup/freezer/snap.other
+in_machine rmdir /sys/fs/cgroup/freezer/snap.$box /sys/fs/cgroup/freezer/snap.$other
 
 finish

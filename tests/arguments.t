@@ -352,6 +352,7 @@ $scratch/prog class org.example
 END
 chmod 755 "$scratch/twice"
 like "$(LD_PRELOAD=$preload "$netshim" trace "$scratch/twice" 2>&1 >/dev/null)" "none  .*: no rule.*none -> text .*: rule '$scratch/prog' with 'org.example' at $config:" "trace tells of each"
+like "$(LD_PRELOAD=$preload "$netshim" trace --json "$scratch/prog" class org.example 2>&1 >/dev/null)" '"with": "org.example"' "as JSON, too"
 like "$("$netshim" doctor "$scratch/prog" --json -- org.example 2>&1)" "class text, by rule '$scratch/prog' with 'org.example' at $config:" "doctor too"
 like "$("$netshim" doctor "$scratch/prog" --json 2>&1)" "the rules of $scratch/prog are for other arguments" "and that there are others"
 

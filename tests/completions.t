@@ -59,7 +59,7 @@ verbs=$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help")
 
 # No verb takes the name of a package or of an interface: those are in the configuration.
 is "$(for verb in $verbs; do netshim "$verb" --help | head -n 1; done | grep -oE '\b[A-Z]{2,}\b' | words)" \
-	"ADDRESS CLASS COMMAND DURATION FILE PID PROGRAM SECONDS TIME USER" "what verbs take is tried here, or cannot be known"
+	"ADDRESS ARG CLASS COMMAND DURATION FILE FOLDER PID PROGRAM SECONDS TIME USER" "what verbs take is tried here, or cannot be known"
 
 for shell in bash zsh fish; do
 	offers() { "${shell}_offers" "$1" | paste -sd ' '; }
@@ -87,6 +87,7 @@ for shell in bash zsh fish; do
 		like "$(offers "netshim $before $scratch/files/o" | sed 's/ $//')" "$([[ $before == *-c || $before == check ]] && [[ $before != up* ]] && echo '/one.conf$|^one.conf$' || echo '^$')" \
 			"$shell: $before, a file"
 	done
+	is "$(offers "netshim units $scratch/fil" | sed "s|[/ ]*\$||; s|.*/||")" "files" "$shell: units, a folder"
 	is "$(offers "netshim -c $scratch/files/one.conf rel")" "reload" "$shell: a verb after an option"
 done
 "$netshim" down

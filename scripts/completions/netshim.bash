@@ -13,6 +13,7 @@ _netshim_kind() { # _netshim_kind NETSHIM KIND WORD
 		CLASS) compgen -W "$("$1" status --json 2>/dev/null | grep -o '"name": "[^"]*"' | cut -d '"' -f 4)" -- "$3" ;;
 		PID) compgen -W "$(printf '%s\n' /proc/[0-9]* | sed 's|.*/||')" -- "$3" ;;
 		FILE) compgen -f -- "$3" ;;
+		FOLDER) compgen -d -- "$3" ;;
 		USER) compgen -u -- "$3" ;;
 		PROGRAM) compgen -c -f -- "$3" ;;
 		*[!a-z]*) ;;
@@ -60,7 +61,7 @@ _netshim() {
 	elif [[ $2 == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$2")
 	elif [ -n "$verb$kind" ]; then
-		[[ $kind != FILE && $kind != PROGRAM ]] || compopt -o filenames
+		[[ $kind != FILE && $kind != FOLDER && $kind != PROGRAM ]] || compopt -o filenames
 		mapfile -t COMPREPLY < <(_netshim_kind "$netshim" "${kind/COMMAND/PROGRAM}" "$2")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$("$netshim" --help 2>/dev/null | sed -n 's/^  \([a-z]*\) .*/\1/p')" -- "$2")

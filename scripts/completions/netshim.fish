@@ -14,6 +14,8 @@ function __netshim_kind --argument-names netshim kind word
                 string match -rg '^/proc/([0-9]+)$' /proc/*
             case FILE
                 __fish_complete_path $word
+            case FOLDER
+                __fish_complete_directories $word
             case USER
                 __fish_complete_users
             case PROGRAM

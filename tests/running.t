@@ -255,13 +255,22 @@ load <<<"class a { } class b { }" >/dev/null
 "$netshim" move b "${pid[two]}"
 is "$(load <<<"class a { } app '$one' { class = a } app '$two' { klass = a }" | grep -c -e moved -e failed) $(class_of "${pid[one]}")" "1 /" \
 	"a configuration with a mistake moves nobody"
-echo "class c { } app '$one' { class = c } app '$two' { class = c }" >"$config"
+to_c="class c { } app '$one' { class = c } app '$two' { class = c }"
+done_without=0
 for ((n = 1; n <= 100; n++)); do
-	strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" reload >"$scratch/said" 2>&1 && break
-	[ "$(classes_of "${pid[one]}" "${pid[two]}") $(grep -c '^moved' "$scratch/said")" = "/ /b 0" ] || break
+	echo "$to_c" >"$config"
+	strace -qq -o "$scratch/sent" -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" reload >"$scratch/said" 2>&1
+	now="$? $(classes_of "${pid[one]}" "${pid[two]}") $(grep -c '^moved' "$scratch/said")"
+	[ "$now" != "1 / /b 0" ] || continue
+	# What is asked only to be quicker is asked in another way then.
+	[ "$now" = "0 /c /c 1" ] && grep -q INJECTED "$scratch/sent" || break
+	done_without=$((done_without + 1))
+	load <<<"class a { } class b { }" >/dev/null
+	"$netshim" move none "${pid[one]}"
+	"$netshim" move b "${pid[two]}"
 done
 # The last one is when all is in force, to take the rules of a class away in which nobody is.
-is "$((n > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
+is "$((n - done_without > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
 like "$(<"$scratch/said")" "moved 5 running .*in force, but packet rules of classes that are no more are left" "which is told"
 "$netshim" reload
 is "$(nft list table inet netshim | grep -c 'meta cgroup.*drop$')" 0 "and the next reload takes them away"

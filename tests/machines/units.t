@@ -34,11 +34,11 @@ END
 }
 in_class() { sed -n 's,^[0-9]*:net_cls:\(.*\),\1,p' "/proc/$1/cgroup"; }
 main() { systemctl show -P MainPID "$1"; }
-restart() { # restart UNIT: until its program runs
+restart() { # restart UNIT: until its program has sent
 	sysd restart "$1"
-	for ((i = 0; i < 300; i++)); do
-		[[ $(readlink "/proc/$(main "$1")/exe") != *python3* ]] || break
-		sleep 0.1
+	for ((i = 0; i < 100; i++)); do
+		! journalctl -q -b --no-pager "_PID=$(main "$1")" | grep -q 'first packet' || break
+		sleep 0.3
 	done
 }
 sysd() { systemctl "$@" 2>&1; }

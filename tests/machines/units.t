@@ -288,7 +288,7 @@ first_boot() {
 	restart later
 	systemctl reset-failed
 	umount /run/netshim/net_cls
-	like "$(sysd restart later; journalctl -q -b -u later --no-pager | tail -n 9)" "later.service: Failed to set up standard error output: No such file or directory" "where the classes are gone, it is not started, and the journal says why"
+	like "$(sysd restart later; sleep 5; journalctl -q -b -u later --no-pager | tail -n 9)" "later.service: Failed to set up standard error output: No such file or directory" "where the classes are gone, it is not started, and the journal says why"
 	"$netshim" reload
 	systemctl reset-failed
 

@@ -33,8 +33,9 @@ left_over() {
 }
 "$netshim" -c "$scratch/one.conf" up
 before=$(left_over)
+# A reload may find one that runs since before it, and say that it has moved that.
 out=$(LD_PRELOAD=$preload "$scratch/load" 8 "$launches" "$reloads" "$netshim" "$scratch"/{one,two,three}.conf -- \
-	"$group/one" "$group/two" "$group/three/locked" -- "${programs[@]}")
+	"$group/one" "$group/two" "$group/three/locked" -- "${programs[@]}" | sed '/^moved [0-9]* running program/d; /--leave-running would have left/d')
 is "$out" "$launches launches, $launches in a class in force, 0 in another, 0 in none, 0 failed; $reloads reloads, 0 failed; 0 descriptors and 0 pages more" \
 	"8 users start $launches programs during $reloads reloads"
 "$netshim" -c "$scratch/one.conf" reload

@@ -55,7 +55,9 @@ static size_t size_of(int family)
 /* --- adding */
 
 /* Of one answer, all that it may need: a transaction is one datagram. */
-static unsigned char batch[1 << 22];
+#define BATCH_SIZE (1 << 22)
+
+static unsigned char *batch;
 static size_t batch_size;
 static bool batch_full;
 static uint32_t sequence;
@@ -66,7 +68,7 @@ static void add_message(struct nl_msg *message)
 	size_t size = NLMSG_ALIGN(header->nlmsg_len);
 
 	header->nlmsg_seq = ++sequence;
-	if (batch_size + size > sizeof(batch)) {
+	if (batch_size + size > BATCH_SIZE) {
 		batch_full = true;
 	} else {
 		memcpy(batch + batch_size, header, header->nlmsg_len);
@@ -169,10 +171,11 @@ static void add_family(const struct answer *answer, int family, const char *whos
 static int connected(void)
 {
 	static int fd = -1;
-	const int room = sizeof(batch) * 2;
+	const int room = BATCH_SIZE * 2;
 
 	if (fd >= 0)
 		return fd;
+	batch = zalloc(BATCH_SIZE);
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
 	/* More than a socket has by default; it takes CAP_NET_ADMIN. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));

@@ -211,6 +211,15 @@ static bool write_message(int fd, const unsigned char *message, size_t size)
 	return send(fd, message, NS_INT16SZ + size, MSG_NOSIGNAL) == (ssize_t)(NS_INT16SZ + size);
 }
 
+/* What the kernel sends after a close is nobody's any more (sk_socket), by whom netshim tells
+ * it: so a close sends a reset, and nothing after that. */
+static void end_by_reset(int fd)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+}
+
 static void limit_wait(int fd)
 {
 	const struct timeval limit = { .tv_sec = GIVEN_UP / 1000 };
@@ -227,6 +236,7 @@ static size_t ask_server(const struct sockaddr_storage *server, const unsigned c
 	size_t size = 0;
 
 	limit_wait(fd);
+	end_by_reset(fd);
 	if (!connect(fd, (const struct sockaddr *)server, upstream_size(server)) &&
 	    write_message(fd, query, query_size))
 		do

@@ -16,7 +16,7 @@
 #include <arpa/inet.h>
 
 /* What is in a network namespace asks in there. */
-static bool has_dns(const struct class *class)
+bool policy_has_dns(const struct class *class)
 {
 	return class_resolvers(class)->count && !class->netns;
 }
@@ -108,7 +108,7 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
-		if (!has_dns(class))
+		if (!policy_has_dns(class))
 			continue;
 		fprintf(out, "\t\t\t0x%08x : %u,\n", class->classid, zone_of(class_resolvers(class)));
 		if (live && live[i] && live[i] != class->classid)
@@ -121,7 +121,7 @@ static bool leaves_loopback(const struct class *class)
 {
 	const struct resolver_list *list = class_resolvers(class);
 
-	for (size_t i = 0; has_dns(class) && i < list->count; i++)
+	for (size_t i = 0; policy_has_dns(class) && i < list->count; i++)
 		if (list->items[i].family == AF_INET && list->items[i].address.s6_addr[0] != 127)
 			return true;
 	return false;
@@ -167,7 +167,7 @@ static void write_query_stand_in(FILE *out, const struct ruleset *set, const uin
  * it a zone or that a packet is not tracked. */
 static void write_before_conntrack(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	bool asks = policy_any(set, has_dns);
+	bool asks = policy_any(set, policy_has_dns);
 
 	if (asks) {
 		fprintf(out, "\n\t# queries, before conntrack sees them\n\tchain query {\n");
@@ -214,7 +214,7 @@ static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
-		if (!has_dns(class))
+		if (!policy_has_dns(class))
 			continue;
 		write_redirects(out, class->name, class_resolvers(class), class->verdict.answerer.count);
 		any = true;
@@ -223,12 +223,12 @@ static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *
 		return;
 	fprintf(out, "\n\t# dns: queries to their class's resolvers\n\tchain dns {\n\t\ttype nat hook output priority "
 		     "-110; policy accept;\n");
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto dns_", has_dns);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto dns_", policy_has_dns);
 	fprintf(out, "\t}\n\n\t# whose source was chosen for the old destination\n\tchain resolver_source {\n"
 		     "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
 	for (size_t p = 0; p < 2; p++) {
 		fprintf(out, WAS_QUERY " ct status dnat oifname != \"lo\" ", protocols[p]);
-		policy_write_classids(out, set, live, has_dns);
+		policy_write_classids(out, set, live, policy_has_dns);
 		fprintf(out, " masquerade\n");
 	}
 	fprintf(out, "\t}\n");
@@ -282,10 +282,18 @@ void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live
 {
 	write_queries(out, set, live);
 	write_others(out, set, live);
-	if (policy_any(set, has_dns) || policy_has_stand_in(set))
+	if (policy_any(set, policy_has_dns) || policy_has_stand_in(set))
 		write_before_conntrack(out, set, live);
 	if (policy_has_stand_in(set))
 		write_stand_in_here(out);
+}
+
+/* What the kernel sends of a connection whose socket is closed is not in the zone of its class's
+ * queries. It would go where the query was meant for, past the class's resolvers and interface. */
+void policy_write_lost_queries(FILE *out, const struct ruleset *set)
+{
+	if (policy_any(set, policy_has_dns))
+		fprintf(out, "\t\ttcp dport 53 ct state new,invalid drop\n");
 }
 
 /* end is "d", the destination, or "s", the source. */
@@ -330,7 +338,7 @@ void policy_write_answerer(FILE *out, const struct verdict *verdict, const char 
 
 void policy_write_query_guard(FILE *out, const struct class *class)
 {
-	if (!has_dns(class))
+	if (!policy_has_dns(class))
 		return;
 	fprintf(out, "\tchain queries_%s {\n", class->name);
 	if (!class->verdict.answerer.count)
@@ -357,7 +365,7 @@ static bool port_is_first(const struct class *class, size_t index)
  * somebody has given it another destination, by that. */
 void policy_write_dns_guard(FILE *out, const struct class *class)
 {
-	if (!has_dns(class))
+	if (!policy_has_dns(class))
 		return;
 	fprintf(out, "\t\tth dport 53 jump queries_%s\n", class->name);
 	for (size_t i = 0; !class->verdict.answerer.count && i < class->dns.count; i++)

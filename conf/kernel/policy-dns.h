@@ -17,11 +17,13 @@ bool policy_has_stand_in(const struct ruleset *set);
 
 /* The chains that redirect name queries; the chain that lets a class's redirected ones
  * through and no other, and the rules of the class's own chain that lead there; and what
- * answers need when they come in, behind conntrack. */
+ * answers need when they come in, behind conntrack; and for packets that no socket sends. */
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
 void policy_write_query_guard(FILE *out, const struct class *class);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 void policy_write_dns_answers(FILE *out, const struct ruleset *set);
+void policy_write_lost_queries(FILE *out, const struct ruleset *set);
+bool policy_has_dns(const struct class *class);
 
 /* Rules for what netshim's own resolver is asked, answers and asks itself; and their chain. */
 void policy_write_answerer(FILE *out, const struct verdict *verdict, const char *whose);

@@ -391,8 +391,9 @@ static bool is_told_by_mark(const struct class *class)
  * connection tells a class, they go by its rules. */
 static void write_kernel_packets(FILE *out, const struct ruleset *set)
 {
-	if (policy_any(set, is_told_by_mark) || verdict_refuses(&set->unclassified))
+	if (policy_any(set, is_told_by_mark) || policy_any(set, policy_has_dns) || verdict_refuses(&set->unclassified))
 		fprintf(out, NO_SOCKETS);
+	policy_write_lost_queries(out, set);
 	policy_write_mark_map(out, set, "ct direction original ct mark", "goto class_", is_told_by_mark);
 	if (verdict_refuses(&set->unclassified))
 		fprintf(out, "\t\tct state established,related accept\n");

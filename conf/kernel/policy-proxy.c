@@ -15,6 +15,7 @@
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-names.h"
 
 #include <arpa/inet.h>
 
@@ -85,9 +86,17 @@ void policy_write_proxy_guard(FILE *out, const struct class *class, const char *
 	fprintf(out, " %s\n", refusal);
 }
 
+/* What netshim's own resolver asks others is not redirected to them, and goes to no proxy. */
+static void write_own_queries(FILE *out, const struct class *class)
+{
+	if (class->verdict.answerer.count)
+		fprintf(out, "\t\tmeta skgid %u accept\n", NAMES_USER);
+}
+
 static void write_connections(FILE *out, const struct class *class)
 {
 	fprintf(out, "\tchain proxy_%s {\n\t\toifname \"lo\" accept\n", class->name);
+	write_own_queries(out, class);
 	for (size_t i = 0; i < class->proxies.count; i++) {
 		const struct resolver *proxy = &class->proxies.items[i];
 
@@ -124,6 +133,7 @@ static void write_datagrams(FILE *out, const struct class *class)
 		class->name);
 	if (class_resolvers(class)->count)
 		fprintf(out, "\t\tudp dport 53 accept\n");
+	write_own_queries(out, class);
 	for (size_t i = 0; i < class->udp_proxies.count; i++) {
 		fprintf(out, "\t\tmeta nfproto %s ", protocol_of(class->udp_proxies.items[i].family));
 		policy_write_mark(out, "meta mark", class->mark);

@@ -269,9 +269,14 @@ _Noreturn static void follow(int messages)
 	const char *text;
 
 	dup2(messages, STDERR_FILENO);
-	close(w.watching);
 	/* Not as a hook: those would leave their work to this, and end before it is done. */
 	state_lock(false);
+	/* What is in force by now may have other resolvers, and another process that follows. */
+	if (!state_goes_on_watching(w.class, w.watching)) {
+		state_leave();
+		exit(EXIT_SUCCESS);
+	}
+	close(w.watching);
 	be_impatient(STATE_GAVE_UP "the configuration could not be read, users and groups looked up\n");
 	text = text_in_force();
 	if (text && load_classes(&set, text)) {

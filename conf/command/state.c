@@ -384,12 +384,18 @@ int state_watch(const char *class)
 	return open_to_watch_soon(class, O_RDONLY);
 }
 
-int state_turn(const char *class, int watching)
+bool state_goes_on_watching(const char *class, int watching)
 {
 	char path[WATCH_PATH_SIZE];
+
+	return is_still(watching, watch_path(class, path));
+}
+
+int state_turn(const char *class, int watching)
+{
 	int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
-	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && is_still(watching, watch_path(class, path)) &&
+	if (fd >= 0 && !flock(fd, LOCK_EX) && is_still(fd, lock_path) && state_goes_on_watching(class, watching) &&
 	    state_is_up())
 		return fd;
 	if (fd >= 0)

@@ -52,6 +52,8 @@ bool state_is_watched(const char *class);		       /* one does */
 /* A descriptor to keep open while one watches, or -1 where it may not. */
 int state_watch(const char *class);
 char *state_watched(int watching); /* what it is to know; allocated */
+/* Whether what that has begun to watch is still its, and nobody else's by now. */
+bool state_goes_on_watching(const char *class, int watching);
 /* Holds off every up, reload and down as long as what it returns is open. -1 where the
  * watching is over. */
 int state_turn(const char *class, int watching);

@@ -38,11 +38,13 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/table.h"
+#include "conf/kernel/upstream.h"
 #include "conf/language/alloc.h"
 #include "conf/language/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <linux/capability.h>
 #include <poll.h>
 #include <sys/inotify.h>
@@ -122,7 +124,10 @@ static struct watch {
 	char *verb;    /* what this process was started with */
 	int answerers; /* another child; -1: there is none */
 	int64_t answerers_at;
-} w = { .rules = -1, .interfaces = -1, .follower = -1, .answerers = -1 };
+
+	int asking;	   /* events of resolv.conf; -1: nobody asks whom it names */
+	struct stat asked; /* as it was */
+} w = { .asking = -1, .rules = -1, .interfaces = -1, .follower = -1, .answerers = -1 };
 
 /* Whether up or reload has been there since the last time. */
 static bool has_been_replaced(void)
@@ -337,6 +342,39 @@ static bool load_for_answerers(struct ruleset *set)
 	return text && load_classes(set, text);
 }
 
+static bool asked_is_another(void)
+{
+	struct stat now = { .st_ino = 0 };
+	bool another;
+
+	stat(UPSTREAM_FILE, &now);
+	another = now.st_ino != w.asked.st_ino || now.st_mtim.tv_sec != w.asked.st_mtim.tv_sec ||
+		  now.st_mtim.tv_nsec != w.asked.st_mtim.tv_nsec;
+	w.asked = now;
+	return another;
+}
+
+/* The file is written anew, or another takes its place, or that of the one that it leads to. */
+static void watch_asked(void)
+{
+	char *file = realpath(UPSTREAM_FILE, NULL);
+
+	inotify_add_watch(w.asking, "/etc", IN_MOVED_TO | IN_CREATE);
+	if (!file)
+		return;
+	inotify_add_watch(w.asking, file, IN_CLOSE_WRITE);
+	inotify_add_watch(w.asking, dirname(file), IN_MOVED_TO | IN_CREATE);
+	free(file);
+}
+
+/* Whom what is in no class asks stands in the table. */
+static void follow_asked(void)
+{
+	watch_asked();
+	if (asked_is_another())
+		note_change();
+}
+
 /* In turn: what is in force is what this process was started for. */
 static void keep_answerers(void)
 {
@@ -387,7 +425,8 @@ static int follower_patience(void)
 static void read_events(void)
 {
 	struct pollfd events[] = { { w.folder, POLLIN, 0 },	{ w.table, POLLIN, 0 },	   { w.rules, POLLIN, 0 },
-				   { w.interfaces, POLLIN, 0 }, { w.follower, POLLIN, 0 }, { w.answerers, POLLIN, 0 } };
+				   { w.interfaces, POLLIN, 0 }, { w.follower, POLLIN, 0 }, { w.answerers, POLLIN, 0 },
+				   { w.asking, POLLIN, 0 } };
 
 	if (poll(events, sizeof(events) / sizeof(events[0]), sooner(patience(), follower_patience())) < 0 &&
 	    errno != EINTR)
@@ -401,6 +440,8 @@ static void read_events(void)
 		hear_follower();
 	if (events[5].revents)
 		lose_answerers();
+	if (w.asking >= 0 && drain(w.asking))
+		follow_asked();
 }
 
 static void wait_for_work(void)
@@ -441,6 +482,10 @@ int cmd_watch(const struct command *command)
 	w.table = table_events();
 	if (!w.class)
 		w.rules = routing_events();
+	if (answerers_wanted()) {
+		w.asking = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+		follow_asked();
+	}
 	if (w.watching < 0)
 		errx(EXIT_FAILURE, "netshim is not up, or another process watches already");
 	if (w.folder < 0 || inotify_add_watch(w.folder, NETSHIM_RUNDIR, IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO) < 0)

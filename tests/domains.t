@@ -15,7 +15,7 @@ done
 records=("--host-record=web.test,$far_host,2001:db8::7" "--host-record=other.test,203.0.113.8,2001:db8::8"
 	"--host-record=a.wild.test,203.0.113.9" "--host-record=x.y.wild.test,203.0.113.10" "--host-record=wild.test,203.0.113.8"
 	"--cname=alias.test,next.test" "--cname=next.test,web.test" "--host-record=lan.test,$lan_host" "--host-record=me.test,127.0.0.1"
-	"--host-record=short.test,203.0.113.11,2001:db8::11,1" "--host-record=xn--bcher-kva.test,203.0.113.11")
+	"--host-record=twin.test,$far_host" "--host-record=short.test,203.0.113.11,2001:db8::11,1" "--host-record=xn--bcher-kva.test,203.0.113.11")
 resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2 "${records[@]}"
 echo "nameserver $lan_host" >"$scratch/resolv.conf"
 mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
@@ -234,7 +234,7 @@ process=$(resolver_of web)
 in_class web python3 "$scratch/flood.py" $lan_host 2>"$scratch/ignored"
 [ "$(find "/proc/$process/fd" | wc -l)" -le 300 ] && [ "$(awk '/^VmRSS/ { print $2 }' "/proc/$process/status")" -lt 16384 ]
 ok $? "a flood of queries takes no more than there is for them: $(find "/proc/$process/fd" | wc -l) descriptors, $(awk '/^VmRSS/ { print $2 }' "/proc/$process/status") kB"
-is "$(in_class web dig +short +tries=5 +time=4 web.test)" $far_host "and is over when it is over"
+is "$(in_class web dig +short +tries=5 +time=4 web.test | tail -n 1)" $far_host "and is over when it is over"
 
 # --- what tells of it
 web "allow = { 'web.test', 'tcp/80@other.test' }" "app '/usr/bin/curl' { class = web }"
@@ -246,13 +246,207 @@ is "$(says $far_host:80)" "netshim lets it through, by 'web.test'" "doctor --to:
 is "$(says 203.0.113.9:80)" "by the action nobody has asked for it lately" "and one that may come to be"
 is "$(says $lan_host:53)" "netshim's own resolver instead" "and a query"
 is "$("$netshim" status 2>&1 | grep -c 'nobody looks up')" 0 "status: all resolvers are there"
-kill -STOP "$(ps -o ppid= -p "$(resolver_of web)" | tr -d ' ')"
-kill -KILL "$(resolver_of web)"
+process=$(resolver_of web)
+kill -STOP "$(ps -o ppid= -p "$process" | tr -d ' ')"
+kill -KILL "$process"
+wait_until grep -q '^State:.Z' "/proc/$process/status"
 is "$("$netshim" status 2>&1 | grep 'nobody looks up' | cut -d, -f1)" "netshim: nobody looks up names for class web" "and where one is not"
 is "$("$netshim" doctor 2>&1 | grep -c "resolver for the names of web is not there")" 1 "doctor tells it, too"
 is "$(get web http://$far_host/) $(get web http://other.test/ -m 1)" "200 timed out" "names fail closed, and what is open stays open"
 for process in $(resolvers); do kill -CONT "$process"; done
 is "$(in_class web dig +short +tries=4 +time=2 other.test)" 203.0.113.8 "until it is there again"
+
+# --- a class with an interface: its resolver asks by that one, and by no other
+make_exit vpn0 11
+vpn=("${in_exit[@]}")
+watch_far "${there[@]}"
+asked_at() { # asked_at ANSWER RUNNER...: a resolver beyond the local network, and a count of what it is asked
+	"${@:2}" ip addr add 198.51.100.53/32 dev lo
+	"${@:2}" ip addr add 2001:db8:53::53/128 dev lo nodad
+	"${@:2}" nft 'table inet asked { counter queries { }; chain in { type filter hook prerouting priority -300;
+		ip daddr 198.51.100.53 counter name queries; ip6 daddr 2001:db8:53::53 counter name queries; }; }'
+	resolver "$1" "${@:2}" -- --listen-address=198.51.100.53,2001:db8:53::53 --address=/test/2001:db8::7
+}
+queries_at() { "$@" nft list counter inet asked queries | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+asked_at 203.0.113.8 "${there[@]}"
+asked_at $far_host "${vpn[@]}"
+wait_until sh -c "dig +short +tries=1 +time=1 @198.51.100.53 web.test | grep -q 203.0.113.8"
+"${there[@]}" nft reset counters table inet asked >/dev/null
+by_vpn="action = reject  allow = { 'web.test' }  interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }"
+cat >"$config" <<EOF2
+class by4  { $by_vpn  dns = { '198.51.100.53' } }
+class by6  { $by_vpn  dns = { '[2001:db8:53::53]:53' } }
+class both { $by_vpn }
+class asks { action = reject  allow = { 'loopback' }  interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }  dns = { '198.51.100.53' } }
+EOF2
+"$netshim" reload
+printf 'nameserver 198.51.100.53\n' >"$scratch/resolv.conf"
+cat >"$scratch/end.py" <<'EOP'
+import os, socket, struct, sys
+query = b"\1\2\1\0\0\1\0\0\0\0\0\0\3web\4test\0\0\1\0\1"
+for _ in range(5):
+    s = socket.create_connection((sys.argv[1], 53), timeout=3)
+    s.sendall(struct.pack("!H", len(query)) + query)
+EOP
+for class in by4 by6 both; do
+	is "$(in_class $class dig +short +tries=1 +time=3 web.test) $(in_class $class dig +short +tries=1 +time=3 +tcp other.test)" \
+		"$far_host $far_host" "$class: who is behind its interface answers, by UDP and TCP"
+	is "$(get $class http://web.test/ -4) $(get $class http://web.test/ -6) $(get $class http://203.0.113.8/ -m 0.5)" "200 200 refused" \
+		"$class: and opens what that says"
+done
+asked=$(queries_at "${vpn[@]}")
+[ "$asked" -ge 20 ] && [ "$(far_packets "${vpn[@]}")" -ge 20 ]
+ok $? "with $asked packets to the resolver there"
+is "$(in_class asks dig +short +tries=1 +time=3 +tcp web.test) $(in_class asks python3 "$scratch/end.py" 198.51.100.53)" "$far_host " \
+	"a class without names, and a program that ends before the answer comes"
+is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "and none by another way"
+ip link set vpn0 down
+for class in by4 by6 both; do
+	is "$(get $class http://web.test/ -m 1) $(get $class http://$far_host/)" "timed out refused" "$class: the interface goes down: names fail closed, and what was open, too"
+done
+is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "with not one packet another way"
+ip link set vpn0 up
+ip addr add fd11::1/64 dev vpn0 nodad
+IFACE=vpn0 "$root/etc/network/if-up.d/netshim"
+for class in by4 by6 both; do
+	is "$(get $class http://web.test/ -4) $(get $class http://web.test/ -6)" "200 200" "$class: it is there again, and so are names"
+done
+is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "all that time, no packet went another way"
+echo "nameserver $lan_host" >"$scratch/resolv.conf"
+# A reload with other names, while watch waits to follow an interface.
+exec {held}<"$root/run/netshim/lock"
+flock "$held"
+echo "class by4 { $by_vpn  deny = { 'other.test' }  dns = { '198.51.100.53' } }" >"$config"
+"$netshim" reload {held}<&- &
+reloading=$!
+wait_until sh -c "grep -q -e '->.* FLOCK .* $reloading ' /proc/locks"
+ip link set vpn0 down
+# shellcheck disable=SC2016 # expanded by the inner shell
+wait_until sh -c 'test "$(grep -c -e "->.* FLOCK .*:$1 " /proc/locks)" = 2' sh "$(stat -c %i "$root/run/netshim/lock")"
+ip link set vpn0 up
+exec {held}<&-
+wait $reloading
+wait_until flock -n "$root/run/netshim/lock" true
+is "$? $(in_class by4 dig +short +tries=5 +time=1 web.test)" "0 $far_host" "a reload with other names overtakes what follows an interface: queries go to who is there now"
+ip link del vpn0
+
+# --- other options of the class
+in_background python3 "$root/bin/proxy.py" tcp 12345 192.168.77.1 fd77::1 >"$scratch/proxy" 2>&1
+cat >"$config" <<EOF2
+class proxied { action = reject  allow = { 'web.test' }  proxy = { '127.0.0.1:12345', '[::1]:12345' }  dns = { '$lan_host' } }
+class odd     { action = reject  allow = { 'web.test' }  proxy = { '127.0.0.1:12345', '[::1]:12345' }  dns = { '$lan_host:5356' } }
+class much    { action = reject  allow = { 'web.test' }  rate = '8 mbit'  rate-in = '8 mbit'  serve = { 'lan' }  log = true  mark = 77 }
+class twins   { action = reject  allow = { 'web.test' }  deny = { 'twin.test' } }
+EOF2
+"$netshim" reload
+resolver 192.0.2.3 "${there[@]}" -- --listen-address=$lan_host --port=5356 --host-record=web.test,$far_host,2001:db8::7
+wait_until sh -c "dig +short +tries=1 +time=1 -p 5356 @$lan_host web.test | grep -q $far_host"
+for class in proxied odd; do
+	is "$(get $class http://$far_host/) $(get $class http://web.test/ -4) $(get $class http://web.test/ -6) $(get $class http://other.test/)" \
+		"refused 200 200 refused" "$class: proxy: what names open goes to the proxy, and nothing else"
+	is "$(in_class $class dig +short +tries=1 +time=3 +tcp web.test)" $far_host "$class: its resolver asks by TCP, too"
+done
+is "$(sed 1d "$scratch/proxy" | LC_ALL=C sort -u | paste -sd' ')" "2001:db8::7 80 $far_host 80" "but the proxy is not who is asked"
+is "$(get much http://web.test/ -4) $(get much http://web.test/ -6) $(get much http://other.test/ -4)" "200 200 refused" "rate, serve, log and mark"
+like "$("$netshim" blocked much 2>&1)" "203.0.113.8" "what is refused is told"
+serve "${user[@]}" "LD_PRELOAD=$preload" "$netshim" run much -- 8080
+is "$(on_other_host curl -sS -m 3 -o /dev/null -w '%{http_code}' http://192.168.77.1:8080/)" 200 "and its servers answer"
+
+wait_until sh -c "dig +short +tries=1 +time=1 @$lan_host web.test | grep -q $far_host"
+is "$(get twins http://web.test/ -4)" 200 "a name that is allowed"
+in_class twins dig +short +tries=1 +time=3 twin.test >"$scratch/ignored"
+is "$(get twins http://web.test/ -4) $(get twins http://web.test/ -6)" "refused 200" "at whose address is one that is denied: closed, once that is asked for"
+
+# --- renewal: whatever time an address has left, an answer gives it the whole one again
+about_to_end() { # about_to_end ADDRESS MILLISECONDS
+	local set=open4_any_web
+	[[ $1 != *:* ]] || set=open6_any_web
+	nft "delete element inet netshim $set { $1 }; add element inet netshim $set { $1 expires $2ms comment \"web.test\" }"
+}
+cat >"$scratch/steady.py" <<'EOP'
+import socket, sys, time
+refused, end = 0, time.monotonic() + 3
+while time.monotonic() < end:
+    try:
+        socket.create_connection((sys.argv[1], 80), timeout=2).close()
+    except OSError:
+        refused += 1
+    time.sleep(0.01)
+print(refused)
+EOP
+web "allow = { 'web.test' }" "class lets { deny = { 'web.test' } }"
+in_class web dig +short +tries=1 +time=3 web.test A web.test AAAA >"$scratch/ignored"
+nft monitor elements >"$scratch/monitor" 2>&1 &
+monitor=$!
+in_class web python3 "$scratch/steady.py" $far_host >"$scratch/steady4" &
+steady4=$!
+in_class web python3 "$scratch/steady.py" 2001:db8::7 >"$scratch/steady6" &
+steady6=$!
+for _ in 1 2 3 4; do
+	about_to_end $far_host 900
+	about_to_end 2001:db8::7 900
+	sleep 0.4
+	in_class web dig +short +tries=1 +time=3 web.test A web.test AAAA >"$scratch/ignored"
+	sleep 0.4
+done
+wait $steady4 $steady6
+kill $monitor
+is "$(cat "$scratch/steady4" "$scratch/steady6" | paste -sd' ')" "0 0" "an address that is about to end, and is asked for again and again, is never closed"
+# What the kernel tells of one transaction ends with its number.
+is "$(awk '/^delete element .* open4_any_web .*203.0.113.7/ { gone = 1 } /^# new generation/ { gone = 0 }
+	/^add element .* open4_any_web .*203.0.113.7/ && gone { again++; gone = 0 } END { print (again >= 6) }' "$scratch/monitor")" 1 \
+	"by being taken out and put in again in one step, as any kernel does it"
+for address in $far_host 2001:db8::7; do
+	talk web "$address"
+	about_to_end "$address" 200
+	sleep 0.4
+	is "$said $(get web "http://$([[ $address = *:* ]] && echo "[$address]" || echo "$address")/") $(say on)" "connected refused answered" \
+		"its time ends: closed, and a connection that is open goes on"
+	end_talk
+done
+
+# --- what netshim's resolver does not see
+serve "${there[@]}" -- 443 853
+printf '%s web.test\n' $far_host >"$scratch/hosts"
+mount --bind "$scratch/hosts" /etc/hosts
+web "allow = { 'web.test', 'loopback' }" "class lets { deny = { 'web.test' } }" "class plain { }"
+nft "flush set inet netshim open4_any_web; flush set inet netshim deny4_any_lets"
+for port in 443 853; do
+	is "$(get web http://$lan_host:$port/) $(get lets http://$lan_host:$port/)" "refused 200" "a resolver at port $port (DoH, DoT): allow does not lead there, deny does"
+done
+printf 'hosts: files dns\n' >"$scratch/nsswitch.conf"
+is "$(get web http://web.test/ -4) $(get lets http://web.test/ -4)" "refused 200" "/etc/hosts: allow refuses, deny lets through"
+printf 'hosts: dns\n' >"$scratch/nsswitch.conf"
+umount /etc/hosts
+# As nss-resolve does: a service of the machine looks it up, and says what it knows by a local socket.
+cat >"$scratch/told.py" <<'EOP'
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+if sys.argv[2:]:
+    s.bind(sys.argv[1])
+    s.listen()
+    while True:
+        s.accept()[0].sendall(socket.gethostbyname("web.test").encode())
+s.connect(sys.argv[1])
+print(s.recv(99).decode())
+EOP
+in_background python3 "$scratch/told.py" "$scratch/told" serve
+wait_until test -S "$scratch/told"
+chmod 777 "$scratch/told"
+told=$(in_class web python3 "$scratch/told.py" "$scratch/told")
+is "$told $(get web "http://$told/") $(get lets "http://$told/")" "$far_host refused 200" "another program that has asked tells of it (nss-resolve, a cache): allow refuses, deny lets through"
+is "$(get web http://web.test/ -4) $(get lets http://web.test/ -4)" "200 refused" "and once the class has asked itself: open, and closed"
+
+# --- who looks after them is killed
+# shellcheck disable=SC2046 # several
+kill -KILL $(watchers)
+wait_until is_unwatched
+gone() { [ -z "$(resolvers)" ]; }
+wait_until gone
+is "$(get web http://web.test/ -m 1) $(get web http://$far_host/)" "resolve host 200" "watch is killed: no resolver is left, names fail closed"
+is "$("$netshim" status 2>&1 | grep -c 'nobody looks up names')" 2 "status tells of each"
+"$netshim" reload
+is "$? $(get web http://web.test/ -4)" "0 200" "reload starts it again"
 
 # --- what is in no class
 cat >"$config" <<EOF2
@@ -264,9 +458,16 @@ get_outside() { as_user curl -sS -m 5 -o /dev/null -w '%{http_code}' "$@" 2>/dev
 is "$? $(get_outside http://web.test/ -4) $(get_outside http://web.test/ -6) $(get_outside http://other.test/)" "0 200 200 000" "names in unclassified"
 is "$(as_user dig +short +tries=1 +time=1 @fd77::2 web.test | grep -c 203)" 0 "whoever asks others than the machine's resolvers is refused as ever"
 is "$(get plain http://other.test/)" 200 "a class goes by its own rules"
+echo "nameserver fd77::2" >"$scratch/resolv.conf"
+asked_now() { [ "$(get_outside http://web.test/ -m 1)" = 200 ]; }
+wait_until asked_now
+ok 0 "resolv.conf names another resolver: that is asked"
 
+in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"exe"'; }
+[ "$(in_sockets)" -ge 4 ]
+ok $? "their sockets are at the loopback interface: $(in_sockets)"
 "$netshim" down
-is "$? $(resolvers | wc -l)" "0 0" "down ends them"
+is "$? $(resolvers | wc -l) $(in_sockets)" "0 0 0" "down ends them, and their sockets"
 wait_until test ! -e "$root/run/netshim"
 ok 0 "and nothing is left"
 

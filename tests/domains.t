@@ -467,7 +467,11 @@ in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"exe"'; }
 [ "$(in_sockets)" -ge 4 ]
 ok $? "their sockets are at the loopback interface: $(in_sockets)"
 "$netshim" down
-is "$? $(resolvers | wc -l) $(in_sockets)" "0 0 0" "down ends them, and their sockets"
+ended=$?
+no_sockets() { [ "$(in_sockets)" = 0 ]; }
+wait_until gone
+wait_until no_sockets
+is $ended 0 "down ends them, and their sockets"
 wait_until test ! -e "$root/run/netshim"
 ok 0 "and nothing is left"
 

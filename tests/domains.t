@@ -205,9 +205,11 @@ is "$(in_class web dig +short +tries=3 +time=2 web.test) $(in_class other dig +s
 # --- who answers wrong
 on_other_host ip addr add 192.168.77.4/24 dev there
 in_background "${there[@]}" "$(command -v python3)" "$root/bin/hostile.py" 192.168.77.4
-web "allow = { 'web.test', 'many.test' }  dns = { '192.168.77.4' }"
+web "allow = { 'web.test', 'many.test', '*.wild.test' }  dns = { '192.168.77.4' }"
 listens_there() { on_other_host ss -lnut | grep -c "192.168.77.4:53" | grep -qx 2; }
 wait_until listens_there
+is "$(in_class web dig +short +tries=1 +time=3 'x\.wild.test' | head -n 1) $(get web http://203.0.113.10/)" "203.0.113.10 refused" \
+	"a dot within a label ends none: x\.wild.test is no name beneath wild.test"
 is "$(in_class web dig +short +tries=1 +time=3 web.test | paste -sd' ')" "203.0.113.8 203.0.113.10" "a server that lies: what is no answer is not passed on"
 is "$(get web http://203.0.113.8/) $(get web http://203.0.113.9/) $(get web http://203.0.113.10/)" "200 refused refused" \
 	"and opens nothing, nor does what an answer says of other names"

@@ -88,12 +88,21 @@ static void find_words(const struct names *names, const char *name, bool beneath
 	}
 }
 
+/* A dot within a label is written behind a backslash (ns_name_ntop). */
+static const char *behind_label(const char *name)
+{
+	for (; *name && *name != '.'; name++)
+		if (*name == '\\' && name[1])
+			name++;
+	return *name ? name + 1 : NULL;
+}
+
 /* asked: it is the name that was asked for. */
 static void look_up(const struct names *names, const char *name, bool asked, struct answer *answer)
 {
 	find_words(names, name, false, asked, answer);
-	for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.'))
-		find_words(names, dot + 1, true, asked, answer);
+	while ((name = behind_label(name)))
+		find_words(names, name, true, asked, answer);
 }
 
 /* The name that a record, which is a CNAME, leads to. */
@@ -271,7 +280,8 @@ static bool is_special4(const unsigned char *bytes)
 }
 
 /* Of the first 16 bits, all zero: loopback, none, and IPv4's in other clothes; fc00::/7,
- * fe80::/10, fec0::/10 and ff00::/8. Behind 64:ff9b::/96 (NAT64) is an IPv4 address. */
+ * fe80::/10, fec0::/10 and ff00::/8. Behind 64:ff9b::/96 (NAT64) and 2002::/16 (6to4) is an
+ * IPv4 address; 64:ff9b:1::/48 is a network's own NAT64 (RFC 8215). */
 bool answers_is_special(const struct answer_address *address)
 {
 	static const struct range ranges[] = {
@@ -281,10 +291,16 @@ bool answers_is_special(const struct answer_address *address)
 		{ { 0xff, 0 }, 8 },
 	};
 	static const unsigned char nat64[12] = { 0, 0x64, 0xff, 0x9b };
+	static const unsigned char local_nat64[6] = { 0, 0x64, 0xff, 0x9b, 0, 1 };
+	static const unsigned char six_to_four[2] = { 0x20, 0x02 };
 
 	if (address->family == AF_INET)
 		return is_special4(address->bytes);
 	if (!memcmp(address->bytes, nat64, sizeof(nat64)))
 		return is_special4(address->bytes + sizeof(nat64));
+	if (!memcmp(address->bytes, local_nat64, sizeof(local_nat64)))
+		return true;
+	if (!memcmp(address->bytes, six_to_four, sizeof(six_to_four)))
+		return is_special4(address->bytes + sizeof(six_to_four));
 	return IN(address->bytes, ranges);
 }

@@ -2,7 +2,8 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 """A name server that lies: hostile.py ADDRESS. To each query it sends answers that are not for
-it, and such as cannot be read, and at last a true one, with 203.0.113.8 for every name. To a
+it, and such as cannot be read, and at last a true one, with 203.0.113.8 for every name but
+x\\.wild.test, whose first label has a dot in it: that is at 203.0.113.10. To a
 query for many.test by UDP it sends one that is cut off, and by TCP forty addresses."""
 
 import socket
@@ -51,7 +52,7 @@ def serve_udp(address):
             server.sendto(answer(query, [], flags=0x8380), client)
         else:
             # And an address of a name that nobody has asked for.
-            more = answer(query, ["203.0.113.8"])
+            more = answer(query, ["203.0.113.10" if b"\6x.wild" in query else "203.0.113.8"])
             more = more[:7] + b"\2" + more[8:] + record(name("x.test"), "203.0.113.10")
             server.sendto(more, client)
 

@@ -263,7 +263,7 @@ for ((n = 1; n <= 100; n++)); do
 	now="$? $(classes_of "${pid[one]}" "${pid[two]}") $(grep -c '^moved' "$scratch/said")"
 	[ "$now" != "1 / /b 0" ] || continue
 	# What is asked only to be quicker is asked in another way then.
-	[ "$now" = "0 /c /c 1" ] && grep -q INJECTED "$scratch/sent" || break
+	if [ "$now" != "0 /c /c 1" ] || ! grep -q INJECTED "$scratch/sent"; then break; fi
 	done_without=$((done_without + 1))
 	load <<<"class a { } class b { }" >/dev/null
 	"$netshim" move none "${pid[one]}"

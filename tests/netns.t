@@ -18,6 +18,8 @@ for name in "${names[@]}"; do
 	cp "$bin/probe-static" "$scratch/${name%:*}-static"
 done
 cp "$bin/probe" "$scratch/jailed-dynamic"
+cp "$bin/probe" "$scratch/told-dynamic"
+cp "$bin/probe-static" "$scratch/told-static"
 {
 	cat <<EOF
 class jail    { netns = 'jail' }
@@ -28,6 +30,7 @@ class members { netns = 'jail' users = { 'daemon' } }
 class web     { }
 class held    { lock = true }
 app '$scratch/jailed-dynamic' { class = jail }
+app '$scratch/told-*' { with = 'inside' class = jail }
 EOF
 	for name in "${names[@]}"; do
 		echo "app '$scratch/${name%:*}' { class = ${name#*:} }"
@@ -262,6 +265,9 @@ chmod 755 "$scratch/fake"
 cp "$root/run/netshim/rules" "$scratch/rules"
 like "$(shim unshare -Urm "$scratch/fake" 2>&1)" "^netshim: .*not started" "fake rules and a fake name, in a user namespace: not started"
 mkdir "$root/run/netshim/net_cls$group-of-others"
+for name in told-dynamic told-static; do
+	is "$(shim "$scratch/$name" where inside) $(shim "$scratch/$name" where outside)" "$(at $name jail jail) $name / $host" "$name: by its arguments"
+done
 in_group_of_others() {
 	echo 0 >"$root/run/netshim/net_cls$group-of-others/tasks"
 	as_user attacker request "$exec_request" "$scratch/jailed-static" "$netns" where 2>&1

@@ -365,9 +365,10 @@ about_to_end() { # about_to_end ADDRESS MILLISECONDS
 	[[ $1 != *:* ]] || set=open6_any_web
 	nft "delete element inet netshim $set { $1 }; add element inet netshim $set { $1 expires $2ms comment \"web.test\" }"
 }
+life=$((slow > 1 ? 5000 : 900)) # longer than an answer takes
 cat >"$scratch/steady.py" <<'EOP'
 import socket, sys, time
-refused, end = 0, time.monotonic() + 3
+refused, end = 0, time.monotonic() + float(sys.argv[2]) * 3.3
 while time.monotonic() < end:
     try:
         socket.create_connection((sys.argv[1], 80), timeout=2).close()
@@ -380,16 +381,16 @@ web "allow = { 'web.test' }" "class lets { deny = { 'web.test' } }"
 in_class web dig +short +tries=1 +time=3 web.test A web.test AAAA >"$scratch/ignored"
 nft monitor elements >"$scratch/monitor" 2>&1 &
 monitor=$!
-in_class web python3 "$scratch/steady.py" $far_host >"$scratch/steady4" &
+in_class web python3 "$scratch/steady.py" $far_host "${life}e-3" >"$scratch/steady4" &
 steady4=$!
-in_class web python3 "$scratch/steady.py" 2001:db8::7 >"$scratch/steady6" &
+in_class web python3 "$scratch/steady.py" 2001:db8::7 "${life}e-3" >"$scratch/steady6" &
 steady6=$!
-for _ in 1 2 3 4; do
-	about_to_end $far_host 900
-	about_to_end 2001:db8::7 900
-	sleep 0.4
+for ((n = 0; n < 4; n++)); do
+	about_to_end $far_host $life
+	about_to_end 2001:db8::7 $life
+	sleep "$((life * 4 / 9))e-3"
 	in_class web dig +short +tries=1 +time=3 web.test A web.test AAAA >"$scratch/ignored"
-	sleep 0.4
+	sleep "$((life * 4 / 9))e-3"
 done
 wait $steady4 $steady6
 kill $monitor

@@ -365,7 +365,7 @@ about_to_end() { # about_to_end ADDRESS MILLISECONDS
 	[[ $1 != *:* ]] || set=open6_any_web
 	nft "delete element inet netshim $set { $1 }; add element inet netshim $set { $1 expires $2ms comment \"web.test\" }"
 }
-life=$((slow > 1 ? 5000 : 900)) # longer than an answer takes
+life=$((900 * slow)) # longer than an answer takes
 cat >"$scratch/steady.py" <<'EOP'
 import socket, sys, time
 refused, end = 0, time.monotonic() + float(sys.argv[2]) * 3.3

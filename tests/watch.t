@@ -38,7 +38,7 @@ rules() { nft -s list table inet netshim 2>/dev/null; }
 wanted=$(rules)
 is_back() { [ "$(rules)" = "$wanted" ]; }
 within_a_second() { # within_a_second COMMAND...: has come true
-	local end=$(($(date +%s%N) + 1000000000))
+	local end=$(($(date +%s%N) + 1000000000 * slow))
 	until "$@"; do
 		[ "$(date +%s%N)" -lt $end ] || return 1
 		sleep 0.01

@@ -260,6 +260,23 @@ configure() { # configure <<EOF ... EOF: and put it into force
 	"$netshim" up
 }
 
+# In a machine of tests/machines, whose wire is recorded.
+on_wire() { # on_wire PORT: how many datagrams to that port the neighbour got in the last boot
+	python3 - "$1" <<'END'
+import struct, sys
+wire = open('/var/tmp/wire', 'rb').read()
+at, count = 24, 0
+while at < len(wire):
+    size, = struct.unpack_from('=I', wire, at + 8)
+    frame = wire[at + 16:at + 16 + size]
+    at += 16 + size
+    if frame[12:14] == b'\x08\x00' and frame[23] == 17:
+        header = 14 + (frame[14] & 15) * 4
+        count += struct.unpack_from('>H', frame, header + 2)[0] == int(sys.argv[1])
+print(count)
+END
+}
+
 # --- who puts back what others take away
 
 watchers() { pgrep -fx "netshim watch" --ns $$ --nslist net; } # the process IDs, of this namespace

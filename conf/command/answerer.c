@@ -11,6 +11,7 @@
 
 #include "conf/command/answerer.h"
 
+#include "conf/command/boottime.h"
 #include "conf/kernel/answers.h"
 #include "conf/kernel/opened.h"
 #include "conf/kernel/policy-names.h"
@@ -25,7 +26,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #define EXCHANGES 256
@@ -57,23 +57,15 @@ static struct {
 	int connections;
 } me;
 
-static int64_t milliseconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_BOOTTIME, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* --- answers */
 
 static void tell_failure(void)
 {
 	static int64_t told;
 
-	if (told && milliseconds() - told < 60000)
+	if (told && boottime_milliseconds() - told < 60000)
 		return;
-	told = milliseconds();
+	told = boottime_milliseconds();
 	syslog(LOG_DAEMON | LOG_ERR, "netshim: names of %s: cannot open what they lead to: %m", me.answering->whose);
 }
 
@@ -145,7 +137,7 @@ static void ask(struct exchange *e)
 		else if (fd > 0)
 			close(fd);
 	}
-	e->asked = milliseconds();
+	e->asked = boottime_milliseconds();
 }
 
 static void take_query(int listener)
@@ -161,7 +153,7 @@ static void take_query(int listener)
 	e->size = (size_t)size;
 	e->listener = listener;
 	e->server = me.answering->dns->count ? me.first_server++ : 0;
-	e->begun = milliseconds();
+	e->begun = boottime_milliseconds();
 	ask(e);
 }
 
@@ -311,7 +303,7 @@ static bool is_tcp(size_t i)
 /* Of a server that does not answer, another one is asked. */
 static int look_after(void)
 {
-	int64_t now = milliseconds();
+	int64_t now = boottime_milliseconds();
 	int patience = -1;
 
 	for (struct exchange *e = exchanges; e < exchanges + EXCHANGES; e++) {

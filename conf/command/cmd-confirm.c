@@ -11,6 +11,7 @@
 
 #include "conf/command/cmd-confirm.h"
 
+#include "conf/command/boottime.h"
 #include "conf/command/last.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -38,18 +39,10 @@ static bool kept;     /* what is gone back to: nothing waited before */
 static int note = -1; /* that something waits */
 static unsigned note_seconds;
 
-static int64_t milliseconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_BOOTTIME, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 static bool write_deadline(int file, unsigned seconds)
 {
 	char text[32];
-	int size = snprintf(text, sizeof(text), "%019" PRId64 "\n", milliseconds() + (int64_t)seconds * 1000);
+	int size = snprintf(text, sizeof(text), "%019" PRId64 "\n", boottime_milliseconds() + (int64_t)seconds * 1000);
 
 	return pwrite(file, text, (size_t)size, 0) == size;
 }
@@ -57,7 +50,8 @@ static bool write_deadline(int file, unsigned seconds)
 static long seconds_left(int file)
 {
 	char text[32] = "";
-	int64_t left = pread(file, text, sizeof(text) - 1, 0) > 0 ? strtoll(text, NULL, 10) - milliseconds() : 0;
+	int64_t left =
+		pread(file, text, sizeof(text) - 1, 0) > 0 ? strtoll(text, NULL, 10) - boottime_milliseconds() : 0;
 
 	return left > 0 ? (long)((left + 999) / 1000) : 0;
 }

@@ -26,6 +26,7 @@
  * back where somebody takes them away, as systemd-networkd does when it starts. */
 
 #include "conf/command/answerers.h"
+#include "conf/command/boottime.h"
 #include "conf/command/change.h"
 #include "conf/command/confine.h"
 #include "conf/command/lifts.h"
@@ -56,14 +57,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static int64_t milliseconds(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_BOOTTIME, &time);
-	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
-}
-
 /* Of somebody who does something whenever netshim does the opposite, the processor is to
  * see little: netshim waits ten times as long as the processor works for it, but only once
  * that has come to a second. So what happens seldom is put right at once. */
@@ -81,14 +74,14 @@ static int64_t used(int whose)
 static void spend(int64_t *until, int64_t took)
 {
 	int64_t cost = took < 5 ? 50 : took < CREDIT / 10 ? took * 10 : CREDIT;
-	int64_t now = milliseconds();
+	int64_t now = boottime_milliseconds();
 
 	*until = (*until > now ? *until : now) + cost;
 }
 
 static int left_to_wait(int64_t until)
 {
-	int64_t left = until - milliseconds() - CREDIT;
+	int64_t left = until - boottime_milliseconds() - CREDIT;
 
 	return left > 0 ? (int)left : 0;
 }
@@ -145,7 +138,7 @@ static bool has_been_replaced(void)
 
 static void note_change(void)
 {
-	w.last_change = milliseconds();
+	w.last_change = boottime_milliseconds();
 	if (!w.interfaces_changed)
 		w.first_change = w.last_change;
 	w.interfaces_changed = true;
@@ -189,7 +182,7 @@ static bool table_is_whole(void)
 static void tell_failure(const char *words)
 {
 	w.failures += w.failures < 6;
-	w.table_until = milliseconds() + CREDIT + (1000 << w.failures);
+	w.table_until = boottime_milliseconds() + CREDIT + (1000 << w.failures);
 	syslog(LOG_DAEMON | LOG_ERR,
 	       "netshim's nftables table is gone, nothing is filtered, and nftables does not take "
 	       "it again: %s",
@@ -215,7 +208,7 @@ static char *load_kept(void)
 
 static void keep_table(void)
 {
-	int64_t begun = milliseconds();
+	int64_t begun = boottime_milliseconds();
 	int64_t used_before = used(RUSAGE_SELF);
 	char *words;
 
@@ -231,7 +224,7 @@ static void keep_table(void)
 	} else {
 		w.failures = 0;
 		if (!was_netshim())
-			restored_note(w.class, &w.news, (long)(milliseconds() - begun));
+			restored_note(w.class, &w.news, (long)(boottime_milliseconds() - begun));
 	}
 	free(words);
 }
@@ -262,7 +255,7 @@ static bool drain(int fd)
 static int left_to_settle(void)
 {
 	int64_t at = w.last_change + SETTLING;
-	int64_t left = (at < w.first_change + SETTLED ? at : w.first_change + SETTLED) - milliseconds();
+	int64_t left = (at < w.first_change + SETTLED ? at : w.first_change + SETTLED) - boottime_milliseconds();
 	int wait = left_to_wait(w.interfaces_until);
 
 	return left > wait ? (int)left : wait;
@@ -378,10 +371,10 @@ static void follow_asked(void)
 /* In turn: what is in force is what this process was started for. */
 static void keep_answerers(void)
 {
-	if (w.answerers >= 0 || !answerers_wanted() || milliseconds() < w.answerers_at)
+	if (w.answerers >= 0 || !answerers_wanted() || boottime_milliseconds() < w.answerers_at)
 		return;
 	w.answerers = answerers_start(load_for_answerers);
-	w.answerers_at = milliseconds() + CREDIT;
+	w.answerers_at = boottime_milliseconds() + CREDIT;
 }
 
 static void lose_answerers(void)
@@ -400,7 +393,7 @@ static int sooner(int a, int b)
 
 static int answerers_patience(void)
 {
-	int64_t left = w.answerers_at - milliseconds();
+	int64_t left = w.answerers_at - boottime_milliseconds();
 
 	if (w.answerers >= 0 || !answerers_wanted())
 		return -1;

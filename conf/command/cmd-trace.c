@@ -49,10 +49,9 @@ struct start {
 struct traced {
 	struct image image;
 	struct membership before;
-	bool helper; /* runs now, for image.path or, */
-	bool right;  /* for what has put itself right */
-	bool unprivileged;
-	char *asked;
+	bool helper; /* it runs the helper now, which is to start what is */
+	char *asked; /* allocated, or NULL */
+	bool no_new_privs;
 	struct start *waiting;
 	uint64_t until;
 };
@@ -108,37 +107,43 @@ static bool same_place(const struct membership *a, const struct membership *b)
 
 /* --- what is told */
 
-static char *rule_text(struct trace *t, const struct start *s)
-{
-	const struct wanted *w = &s->wanted;
+struct rule_words {
 	char written[RULE_PATH_MAX];
 	char with[RULE_PATH_MAX];
 	char file[RULE_PATH_MAX];
+};
+
+static bool read_rule(struct trace *t, const struct wanted *w, struct rule_words *rule)
+{
+	return rules_string(&t->rules, w->written, rule->written, sizeof(rule->written)) &&
+	       rules_string(&t->rules, w->with, rule->with, sizeof(rule->with)) &&
+	       rules_string(&t->rules, w->file, rule->file, sizeof(rule->file));
+}
+
+static char *rule_text(struct trace *t, const struct start *s)
+{
+	const struct wanted *w = &s->wanted;
+	struct rule_words rule;
 
 	if (!w->rule && !w->others)
 		return copied("no rule");
-	if (!rules_string(&t->rules, w->written, written, sizeof(written)) ||
-	    !rules_string(&t->rules, w->with, with, sizeof(with)) ||
-	    !rules_string(&t->rules, w->file, file, sizeof(file)))
+	if (!read_rule(t, w, &rule))
 		return copied("a rule that cannot be read");
-	if (w->rule && !*with && !strcmp(written, s->started_as))
-		return printed("rule at %s:%u", file, w->line);
-	return printed("%srule '%s'%s%s%s at %s:%u", w->rule ? "" : "no rule for this user; for others, ", written,
-		       *with ? " with '" : "", with, *with ? "'" : "", file, w->line);
+	if (w->rule && !*rule.with && !strcmp(rule.written, s->started_as))
+		return printed("rule at %s:%u", rule.file, w->line);
+	return printed("%srule '%s'%s%s%s at %s:%u", w->rule ? "" : "no rule for this user; for others, ", rule.written,
+		       *rule.with ? " with '" : "", rule.with, *rule.with ? "'" : "", rule.file, w->line);
 }
 
 static json_t *json_rule(struct trace *t, const struct wanted *w)
 {
-	char written[RULE_PATH_MAX];
-	char with[RULE_PATH_MAX];
-	char file[RULE_PATH_MAX];
+	struct rule_words rule;
 
-	if (!w->rule || !rules_string(&t->rules, w->written, written, sizeof(written)) ||
-	    !rules_string(&t->rules, w->with, with, sizeof(with)) ||
-	    !rules_string(&t->rules, w->file, file, sizeof(file)))
+	if (!w->rule || !read_rule(t, w, &rule))
 		return json_null();
-	return json_pack("{s:o, s:o, s:o, s:I}", "path", json_text(written), "with",
-			 *with ? json_text(with) : json_null(), "file", json_text(file), "line", (json_int_t)w->line);
+	return json_pack("{s:o, s:o, s:o, s:I}", "path", json_text(rule.written), "with",
+			 *rule.with ? json_text(rule.with) : json_null(), "file", json_text(rule.file), "line",
+			 (json_int_t)w->line);
 }
 
 /* null: none. */
@@ -172,7 +177,7 @@ static void print_start(struct trace *t, const struct start *s)
 	free(place);
 }
 
-static void tell(struct trace *t, const struct start *s)
+static void trace_tell(struct trace *t, const struct start *s)
 {
 	if (t->json)
 		json_print_to(t->to, json_start(t, s));
@@ -181,6 +186,37 @@ static void tell(struct trace *t, const struct start *s)
 	t->programs++;
 	t->moved += !same_place(&s->before, &s->after);
 	t->elsewhere += s->problem != NULL;
+}
+
+static void trace_tell_heading(const struct trace *t)
+{
+	if (!t->json)
+		fprintf(t->to, "%7s  %-16s  %s\n", "PID", "CLASS", "PROGRAM");
+}
+
+static json_t *json_end(const struct trace *t)
+{
+	return json_pack("{s:I, s:I, s:I, s:O}", "programs", (json_int_t)t->programs, "moved", (json_int_t)t->moved,
+			 "elsewhere", (json_int_t)t->elsewhere, "lost", t->lost_too);
+}
+
+static void print_end(const struct trace *t)
+{
+	size_t lost = t->lost.count;
+
+	say(t->to, "netshim: %zu program%s, %zu moved, %zu not where a rule says", t->programs,
+	    t->programs == 1 ? "" : "s", t->moved, t->elsewhere);
+	if (lost)
+		say(t->to, "netshim: lost sight of %zu that still run%s: %s", lost, lost == 1 ? "s" : "", t->lost.text);
+	fflush(t->to);
+}
+
+static void trace_tell_end(const struct trace *t)
+{
+	if (t->json)
+		json_print_to(t->to, json_end(t));
+	else
+		print_end(t);
 }
 
 static void free_start(struct start *s)
@@ -203,13 +239,13 @@ static void drop_waiting(struct trace *t, struct traced *p)
 static void tell_waiting(struct trace *t, struct traced *p)
 {
 	if (p->waiting)
-		tell(t, p->waiting);
+		trace_tell(t, p->waiting);
 	drop_waiting(t, p);
 }
 
 /* --- why a program is not where its rule says */
 
-static bool may_gain_no_privilege(pid_t process)
+static bool trace_has_no_new_privs(pid_t process)
 {
 	char path[64];
 	char line[128];
@@ -255,16 +291,16 @@ static char *why_not_seen(const struct traced *launcher, const struct image *ima
 static char *why(const struct traced *launcher, const struct image *image, pid_t process, const struct wanted *w,
 		 const struct membership *place)
 {
-	bool unprivileged = may_gain_no_privilege(process);
+	bool no_new_privs = trace_has_no_new_privs(process);
 	char *held = why_held(place, w);
 
 	if (held)
 		return held;
-	if (unprivileged && image->decided && !launcher->helper)
+	if (no_new_privs && image->decided && !launcher->helper)
 		return copied("it has started itself again, and may gain no privilege (no_new_privs)");
 	if (launcher->helper)
 		return printed("the helper could not move it, and the class says on-error = allow%s",
-			       unprivileged ? "; it may gain no privilege (no_new_privs)" : "");
+			       no_new_privs ? "; it may gain no privilege (no_new_privs)" : "");
 	return why_not_seen(launcher, image);
 }
 
@@ -273,7 +309,7 @@ static bool is_there(const struct wanted *w, const struct membership *place)
 	return wanted_is(w, place) || (place->place == PLACE_CLASS && !strcmp(place->class, w->class));
 }
 
-static char *find_problem(const struct traced *launcher, const struct image *image, const struct start *s)
+static char *trace_problem(const struct traced *launcher, const struct image *image, const struct start *s)
 {
 	const struct wanted *w = &s->wanted;
 	char *reason;
@@ -345,14 +381,13 @@ static void forked(void *with, pid_t parent, pid_t child)
 
 static void become_helper(struct trace *t, struct traced *p, struct image *image, const struct process *process)
 {
-	p->right = p->waiting;
 	drop_waiting(t, p);
 	free(p->asked);
 	p->asked = image->asked;
 	image->asked = NULL;
 	p->before = process->place;
 	p->helper = true;
-	p->unprivileged = may_gain_no_privilege(process->pid);
+	p->no_new_privs = trace_has_no_new_privs(process->pid);
 	image_free(image);
 }
 
@@ -360,6 +395,18 @@ static bool may_be_put_right(const struct start *s, const struct traced *p, cons
 {
 	return s->problem && !p->helper && image->lack == LACKS_NOTHING && !image->decided && !s->wanted.refused &&
 	       !s->after.locked && s->after.place != PLACE_OTHER;
+}
+
+static void tell_or_wait(struct trace *t, struct traced *p, const struct image *image, struct start *s)
+{
+	if (may_be_put_right(s, p, image)) {
+		p->waiting = s;
+		p->until = now() + AT_ITS_START;
+		t->waiting++;
+	} else {
+		trace_tell(t, s);
+		free_start(s);
+	}
 }
 
 static void executed(void *with, pid_t id)
@@ -387,15 +434,8 @@ static void executed(void *with, pid_t id)
 			     .wanted = find_wanted(t, &process),
 			     .before = p->helper ? p->before : process.place,
 			     .after = process.place };
-	s->problem = find_problem(p, &image, s);
-	if (may_be_put_right(s, p, &image)) {
-		p->waiting = s;
-		p->until = now() + AT_ITS_START;
-		t->waiting++;
-	} else {
-		tell(t, s);
-		free_start(s);
-	}
+	s->problem = trace_problem(p, &image, s);
+	tell_or_wait(t, p, &image, s);
 	image_free(&p->image);
 	p->image = image;
 	p->before = process.place;
@@ -413,9 +453,9 @@ static void tell_refused(struct trace *t, pid_t id, const struct traced *p)
 			     .refused = true,
 			     .before = p->before,
 			     .after = p->before };
-	s->problem = copied(p->unprivileged ? "not started: it may gain no privilege (no_new_privs)"
+	s->problem = copied(p->no_new_privs ? "not started: it may gain no privilege (no_new_privs)"
 					    : "not started: the helper's message says why");
-	tell(t, s);
+	trace_tell(t, s);
 	free_start(s);
 }
 
@@ -432,6 +472,8 @@ static void ended(void *with, pid_t id, int status)
 	free(p);
 }
 
+static const struct tracer_events trace_events = { forked, executed, ended };
+
 static void tell_late(void *with, pid_t id)
 {
 	struct trace *t = with;
@@ -441,7 +483,13 @@ static void tell_late(void *with, pid_t id)
 		tell_waiting(t, p);
 }
 
-static void note_waiting(void *with, pid_t id)
+static void trace_tell_late(struct trace *t)
+{
+	if (t->waiting)
+		tracer_each(&t->tracer, tell_late);
+}
+
+static void tell_now(void *with, pid_t id)
 {
 	struct trace *t = with;
 
@@ -467,6 +515,15 @@ static void find_lost(struct trace *t)
 				      json_pack("{s:I, s:o}", "pid", (json_int_t)p->pid, "name", json_text(p->name)));
 	}
 	processes_free(&list);
+}
+
+static void trace_end(struct trace *t)
+{
+	t->lost_too = json_array();
+	tracer_each(&t->tracer, tell_now);
+	find_lost(t);
+	trace_tell_end(t);
+	json_decref(t->lost_too);
 }
 
 /* --- the command itself */
@@ -497,29 +554,6 @@ static void run(const void *with)
 	err(errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s", path);
 }
 
-static void tell_end(struct trace *t)
-{
-	size_t lost;
-
-	t->lost_too = json_array();
-	tracer_each(&t->tracer, note_waiting);
-	find_lost(t);
-	lost = t->lost.count;
-	if (t->json) {
-		json_print_to(t->to, json_pack("{s:I, s:I, s:I, s:O}", "programs", (json_int_t)t->programs, "moved",
-					       (json_int_t)t->moved, "elsewhere", (json_int_t)t->elsewhere, "lost",
-					       t->lost_too));
-	} else {
-		say(t->to, "netshim: %zu program%s, %zu moved, %zu not where a rule says", t->programs,
-		    t->programs == 1 ? "" : "s", t->moved, t->elsewhere);
-		if (lost)
-			say(t->to, "netshim: lost sight of %zu that still run%s: %s", lost, lost == 1 ? "s" : "",
-			    t->lost.text);
-	}
-	json_decref(t->lost_too);
-	fflush(t->to);
-}
-
 /* As the first process has ended, so that whoever waits for this one sees no difference. */
 static int end_like(int status)
 {
@@ -535,25 +569,21 @@ static int end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
-static const struct tracer_events events = { forked, executed, ended };
-
 static int trace(struct trace *t, const struct what *what)
 {
-	t->tracer = (struct tracer){ .events = &events, .with = t };
+	t->tracer = (struct tracer){ .events = &trace_events, .with = t };
 	t->looker.now = &t->rules;
 	if (!tracer_start(&t->tracer, run, what))
 		err(EXIT_REFUSED, "cannot follow what '%s' starts", *what->argv);
 	confine(TRACE_CAPS, "trace");
 	open_standard_descriptors();
 	clearenv();
-	if (!t->json)
-		fprintf(t->to, "%7s  %-16s  %s\n", "PID", "CLASS", "PROGRAM");
+	trace_tell_heading(t);
 	while (!t->tracer.ended) {
 		tracer_follow(&t->tracer, t->waiting ? AT_ITS_START / 3 : 10000);
-		if (t->waiting)
-			tracer_each(&t->tracer, tell_late);
+		trace_tell_late(t);
 	}
-	tell_end(t);
+	trace_end(t);
 	wanted_end(&t->looker);
 	return end_like(t->tracer.status);
 }

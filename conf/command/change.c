@@ -143,7 +143,7 @@ static bool look(struct change *c, struct ruleset *set)
 	if (!c->routing)
 		return false;
 	marks_allot(set, c->routing);
-	if (!routing_read_networks(&c->networks))
+	if (!networks_read(&c->networks))
 		return false;
 	ways_find(set, c->routing, &c->networks);
 	return true;
@@ -174,7 +174,7 @@ static void end(struct change *c)
 		rules_close(&c->rules);
 	routing_free(c->routing);
 	ways_free(c->set, &c->networks);
-	routing_free_networks(&c->networks);
+	networks_free(&c->networks);
 	free(c->table);
 	free(c->gone);
 	free(c->live);

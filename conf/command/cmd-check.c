@@ -28,13 +28,13 @@ static char *text_of(struct ruleset *set, bool tell)
 	char *text;
 
 	marks_allot(set, routing);
-	routing_read_networks(&networks);
+	networks_read(&networks);
 	ways_find(set, routing, &networks);
 	if (tell)
 		ways_tell(set, &networks);
 	text = policy_text(set, NULL, NULL, NULL, &networks);
 	ways_free(set, &networks);
-	routing_free_networks(&networks);
+	networks_free(&networks);
 	routing_free(routing);
 	return text;
 }

@@ -25,7 +25,7 @@ static void tell_what_is_lacking(int result)
 {
 	if (result == EXIT_SUCCESS)
 		grant_check();
-	if (result == EXIT_SUCCESS && routing_lacks_ipv6())
+	if (result == EXIT_SUCCESS && rtnetlink_lacks_ipv6())
 		warnx("this kernel has no IPv6: of the classes with an interface, what is about IPv4 is in force");
 }
 

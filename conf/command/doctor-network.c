@@ -139,7 +139,7 @@ struct machine {
 static bool read_machine(struct doctor *d, struct machine *m)
 {
 	*m = (struct machine){ .routing = routing_read() };
-	if (!m->routing || !routing_read_networks(&m->networks)) {
+	if (!m->routing || !networks_read(&m->networks)) {
 		doctor_tell(d, RESULT_FAULT, "see what 'ip rule' and 'ip route' say", "routes cannot be read");
 		return false;
 	}
@@ -152,7 +152,7 @@ static bool read_machine(struct doctor *d, struct machine *m)
 static void free_machine(const struct doctor *d, struct machine *m)
 {
 	ways_free(d->set, &m->networks);
-	routing_free_networks(&m->networks);
+	networks_free(&m->networks);
 	routing_free(m->routing);
 	free(m->rules);
 }

@@ -254,7 +254,7 @@ void look_at_packet(struct doctor *d)
 	to = (struct packet_end){ d->to->family, d->to->address, d->protocol, d->to->port, false, false };
 	routing = routing_read();
 	marks_allot(d->set, routing);
-	routing_read_networks(&networks);
+	networks_read(&networks);
 	ways_find(d->set, routing, &networks);
 	class = find_class(d->set, d->class);
 	if (class && class->netns)
@@ -264,6 +264,6 @@ void look_at_packet(struct doctor *d)
 	else if (!class)
 		judge_unclassified(d, &to);
 	ways_free(d->set, &networks);
-	routing_free_networks(&networks);
+	networks_free(&networks);
 	routing_free(routing);
 }

@@ -367,11 +367,11 @@ static bool is_free(const struct class *class, const struct network_list *networ
 static bool are_free(const struct ruleset *set)
 {
 	struct network_list networks;
-	bool ok = routing_read_networks(&networks);
+	bool ok = networks_read(&networks);
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		ok = !class_is_inside(&set->classes[i]) || is_free(&set->classes[i], &networks);
-	routing_free_networks(&networks);
+	networks_free(&networks);
 	return ok;
 }
 

@@ -24,7 +24,7 @@
 static bool did(int error, const char *what, const char *name)
 {
 	char *text = printed("%s %s", what, name);
-	bool ok = routing_succeeded(error, text);
+	bool ok = rtnetlink_succeeded(error, text);
 
 	free(text);
 	return ok;
@@ -39,7 +39,7 @@ static void *or_out_of_memory(void *made)
 
 bool links_make_pair(const char *name, const char *peer, int peer_namespace)
 {
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	struct rtnl_link *pair = or_out_of_memory(rtnl_link_veth_alloc());
 	struct rtnl_link *other = rtnl_link_veth_get_peer(pair);
 	int error;
@@ -67,7 +67,7 @@ static struct rtnl_link *named(const char *name)
 
 bool links_remove(const char *name)
 {
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	struct rtnl_link *link = named(name);
 	int error = socket ? 0 : -NLE_BAD_SOCK;
 
@@ -80,7 +80,7 @@ bool links_remove(const char *name)
 
 static bool change(const char *name, struct rtnl_link *to, const char *what)
 {
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	struct rtnl_link *link = named(name);
 	int error = socket ? rtnl_link_change(socket, link, to, 0) : -NLE_BAD_SOCK;
 
@@ -186,7 +186,7 @@ static void add_wanted(struct looking *l, const char *name)
 
 bool links_set_addresses(const char *name, const struct own_address *items, size_t count, bool routers)
 {
-	struct looking l = { .socket = routing_socket(),
+	struct looking l = { .socket = rtnetlink_socket(),
 			     .interface = (int)if_nametoindex(name),
 			     .items = items,
 			     .count = count,
@@ -233,7 +233,7 @@ static int add_route(struct nl_sock *socket, const char *name, const struct path
 bool links_set_default(const char *name, int family, const struct in6_addr *router)
 {
 	static const struct in6_addr any;
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	struct nl_addr *to = make_address(family, &any, 0);
 	struct nl_addr *via = router ? make_address(family, router, family == AF_INET ? 32 : 128) : NULL;
 	const struct path way = { to, via, 0, RT_TABLE_MAIN, RTPROT_STATIC };
@@ -313,7 +313,7 @@ static bool is_up(const char *name)
 
 char *links_keep(const char *name)
 {
-	struct looking l = { .socket = routing_socket(), .interface = (int)if_nametoindex(name) };
+	struct looking l = { .socket = rtnetlink_socket(), .interface = (int)if_nametoindex(name) };
 	struct nl_cache *addresses = NULL;
 	struct nl_cache *routes = NULL;
 	char *text = NULL;
@@ -392,7 +392,7 @@ bool links_restore(const char *name, const char *kept, bool inside)
 
 	if (kept && !strncmp(kept, UP "\n", strlen(UP "\n")) && !links_set_up(name))
 		return false;
-	socket = routing_socket();
+	socket = rtnetlink_socket();
 	error = socket ? 0 : -NLE_BAD_SOCK;
 
 	for (const char *line = kept; error >= 0 && line && *line; line = strchr(line, '\n')) {

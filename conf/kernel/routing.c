@@ -38,19 +38,19 @@ struct routing {
 	struct nl_cache *routes;
 };
 
-static bool rule_is_ours(struct nl_object *object)
+static bool routing_rule_is_ours(struct nl_object *object)
 {
 	uint8_t protocol = 0;
 
 	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == ROUTING_PROTOCOL;
 }
 
-static bool route_is_ours(struct nl_object *object)
+static bool routing_route_is_ours(struct nl_object *object)
 {
 	return rtnl_route_get_protocol((struct rtnl_route *)object) == ROUTING_PROTOCOL;
 }
 
-struct nl_sock *routing_socket(void)
+struct nl_sock *rtnetlink_socket(void)
 {
 	struct nl_sock *socket = nl_socket_alloc();
 
@@ -68,7 +68,7 @@ static int loopback(void)
 	return (int)if_nametoindex("lo");
 }
 
-bool routing_succeeded(int error, const char *what)
+bool rtnetlink_succeeded(int error, const char *what)
 {
 	if (error >= 0 || error == -NLE_EXIST)
 		return true;
@@ -78,17 +78,17 @@ bool routing_succeeded(int error, const char *what)
 
 static bool ipv6_lacking;
 
-bool routing_lacks_ipv6(void)
+bool rtnetlink_lacks_ipv6(void)
 {
 	return ipv6_lacking;
 }
 
 /* Where the kernel was started with ipv6.disable=1, there is nothing of IPv6 to route:
  * nobody has registered for its rules (EAFNOSUPPORT) or routes (EOPNOTSUPP). */
-static bool succeeded_for(int family, int error, const char *what)
+static bool rtnetlink_succeeded_for(int family, int error, const char *what)
 {
 	if (family != AF_INET6 || (error != -NLE_AF_NOSUPPORT && error != -NLE_OPNOTSUPP))
-		return routing_succeeded(error, what);
+		return rtnetlink_succeeded(error, what);
 	ipv6_lacking = true;
 	return true;
 }
@@ -211,7 +211,7 @@ static int note_link(struct nl_msg *message, void *with)
 static int read_all(int type, void *request, size_t size, int (*note)(struct nl_msg *, void *),
 		    struct network_list *networks)
 {
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	int error;
 
 	if (!socket)
@@ -239,11 +239,11 @@ static void note_address(struct nl_object *object, void *with)
 	networks->own[networks->own_count++] = own;
 }
 
-static int read_networks(struct network_list *networks)
+static int read_once(struct network_list *networks)
 {
 	struct rtmsg routes = { .rtm_family = AF_UNSPEC };
 	struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
-	struct nl_sock *socket = routing_socket();
+	struct nl_sock *socket = rtnetlink_socket();
 	struct nl_cache *addresses = NULL;
 	int error = socket ? rtnl_addr_alloc_cache(socket, &addresses) : -NLE_BAD_SOCK;
 
@@ -263,18 +263,18 @@ static int read_networks(struct network_list *networks)
 
 /* What comes or goes while the kernel lists it may make it list some of it twice or not
  * at all, which it tells (NLM_F_DUMP_INTR): then it is asked again. */
-bool routing_read_networks(struct network_list *networks)
+bool networks_read(struct network_list *networks)
 {
-	int error = read_networks(networks);
+	int error = read_once(networks);
 
 	for (int tries = 1; error == -NLE_DUMP_INTR && tries < READ_TRIES; tries++) {
-		routing_free_networks(networks);
-		error = read_networks(networks);
+		networks_free(networks);
+		error = read_once(networks);
 	}
-	return routing_succeeded(error, "read the interfaces, addresses and routes");
+	return rtnetlink_succeeded(error, "read the interfaces, addresses and routes");
 }
 
-void routing_free_networks(struct network_list *networks)
+void networks_free(struct network_list *networks)
 {
 	free(networks->items);
 	free(networks->own);
@@ -355,16 +355,16 @@ static void tell_no_way_out(const struct class *class, const struct way *way, in
 static bool has_gone(const struct network *network)
 {
 	struct network_list now;
-	bool gone = routing_read_networks(&now);
+	bool gone = networks_read(&now);
 
 	for (size_t i = 0; i < now.count; i++)
 		gone = gone &&
 		       !(network_is_same(&now.items[i], network) && now.items[i].interface == network->interface);
-	routing_free_networks(&now);
+	networks_free(&now);
 	return gone;
 }
 
-static bool add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
+static bool routing_add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
 {
 	static const char *const words[] = {
 		[WAY_OUT] = "add the route to a class's interface",
@@ -381,7 +381,7 @@ static bool add_way(struct nl_sock *socket, const struct class *class, const str
 	if (way->kind == WAY_NEAR && error < 0 && has_gone(&way->to))
 		return true;
 	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
-		return succeeded_for(way->to.family, error, words[way->kind]);
+		return rtnetlink_succeeded_for(way->to.family, error, words[way->kind]);
 	/* That is what is asked for. */
 	if (!way->to.prefix && class->interface)
 		tell_no_way_out(class, way, error);
@@ -402,11 +402,6 @@ static size_t rules_of(const struct class *class, uint32_t priority, struct want
 	return class->ordinary ? 2 : 1;
 }
 
-static bool has_table(const struct class *class)
-{
-	return class->table;
-}
-
 static void look_at_rule(struct nl_object *object, void *with)
 {
 	struct rtnl_rule *rule = (struct rtnl_rule *)object;
@@ -415,11 +410,11 @@ static void look_at_rule(struct nl_object *object, void *with)
 	bool virtual = rtnl_rule_get_action(rule) == FR_ACT_TO_TBL && !rtnl_rule_get_table(rule);
 	uint32_t *first = with;
 
-	if (!rule_is_ours(object) && !virtual && priority && priority < *first)
+	if (!routing_rule_is_ours(object) && !virtual && priority && priority < *first)
 		*first = priority;
 }
 
-static uint32_t rule_priority(const struct routing *now)
+static uint32_t routing_rule_priority(const struct routing *now)
 {
 	uint32_t first = RULE_PRIORITY + 2;
 
@@ -443,7 +438,7 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	rtnl_rule_set_protocol(rule, ROUTING_PROTOCOL);
 	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
 	rtnl_rule_put(rule);
-	return succeeded_for(family, error, "add a routing rule");
+	return rtnetlink_succeeded_for(family, error, "add a routing rule");
 }
 
 static bool is_routed_for(const struct class *class, int family)
@@ -454,7 +449,7 @@ static bool is_routed_for(const struct class *class, int family)
 	return !class->udp_proxies.count;
 }
 
-static bool add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
+static bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
 {
 	struct wanted_rule rules[2];
 	size_t count = rules_of(class, priority, rules);
@@ -467,7 +462,7 @@ static bool add_rules(struct nl_sock *socket, const struct class *class, uint32_
 }
 
 /* A local route makes an address the machine's own without giving it to an interface. */
-static bool add_stand_in(struct nl_sock *socket)
+static bool routing_add_stand_in(struct nl_sock *socket)
 {
 	struct network address = { .family = AF_INET, .prefix = 32 };
 	struct rtnl_route *route;
@@ -479,7 +474,7 @@ static bool add_stand_in(struct nl_sock *socket)
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
-	return routing_succeeded(error, "add the route of " STAND_IN);
+	return rtnetlink_succeeded(error, "add the route of " STAND_IN);
 }
 
 static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways, uint32_t priority)
@@ -487,9 +482,9 @@ static bool add_class(struct nl_sock *socket, const struct class *class, const s
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < ways->count; i++)
-		ok = add_way(socket, class, &ways->items[i]);
+		ok = routing_add_way(socket, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
-	return ok && add_rules(socket, class, priority);
+	return ok && routing_add_rules(socket, class, priority);
 }
 
 /* What is to be removed, while the kernel's lists are gone through. */
@@ -504,17 +499,16 @@ struct cleaning {
 static const struct class *class_of_table(const struct ruleset *set, uint32_t table)
 {
 	for (size_t i = 0; set && i < set->class_count; i++)
-		if (has_table(&set->classes[i]) && set->classes[i].table == table)
+		if (table && set->classes[i].table == table)
 			return &set->classes[i];
 	return NULL;
 }
 
-static bool is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
+static bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
 {
 	struct wanted_rule rules[2];
-	size_t count = has_table(class) && is_routed_for(class, rtnl_rule_get_family(rule))
-			       ? rules_of(class, priority, rules)
-			       : 0;
+	size_t count =
+		class->table && is_routed_for(class, rtnl_rule_get_family(rule)) ? rules_of(class, priority, rules) : 0;
 	bool found = false;
 
 	for (size_t i = 0; i < count; i++)
@@ -528,15 +522,15 @@ static void clean_rule(struct nl_object *object, void *with)
 	struct rtnl_rule *rule = (struct rtnl_rule *)object;
 	struct cleaning *c = with;
 
-	if (!rule_is_ours(object))
+	if (!routing_rule_is_ours(object))
 		return;
 	for (size_t i = 0; c->set && i < c->set->class_count; i++)
-		if (is_rule_of(&c->set->classes[i], c->priority, rule))
+		if (routing_is_rule_of(&c->set->classes[i], c->priority, rule))
 			return;
-	c->ok = routing_succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
+	c->ok = rtnetlink_succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
 
-static bool is_route_of(const struct way *way, struct rtnl_route *route)
+static bool routing_is_route_of(const struct way *way, struct rtnl_route *route)
 {
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
@@ -559,10 +553,10 @@ static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
 	for (size_t i = 0; i < c->set->class_count; i++) {
 		const struct ways *ways = &c->networks->ways[i];
 
-		if (!has_table(&c->set->classes[i]) || c->set->classes[i].table != table)
+		if (!table || c->set->classes[i].table != table)
 			continue;
 		for (size_t j = 0; j < ways->count; j++)
-			if (is_route_of(&ways->items[j], route))
+			if (routing_is_route_of(&ways->items[j], route))
 				return true;
 	}
 	return false;
@@ -578,48 +572,18 @@ static void clean_route(struct nl_object *object, void *with)
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */
-	c->ok = (error == -NLE_OBJ_NOTFOUND || routing_succeeded(error, "remove a route")) && c->ok;
-}
-
-static bool clean(struct nl_sock *socket, const struct ruleset *set, const struct network_list *networks,
-		  uint32_t priority)
-{
-	struct cleaning c = { socket, set, networks, priority, true };
-	struct nl_cache *rules = NULL;
-	struct nl_cache *routes = NULL;
-
-	if (!routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &rules), "read the routing rules") ||
-	    !routing_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &routes), "read the routes"))
-		c.ok = false;
-	else {
-		/* Rules first: a rule without its table would send packets on to
-		 * the main one. */
-		nl_cache_foreach(rules, clean_rule, &c);
-		nl_cache_foreach(routes, clean_route, &c);
-	}
-	nl_cache_free(rules);
-	nl_cache_free(routes);
-	return c.ok;
+	c->ok = (error == -NLE_OBJ_NOTFOUND || rtnetlink_succeeded(error, "remove a route")) && c->ok;
 }
 
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
-	struct nl_sock *socket = routing_socket();
-	bool ok = socket && (!policy_has_stand_in(set) || add_stand_in(socket));
-	uint32_t priority = rule_priority(now);
+	struct nl_sock *socket = rtnetlink_socket();
+	bool ok = socket && (!policy_has_stand_in(set) || routing_add_stand_in(socket));
+	uint32_t priority = routing_rule_priority(now);
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
-		if (has_table(&set->classes[i]))
+		if (set->classes[i].table)
 			ok = add_class(socket, &set->classes[i], &networks->ways[i], priority);
-	nl_socket_free(socket);
-	return ok;
-}
-
-bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
-{
-	struct nl_sock *socket = routing_socket();
-	bool ok = socket && clean(socket, set, networks, rule_priority(now));
-
 	nl_socket_free(socket);
 	return ok;
 }
@@ -627,10 +591,11 @@ bool routing_clean(const struct routing *now, const struct ruleset *set, const s
 struct routing *routing_read(void)
 {
 	struct routing *now = zalloc(sizeof(*now));
-	struct nl_sock *socket = routing_socket();
-	bool ok = socket &&
-		  routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
-		  routing_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
+	struct nl_sock *socket = rtnetlink_socket();
+	bool ok =
+		socket &&
+		rtnetlink_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
+		rtnetlink_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
 
 	nl_socket_free(socket);
 	if (ok)
@@ -648,6 +613,22 @@ void routing_free(struct routing *routing)
 	free(routing);
 }
 
+bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
+{
+	struct cleaning c = { rtnetlink_socket(), set, networks, routing_rule_priority(now), true };
+	struct routing *there = c.socket ? routing_read() : NULL;
+
+	if (there) {
+		/* Rules first: a rule without its table would send packets on to
+		 * the main one. */
+		nl_cache_foreach(there->rules, clean_rule, &c);
+		nl_cache_foreach(there->routes, clean_route, &c);
+	}
+	routing_free(there);
+	nl_socket_free(c.socket);
+	return there && c.ok;
+}
+
 struct looking {
 	uint32_t table;
 	int interface;
@@ -659,8 +640,8 @@ static void look_at_route(struct nl_object *object, void *with)
 	struct looking *l = with;
 	int interface;
 
-	if (!route_is_ours(object) || rtnl_route_get_table(route) != l->table || rtnl_route_get_nnexthops(route) != 1 ||
-	    nl_addr_get_prefixlen(rtnl_route_get_dst(route)))
+	if (!routing_route_is_ours(object) || rtnl_route_get_table(route) != l->table ||
+	    rtnl_route_get_nnexthops(route) != 1 || nl_addr_get_prefixlen(rtnl_route_get_dst(route)))
 		return;
 	interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
 	l->interface = interface == loopback() ? l->interface : interface;
@@ -689,7 +670,7 @@ static void list_rule(struct nl_object *object, void *with)
 		.family = rtnl_rule_get_family(rule),
 		.mark = { rtnl_rule_get_mark(rule), rtnl_rule_get_mask(rule) },
 		.table = rtnl_rule_get_table(rule),
-		.own = rule_is_ours(object),
+		.own = routing_rule_is_ours(object),
 	};
 }
 
@@ -747,23 +728,26 @@ static void put_back_route(struct nl_object *object, void *with)
 {
 	const struct restoring *r = with;
 
-	if (route_is_ours(object))
+	if (routing_route_is_ours(object))
 		rtnl_route_add(r->socket, (struct rtnl_route *)object, NLM_F_REPLACE);
 }
 
-static void put_back_rule(struct nl_object *object, void *with)
+static void put_back_rule(struct nl_object *object, void *socket)
 {
-	const struct restoring *r = with;
+	if (routing_rule_is_ours(object))
+		rtnl_rule_add(socket, (struct rtnl_rule *)object, NLM_F_EXCL);
+}
 
-	if (rule_is_ours(object))
-		rtnl_rule_add(r->socket, (struct rtnl_rule *)object, NLM_F_EXCL);
+static void routing_put_back_rules(struct nl_sock *socket, const struct routing *from)
+{
+	nl_cache_foreach(from->rules, put_back_rule, socket);
 }
 
 static void undo_rule(struct nl_object *object, void *with)
 {
 	const struct restoring *r = with;
 
-	if (rule_is_ours(object) && !was_there(r->before->rules, object))
+	if (routing_rule_is_ours(object) && !was_there(r->before->rules, object))
 		rtnl_rule_delete(r->socket, (struct rtnl_rule *)object, 0);
 }
 
@@ -771,18 +755,18 @@ static void undo_route(struct nl_object *object, void *with)
 {
 	const struct restoring *r = with;
 
-	if (route_is_ours(object) && !was_there(r->before->routes, object))
+	if (routing_route_is_ours(object) && !was_there(r->before->routes, object))
 		rtnl_route_delete(r->socket, (struct rtnl_route *)object, 0);
 }
 
 void routing_restore(const struct routing *before)
 {
-	struct restoring r = { routing_socket(), before };
+	struct restoring r = { rtnetlink_socket(), before };
 	struct routing *now = r.socket ? routing_read() : NULL;
 
 	if (now) {
 		nl_cache_foreach(before->routes, put_back_route, &r);
-		nl_cache_foreach(before->rules, put_back_rule, &r);
+		routing_put_back_rules(r.socket, before);
 		nl_cache_foreach(now->rules, undo_rule, &r);
 		nl_cache_foreach(now->routes, undo_route, &r);
 	}
@@ -806,7 +790,7 @@ static bool is_to_move(struct nl_object *object, uint32_t to, uint32_t *wanted)
 
 	/* As rules_of has them. */
 	*wanted = rtnl_rule_get_table(rule) == RT_TABLE_MAIN ? to + 1 : to;
-	return rule_is_ours(object) && rtnl_rule_get_prio(rule) != *wanted;
+	return routing_rule_is_ours(object) && rtnl_rule_get_prio(rule) != *wanted;
 }
 
 static void add_moved(struct nl_object *object, void *with)
@@ -841,7 +825,7 @@ static struct routing *read_rules(struct nl_sock *socket)
 {
 	struct routing *now = zalloc(sizeof(*now));
 
-	if (routing_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
+	if (rtnetlink_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
 		return now;
 	routing_free(now);
 	return NULL;
@@ -849,7 +833,7 @@ static struct routing *read_rules(struct nl_sock *socket)
 
 static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 {
-	struct moving m = { .socket = socket, .to = rule_priority(now), .ok = true };
+	struct moving m = { .socket = socket, .to = routing_rule_priority(now), .ok = true };
 
 	nl_cache_foreach(now->rules, add_moved, &m);
 	if (m.any && m.ok)
@@ -859,18 +843,18 @@ static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 
 bool routing_keep_rules(struct routing **rules)
 {
-	struct restoring r = { routing_socket(), *rules };
+	struct nl_sock *socket = rtnetlink_socket();
 	struct routing *now = NULL;
 
-	if (r.socket && *rules)
-		nl_cache_foreach((*rules)->rules, put_back_rule, &r);
-	if (r.socket)
-		now = read_rules(r.socket);
-	if (now && move_ahead(r.socket, now)) {
+	if (socket && *rules)
+		routing_put_back_rules(socket, *rules);
+	if (socket)
+		now = read_rules(socket);
+	if (now && move_ahead(socket, now)) {
 		routing_free(now);
-		now = read_rules(r.socket);
+		now = read_rules(socket);
 	}
-	nl_socket_free(r.socket);
+	nl_socket_free(socket);
 	if (!now)
 		return false;
 	routing_free(*rules);

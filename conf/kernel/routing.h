@@ -80,8 +80,8 @@ struct network_list {
 	struct ways *ways; /* one a class (ways.h) */
 };
 
-bool routing_read_networks(struct network_list *networks);
-void routing_free_networks(struct network_list *networks);
+bool networks_read(struct network_list *networks);
+void networks_free(struct network_list *networks);
 
 /* All routing rules and routes as they are at one moment (allocated; NULL where they
  * cannot be read). */
@@ -135,10 +135,10 @@ int routing_events(void);
 /* A socket for rtnetlink, or NULL with a message; and whether there was no error, or only that
  * what was to be added is there, with a message where not. */
 struct nl_sock;
-struct nl_sock *routing_socket(void);
-bool routing_succeeded(int error, const char *what);
+struct nl_sock *rtnetlink_socket(void);
+bool rtnetlink_succeeded(int error, const char *what);
 
 /* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
-bool routing_lacks_ipv6(void);
+bool rtnetlink_lacks_ipv6(void);
 
 #endif

@@ -12,7 +12,7 @@
 #include "conf/command/services.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
-#include "conf/kernel/routing.h"
+#include "conf/kernel/rtnetlink.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/text.h"

@@ -6,6 +6,7 @@
 #include "conf/kernel/links.h"
 
 #include "conf/kernel/routing.h"
+#include "conf/kernel/rtnetlink.h"
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>

@@ -8,44 +8,12 @@
 #ifndef NETSHIM_ROUTING_H
 #define NETSHIM_ROUTING_H
 
+#include "conf/kernel/networks.h"
 #include "conf/language/ruleset.h"
-
-#include <net/if.h>
-#include <string.h>
 
 /* Of rules and routes that are netshim's. rtnetlink leaves protocol numbers from 5 up to its
  * users; this is "N". */
 #define ROUTING_PROTOCOL 0x4e
-
-/* The networks that this machine is itself part of. They have a route without a
- * gateway in the main table, made by the kernel or by what configures interfaces by
- * router advertisements or DHCP. */
-struct network {
-	int family;
-	struct in6_addr address;
-	unsigned prefix;
-	int interface;
-};
-
-static inline bool network_is_same(const struct network *a, const struct network *b)
-{
-	return a->family == b->family && a->prefix == b->prefix &&
-	       !memcmp(&a->address, &b->address, sizeof(a->address));
-}
-
-/* A route of the main table's. */
-struct main_route {
-	struct network to;
-	struct in6_addr gateway;
-	bool has_gateway;
-};
-
-struct link {
-	int index;
-	char name[IF_NAMESIZE];
-	bool up;
-	bool tunnel;
-};
 
 /* A route of a class's table. */
 struct way {
@@ -67,21 +35,6 @@ struct ways {
 	size_t count;
 	int interface; /* the class's; 0 where it is not there */
 };
-
-struct network_list {
-	struct network *items;
-	size_t count;
-	struct network *own; /* this machine's addresses, each once for an interface */
-	size_t own_count;
-	struct main_route *main;
-	size_t main_count;
-	struct link *links;
-	size_t link_count;
-	struct ways *ways; /* one a class (ways.h) */
-};
-
-bool networks_read(struct network_list *networks);
-void networks_free(struct network_list *networks);
 
 /* All routing rules and routes as they are at one moment (allocated; NULL where they
  * cannot be read). */
@@ -131,14 +84,5 @@ bool routing_clean(const struct routing *now, const struct ruleset *set, const s
 bool routing_keep_rules(struct routing **rules);
 /* A descriptor that can be read when a routing rule has come or gone. */
 int routing_events(void);
-
-/* A socket for rtnetlink, or NULL with a message; and whether there was no error, or only that
- * what was to be added is there, with a message where not. */
-struct nl_sock;
-struct nl_sock *rtnetlink_socket(void);
-bool rtnetlink_succeeded(int error, const char *what);
-
-/* Tells whether routing_add has left out what is about IPv6, as the kernel has none. */
-bool rtnetlink_lacks_ipv6(void);
 
 #endif

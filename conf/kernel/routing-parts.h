@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What the parts of policy routing share: routing.c brings all of it to what is wanted or back,
+ * routing-rules.c has the rules, routing-routes.c the routes of the classes' tables. */
+
+#ifndef NETSHIM_ROUTING_PARTS_H
+#define NETSHIM_ROUTING_PARTS_H
+
+#include "conf/language/ruleset.h"
+
+#include <netlink/route/route.h>
+#include <netlink/route/rule.h>
+
+struct way;
+
+/* The kernel's rules and routes, netshim's and all others, at one moment. */
+struct routing {
+	struct nl_cache *rules;
+	struct nl_cache *routes;
+};
+
+bool routing_rule_is_ours(struct nl_object *rule);
+bool routing_route_is_ours(struct nl_object *route);
+
+/* The first of the priorities that netshim's rules are to have: they come before others'. */
+uint32_t routing_rule_priority(const struct routing *now);
+/* The rules that lead to a class's table, with priorities from that one on. */
+bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority);
+bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule);
+/* Adds netshim's rules that were there and have gone. */
+void routing_put_back_rules(struct nl_sock *socket, const struct routing *from);
+
+bool routing_add_way(struct nl_sock *socket, const struct class *class, const struct way *way);
+bool routing_is_route_of(const struct way *way, struct rtnl_route *route);
+/* The route of the address that stands in for resolvers (policy-dns.h). */
+bool routing_add_stand_in(struct nl_sock *socket);
+
+#endif

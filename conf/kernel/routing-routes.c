@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The routes of the classes' tables: what each way (ways.h) is as a route. */
+
+#include "conf/kernel/policy-dns.h"
+#include "conf/kernel/routing-parts.h"
+#include "conf/kernel/routing.h"
+#include "conf/kernel/rtnetlink.h"
+#include "conf/language/alloc.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/route/route.h>
+
+bool routing_route_is_ours(struct nl_object *object)
+{
+	return rtnl_route_get_protocol((struct rtnl_route *)object) == ROUTING_PROTOCOL;
+}
+
+static int loopback(void)
+{
+	return (int)if_nametoindex("lo");
+}
+
+static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
+{
+	static const struct in6_addr any;
+	struct nl_addr *made = nl_addr_build(family, address ? address : &any, family == AF_INET ? 4 : 16);
+
+	if (!made)
+		err(EXIT_FAILURE, "out of memory");
+	nl_addr_set_prefixlen(made, (int)prefix);
+	return made;
+}
+
+static struct rtnl_route *make_route(uint32_t table, int family, const struct network *to, uint8_t type)
+{
+	struct rtnl_route *route = rtnl_route_alloc();
+	struct nl_addr *destination = make_address(family, to ? &to->address : NULL, to ? to->prefix : 0);
+
+	if (!route)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_route_set_family(route, (uint8_t)family);
+	rtnl_route_set_table(route, table);
+	rtnl_route_set_protocol(route, ROUTING_PROTOCOL);
+	rtnl_route_set_type(route, type);
+	rtnl_route_set_dst(route, destination);
+	nl_addr_put(destination);
+	return route;
+}
+
+static void add_nexthop(struct rtnl_route *route, int interface, const struct in6_addr *gateway, int family)
+{
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	struct nl_addr *via = gateway ? make_address(family, gateway, family == AF_INET ? 32 : 128) : NULL;
+
+	if (!hop)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_route_nh_set_ifindex(hop, interface);
+	if (via) {
+		rtnl_route_nh_set_gateway(hop, via);
+		nl_addr_put(via);
+	}
+	rtnl_route_add_nexthop(route, hop);
+	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
+}
+
+static uint8_t type_of(const struct way *way)
+{
+	return way->kind == WAY_NAMED ? RTN_THROW : way->kind == WAY_PROXY ? RTN_LOCAL : RTN_UNICAST;
+}
+
+static int try_route(struct nl_sock *socket, const struct class *class, const struct way *way, uint8_t type)
+{
+	struct rtnl_route *route = make_route(class->table, way->to.family, &way->to, type);
+	int error;
+
+	if (type == RTN_UNICAST || type == RTN_LOCAL)
+		add_nexthop(route, way->to.interface ? way->to.interface : loopback(),
+			    way->has_gateway ? &way->gateway : NULL, way->to.family);
+	else
+		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
+	if (type == RTN_LOCAL)
+		rtnl_route_set_scope(route, RT_SCOPE_HOST);
+	rtnl_route_set_priority(route, way->metric);
+	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	return error;
+}
+
+static void tell_no_way_out(const struct class *class, const struct way *way, int error)
+{
+	const char *why = way->has_gateway ? "the interface is down, or the gateway is in no network of the interface"
+					   : "the interface is down";
+
+	/* libnl has no words for what the kernel says in these cases. */
+	if (error != -NLE_FAILURE)
+		why = nl_geterror(error);
+	warnx("%s:%d: class %s has no way out by %s over %s, so it is refused: %s; when that has changed, run "
+	      "'netshim reload'",
+	      class->interface_at.file, class->interface_at.line, class->name,
+	      way->to.family == AF_INET ? "IPv4" : "IPv6", class->device, why);
+}
+
+/* With its interface or an address, since the networks were read. */
+static bool has_gone(const struct network *network)
+{
+	struct network_list now;
+	bool gone = networks_read(&now);
+
+	for (size_t i = 0; i < now.count; i++)
+		gone = gone &&
+		       !(network_is_same(&now.items[i], network) && now.items[i].interface == network->interface);
+	networks_free(&now);
+	return gone;
+}
+
+bool routing_add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
+{
+	static const char *const words[] = {
+		[WAY_OUT] = "add the route to a class's interface",
+		[WAY_NEAR] = "copy the route of a local network",
+		[WAY_NAMED] = "add the route to what local names",
+		[WAY_LAST] = "add the route that stops a class when its interface is gone",
+		[WAY_PROXY] = "add the route to a proxy",
+	};
+	int error = try_route(socket, class, way, type_of(way));
+
+	/* Where the loopback interface is down, nothing but refusing is left. */
+	if (way->kind == WAY_LAST && error < 0 && error != -NLE_EXIST)
+		error = try_route(socket, class, way, RTN_UNREACHABLE);
+	if (way->kind == WAY_NEAR && error < 0 && has_gone(&way->to))
+		return true;
+	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
+		return rtnetlink_succeeded_for(way->to.family, error, words[way->kind]);
+	/* That is what is asked for. */
+	if (!way->to.prefix && class->interface)
+		tell_no_way_out(class, way, error);
+	return true;
+}
+
+/* A local route makes an address the machine's own without giving it to an interface. */
+bool routing_add_stand_in(struct nl_sock *socket)
+{
+	struct network address = { .family = AF_INET, .prefix = 32 };
+	struct rtnl_route *route;
+	int error;
+
+	inet_pton(AF_INET, STAND_IN, &address.address);
+	route = make_route(RT_TABLE_LOCAL, AF_INET, &address, RTN_LOCAL);
+	add_nexthop(route, loopback(), NULL, AF_INET);
+	rtnl_route_set_scope(route, RT_SCOPE_HOST);
+	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	return rtnetlink_succeeded(error, "add the route of " STAND_IN);
+}
+
+bool routing_is_route_of(const struct way *way, struct rtnl_route *route)
+{
+	const struct nl_addr *to = rtnl_route_get_dst(route);
+	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
+	int interface = rtnl_route_get_nnexthops(route) ? rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0)) : 0;
+
+	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
+	if (!network_is_same(&way->to, &network) || way->metric != rtnl_route_get_priority(route))
+		return false;
+	return !way->to.interface || way->to.interface == interface;
+}
+
+struct looking {
+	uint32_t table;
+	int interface;
+};
+
+static void look_at_route(struct nl_object *object, void *with)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct looking *l = with;
+	int interface;
+
+	if (!routing_route_is_ours(object) || rtnl_route_get_table(route) != l->table ||
+	    rtnl_route_get_nnexthops(route) != 1 || nl_addr_get_prefixlen(rtnl_route_get_dst(route)))
+		return;
+	interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
+	l->interface = interface == loopback() ? l->interface : interface;
+}
+
+int routing_way_out(const struct routing *now, uint32_t table)
+{
+	struct looking l = { table, 0 };
+
+	nl_cache_foreach(now->routes, look_at_route, &l);
+	return l.interface;
+}

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The rules of policy routing: which mark leads to which class's table, before what others'
+ * rules lead to. */
+
+#include "conf/kernel/routing-parts.h"
+#include "conf/kernel/routing.h"
+#include "conf/kernel/rtnetlink.h"
+#include "conf/language/alloc.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
+/* Before the main table's rule (32766), after the local table's (0), and before those of
+ * others: the kernel gives one that is added without a priority the next before the
+ * first after the local table's. */
+#define RULE_PRIORITY 20000
+
+static const int families[] = { AF_INET, AF_INET6 };
+
+bool routing_rule_is_ours(struct nl_object *object)
+{
+	uint8_t protocol = 0;
+
+	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == ROUTING_PROTOCOL;
+}
+
+/* The rules that a class with a table of its own has. */
+struct wanted_rule {
+	uint32_t priority;
+	uint32_t table;
+};
+
+/* Returns how many. */
+static size_t rules_of(const struct class *class, uint32_t priority, struct wanted_rule rules[2])
+{
+	rules[0] = (struct wanted_rule){ priority, class->table };
+	rules[1] = (struct wanted_rule){ priority + 1, RT_TABLE_MAIN };
+	return class->ordinary ? 2 : 1;
+}
+
+static void look_at_rule(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	uint32_t priority = rtnl_rule_get_prio(rule);
+	/* That of virtual routers (l3mdev) has no table; who is in one stays there. */
+	bool virtual = rtnl_rule_get_action(rule) == FR_ACT_TO_TBL && !rtnl_rule_get_table(rule);
+	uint32_t *first = with;
+
+	if (!routing_rule_is_ours(object) && !virtual && priority && priority < *first)
+		*first = priority;
+}
+
+uint32_t routing_rule_priority(const struct routing *now)
+{
+	uint32_t first = RULE_PRIORITY + 2;
+
+	nl_cache_foreach(now->rules, look_at_rule, &first);
+	return first > 3 ? first - 2 : 1;
+}
+
+static bool add_rule(struct nl_sock *socket, const struct class *class, int family, const struct wanted_rule *wanted)
+{
+	struct rtnl_rule *rule = rtnl_rule_alloc();
+	int error;
+
+	if (!rule)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_rule_set_family(rule, family);
+	rtnl_rule_set_prio(rule, wanted->priority);
+	rtnl_rule_set_mark(rule, class->mark.value);
+	rtnl_rule_set_mask(rule, class->mark.mask);
+	rtnl_rule_set_table(rule, wanted->table);
+	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
+	rtnl_rule_set_protocol(rule, ROUTING_PROTOCOL);
+	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
+	rtnl_rule_put(rule);
+	return rtnetlink_succeeded_for(family, error, "add a routing rule");
+}
+
+static bool is_routed_for(const struct class *class, int family)
+{
+	for (size_t i = 0; i < class->udp_proxies.count; i++)
+		if (class->udp_proxies.items[i].family == family)
+			return true;
+	return !class->udp_proxies.count;
+}
+
+bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
+{
+	struct wanted_rule rules[2];
+	size_t count = rules_of(class, priority, rules);
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		for (size_t j = 0; ok && j < 2; j++)
+			ok = !is_routed_for(class, families[j]) || add_rule(socket, class, families[j], &rules[i]);
+	return ok;
+}
+
+bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
+{
+	struct wanted_rule rules[2];
+	size_t count =
+		class->table && is_routed_for(class, rtnl_rule_get_family(rule)) ? rules_of(class, priority, rules) : 0;
+	bool found = false;
+
+	for (size_t i = 0; i < count; i++)
+		found = found ||
+			(rules[i].priority == rtnl_rule_get_prio(rule) && rules[i].table == rtnl_rule_get_table(rule));
+	return found && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule);
+}
+
+struct listing {
+	struct routing_rule *rules;
+	size_t count;
+};
+
+static void list_rule(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	struct listing *l = with;
+
+	l->rules = grown(l->rules, l->count, sizeof(*l->rules));
+	l->rules[l->count++] = (struct routing_rule){
+		.family = rtnl_rule_get_family(rule),
+		.mark = { rtnl_rule_get_mark(rule), rtnl_rule_get_mask(rule) },
+		.table = rtnl_rule_get_table(rule),
+		.own = routing_rule_is_ours(object),
+	};
+}
+
+size_t routing_rules(const struct routing *now, struct routing_rule **rules)
+{
+	struct listing l = { NULL, 0 };
+
+	nl_cache_foreach(now->rules, list_rule, &l);
+	*rules = l.rules;
+	return l.count;
+}
+
+static void put_back_rule(struct nl_object *object, void *socket)
+{
+	if (routing_rule_is_ours(object))
+		rtnl_rule_add(socket, (struct rtnl_rule *)object, NLM_F_EXCL);
+}
+
+void routing_put_back_rules(struct nl_sock *socket, const struct routing *from)
+{
+	nl_cache_foreach(from->rules, put_back_rule, socket);
+}
+
+/* To where netshim's rules are to be. */
+struct moving {
+	struct nl_sock *socket;
+	uint32_t to;
+	bool any;
+	bool ok;
+};
+
+/* Each is looked at by itself: who follows interfaces may have moved them, and others may
+ * have put back what they had kept, so that one is there twice. */
+static bool is_to_move(struct nl_object *object, uint32_t to, uint32_t *wanted)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+
+	/* As rules_of has them. */
+	*wanted = rtnl_rule_get_table(rule) == RT_TABLE_MAIN ? to + 1 : to;
+	return routing_rule_is_ours(object) && rtnl_rule_get_prio(rule) != *wanted;
+}
+
+static void add_moved(struct nl_object *object, void *with)
+{
+	struct moving *m = with;
+	struct rtnl_rule *rule;
+	uint32_t wanted;
+	int error;
+
+	if (!is_to_move(object, m->to, &wanted))
+		return;
+	rule = (struct rtnl_rule *)nl_object_clone(object);
+	if (!rule)
+		err(EXIT_FAILURE, "out of memory");
+	rtnl_rule_set_prio(rule, wanted);
+	error = rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
+	m->any = true;
+	m->ok = m->ok && (error >= 0 || error == -NLE_EXIST);
+	rtnl_rule_put(rule);
+}
+
+static void delete_moved(struct nl_object *object, void *with)
+{
+	const struct moving *m = with;
+	uint32_t wanted;
+
+	if (is_to_move(object, m->to, &wanted))
+		rtnl_rule_delete(m->socket, (struct rtnl_rule *)object, 0);
+}
+
+static struct routing *read_rules(struct nl_sock *socket)
+{
+	struct routing *now = zalloc(sizeof(*now));
+
+	if (rtnetlink_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules"))
+		return now;
+	routing_free(now);
+	return NULL;
+}
+
+static bool move_ahead(struct nl_sock *socket, const struct routing *now)
+{
+	struct moving m = { .socket = socket, .to = routing_rule_priority(now), .ok = true };
+
+	nl_cache_foreach(now->rules, add_moved, &m);
+	if (m.any && m.ok)
+		nl_cache_foreach(now->rules, delete_moved, &m);
+	return m.any;
+}
+
+bool routing_keep_rules(struct routing **rules)
+{
+	struct nl_sock *socket = rtnetlink_socket();
+	struct routing *now = NULL;
+
+	if (socket && *rules)
+		routing_put_back_rules(socket, *rules);
+	if (socket)
+		now = read_rules(socket);
+	if (now && move_ahead(socket, now)) {
+		routing_free(now);
+		now = read_rules(socket);
+	}
+	nl_socket_free(socket);
+	if (!now)
+		return false;
+	routing_free(*rules);
+	*rules = now;
+	return true;
+}
+
+int routing_events(void)
+{
+	struct sockaddr_nl groups = {
+		.nl_family = AF_NETLINK,
+		.nl_groups = 1U << (RTNLGRP_IPV4_RULE - 1) | 1U << (RTNLGRP_IPV6_RULE - 1),
+	};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&groups, sizeof(groups)))
+		err(EXIT_FAILURE, "cannot be told of routing rules (rtnetlink)");
+	return fd;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* rtnetlink, the way to the kernel's interfaces, addresses and routes, by libnl. Failures are
+ * told on stderr. */
+
+#ifndef NETSHIM_RTNETLINK_H
+#define NETSHIM_RTNETLINK_H
+
+#include <stdbool.h>
+
+/* A socket, or NULL with a message. */
+struct nl_sock;
+struct nl_sock *rtnetlink_socket(void);
+
+/* Tells whether libnl's error is none, or only that what was to be added is there; else there
+ * is a message, which says what could not be done. */
+bool rtnetlink_succeeded(int error, const char *what);
+/* So, too, where what was to be added is of IPv6, and the kernel has none; and whether that
+ * has been so. */
+bool rtnetlink_succeeded_for(int family, int error, const char *what);
+bool rtnetlink_lacks_ipv6(void);
+
+#endif

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -32,16 +31,6 @@
 
 #define OTHERS "unclassified"
 
-static struct blocked {
-	bool follow;
-	bool json;
-	const char *only;	     /* a class's name, or NULL */
-	const struct inside *inside; /* the namespace that is looked at, or NULL: this one */
-	struct asked *classes;
-	size_t class_count;
-	int class_width;
-} b;
-
 /* One destination that was refused to one class and user. */
 struct entry {
 	struct refusal refusal;
@@ -50,33 +39,44 @@ struct entry {
 	uint64_t told; /* how many packets of it have been told */
 };
 
-struct entries {
-	struct entry *items;
-	size_t count;
+/* Somebody may look at a port scan for days. */
+#define BLOCKED_MOST 4096
+
+struct blocked {
+	bool follow;
+	bool json;
+	const char *only;	     /* a class's name, or NULL */
+	const struct inside *inside; /* the namespace that is looked at, or NULL: this one */
+	struct asked *classes;
+	size_t class_count;
+	int class_width;
+	struct entry *entries;
+	size_t entry_count;
+	bool any_kept; /* there is something that keeps them */
 };
 
 /* --- the classes */
 
-static bool is_wanted(const char *class)
+static bool blocked_is_wanted(const struct blocked *b, const char *class)
 {
-	return !b.only || !strcmp(class, b.only);
+	return !b->only || !strcmp(class, b->only);
 }
 
-static void add_class(const char *name, uint32_t classid)
+static void add_class(struct blocked *b, const char *name, uint32_t classid)
 {
 	struct asked *class;
 	int width = (int)strlen(name);
 
-	if (is_wanted(name) && width > b.class_width)
-		b.class_width = width;
-	b.classes = grown(b.classes, b.class_count, sizeof(*b.classes));
-	class = &b.classes[b.class_count++];
-	*class = (struct asked){ .classid = classid, .wanted = b.inside || is_wanted(name) };
+	if (blocked_is_wanted(b, name) && width > b->class_width)
+		b->class_width = width;
+	b->classes = grown(b->classes, b->class_count, sizeof(*b->classes));
+	class = &b->classes[b->class_count++];
+	*class = (struct asked){ .classid = classid, .wanted = b->inside || blocked_is_wanted(b, name) };
 	snprintf(class->name, sizeof(class->name), "%s", name);
 }
 
 /* Those in force now. */
-static void read_classes(void)
+static void blocked_read_classes(struct blocked *b)
 {
 	struct rules rules;
 	struct rules_class class;
@@ -84,38 +84,39 @@ static void read_classes(void)
 
 	if (!compile_open(&rules, true))
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	b.class_count = 0;
-	free(b.classes);
-	b.classes = NULL;
-	add_class(OTHERS, 0);
+	b->class_count = 0;
+	free(b->classes);
+	b->classes = NULL;
+	add_class(b, OTHERS, 0);
 	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++)
-		add_class(name, class.classid);
+		add_class(b, name, class.classid);
 	rules_close(&rules);
 }
 
-static void check_class(void)
+static void blocked_check_class(const struct blocked *b)
 {
-	for (size_t i = 0; i < b.class_count; i++)
-		if (b.classes[i].wanted)
+	for (size_t i = 0; i < b->class_count; i++)
+		if (b->classes[i].wanted)
 			return;
-	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class", b.only);
+	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class",
+	     b->only);
 }
 
-static const struct asked *find_class(uint32_t classid)
+static const struct asked *find_class(const struct blocked *b, uint32_t classid)
 {
-	for (size_t i = 0; i < b.class_count; i++)
-		if (b.classes[i].classid == classid)
-			return &b.classes[i];
+	for (size_t i = 0; i < b->class_count; i++)
+		if (b->classes[i].classid == classid)
+			return &b->classes[i];
 	return NULL;
 }
 
 /* All that is in a namespace is its class's. NULL where it is of none that is asked about. */
-static const char *class_told(uint32_t classid)
+static const char *blocked_class(const struct blocked *b, uint32_t classid)
 {
-	const struct asked *class = b.inside ? NULL : find_class(classid);
-	const char *name = b.inside ? b.inside->class : class ? class->name : NULL;
+	const struct asked *class = b->inside ? NULL : find_class(b, classid);
+	const char *name = b->inside ? b->inside->class : class ? class->name : NULL;
 
-	return name && is_wanted(name) ? name : NULL;
+	return name && blocked_is_wanted(b, name) ? name : NULL;
 }
 
 /* --- what is told of one */
@@ -210,37 +211,27 @@ static void make_line(const struct entry *e, struct line *l)
 
 /* Of what comes while one looks, nobody knows how wide the next is; but the names of classes are
  * known. */
-static void print_cells(const char *const cells[TITLES])
+static void print_cells(const struct blocked *b, const char *const cells[TITLES])
 {
-	printf("%-8s  %-*s  %-10s %7s  %-24s  %s\n", cells[0], b.class_width, cells[1], cells[2], cells[3], cells[4],
+	printf("%-8s  %-*s  %-10s %7s  %-24s  %s\n", cells[0], b->class_width, cells[1], cells[2], cells[3], cells[4],
 	       cells[5]);
 }
 
-static void print_heading(void)
+static void blocked_print_heading(const struct blocked *b)
 {
 	const char *cells[TITLES];
 
 	for (size_t i = 0; i < TITLES; i++)
 		cells[i] = titles[i].title;
-	print_cells(cells);
+	print_cells(b, cells);
 }
 
-static void print_entry(const struct entry *e)
+static void print_entry(const struct blocked *b, const struct entry *e)
 {
 	struct line line;
 
 	make_line(e, &line);
-	print_cells(line.cells);
-	free(line.program);
-}
-
-static void add_entry(struct columns *to, const struct entry *e)
-{
-	struct line line;
-
-	make_line(e, &line);
-	for (size_t i = 0; i < TITLES; i++)
-		columns_add(to, line.cells[i], COLOUR_OFF);
+	print_cells(b, line.cells);
 	free(line.program);
 }
 
@@ -270,6 +261,25 @@ static json_t *json_entry(const struct entry *e)
 	return entry;
 }
 
+static void blocked_print(const struct blocked *b, const struct entry *e)
+{
+	if (b->json)
+		json_print(json_entry(e));
+	else
+		print_entry(b, e);
+	fflush(stdout);
+}
+
+static void add_entry(struct columns *to, const struct entry *e)
+{
+	struct line line;
+
+	make_line(e, &line);
+	for (size_t i = 0; i < TITLES; i++)
+		columns_add(to, line.cells[i], COLOUR_OFF);
+	free(line.program);
+}
+
 /* --- keeping them */
 
 static bool is_same(const struct refusal *one, const struct refusal *other)
@@ -279,26 +289,26 @@ static bool is_same(const struct refusal *one, const struct refusal *other)
 	       !memcmp(&one->remote, &other->remote, sizeof(one->remote));
 }
 
-/* Somebody may look at a port scan for days. */
-#define MOST 4096
-
-static struct entry *find_entry(struct entries *list, const char *class, const struct refusal *refusal)
+static struct entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
 {
-	for (size_t i = list->count; i-- > 0;)
-		if (!strcmp(list->items[i].class, class) && is_same(&list->items[i].refusal, refusal))
-			return &list->items[i];
-	if (list->count == MOST)
-		list->count = 0;
-	list->items = grown(list->items, list->count, sizeof(*list->items));
-	list->items[list->count] = (struct entry){ .refusal = *refusal };
-	list->items[list->count].refusal.packets = 0;
-	snprintf(list->items[list->count].class, sizeof(list->items->class), "%s", class);
-	return &list->items[list->count++];
+	struct entry *new;
+
+	for (size_t i = b->entry_count; i-- > 0;)
+		if (!strcmp(b->entries[i].class, class) && is_same(&b->entries[i].refusal, refusal))
+			return &b->entries[i];
+	if (b->entry_count == BLOCKED_MOST)
+		b->entry_count = 0;
+	b->entries = grown(b->entries, b->entry_count, sizeof(*b->entries));
+	new = &b->entries[b->entry_count++];
+	*new = (struct entry){ .refusal = *refusal };
+	new->refusal.packets = 0;
+	snprintf(new->class, sizeof(new->class), "%s", class);
+	return new;
 }
 
-static void find_culprit(struct entry *e)
+static void blocked_find_culprit(const struct blocked *b, struct entry *e)
 {
-	const struct asked *sender = e->refusal.classid ? find_class(e->refusal.classid) : NULL;
+	const struct asked *sender = e->refusal.classid ? find_class(b, e->refusal.classid) : NULL;
 
 	culprit_find(&e->refusal, sender ? sender->name : "", &e->culprit);
 }
@@ -307,122 +317,123 @@ static void find_culprit(struct entry *e)
 
 static void take_kept(const struct refusal *refusal, void *with)
 {
-	const char *class = class_told(refusal->classid);
+	struct blocked *b = with;
+	const char *class = blocked_class(b, refusal->classid);
 
 	if (class)
-		find_entry(with, class, refusal)->refusal.packets += refusal->packets;
+		blocked_entry(b, class, refusal)->refusal.packets += refusal->packets;
 }
 
-struct kept {
-	struct entries list;
-	bool any; /* there is something that keeps them */
-};
-
 /* Whose they are is looked for where they were sent. */
-static void look_here(struct kept *kept)
+static void look_here(struct blocked *b)
 {
-	size_t first = kept->list.count;
+	size_t first = b->entry_count;
 
-	kept->any = refusals_kept(take_kept, &kept->list) || kept->any;
-	for (size_t i = first; i < kept->list.count; i++)
-		find_culprit(&kept->list.items[i]);
+	b->any_kept = refusals_kept(take_kept, b) || b->any_kept;
+	for (size_t i = first; i < b->entry_count; i++)
+		blocked_find_culprit(b, &b->entries[i]);
 }
 
 static void look_inside(const struct inside *inside, void *with)
 {
-	b.inside = inside;
-	look_here(with);
-	b.inside = NULL;
+	struct blocked *b = with;
+
+	b->inside = inside;
+	look_here(b);
+	b->inside = NULL;
 }
 
-static int by_time(const void *a, const void *b_)
+static int by_time(const void *x, const void *y)
 {
-	const struct entry *one = a;
-	const struct entry *other = b_;
+	const struct entry *one = x;
+	const struct entry *other = y;
 
 	return (one->refusal.last > other->refusal.last) - (one->refusal.last < other->refusal.last);
 }
 
-static void print_kept(const struct entries *list)
+static void print_table(const struct blocked *b)
 {
 	struct columns table = { .titles = titles, .count = TITLES };
 
-	for (size_t i = 0; i < list->count; i++)
-		add_entry(&table, &list->items[i]);
-	if (list->count)
+	for (size_t i = 0; i < b->entry_count; i++)
+		add_entry(&table, &b->entries[i]);
+	if (b->entry_count)
 		columns_print(&table);
 }
 
-static void print_kept_json(const struct entries *list)
+static void print_json(const struct blocked *b)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < list->count; i++)
-		json_array_append_new(array, json_entry(&list->items[i]));
+	for (size_t i = 0; i < b->entry_count; i++)
+		json_array_append_new(array, json_entry(&b->entries[i]));
 	json_print(json_pack("{s:o}", "blocked", array));
 }
 
-static int show_kept(void)
+static void blocked_print_all(const struct blocked *b)
 {
-	struct kept kept = { .any = false };
-
-	look_here(&kept);
-	insides_each(look_inside, &kept);
-	if (!kept.any)
-		warnx("nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it "
-		      "while it "
-		      "happens");
-	else if (!kept.list.count)
-		warnx("nothing that %s%s was refused is kept: nothing was in the last day, or %s log = true",
-		      b.only ? "class " : "a class", b.only ? b.only : "", b.only ? "it has no" : "those have no");
-	if (kept.list.count)
-		qsort(kept.list.items, kept.list.count, sizeof(*kept.list.items), by_time);
-	if (b.json)
-		print_kept_json(&kept.list);
+	if (b->json)
+		print_json(b);
 	else
-		print_kept(&kept.list);
-	free(kept.list.items);
-	return kept.any ? EXIT_SUCCESS : EXIT_FAILURE;
+		print_table(b);
+}
+
+static void tell_nothing_is_kept(const struct blocked *b)
+{
+	if (!b->any_kept)
+		warnx("nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it "
+		      "while it happens");
+	else if (!b->entry_count)
+		warnx("nothing that %s%s was refused is kept: nothing was in the last day, or %s log = true",
+		      b->only ? "class " : "a class", b->only ? b->only : "", b->only ? "it has no" : "those have no");
+}
+
+static int show_kept(struct blocked *b)
+{
+	look_here(b);
+	insides_each(look_inside, b);
+	tell_nothing_is_kept(b);
+	if (b->entry_count)
+		qsort(b->entries, b->entry_count, sizeof(*b->entries), by_time);
+	blocked_print_all(b);
+	return b->any_kept ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* --- what happens */
 
 #define AGAIN 10 /* seconds, until one that goes on is told once more */
 
-static void tell(struct entry *e)
+static void tell(const struct blocked *b, struct entry *e)
 {
 	e->told = e->refusal.packets;
-	if (b.json)
-		json_print(json_entry(e));
-	else
-		print_entry(e);
-	fflush(stdout);
+	blocked_print(b, e);
 }
 
 /* The first packet is told at once; the socket is looked for as long as it is there. */
 static void take_new(const struct refusal *refusal, void *with)
 {
-	const char *class = class_told(refusal->classid);
+	struct blocked *b = with;
+	const char *class = blocked_class(b, refusal->classid);
 	struct entry *e;
 
 	if (!class)
 		return;
-	e = find_entry(with, class, refusal);
+	e = blocked_entry(b, class, refusal);
 	e->refusal.packets++;
 	e->refusal.last = refusal->last;
 	e->refusal.local = refusal->local;
 	e->refusal.local_port = refusal->local_port;
 	if (e->told)
 		return;
-	find_culprit(e);
-	tell(e);
+	blocked_find_culprit(b, e);
+	tell(b, e);
 }
 
-static void tell_again(struct entries *list)
+static void tell_again(struct blocked *b)
 {
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].refusal.packets > list->items[i].told)
-			tell(&list->items[i]);
+	for (size_t i = 0; i < b->entry_count; i++)
+		if (b->entries[i].refusal.packets > b->entries[i].told)
+			tell(b, &b->entries[i]);
 }
 
 static ino_t network(void)
@@ -450,48 +461,47 @@ static void warn_of(const char *what, char *words)
 	free(words);
 }
 
-static void ask(void)
+static void ask(struct blocked *b)
 {
-	if (b.inside && !is_still_there(b.inside))
+	if (b->inside && !is_still_there(b->inside))
 		exit(EXIT_SUCCESS);
-	read_classes();
-	warn_of("what is refused cannot be heard", refusals_ask(b.classes, b.class_count));
-	warn_of("names of addresses cannot be told", queries_ask(b.classes, b.class_count));
+	blocked_read_classes(b);
+	warn_of("what is refused cannot be heard", refusals_ask(b->classes, b->class_count));
+	warn_of("names of addresses cannot be told", queries_ask(b->classes, b->class_count));
 }
 
 /* A reload has replaced the table, and with it what was asked. */
-static void hear_table(int events)
+static void hear_table(struct blocked *b, int events)
 {
 	struct table_news news = { .heard = false };
 
 	table_hear(events, &news);
 	if (news.heard)
-		ask();
+		ask(b);
 }
 
-_Noreturn static void follow_here(void)
+_Noreturn static void follow_here(struct blocked *b)
 {
-	struct entries list = { .items = NULL };
 	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
 	time_t asked = time(NULL);
 	time_t told = asked;
 
-	ask();
-	if (!b.inside && !b.json)
-		print_heading();
+	ask(b);
+	if (!b->inside && !b->json)
+		blocked_print_heading(b);
 	fflush(stdout);
 	for (;;) {
 		if (poll(fds, 2, 1000) < 0 && errno != EINTR)
 			err(EXIT_FAILURE, "cannot wait");
-		hear_table(fds[1].fd);
-		refusals_hear(take_new, &list);
+		hear_table(b, fds[1].fd);
+		refusals_hear(take_new, b);
 		if (time(NULL) - asked >= REFUSALS_ASKED / 3) {
 			asked = time(NULL);
-			ask();
+			ask(b);
 		}
 		if (time(NULL) - told >= AGAIN) {
 			told = time(NULL);
-			tell_again(&list);
+			tell_again(b);
 		}
 	}
 }
@@ -502,21 +512,22 @@ struct listener {
 };
 
 struct listeners {
+	struct blocked *blocked;
 	struct listener *items;
 	size_t count;
 };
 
-_Noreturn static void become_listener(const struct inside *inside, pid_t parent)
+_Noreturn static void become_listener(struct blocked *b, const struct inside *inside, pid_t parent)
 {
 	struct inside own;
 
 	if (inside)
 		own = *inside;
-	b.inside = inside ? &own : NULL;
+	b->inside = inside ? &own : NULL;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(EXIT_FAILURE);
-	follow_here();
+	follow_here(b);
 }
 
 /* A process for each network namespace, as each has a log of its own. */
@@ -529,11 +540,11 @@ static void start_listener(const struct inside *inside, void *with)
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].network == new.network)
 			return;
-	if (inside && !is_wanted(inside->class))
+	if (inside && !blocked_is_wanted(list->blocked, inside->class))
 		return;
 	new.pid = fork();
 	if (!new.pid)
-		become_listener(inside, parent);
+		become_listener(list->blocked, inside, parent);
 	if (new.pid < 0)
 		err(EXIT_FAILURE, "cannot start a process");
 	list->items = grown(list->items, list->count, sizeof(new));
@@ -550,9 +561,9 @@ static void end_listener(struct listeners *list, pid_t pid, int status)
 			list->items[i] = list->items[--list->count];
 }
 
-_Noreturn static void follow(void)
+_Noreturn static void blocked_follow(struct blocked *b)
 {
-	struct listeners list = { .items = NULL };
+	struct listeners list = { .blocked = b };
 	const struct timespec pause = { .tv_sec = 1 };
 	sigset_t ended;
 	int status;
@@ -570,7 +581,7 @@ _Noreturn static void follow(void)
 	}
 }
 
-static void read_options(const struct command *command)
+static void read_options(const struct command *command, struct blocked *b)
 {
 	static const struct option names[] = { { "follow", no_argument, NULL, 'f' },
 					       { "json", no_argument, NULL, 'j' },
@@ -581,11 +592,11 @@ static void read_options(const struct command *command)
 	optind = 0; /* begins anew */
 	opterr = 0;
 	while ((option = getopt_long(command->argc + 1, argv, "f", names, NULL)) > 0 && option != '?') {
-		b.follow = b.follow || option == 'f';
-		b.json = b.json || option == 'j';
+		b->follow = b->follow || option == 'f';
+		b->json = b->json || option == 'j';
 	}
-	b.only = argv[optind];
-	if (option == -1 && (!b.only || !argv[optind + 1]))
+	b->only = argv[optind];
+	if (option == -1 && (!b->only || !argv[optind + 1]))
 		return;
 	warnx("blocked: what is '%s'? 'netshim blocked --help' tells what it takes",
 	      option == -1 ? argv[optind + 1] : argv[optind - 1]);
@@ -594,13 +605,15 @@ static void read_options(const struct command *command)
 
 int cmd_blocked(const struct command *command)
 {
-	read_options(command);
+	struct blocked b = { .only = NULL };
+
+	read_options(command, &b);
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	state_refuse_elsewhere("blocked");
-	read_classes();
-	check_class();
+	blocked_read_classes(&b);
+	blocked_check_class(&b);
 	if (b.follow)
-		follow();
-	return show_kept();
+		blocked_follow(&b);
+	return show_kept(&b);
 }

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* blocked: which class a refusal is told of, and what was refused of the same. */
+
+#include "conf/command/blocked.h"
+#include "conf/language/alloc.h"
+#include "conf/language/compile.h"
+
+bool blocked_is_wanted(const struct blocked *b, const char *class)
+{
+	return !b->only || !strcmp(class, b->only);
+}
+
+static void add_class(struct blocked *b, const char *name, uint32_t classid)
+{
+	struct asked *class;
+	int width = (int)strlen(name);
+
+	if (blocked_is_wanted(b, name) && width > b->class_width)
+		b->class_width = width;
+	b->classes = grown(b->classes, b->class_count, sizeof(*b->classes));
+	class = &b->classes[b->class_count++];
+	*class = (struct asked){ .classid = classid, .wanted = b->inside || blocked_is_wanted(b, name) };
+	snprintf(class->name, sizeof(class->name), "%s", name);
+}
+
+/* Those in force now. */
+void blocked_read_classes(struct blocked *b)
+{
+	struct rules rules;
+	struct rules_class class;
+	char name[CLASS_NAME_MAX + 1];
+
+	if (!compile_open(&rules, true))
+		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	b->class_count = 0;
+	free(b->classes);
+	b->classes = NULL;
+	add_class(b, OTHERS, 0);
+	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++)
+		add_class(b, name, class.classid);
+	rules_close(&rules);
+}
+
+void blocked_check_class(const struct blocked *b)
+{
+	for (size_t i = 0; i < b->class_count; i++)
+		if (b->classes[i].wanted)
+			return;
+	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class",
+	     b->only);
+}
+
+static const struct asked *find_class(const struct blocked *b, uint32_t classid)
+{
+	for (size_t i = 0; i < b->class_count; i++)
+		if (b->classes[i].classid == classid)
+			return &b->classes[i];
+	return NULL;
+}
+
+const char *blocked_class(const struct blocked *b, uint32_t classid)
+{
+	const struct asked *class = b->inside ? NULL : find_class(b, classid);
+	const char *name = b->inside ? b->inside->class : class ? class->name : NULL;
+
+	return name && blocked_is_wanted(b, name) ? name : NULL;
+}
+
+static bool is_same(const struct refusal *one, const struct refusal *other)
+{
+	return one->classid == other->classid && one->user == other->user && one->family == other->family &&
+	       one->protocol == other->protocol && one->remote_port == other->remote_port &&
+	       !memcmp(&one->remote, &other->remote, sizeof(one->remote));
+}
+
+/* Somebody may look at a port scan for days. */
+#define MOST 4096
+
+struct entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
+{
+	struct entry *new;
+
+	for (size_t i = b->entry_count; i-- > 0;)
+		if (!strcmp(b->entries[i].class, class) && is_same(&b->entries[i].refusal, refusal))
+			return &b->entries[i];
+	if (b->entry_count == MOST)
+		b->entry_count = 0;
+	b->entries = grown(b->entries, b->entry_count, sizeof(*b->entries));
+	new = &b->entries[b->entry_count++];
+	*new = (struct entry){ .refusal = *refusal };
+	new->refusal.packets = 0;
+	snprintf(new->class, sizeof(new->class), "%s", class);
+	return new;
+}
+
+void blocked_find_culprit(const struct blocked *b, struct entry *e)
+{
+	const struct asked *sender = e->refusal.classid ? find_class(b, e->refusal.classid) : NULL;
+
+	culprit_find(&e->refusal, sender ? sender->name : "", &e->culprit);
+}

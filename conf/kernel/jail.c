@@ -19,6 +19,7 @@
 #include "conf/kernel/policy.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/routing.h"
+#include "conf/kernel/setting.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
 
@@ -61,34 +62,17 @@ static bool is_inside(const char *name, const char *interface)
 	return there;
 }
 
-static bool write_setting(const char *family, const char *interface, char value)
-{
-	char *path =
-		printed("/proc/sys/net/%s/conf/%s/%s", family, interface, value == '1' ? "forwarding" : "accept_ra");
-	FILE *file = fopen(path, "we");
-	bool ok = file && putc(value, file) != EOF;
-
-	if (file && fclose(file))
-		ok = false;
-	/* Without IPv6 there is no such setting. */
-	ok = ok || errno == ENOENT;
-	if (!ok)
-		warn("cannot set %s to %c", path, value);
-	free(path);
-	return ok;
-}
-
 /* Whoever is inside tells this machine of no routes. */
 static bool set_host_end(const struct jail *jail, const char *link)
 {
-	return write_setting("ipv6", link, '0') && write_setting("ipv4", link, '1') &&
+	return setting_set(link, SETTING_IPV6 "accept_ra", '0') && setting_set(link, "forwarding", '1') &&
 	       links_set_addresses(link, jail->addresses.items, jail->addresses.count, true) && links_set_up(link);
 }
 
 /* Nobody but the configuration tells of addresses and routes there. */
 static bool set_inner_end(const struct jail *jail)
 {
-	bool ok = write_setting("ipv6", INSIDE, '0') &&
+	bool ok = setting_set(INSIDE, SETTING_IPV6 "accept_ra", '0') &&
 		  links_set_addresses(INSIDE, jail->addresses.items, jail->addresses.count, false) &&
 		  links_set_up(INSIDE);
 

@@ -8,6 +8,7 @@
 
 #include "conf/contract/netns.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/setting.h"
 #include "conf/language/alloc.h"
 #include "conf/language/value.h"
 
@@ -106,28 +107,6 @@ static bool set_loopback_up(void)
 	return ok;
 }
 
-/* Who may ping without a privilege, as everybody may on Debian 13, may do so in there, too: in a
- * new namespace nobody may (ping_group_range in icmp(7)). Both files are those of the caller's. */
-static void let_ping(const char *groups)
-{
-	FILE *file = fopen(PING_GROUPS, "we");
-
-	if (file) {
-		fputs(groups, file);
-		fclose(file);
-	}
-}
-
-static void read_ping_groups(char groups[static 64])
-{
-	FILE *file = fopen(PING_GROUPS, "re");
-
-	if (!file || !fgets(groups, 64, file))
-		*groups = '\0';
-	if (file)
-		fclose(file);
-}
-
 /* As `ip netns add` does: a mount point of its own, so that what is mounted in it is seen in
  * other mount namespaces, and can be unmounted by whoever made it. */
 static bool share_folder(void)
@@ -150,19 +129,21 @@ static bool make_file(const char *path)
 	return fd >= 0;
 }
 
+/* Who may ping without a privilege, as everybody may on Debian 13, may do so in there, too: in a
+ * new namespace nobody may (ping_group_range in icmp(7)). */
 bool namespace_make(const char *name)
 {
 	char groups[64];
 	char *path = path_of(name);
 	bool ok;
 
-	read_ping_groups(groups);
+	setting_read(PING_GROUPS, groups, sizeof(groups));
 	ok = namespace_home() >= 0 && share_folder() && make_file(path) && !unshare(CLONE_NEWNET) &&
 	     set_loopback_up() && !mount(OWN, path, "none", MS_BIND, NULL);
 	if (!ok)
 		warn("cannot make the network namespace '%s'", name);
 	else
-		let_ping(groups);
+		setting_write(PING_GROUPS, groups);
 	namespace_leave();
 	if (!ok)
 		unlink(path);

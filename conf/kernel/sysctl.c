@@ -7,6 +7,7 @@
 
 #include "conf/contract/rules.h"
 #include "conf/kernel/namespace.h"
+#include "conf/kernel/setting.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -17,33 +18,15 @@
 
 static char read_digit(const char *path)
 {
-	FILE *file = fopen(path, "re");
-	int digit = file ? getc(file) : EOF;
+	char value[2];
 
-	if (file)
-		fclose(file);
-	return (char)(digit == EOF ? 0 : digit);
+	setting_read(path, value, sizeof(value));
+	return *value;
 }
 
 static bool write_digit(const char *path, char digit)
 {
-	FILE *file = fopen(path, "we");
-	bool ok = file && putc(digit, file) != EOF;
-
-	if (file && fclose(file))
-		ok = false;
-	return ok;
-}
-
-/* In a name: it is one of IPv6's. */
-#define IPV6 "ipv6."
-
-static char *setting_path(const char *interface, const char *name)
-{
-	bool ipv6 = !strncmp(name, IPV6, strlen(IPV6));
-
-	return printed("/proc/sys/net/ipv%c/conf/%s/%s", ipv6 ? '6' : '4', interface,
-		       ipv6 ? name + strlen(IPV6) : name);
+	return setting_write(path, (const char[]){ digit, '\0' });
 }
 
 /* Neither an interface nor a setting has a colon in its name. */
@@ -102,17 +85,15 @@ static bool set_digit(const char *interface, const char *name, char value)
 {
 	char *path = setting_path(interface, name);
 	char *before = before_path(interface, name);
-	bool ok;
+	bool noted;
 
 	remember(path, before);
-	ok = read_digit(before) || write_digit(before, read_digit(path));
-	/* ENOENT: it has gone with its interface. */
-	ok = ok && (write_digit(path, value) || errno == ENOENT);
-	if (!ok)
-		warn("cannot set %s to %c", path, value);
+	noted = read_digit(before) || write_digit(before, read_digit(path));
+	if (!noted)
+		warn("cannot set %s, as what it was cannot be noted in %s", path, before);
 	free(path);
 	free(before);
-	return ok;
+	return noted && setting_set(interface, name, value);
 }
 
 static bool restore(const char *interface, const char *name, const char *before)
@@ -179,8 +160,8 @@ static bool loosen_rp_filter(const struct ruleset *set, const struct network_lis
 }
 
 #define FORWARDING "forwarding"
-#define FORWARDING6 IPV6 "forwarding"
-#define ACCEPT_RA IPV6 "accept_ra"
+#define FORWARDING6 SETTING_IPV6 "forwarding"
+#define ACCEPT_RA SETTING_IPV6 "accept_ra"
 
 static bool has_family(const struct class *class, int family)
 {
@@ -307,7 +288,7 @@ static bool is_needed(const struct ruleset *set, const struct network_list *netw
 {
 	if (!strcmp(name, FORWARDING))
 		return needs_forwarding(set, interface);
-	if (!strncmp(name, IPV6, strlen(IPV6)))
+	if (!strncmp(name, SETTING_IPV6, strlen(SETTING_IPV6)))
 		return any_has_family(set, AF_INET6);
 	return !strcmp(name, "rp_filter") && needs_rp_filter(set, networks, interface);
 }

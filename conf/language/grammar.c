@@ -28,32 +28,36 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Where a value of the current section was. */
+struct value_mark {
+	const char *option;
+	unsigned index;
+	int line;
+	bool list_ended;
+};
+
+/* A file to read. */
+struct input {
+	const char *path;
+	struct place_in_file included_at;
+	bool matched; /* by a pattern */
+	uid_t rights; /* of whoever wrote what includes it; then of whoever wrote it */
+	dev_t device;
+	ino_t inode;
+	bool opened;
+};
+
 /* The file being read. libconfuse's callbacks take no argument of the caller's. */
-static struct {
+static struct reading {
 	struct ruleset *set;
 	cfg_t *root;
 	const char *file;
 	bool unknown_option;
 	bool unclosed; /* a section, so what follows is not what it seems */
 	int section_line;
-	/* Where the values of the current section were. */
-	struct mark {
-		const char *option;
-		unsigned index;
-		int line;
-		bool list_ended;
-	} * marks;
+	struct value_mark *marks;
 	size_t mark_count;
-	/* Files to read: grows while they are read. */
-	struct input {
-		const char *path;
-		struct place_in_file included_at;
-		bool matched; /* by a pattern */
-		uid_t rights; /* of whoever wrote what includes it; then of whoever wrote it */
-		dev_t device;
-		ino_t inode;
-		bool opened;
-	} * inputs;
+	struct input *inputs; /* grows while they are read */
 	size_t input_count;
 	uid_t rights; /* of whoever wrote the file being read */
 	bool again;   /* from a text that has all that was included */
@@ -80,7 +84,7 @@ static int note_value(cfg_t *section, cfg_opt_t *option)
 
 	reading.section_line = reading.root->line;
 	for (size_t i = 0; i < reading.mark_count; i++) {
-		struct mark *m = &reading.marks[i];
+		struct value_mark *m = &reading.marks[i];
 
 		if (strcmp(m->option, option->name) || m->index != index)
 			continue;
@@ -92,7 +96,7 @@ static int note_value(cfg_t *section, cfg_opt_t *option)
 		return 0;
 	}
 	reading.marks = grown(reading.marks, reading.mark_count, sizeof(*reading.marks));
-	reading.marks[reading.mark_count++] = (struct mark){ option->name, index, section->line, false };
+	reading.marks[reading.mark_count++] = (struct value_mark){ option->name, index, section->line, false };
 	return 0;
 }
 
@@ -394,7 +398,7 @@ static void read_netns(cfg_t *section, struct class *class)
 		check_not_joined(section);
 }
 
-static int class_ended(cfg_t *cfg, cfg_opt_t *option)
+static int grammar_class_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
 	struct ruleset *set = reading.set;
@@ -452,7 +456,7 @@ static int class_ended(cfg_t *cfg, cfg_opt_t *option)
 	return 0;
 }
 
-static int unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
+static int grammar_unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
 	struct ruleset *set = reading.set;
@@ -577,7 +581,7 @@ static void read_app(cfg_t *section)
 		add_rules(section, &app);
 }
 
-static int app_ended(cfg_t *cfg, cfg_opt_t *option)
+static int grammar_app_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	(void)cfg;
 	if (!reading.no_apps)
@@ -617,7 +621,7 @@ static void read_package(cfg_t *section)
 		set->packages[set->package_count - 1].installed = true;
 }
 
-static int package_ended(cfg_t *cfg, cfg_opt_t *option)
+static int grammar_package_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	(void)cfg;
 	if (!reading.no_apps)
@@ -642,7 +646,7 @@ static void read_unit(cfg_t *section)
 			name);
 }
 
-static int unit_ended(cfg_t *cfg, cfg_opt_t *option)
+static int grammar_unit_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	(void)cfg;
 	if (!reading.no_apps)
@@ -651,7 +655,7 @@ static int unit_ended(cfg_t *cfg, cfg_opt_t *option)
 	return 0;
 }
 
-static void add_input(const char *path, struct place_in_file at, bool matched)
+static void grammar_add_input(const char *path, struct place_in_file at, bool matched)
 {
 	reading.inputs = grown(reading.inputs, reading.input_count, sizeof(*reading.inputs));
 	reading.inputs[reading.input_count++] =
@@ -691,14 +695,14 @@ static void add_matching_inputs(const char *pattern, struct place_in_file at)
 
 	if (!glob(pattern, 0, NULL, &found)) {
 		for (size_t i = 0; i < found.gl_pathc; i++)
-			add_input(found.gl_pathv[i], at, true);
+			grammar_add_input(found.gl_pathv[i], at, true);
 		globfree(&found);
 	}
 }
 
 /* The order of rules has no meaning, so included files may as well be read after
  * the one that includes them. */
-static int include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
+static int grammar_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 {
 	struct place_in_file at = here(cfg->line);
 
@@ -709,7 +713,7 @@ static int include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 		ruleset_problem(reading.set, at,
 				"include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
 	} else if (!pattern_is_one(argv[0])) {
-		add_input(argv[0], at, false);
+		grammar_add_input(argv[0], at, false);
 	} else if (check_pattern(argv[0], at) && rights_take(reading.rights)) {
 		add_matching_inputs(argv[0], at);
 		rights_give_back();
@@ -798,7 +802,7 @@ static cfg_opt_t file_options[] = {
 	CFG_SEC("app", app_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("package", package_options, CFGF_MULTI | CFGF_TITLE),
 	CFG_SEC("unit", unit_options, CFGF_MULTI | CFGF_TITLE),
-	CFG_FUNC("include", include),
+	CFG_FUNC("include", grammar_include),
 	CFG_STR("at-boot", NULL, CFGF_NODEFAULT),
 	CFG_END(),
 };
@@ -868,11 +872,11 @@ static void watch_values(cfg_t *cfg)
 			cfg_set_validate_func(cfg, name, note_value);
 			free(name);
 		}
-	cfg_set_validate_func(cfg, "class", class_ended);
-	cfg_set_validate_func(cfg, "unclassified", unclassified_ended);
-	cfg_set_validate_func(cfg, "app", app_ended);
-	cfg_set_validate_func(cfg, "package", package_ended);
-	cfg_set_validate_func(cfg, "unit", unit_ended);
+	cfg_set_validate_func(cfg, "class", grammar_class_ended);
+	cfg_set_validate_func(cfg, "unclassified", grammar_unclassified_ended);
+	cfg_set_validate_func(cfg, "app", grammar_app_ended);
+	cfg_set_validate_func(cfg, "package", grammar_package_ended);
+	cfg_set_validate_func(cfg, "unit", grammar_unit_ended);
 	cfg_set_validate_func(cfg, "at-boot", at_boot_ended);
 }
 
@@ -965,7 +969,7 @@ static FILE *open_file(struct input *input, const char *changeable, struct place
 
 /* What a pattern of root's finds where others can put something is left out: it is not
  * for them whether the configuration is loaded. */
-static FILE *open_input(struct input *input)
+static FILE *grammar_open_input(struct input *input)
 {
 	struct place_in_file at = input->included_at.file ? input->included_at : here(0);
 	char *changeable = trust_changeable(input->path);
@@ -1058,7 +1062,7 @@ static void scan(struct scan *s, char *c)
 /* libconfuse takes a file that ends within a comment or a section for a whole one,
  * and so may drop all the rules that follow a slip. And it counts some lines of
  * comments more than once: they are made blank. */
-static void scan_text(char *text, size_t size)
+static void grammar_scan(char *text, size_t size)
 {
 	struct scan s = { .line = 1 };
 
@@ -1077,7 +1081,7 @@ static void scan_text(char *text, size_t size)
 }
 
 /* Reads all of the file. Allocated, with a byte behind it. */
-static char *read_file(FILE *file, size_t *size)
+static char *grammar_read_file(FILE *file, size_t *size)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, size);
@@ -1128,7 +1132,7 @@ static void parse_text(char *text, size_t size)
 
 	/* There are no files of no bytes in memory: the byte behind the text is one more. */
 	text[size++] = ' ';
-	scan_text(text, size);
+	grammar_scan(text, size);
 	file = fmemopen(text, size, "r");
 	if (!file)
 		err(EXIT_FAILURE, "out of memory");
@@ -1142,7 +1146,7 @@ static void parse_text(char *text, size_t size)
 }
 
 /* Adds to set->text: the size and the path of a file, and what is in it. */
-static void keep_text(const char *path, const char *text, size_t size)
+static void grammar_keep_text(const char *path, const char *text, size_t size)
 {
 	struct ruleset *set = reading.set;
 	char *head = printed("%zu %s", size, path);
@@ -1165,7 +1169,7 @@ static void read_input(size_t index)
 	size_t size;
 
 	reading.file = input.path;
-	file = open_input(&input);
+	file = grammar_open_input(&input);
 	reading.inputs[index] = input;
 	reading.rights = input.rights;
 	if (!file)
@@ -1174,9 +1178,9 @@ static void read_input(size_t index)
 		fclose(file);
 		return;
 	}
-	text = read_file(file, &size);
+	text = grammar_read_file(file, &size);
 	fclose(file);
-	keep_text(input.path, text, size);
+	grammar_keep_text(input.path, text, size);
 	parse_text(text, size);
 	free(text);
 }
@@ -1198,13 +1202,13 @@ static void begin(struct ruleset *set, const char *path, bool again)
 	reading.input_count = 0;
 	reading.rights = 0;
 	set->path = absolute(path);
-	keep_text(set->path, "", 0);
+	grammar_keep_text(set->path, "", 0);
 }
 
 void grammar_read(struct ruleset *set, const char *path)
 {
 	begin(set, path, false);
-	add_input(path, (struct place_in_file){ NULL, 0 }, false);
+	grammar_add_input(path, (struct place_in_file){ NULL, 0 }, false);
 	for (size_t i = 0; i < reading.input_count; i++)
 		read_input(i);
 }
@@ -1240,7 +1244,7 @@ bool grammar_read_text(struct ruleset *set, char *text, size_t size)
 
 		memcpy(copy, text - file_size, file_size);
 		reading.file = copied(path);
-		keep_text(path, copy, file_size);
+		grammar_keep_text(path, copy, file_size);
 		parse_text(copy, file_size);
 		free(copy);
 	}

@@ -182,11 +182,6 @@ static bool same_users(const struct user_list *a, const struct user_list *b)
 	return a->count == b->count && (!a->count || !memcmp(a->users, b->users, a->count * sizeof(*a->users)));
 }
 
-static const char *class_name(const struct ruleset *set, const struct app *app)
-{
-	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
-}
-
 /* An app for everybody is an exception from a package. Of what is about to be installed,
  * it is seen when it is. */
 static bool gives_way(const struct app *app, const struct app *first)
@@ -217,7 +212,8 @@ static void compare_rules(struct ruleset *set, const struct app *first, const st
 	else if (first->class_index != app->class_index)
 		ruleset_problem(set, app->at,
 				"%s is in class %s here and, as %s, in class %s at %s:%d; a file has one class", rule,
-				class_name(set, app), before, class_name(set, first), first->at.file, first->at.line);
+				app_class_name(set, app), before, app_class_name(set, first), first->at.file,
+				first->at.line);
 	else
 		ruleset_problem(set, app->at, "%s has a rule for other users at %s:%d; make one rule of the two", rule,
 				first->at.file, first->at.line);
@@ -303,17 +299,11 @@ static uint32_t add_file_name(struct parts *p, const char *file)
 	return add_repeated(p, file, &last);
 }
 
-/* A path, or the name of a package. */
-static const char *written(const struct app *app)
-{
-	return app->package ? app->package : app->path;
-}
-
 static uint32_t add_written(struct parts *p, const struct app *app)
 {
 	static struct repeated last;
 
-	return add_repeated(p, written(app), &last);
+	return add_repeated(p, app_written(app), &last);
 }
 
 static struct rules_users add_users(struct parts *p, const struct user_list *list)
@@ -560,7 +550,6 @@ uint64_t compile_elsewhere(void)
 	return there == netns_own() ? 0 : there;
 }
 
-/* place: whose namespaces it is for; NULL: the caller's. */
 static void build(struct parts *p, const struct ruleset *set, const struct rules_header *place)
 {
 	struct rules_header *h = &p->header;
@@ -612,6 +601,17 @@ static void free_parts(struct parts *p)
 	free(p->strings);
 }
 
+static bool compile_to(FILE *file, const struct ruleset *set, const struct rules_header *place)
+{
+	struct parts parts;
+	bool ok;
+
+	build(&parts, set, place);
+	ok = write_parts(&parts, file);
+	free_parts(&parts);
+	return ok;
+}
+
 static const char new_path[] = RULES_PATH ".new";
 static const char old_path[] = RULES_PATH ".old";
 static bool replaced; /* the rules file was replaced or taken away */
@@ -657,9 +657,9 @@ static bool reads_back(struct rules *rules, const struct ruleset *set, const str
 
 	return compile_find(rules, app, &rule) && rule.line == (uint32_t)app->at.line &&
 	       rule.users.count == app->users.count && rules_string(rules, rule.written, text, sizeof(text)) &&
-	       !strcmp(text, written(app)) &&
+	       !strcmp(text, app_written(app)) &&
 	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
-	       !strcmp(name, class_name(set, app)) && !rules->damaged;
+	       !strcmp(name, app_class_name(set, app)) && !rules->damaged;
 }
 
 /* Asks the readers' own code for every rule: whatever is wrong with the file, no
@@ -695,7 +695,6 @@ static bool write_text(const struct ruleset *set, FILE *rules)
 
 static bool write_for(const struct ruleset *set, const struct rules_header *place)
 {
-	struct parts parts;
 	FILE *file;
 	int fd;
 	bool ok;
@@ -708,9 +707,7 @@ static bool write_for(const struct ruleset *set, const struct rules_header *plac
 		warn("cannot write %s", new_path);
 		return false;
 	}
-	build(&parts, set, place);
-	ok = write_parts(&parts, file);
-	free_parts(&parts);
+	ok = compile_to(file, set, place);
 	if (!ok)
 		warn("cannot write %s", new_path);
 	ok = ok && write_text(set, file);

@@ -255,6 +255,17 @@ struct ruleset {
 	size_t problem_count;
 };
 
+static inline const char *app_class_name(const struct ruleset *set, const struct app *app)
+{
+	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
+}
+
+/* A path, or the name of a package. */
+static inline const char *app_written(const struct app *app)
+{
+	return app->package ? app->package : app->path;
+}
+
 /* Notes a mistake. Text says what is wrong and what would be right. */
 __attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, struct place_in_file at,
 							   const char *format, ...);

@@ -9,8 +9,13 @@
 
 #include "conf/language/ruleset.h"
 
+#include <stdio.h>
+
 /* Finds what each app is looked up by, and notes conflicts. */
 void compile_names(struct ruleset *set);
+
+/* Writes what is in the rules file, for the namespaces that place is for; NULL: the caller's. */
+bool compile_to(FILE *file, const struct ruleset *set, const struct rules_header *place);
 
 /* Write a new rules file, put it in the place of the old one, or take the old one
  * away. They return false with a message on stderr. After them, either undo, which goes

@@ -200,7 +200,7 @@ struct app {
 	struct place_in_file class_at;
 	struct user_list users;
 	uint32_t class_index;
-	const char *canonical; /* what a program is looked up by; compile.c */
+	const char *canonical; /* what a program is looked up by; compile-names.c */
 	const char *package;   /* whose program it is, where the rule is for a package; else NULL */
 	bool unit;	       /* it is for a unit of systemd's, whose name path is */
 	bool coming;	       /* the package is about to be installed, or to have this program */
@@ -209,7 +209,7 @@ struct app {
 	bool left_out;	       /* another app comes before it, or it is for nothing */
 	const char *with;      /* the argument that it is for, as written, or NULL */
 	enum with_kind kind;   /* of that; WITH_ANY where there is none */
-	const char *text;      /* what arguments are compared with: the file's canonical path; compile.c */
+	const char *text;      /* what arguments are compared with: the file's canonical path; compile-names.c */
 	struct app *next;      /* which comes next by arguments, for the same program, or NULL */
 	bool follows;	       /* it is next of one */
 };

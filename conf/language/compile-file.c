@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* The rules file where it lies: written, read back, replaced, and opened for the command. */
+
+#include "conf/language/compile.h"
+
+#include "conf/contract/netns.h"
+#include "conf/contract/siphash.h"
+#include "conf/contract/with.h"
+#include "conf/language/alloc.h"
+#include "conf/language/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char new_path[] = RULES_PATH ".new";
+static const char old_path[] = RULES_PATH ".old";
+static bool replaced; /* the rules file was replaced or taken away */
+
+static bool body_is_intact(const struct rules *rules)
+{
+	uint64_t at = sizeof(rules->header);
+	struct siphash hash;
+	char piece[65536];
+	ssize_t n;
+
+	siphash_start(&hash, rules->header.key);
+	for (; (n = pread(rules->fd, piece, sizeof(piece), (off_t)at)) == sizeof(piece); at += sizeof(piece))
+		siphash_part(&hash, piece, sizeof(piece));
+	return n >= 0 && at + (uint64_t)n == rules->header.file_size &&
+	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
+}
+
+bool compile_find(struct rules *rules, const struct app *app, struct rules_slot *rule)
+{
+	struct rules_with with;
+
+	if (!rules_find(rules, app->canonical, strlen(app->canonical), rule))
+		return false;
+	if (rule->flags != RULE_WITH)
+		return app->kind == WITH_ANY;
+	for (uint32_t i = 0; i < rule->with_count && rules_with(rules, rule->with + i, &with); i++) {
+		if (with.kind != app->kind ||
+		    (app->kind != WITH_ANY && !rules_with_is(rules, &with, app->text, strlen(app->text))))
+			continue;
+		with_put(rule, &with);
+		return true;
+	}
+	return false;
+}
+
+static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
+{
+	char text[RULE_PATH_MAX];
+	char name[CLASS_NAME_MAX + 1] = "none";
+	struct rules_class class;
+	struct rules_slot rule;
+
+	return compile_find(rules, app, &rule) && rule.line == (uint32_t)app->at.line &&
+	       rule.users.count == app->users.count && rules_string(rules, rule.written, text, sizeof(text)) &&
+	       !strcmp(text, app_written(app)) &&
+	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
+	       !strcmp(name, app_class_name(set, app)) && !rules->damaged;
+}
+
+/* Asks the readers' own code for every rule: whatever is wrong with the file, no
+ * program is to find it out. */
+static bool all_read_back(const struct ruleset *set)
+{
+	struct rules rules;
+	bool intact = !rules_open_file(&rules, new_path, true);
+	size_t i = 0;
+
+	if (!intact || !body_is_intact(&rules)) {
+		if (intact)
+			rules_close(&rules);
+		warnx("%s is not what was written there; try again", new_path);
+		return false;
+	}
+	while (i < set->app_count && (set->apps[i].left_out || reads_back(&rules, set, &set->apps[i])))
+		i++;
+	rules_close(&rules);
+	if (i < set->app_count)
+		warnx("%s:%d: the rule for '%s' cannot be read back from %s; try again", set->apps[i].at.file,
+		      set->apps[i].at.line, set->apps[i].path, new_path);
+	return i == set->app_count;
+}
+
+/* The text that the rules are from, beside them. */
+static bool write_text(const struct ruleset *set, FILE *rules)
+{
+	struct stat st;
+
+	return !fstat(fileno(rules), &st) && text_write(set, st.st_ino);
+}
+
+static bool write_for(const struct ruleset *set, const struct rules_header *place)
+{
+	FILE *file;
+	int fd;
+	bool ok;
+
+	/* What a command that was killed has left. */
+	compile_done();
+	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!file) {
+		warn("cannot write %s", new_path);
+		return false;
+	}
+	ok = compile_to(file, set, place);
+	if (!ok)
+		warn("cannot write %s", new_path);
+	ok = ok && write_text(set, file);
+	if (fclose(file) && ok) {
+		warn("cannot write %s", new_path);
+		return false;
+	}
+	return ok && all_read_back(set);
+}
+
+bool compile_write(const struct ruleset *set)
+{
+	return write_for(set, NULL);
+}
+
+bool compile_write_programs(const struct ruleset *set, const struct rules *rules)
+{
+	return write_for(set, &rules->header);
+}
+
+bool compile_has_programs(const struct ruleset *set, struct rules *rules)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		if (set->apps[i].left_out)
+			continue;
+		count++;
+		if (!reads_back(rules, set, &set->apps[i]))
+			return false;
+	}
+	return count == rules->header.rule_count;
+}
+
+bool compile_commit(void)
+{
+	/* The old file stays within reach, as the same inode. ENOENT: there was none. */
+	replaced = (!link(RULES_PATH, old_path) || errno == ENOENT) && !rename(new_path, RULES_PATH);
+	if (!replaced)
+		warn("cannot replace %s", RULES_PATH);
+	return replaced;
+}
+
+bool compile_withdraw(void)
+{
+	/* Of two links to one file, rename would leave both (POSIX). */
+	unlink(old_path);
+	replaced = !rename(RULES_PATH, old_path) || errno == ENOENT;
+	if (!replaced)
+		warn("cannot remove %s", RULES_PATH);
+	return replaced;
+}
+
+void compile_undo(void)
+{
+	if (replaced && rename(old_path, RULES_PATH) && errno == ENOENT)
+		unlink(RULES_PATH);
+}
+
+void compile_done(void)
+{
+	text_settle();
+	unlink(new_path);
+	unlink(old_path);
+}
+
+uint64_t compile_elsewhere(void)
+{
+	struct rules rules;
+	uint64_t there;
+
+	if (rules_open(&rules, true))
+		return 0;
+	there = rules.header.network_namespace;
+	rules_close(&rules);
+	return there == netns_own() ? 0 : there;
+}
+
+char *compile_config(void)
+{
+	char path[PATH_MAX];
+	struct rules rules;
+	bool known;
+
+	if (rules_open(&rules, true))
+		return NULL;
+	known = body_is_intact(&rules) && rules_string(&rules, rules.header.config, path, sizeof(path));
+	rules_close(&rules);
+	return known ? copied(path) : NULL;
+}
+
+bool compile_open(struct rules *rules, bool trusted)
+{
+	int error = rules_open(rules, trusted);
+
+	if (!error && !body_is_intact(rules)) {
+		rules_close(rules);
+		error = -EBADMSG;
+	}
+	if (!error && !rules_readable(&rules->header)) {
+		rules_close(rules);
+		error = -EPROTO;
+	}
+	if (error == -EPROTO)
+		warnx("%s was made by %s netshim; run 'netshim reload' as root", RULES_PATH,
+		      rules->header.version < RULES_OLDEST ? "an older" : "a newer");
+	else if (error == -EBADMSG || error == -EACCES)
+		warnx("%s is %s; run 'netshim reload' as root", RULES_PATH,
+		      error == -EACCES ? "not root's alone" : "damaged");
+	else if (error && error != -ENOENT)
+		warnx("cannot open %s: %s", RULES_PATH, strerror(-error));
+	errno = -error;
+	return !error;
+}

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* What each app is looked up by, and which of two for the same program counts. */
+
+#include "conf/language/compile.h"
+
+#include "conf/contract/sys.h"
+#include "conf/language/alloc.h"
+#include "conf/language/trust.h"
+#include "conf/language/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+/* The canonical form of a directory that may not exist yet: without symlinks, as far
+ * as it exists. Allocated, without a trailing slash ("" is the root). */
+static char *canonical_directory(const char *path)
+{
+	char *real = realpath(path, NULL);
+	char *above = copied(path);
+	char *slash;
+	char *joined;
+
+	if (real) {
+		free(above);
+		if (!strcmp(real, "/"))
+			*real = '\0';
+		return real;
+	}
+	while (*above && above[strlen(above) - 1] == '/')
+		above[strlen(above) - 1] = '\0';
+	slash = strrchr(above, '/');
+	if (!slash)
+		return above;
+	*slash = '\0';
+	real = canonical_directory(slash == above ? "/" : above);
+	joined = !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") || !slash[1] ? copied(real)
+										  : printed("%s/%s", real, slash + 1);
+	free(real);
+	free(above);
+	return joined;
+}
+
+/* A user's link may lead a rule to what is that user's, not to others' programs. */
+static bool leads_astray(const char *changeable, const char *real)
+{
+	struct sys_file link;
+	struct sys_file there;
+
+	return sys_stat(AT_FDCWD, changeable, AT_SYMLINK_NOFOLLOW, &link) || !link.uid ||
+	       sys_stat(AT_FDCWD, *real ? real : "/", 0, &there) || there.uid != link.uid;
+}
+
+/* The folder of some rules. */
+struct folder {
+	char *written; /* with its slash */
+	char *canonical;
+	char *changeable; /* where others than root may have it lead elsewhere, or NULL */
+	char *astray;	  /* where it leads, which is not theirs, or NULL */
+};
+
+static void find_folder(struct folder *f, char *written)
+{
+	char *plain = copied(written);
+
+	plain[strlen(plain) - 1] = '\0';
+	*f = (struct folder){ .written = written, .canonical = canonical_directory(written) };
+	if (strcmp(plain, f->canonical))
+		f->changeable = trust_changeable(written);
+	if (f->changeable && leads_astray(f->changeable, f->canonical)) {
+		f->astray = f->canonical;
+		f->canonical = plain;
+	} else {
+		free(plain);
+	}
+}
+
+static void free_folder(struct folder *f)
+{
+	free(f->written);
+	free(f->canonical);
+	free(f->changeable);
+	free(f->astray);
+}
+
+/* What a file is looked up by: its directory without symlinks, and its name; for a
+ * tree, the directory and a slash. Many rules share a directory, so the last one is
+ * remembered. */
+static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, struct folder *last)
+{
+	const char *slash = strrchr(path, '/');
+	char *written = strndup(path, (size_t)(slash - path) + 1);
+	const char *canonical;
+
+	if (!written)
+		err(EXIT_FAILURE, "out of memory");
+	if (!last->written || strcmp(written, last->written)) {
+		free_folder(last);
+		find_folder(last, written);
+	} else {
+		free(written);
+	}
+	app->by_others = app->by_others || last->changeable;
+	canonical = printed("%s/%s", last->canonical, slash + 1);
+	if (last->astray) {
+		ruleset_warning(set, app->at,
+				"'%s' leads to '%s' by '%s', which others than root can change; this rule has no "
+				"effect: write the folder's own path",
+				last->written, last->astray, last->changeable);
+		/* Its name may be one that not everybody can find. */
+		app->left_out = app->left_out || app->matched;
+	} else if (strlen(canonical) >= RULE_PATH_MAX && app->by_others) {
+		ruleset_warning(set, app->at, "'%s' leads too deep; this rule has no effect", path);
+		app->left_out = true;
+	} else if (strlen(canonical) >= RULE_PATH_MAX) {
+		ruleset_problem(set, app->at, "path '%s' is too long", path);
+	}
+	return canonical;
+}
+
+static void find_names(struct ruleset *set, struct app *app)
+{
+	static struct folder of_programs;
+	static struct folder of_arguments;
+
+	app->by_others = app->matched;
+	app->canonical = find_canonical(set, app, app->path, &of_programs);
+	app->text = app->kind == WITH_FILE ? find_canonical(set, app, app->with, &of_arguments) : app->with;
+}
+
+/* Its own name, by which its processes tell it. */
+static void find_unit(struct app *app)
+{
+	char *name = unit_own_name(app->path);
+
+	app->canonical = printed(UNIT_KEY "%s", name);
+	free(name);
+}
+
+/* What root has written comes before what others can bring about, a program that is named
+ * before a package, and what is there before what is about to be. */
+static int rank(const struct app *app)
+{
+	return 4 * app->by_others + (app->package ? 1 + app->coming : 0);
+}
+
+/* By which of the rules for one program comes first. */
+static int by_argument(const struct app *x, const struct app *y)
+{
+	if (x->kind != y->kind || x->kind == WITH_ANY)
+		return (x->kind > y->kind) - (x->kind < y->kind);
+	if (x->kind == WITH_PATTERN && strlen(x->text) != strlen(y->text))
+		return strlen(x->text) < strlen(y->text) ? 1 : -1;
+	return strcmp(x->text, y->text);
+}
+
+static int by_canonical(const void *a, const void *b)
+{
+	const struct app *x = *(const struct app *const *)a;
+	const struct app *y = *(const struct app *const *)b;
+	int order = strcmp(x->canonical, y->canonical);
+
+	if (!order)
+		order = by_argument(x, y);
+	if (!order)
+		order = rank(x) - rank(y);
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool same_users(const struct user_list *a, const struct user_list *b)
+{
+	return a->count == b->count && (!a->count || !memcmp(a->users, b->users, a->count * sizeof(*a->users)));
+}
+
+/* An app for everybody is an exception from a package. Of what is about to be installed,
+ * it is seen when it is. */
+static bool gives_way(const struct app *app, const struct app *first)
+{
+	return app->coming || (app->package && !first->package && !first->users.count);
+}
+
+/* As the configuration has it; allocated. */
+static char *described(const struct app *app)
+{
+	return app->with ? printed("'%s' with '%s'", app->path, app->with) : printed("'%s'", app->path);
+}
+
+/* The second of two rules for one path is for nothing. Where others than root cannot have
+ * brought that about, the two must say the same. */
+static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
+{
+	char *rule;
+	char *before;
+
+	if (gives_way(app, first) || (first->class_index == app->class_index && same_users(&first->users, &app->users)))
+		return;
+	rule = described(app);
+	before = described(first);
+	if (app->by_others)
+		ruleset_warning(set, app->at, "%s has a rule already, as %s at %s:%d: this one has no effect", rule,
+				before, first->at.file, first->at.line);
+	else if (first->class_index != app->class_index)
+		ruleset_problem(set, app->at,
+				"%s is in class %s here and, as %s, in class %s at %s:%d; a file has one class", rule,
+				app_class_name(set, app), before, app_class_name(set, first), first->at.file,
+				first->at.line);
+	else
+		ruleset_problem(set, app->at, "%s has a rule for other users at %s:%d; make one rule of the two", rule,
+				first->at.file, first->at.line);
+	free(rule);
+	free(before);
+}
+
+void compile_names(struct ruleset *set)
+{
+	struct app **list = zalloc((set->app_count + 1) * sizeof(struct app *));
+	struct app *first = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		if (set->apps[i].unit)
+			find_unit(&set->apps[i]);
+		else
+			find_names(set, &set->apps[i]);
+		if (!set->apps[i].left_out)
+			list[count++] = &set->apps[i];
+	}
+	qsort(list, count, sizeof(struct app *), by_canonical);
+	for (size_t i = 0; i < count; i++) {
+		bool same = first && !strcmp(first->canonical, list[i]->canonical);
+
+		if (same && !by_argument(first, list[i])) {
+			list[i]->left_out = true;
+			compare_rules(set, first, list[i]);
+			continue;
+		}
+		if (same)
+			first->next = list[i];
+		list[i]->follows = same;
+		first = list[i];
+	}
+	free(list);
+}

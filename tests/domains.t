@@ -189,7 +189,7 @@ process=$(resolver_of web)
 is "$(awk '/^(Uid|Gid|Groups|Cap...|NoNewPrivs):/ { print $1, $2, $3 }' "/proc/$process/status" | grep -v CapBnd | paste -sd' ')" \
 	"Uid: 4294856275 4294856275 Gid: 4294856275 4294856275 Groups:   CapInh: 0000000000000000  CapPrm: 0000000000001000  CapEff: 0000000000001000  CapAmb: 0000000000000000  NoNewPrivs: 1 " \
 	"they are a user of their own, with CAP_NET_ADMIN and nothing else"
-kill -STOP "$process"
+suspend "$process"
 is "$(get web http://web.test/ -m 1)" "timed out" "one that hangs: names fail closed"
 kill -KILL "$process"
 is "$(in_class web dig +short +tries=3 +time=2 web.test)" 203.0.113.8 "one that dies is started again, and has lost no query"
@@ -249,7 +249,7 @@ is "$(says 203.0.113.9:80)" "by the action nobody has asked for it lately" "and 
 is "$(says $lan_host:53)" "netshim's own resolver instead" "and a query"
 is "$("$netshim" status 2>&1 | grep -c 'nobody looks up')" 0 "status: all resolvers are there"
 process=$(resolver_of web)
-kill -STOP "$(ps -o ppid= -p "$process" | tr -d ' ')"
+suspend "$(ps -o ppid= -p "$process" | tr -d ' ')"
 kill -KILL "$process"
 wait_until grep -q '^State:.Z' "/proc/$process/status"
 is "$("$netshim" status 2>&1 | grep 'nobody looks up' | cut -d, -f1)" "netshim: nobody looks up names for class web" "and where one is not"

@@ -277,6 +277,14 @@ print(count)
 END
 }
 
+# --- who is not to go on
+
+is_stopped() { [ -z "$(grep -L '^State:.T' "/proc/$1/task/"*/status)" ]; }
+suspend() { # suspend PROCESS: kill returns before its threads stand still
+	kill -STOP "$1"
+	wait_until is_stopped "$1"
+}
+
 # --- who puts back what others take away
 
 watchers() { pgrep -fx "netshim watch" --ns $$ --nslist net; } # the process IDs, of this namespace

@@ -64,6 +64,7 @@ wait_until eval '[ "$(pgrep -cf "^$scratch/with-rule 90[012]")" -eq 3 ]'
 starter=$(pgrep -f "^sh -c .*$scratch/with-rule")
 in_class=$(pgrep -f "^$scratch/with-rule 902")
 wait_until grep -q "$group/lan" "/proc/$in_class/cgroup"
+wait_until grep -qx with-rule "/proc/$in_class/comm" # and not the helper
 first=$(pgrep -f "^$scratch/with-rule 900")
 like "$("$netshim" status 2>/dev/null)" $'\nlan .* 2\n' "status counts what runs outside the class of its rule"
 is "$("$netshim" status --json 2>/dev/null | json '[c["outside"] for c in a["classes"]]')" "[0, 2]" "in JSON, too"

@@ -42,14 +42,7 @@ stop() {
 	wait "$listener" 2>/dev/null
 	wait_until nobody_listens # which is done by a child that is killed after it
 }
-hears() { # hears PATTERN NAME
-	local tries
-	for ((tries = 0; tries < 500; tries++)); do
-		[[ $(<"$heard") =~ $1 ]] && break
-		sleep 0.02
-	done
-	like "$(<"$heard")" "$1" "$2"
-}
+hears() { until_like "$1" "$2" cat "$heard"; }
 until_heard() { # until_heard PATTERN NAME COMMAND...: a change of an interface has rules loaded meanwhile
 	local tries
 	for ((tries = 0; tries < 50; tries++)); do

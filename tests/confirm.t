@@ -68,15 +68,18 @@ is "$(cd "$run" && echo *)" "config lock net_cls rules table watch" "and no note
 like "$("$netshim" confirm 2>&1; echo $?)" "nothing to confirm.*1" "once more: there is nothing to confirm"
 "$netshim" down
 SECONDS=0
-timeout 4 "$netshim" up --confirm 5 2>&1 | cat >"$scratch/out"
-ok $((SECONDS > 4)) "whoever reads what it says does not wait for who goes back"
-like "$("$netshim" status 2>&1)" "not confirmed: in [1-5] seconds?, what" "status tells it"
-like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5],' "status --json too"
-like "$(as_user "$netshim" status --json 2>/dev/null)" '"confirm_within": [1-5],' "and to users"
+"$netshim" up --confirm 60 2>&1 | cat >"$scratch/out"
+ok $((SECONDS > 50)) "whoever reads what it says does not wait for who goes back"
+like "$("$netshim" status 2>&1)" "not confirmed: in [1-6]?[0-9] seconds, what" "status tells it"
+like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": [1-6]?[0-9],' "status --json too"
+like "$(as_user "$netshim" status --json 2>/dev/null)" '"confirm_within": [1-6]?[0-9],' "and to users"
 is "$(shim "$moves" class)" "$group/one" "as long as there is time, it is in force"
+began=$(date +%s%3N)
+"$netshim" up --confirm 2 2>/dev/null
 wait_until nobody_waits
+took=$(($(date +%s%3N) - began))
 same_state "$down" "up, not confirmed: netshim is down again, and nothing is left"
-ok $((SECONDS < 5)) "not before its time"
+ok $((took < 2000)) "not before its time"
 like "$("$netshim" status --json 2>/dev/null)" '"confirm_within": null,' "status --json when it is down"
 
 # --- reload: the text that was in force, though its files are others by now
@@ -155,9 +158,12 @@ wait_until nobody_waits
 same_state "$down" "down meanwhile is down for good"
 
 "$netshim" -c "$scratch/other.conf" up
-for ((i = 0; i < 4; i++)); do
-	for file in deny five other; do "$netshim" -c "$scratch/$file.conf" reload --confirm 60 2>/dev/null & done
+changes=()
+for file in deny five other deny five other deny five other deny five other; do
+	"$netshim" -c "$scratch/$file.conf" reload --confirm 60 2>/dev/null &
+	changes+=($!)
 done
+wait "${changes[@]}"
 wait_until one_waits
 like "$("$netshim" status 2>&1)" "in [3-6][0-9] seconds" "of twelve at a time, one waits"
 no_confirmation
@@ -226,7 +232,7 @@ same_state "$other" "and it is tried again until it succeeds"
 touch "$scratch/full.end"
 "$netshim" -c "$scratch/five.conf" reload --confirm 60 2>/dev/null
 pkill -KILL -f "^$netshim .*--confirm"
-like "$("$netshim" status 2>&1)" "the process that goes back has been ended: nothing goes back by itself" "who goes back has been killed: status says so"
+until_like "the process that goes back has been ended: nothing goes back by itself" "who goes back has been killed: status says so" "$netshim" status
 like "$("$netshim" confirm)" confirmed "and it can be confirmed"
 "$netshim" down
 wait_until is_unwatched
@@ -261,7 +267,7 @@ kill_at_each_call() { # kill_at_each_call BEFORE VERB
 		status=$?
 		[ $status -eq 0 ] || break
 		points=$((points + 1))
-		late=$(waiting -c "$scratch/five.conf" "$2" --confirm 60)
+		late=$(ls "$run/confirm" 2>/dev/null)
 		no_confirmation
 		# Killed before anybody waits: half of a note is no change; the next up is as ever.
 		[ -n "$late" ] || [ "$1" = down ] || "$netshim" -c "$scratch/other.conf" up

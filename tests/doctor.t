@@ -289,8 +289,7 @@ nft add rule inet netshim class_lan accept
 like "$(both)" "^table=fault .*it has \"accept\" where netshim had loaded" "a rule that somebody has added"
 "$netshim" reload
 nft flush chain inet netshim class_games
-wait_until eval '[ -z "$(named | grep table)" ]'
-like "$(both)" "^watch=note .*'nft' has taken netshim's nftables table away" "watch has put something back"
+until_like "^watch=note .*'nft' has taken netshim's nftables table away" "watch has put something back" both
 rm -f "$root/run/netshim/restored"
 end_watching
 is "$(named)" "watch=fault" "nobody watches"
@@ -304,8 +303,7 @@ nft flush ruleset
 is "$(named)" "table=fault watch=fault routing=fault" "the table is gone"
 "$netshim" reload
 ip link del way
-wait_until eval '[ "$(named)" = routing=note ]'
-like "$(says)" "interface way of class vpn is not there" "the interface of a class is gone"
+until_like "^routing=note .*interface way of class vpn is not there" "the interface of a class is gone" both
 ip link add way type veth peer name out
 ip addr add 192.168.80.1/24 dev way
 ip link set way up
@@ -357,12 +355,9 @@ in_jail nft add rule inet netshim class_jail accept
 like "$(both)" "^namespaces=fault .*table in the network namespace of class jail: it has \"accept\" where" "a rule that somebody has added there"
 "$netshim" reload
 in_jail nft flush ruleset
-jail_is_back() { in_jail nft list chain inet netshim class_jail >/dev/null 2>&1; }
-wait_until jail_is_back
-like "$(both)" "^namespaces=note .*'nft' has taken netshim's nftables table in the network namespace of class jail away" "watch has put something back there"
+until_like "^namespaces=note .*'nft' has taken netshim's nftables table in the network namespace of class jail away" "watch has put something back there" both
 rm "$root"/run/netshim/{restored,watch}-jail
-wait_until eval 'named | grep -q namespaces'
-like "$(both)" "^namespaces=fault .*nobody puts back .* in the network namespace of class jail" "nobody watches there"
+until_like "^namespaces=fault .*nobody puts back .* in the network namespace of class jail" "nobody watches there" both
 in_jail nft flush ruleset
 like "$(both)" "^namespaces=fault .*has lost netshim's table in the network namespace of class jail: nothing is filtered" "the table there is gone"
 ip netns del jail
@@ -434,7 +429,7 @@ said() { # said CLASS DESTINATION
 	esac
 }
 becomes() { # becomes CLASS DESTINATION
-	if timeout 2 "$netshim" run "$1" curl -s -o /dev/null --connect-timeout 1 "http://$2/"; then echo through; else echo refused; fi
+	if "$netshim" run "$1" curl -s -o /dev/null --connect-timeout 3 "http://$2/"; then echo through; else echo refused; fi
 }
 serve -- 443
 for class in lan web four games inside empty; do

@@ -203,8 +203,8 @@ nft add rule inet watch out ip daddr $lan_host tcp dport 80 meta cgroup 0 counte
 said=
 for _ in 1 2 3; do
 	echo go >&"${KEEP[1]}"
-	read -r -t 5 class <&"${KEEP[0]}"
-	read -r -t 5 sent <&"${KEEP[0]}"
+	read -r -t 30 class <&"${KEEP[0]}"
+	read -r -t 30 sent <&"${KEEP[0]}"
 	said+="$class $sent "
 done
 is "$said" "$group/net sent $group/net sent $group/net sent " "a child is classified while its parent holds a connection"

@@ -8,7 +8,7 @@
 
 make_hosts 80 8080
 get() { # get CLASS PORT: the status of curl
-	shim "$netshim" run "$1" curl -sS -m 2 -o /dev/null "http://$lan_host:$2/" 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -m "$([ "$2" = 80 ] && echo 15 || echo 1)" -o /dev/null "http://$lan_host:$2/" 2>/dev/null
 	echo $?
 }
 foreign() { # all but netshim's
@@ -41,7 +41,7 @@ is "$(foreign | grep -v -e 'proto 78' -e 'table [0-9]* proto 78')" "$before" "no
 iptables-nft -A OUTPUT -m cgroup --cgroup 0x100043 -p tcp --dport 80 -j REJECT --reject-with tcp-reset
 ok $? "iptables takes a rule on the same classid"
 is "$(get open 80)" 7 "and it works: the class's port 80 is refused by it"
-is "$(shim curl -sS -m 2 http://$lan_host/)" hello "but nobody else's"
+is "$(shim curl -sS -m 15 http://$lan_host/)" hello "but nobody else's"
 with=$(foreign | grep -v 'proto 78')
 "$netshim" reload
 is "$(foreign | grep -v 'proto 78')" "$with" "nor by reload"

@@ -27,7 +27,7 @@ table inet watch {
 EOF
 leaked() { "${lan[@]}" nft list counter inet watch far | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
 get() { # get CLASS URL: the status of curl
-	shim "$netshim" run "$1" curl -sS -m 4 -o /dev/null "$2" 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -m 15 -o /dev/null "$2" 2>/dev/null
 	echo $?
 }
 hook() { "$root/etc/NetworkManager/dispatcher.d/50-netshim" "$@" >>"$scratch/said" 2>&1; }

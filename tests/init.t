@@ -10,7 +10,7 @@ make_hosts 80
 script=$root/etc/init.d/netshim
 init() { "$script" "$@" >"$scratch/said" 2>&1; }
 get() { # whether a program of the class reaches the other host: the status of curl
-	shim curl -sS -m 4 -o /dev/null http://$lan_host/ 2>/dev/null
+	shim curl -sS -m 15 -o /dev/null http://$lan_host/ 2>/dev/null
 	echo $?
 }
 cat >"$config" <<END

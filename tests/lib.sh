@@ -79,6 +79,16 @@ cannot_run() { # cannot_run REASON: the whole script
 	exit 0
 }
 
+until_like() { # until_like PATTERN NAME COMMAND...: what it says by then, ten seconds from now at the latest
+	local said tries
+	for ((tries = 0; tries < 500; tries++)); do
+		said=$("${@:3}" 2>&1)
+		[[ ! $said =~ $1 ]] || break
+		sleep 0.02
+	done
+	like "$said" "$1" "$2"
+}
+
 skip() { # skip REASON NAME: one test
 	if [ -n "${CI:-}${NETSHIM_NO_SKIP:-}" ]; then
 		ok 1 "$2 (cannot run here: $1)"
@@ -279,7 +289,7 @@ END
 
 # --- who is not to go on
 
-is_stopped() { [ -z "$(grep -L '^State:.T' "/proc/$1/task/"*/status)" ]; }
+is_stopped() { ! grep -h '^State:' "/proc/$1/task/"*/status | grep -qv '^State:.T'; }
 suspend() { # suspend PROCESS: kill returns before its threads stand still
 	kill -STOP "$1"
 	wait_until is_stopped "$1"

@@ -162,8 +162,10 @@ resolver() { # resolver ANSWER [RUNNER...] -- OPTION...: says ANSWER to every na
 		shift
 	done
 	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
-		--pid-file= --user=root --address="/test/$answer" "${@:2}" 2>/dev/null
+		--pid-file= --user=root --address="/test/$answer" "${@:2}"
+	wait_until listens_for_datagrams $!
 }
+listens_for_datagrams() { nsenter --net="/proc/$1/ns/net" ss -Hlnup | grep -q "pid=$1,"; } # so that a query to it is not refused
 
 new_host() { # a network namespace; $new_host is a process in it
 	in_background unshare --net sleep 900
@@ -315,6 +317,20 @@ as_user() { "${user[@]}" "$@"; }
 
 # As a user with the shim in the session: the second env is the one that has it.
 shim() { as_user LD_PRELOAD="$preload" env "$@"; }
+
+# A process that is held at a system call for as long as the test wants, however slow the machine is.
+hold_at() { # hold_at CALL FILE COMMAND...: $held is who waits there, at the first such call for that file, until let_go
+	rm -f "$scratch/held"
+	in_background strace -f -qq -o "$scratch/held" -P "$2" -e trace="$1" -e inject="$1:delay_enter=600000000" "${@:3}" >"$scratch/said" 2>&1
+	holder=$!
+	wait_until test -s "$scratch/held"
+	read -r held _ <"$scratch/held"
+}
+let_go() { # without strace, who was held goes on
+	kill -KILL $holder
+	wait $holder 2>/dev/null
+}
+has_ended() { [ ! -e "/proc/$1/exe" ]; }
 
 # Newer architectures have renameat alone of rename and renameat, and so on.
 calls() { # calls NAME: what strace takes for it

@@ -186,14 +186,15 @@ chown nobody "$scratch/users"
 link=$scratch/users/link
 for other in web lenient exempt; do
 	as_user ln -sfn "$scratch/jailed-static" "$link"
-	(sleep 0.5 && as_user ln -sfn "$scratch/$other-static" "$link") &
-	out=$(strace -f -u nobody -qq -o "$scratch/trace" -P "$helper" -e trace=execve -e inject=execve:delay_enter=1500000 \
-		env LD_PRELOAD="$preload" env "$link" where 2>&1)
-	wait $!
+	hold_at execve "$helper" "${user[@]}" LD_PRELOAD="$preload" env "$link" where
+	as_user ln -sfn "$scratch/$other-static" "$link"
+	let_go
+	wait_until has_ended "$held"
+	said=$(<"$scratch/said")
 	if [ $other = lenient ]; then
-		is "$out" "$(at lenient-static lenient jail)" "a program that is swapped for one of that namespace: started in its own class"
+		is "$said" "$(at lenient-static lenient jail)" "a program that is swapped for one of that namespace: started in its own class"
 	else
-		like "$out" "^netshim: $link: not started.*: $changed" "a program that is swapped for $other: not started"
+		like "$said" "^netshim: $link: not started.*: $changed" "a program that is swapped for $other: not started"
 	fi
 done
 

@@ -19,17 +19,15 @@ rules_open=1
 held() { # held FILE VERB...: the capabilities with which it opens the file
 	local when=1
 	[ "$1" != "$rules" ] || when=$rules_open
-	strace -qq -o "$scratch/trace" -P "$1" -e inject="openat,$(calls access)":delay_enter=20000000:when=$when "$netshim" "${@:2}" >/dev/null 2>&1 &
-	wait_until held_up $!
-	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$held_up/status" | xargs
+	rm -f "$scratch/trace"
+	strace -qq -o "$scratch/trace" -P "$1" -e trace=openat -e inject=openat:delay_enter=600000000:when=$when "$netshim" "${@:2}" >/dev/null 2>&1 &
+	wait_until begins "$when"
+	awk '/^Cap(Inh|Prm|Eff|Amb)/ { print $1 $2 }' "/proc/$(pgrep -P $!)/status" | xargs
 	# strace would wait for the rest of the delay.
-	kill -9 "$held_up" $!
+	kill -9 "$(pgrep -P $!)" $!
 	wait $! 2>/dev/null
 }
-held_up() { # held_up STRACE: whether what it traces waits in the call
-	held_up=$(pgrep -P "$1") && [ "$(cut -d' ' -f1 "/proc/$held_up/syscall")" != running ] &&
-		[ "$(readlink "/proc/$held_up/exe")" = "$(readlink -f "$netshim")" ] && grep -q "$waits_for" "/proc/$held_up/syscall"
-}
+begins() { [ "$(grep -sc ^openat "$scratch/trace")" = "$1" ]; } # begins NUMBER: strace has told of that call, and the process waits in it
 caps() { # caps NUMBER...: as /proc writes them
 	local set=0 cap
 	for cap; do set=$((set | 1 << cap)); done
@@ -43,7 +41,6 @@ net_admin=12
 sys_ptrace=19
 sys_admin=21
 setfcap=31
-waits_for="^$(call_number openat) "
 for verb in check ruleset; do
 	is "$(held "$config" $verb)" "$(caps $setgid $setuid $net_admin)" "$verb: with CAP_NET_ADMIN, and to look for files with users' rights"
 done
@@ -64,7 +61,9 @@ is "$(held "$helper" grant)" "$(caps $setfcap)" "grant opens the helper with CAP
 
 seen() { # seen VERB...: the programs it executes, and the files it opens
 	strace -f -qq -o "$scratch/trace" -e trace=execve,openat "${hostile[@]}" "$netshim" "$@" >/dev/null 2>&1
-	sed -n '/execve("[^"]*bin\/netshim"/,$p' "$scratch/trace" | grep -o '\(execve\|openat\)([^"]*"[^"]*"' | grep -v '/proc/[0-9]' | sort -u
+	# Control groups come and go; it opens those of others from their folder.
+	sed -n '/execve("[^"]*bin\/netshim"/,$p' "$scratch/trace" | grep -o '\(execve\|openat\)([^"]*"[^"]*"' |
+		grep -v -e '/proc/[0-9]' -e '^openat([0-9]' | sort -u
 }
 mkdir "$scratch/evil"
 for program in nft ip sh modprobe mount; do printf '#!/bin/sh\ntouch %s/evil/was-here\n' "$scratch" >"$scratch/evil/$program"; done

@@ -64,20 +64,20 @@ as_root() { LD_PRELOAD=$preload env "$@"; }
 is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root's neither"
 
 # The helper waits behind its look at its own group, as a user can have it wait (SIGSTOP).
-openat=$(call_number openat)
-waiting() { helping=$(pgrep -P "$1" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall" && grep -q '^State:.t' "/proc/$helping/status"; }
 move_on_the_way() { # move_on_the_way COMMAND...: that comes in between
-	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/strict/tasks" -e trace=openat \
-		-e inject=openat:delay_enter=1000000 env LD_PRELOAD="$preload" env "$scratch/denied" stop &
-	wait_until waiting $!
+	hold_at openat "$root/run/netshim/net_cls$group/strict/tasks" "${user[@]}" LD_PRELOAD="$preload" env "$scratch/denied" stop
 	"$@"
-	"$netshim" move jail "$helping"
-	moved=$?
-	wait_until grep -qx denied "/proc/$helping/comm"
-	moved+=" $(sed -n 's/.*:net_cls://p' "/proc/$helping/cgroup")"
-	kill -9 "$helping"
-	wait $! 2>/dev/null
+	"$netshim" move jail "$held" &
+	moving=$!
+	wait_until waits $moving # for the helper to end
+	let_go
+	wait $moving
+	moved="$? $(sed -n 's/.*:net_cls://p' "/proc/$held/cgroup")"
+	wait_until grep -qx denied "/proc/$held/comm"
+	kill -KILL "$held"
 }
+waits() { grep -q "^$nanosleep " "/proc/$1/syscall"; }
+nanosleep=$(call_number clock_nanosleep)
 move_on_the_way true
 is "$moved" "0 $group/jail/locked" "moved into a locked class while it is started: it stays there"
 replace_helper() { cp "$helper" "$helper.new" && "$netshim" grant "$helper.new" >/dev/null; }

@@ -61,11 +61,11 @@ sed 's/^/# /' "$scratch/counts"
 
 # A script is put right where the swap comes before its interpreter starts.
 ln -sfn "$scratch/script-a" "$link"
-(sleep 0.5 && ln -sfn "$scratch/script-b" "$link") &
-is "$(strace -f -u nobody -qq -o "$scratch/trace" -P "$link" -e trace=execve -e inject=execve:delay_enter=4000000 \
-	env LD_PRELOAD="$preload" env "$link")" "script-b $group/b" "a script that is swapped behind the helper's back"
-like "$(grep -c 'execve.*DELAYED' "$scratch/trace")" "[1-9]" "(it was)"
-wait $!
+hold_at execve "$link" "${user[@]}" LD_PRELOAD="$preload" env "$link"
+ln -sfn "$scratch/script-b" "$link"
+let_go
+wait_until has_ended "$held"
+is "$(<"$scratch/said")" "script-b $group/b" "a script that is swapped behind the helper's back"
 
 # --- the same name in another mount namespace is another program
 

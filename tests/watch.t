@@ -65,6 +65,14 @@ harm "nft flush ruleset" nft flush ruleset
 is "$(nft list tables)" "table inet netshim" "others' tables stay away"
 like "$(cat "$restored")" "^1 [0-9]+ nft$" "it is known who that was"
 like "$("$netshim" status 2>&1 >/dev/null)" "netshim: 'nft' has taken netshim's nftables table away at [0-9:]*; netshim has put it back, " "and status says so"
+rm "$restored"
+watcher=$(watcher)
+in_background strace -qq -o /dev/null -e trace=recvfrom -e inject=recvfrom:error=EAGAIN:when=2+3 -p "$watcher"
+is_traced() { ! grep -qx "TracerPid:.0" "/proc/$1/status"; }
+wait_until is_traced "$watcher"
+harm "the kernel tells the end of it later than its beginning" nft flush ruleset
+like "$(cat "$restored")" "^[0-9]+ [0-9]+ nft$" "it is known who that was, too"
+kill $!
 harm "the table is deleted" nft delete table inet netshim
 harm "the table is emptied" nft flush table inet netshim
 harm "a chain is emptied" nft flush chain inet netshim output
@@ -354,8 +362,7 @@ end_watching
 wait_until is_watched
 before=$(watcher)
 in_background strace -qq -o "$scratch/calls" -e '/^unlink(at)?$' -e 'inject=/^unlink(at)?$:delay_enter=500000' -p "$before"
-is_traced() { ! grep -qx "TracerPid:.0" "/proc/$before/status"; }
-wait_until is_traced
+wait_until is_traced "$before"
 "$netshim" down
 ends() { [ -s "$scratch/calls" ] || is_unwatched; }
 wait_until ends

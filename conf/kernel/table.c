@@ -25,10 +25,12 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/msg.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define NAME "netshim"
+#define PATIENCE 1000 /* milliseconds */
 
 /* No class has a name with a point. */
 static const char new_path[] = TABLE_KEPT ".new";
@@ -282,9 +284,20 @@ static bool hear_all(int events, struct table_news *news)
 	return whole;
 }
 
+/* Who it was is told last. Until then the transaction keeps others from theirs (commit_mutex),
+ * so that nothing is put back any later for waiting. */
+static bool hear_to_the_end(int events, struct table_news *news)
+{
+	bool whole = hear_all(events, news);
+
+	while (whole && news->changed && poll(&(struct pollfd){ .fd = events, .events = POLLIN }, 1, PATIENCE) > 0)
+		whole = hear_all(events, news);
+	return whole;
+}
+
 void table_hear(int events, struct table_news *news)
 {
-	if (hear_all(events, news))
+	if (hear_to_the_end(events, news))
 		return;
 	*news->by = '\0';
 	table_look(events, news);

@@ -55,7 +55,7 @@ struct table_news {
 
 /* A descriptor that can be read when any table has changed. Takes CAP_NET_ADMIN. */
 int table_events(void);
-/* Reads what has been told; does not wait. */
+/* Reads what has been told; waits for nothing but the end of a transaction that is being told of. */
 void table_hear(int events, struct table_news *news);
 /* Hears how the table is now. */
 void table_look(int events, struct table_news *news);

@@ -136,7 +136,7 @@ wait_until() { # wait_until COMMAND...: for at most ten seconds
 		"$@" && return
 		sleep 0.02
 	done
-	echo "Bail out! waited in vain for: $*"
+	echo "Bail out! waited in vain at ${BASH_SOURCE[1]##*/}:${BASH_LINENO[0]}, after test $test_count, for: $*"
 	exit 1
 }
 

@@ -65,7 +65,7 @@ hold_at execve "$link" "${user[@]}" LD_PRELOAD="$preload" env "$link"
 ln -sfn "$scratch/script-b" "$link"
 let_go
 wait_until has_ended "$held"
-is "$(<"$scratch/said")" "script-b $group/b" "a script that is swapped behind the helper's back"
+is "$(tail -n 1 "$scratch/said")" "script-b $group/b" "a script that is swapped behind the helper's back"
 
 # --- the same name in another mount namespace is another program
 

@@ -56,24 +56,37 @@ static bool read_all(struct counters *counters)
 	return false;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct counter *)a)->name, ((const struct counter *)b)->name);
+}
+
 /* The kernel says where the ruleset has changed meanwhile. A table of netshim's is never
  * without counters. */
 bool counters_read(struct counters *counters)
 {
 	*counters = (struct counters){ .items = NULL };
-	for (unsigned tries = 0; tries < TRIES_MAX; tries++)
-		if (read_all(counters))
-			return counters->count;
+	for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
+		if (!read_all(counters))
+			continue;
+		if (counters->count)
+			qsort(counters->items, counters->count, sizeof(*counters->items), by_name);
+		return counters->count;
+	}
 	return false;
 }
 
 void counters_write(FILE *out, const struct counters *from, const char *name)
 {
-	for (size_t i = 0; from && i < from->count; i++)
-		if (!strcmp(from->items[i].name, name)) {
-			fprintf(out, "\tcounter %s { packets %" PRIu64 " bytes %" PRIu64 " }\n", name,
-				from->items[i].packets, from->items[i].bytes);
-			return;
-		}
-	fprintf(out, "\tcounter %s { }\n", name);
+	struct counter wanted = { .packets = 0 };
+	const struct counter *found = NULL;
+
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	if (from && from->count)
+		found = bsearch(&wanted, from->items, from->count, sizeof(wanted), by_name);
+	if (found)
+		fprintf(out, "\tcounter %s { packets %" PRIu64 " bytes %" PRIu64 " }\n", name, found->packets,
+			found->bytes);
+	else
+		fprintf(out, "\tcounter %s { }\n", name);
 }

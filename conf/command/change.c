@@ -108,6 +108,7 @@ struct change {
 	bool inhabited; /* there are processes in those, which may go to other classes */
 	struct routing *routing;
 	char *table;
+	char *held; /* by its sets */
 	bool table_replaced;
 	char *refusal; /* nftables' words, where it has not taken the table */
 	struct network_list networks;
@@ -156,8 +157,8 @@ static bool begin(struct change *c, struct ruleset *set, enum running running)
 		.was_up = state_is_up() && !last_refuses(),
 		.running = running,
 		.live = zalloc((set->class_count + 1) * sizeof(*c->live)),
-		.table = table_now(),
 	};
+	c->table = table_now(&c->held);
 	c->had_rules = c->was_up && running != RUNNING_STAYS && !rules_open(&c->rules, true);
 	take_reserve(c);
 	/* Until cgroup_make has looked, no group is taken for new. */
@@ -176,19 +177,20 @@ static void end(struct change *c)
 	ways_free(c->set, &c->networks);
 	networks_free(&c->networks);
 	free(c->table);
+	free(c->held);
 	free(c->gone);
 	free(c->live);
 }
 
-/* What is open by a name until now. */
-static char *with_opened(const char *text, const struct ruleset *set)
+/* What its sets hold, and what is open by a name until now. */
+static char *with_held(const char *text, const char *elements, const struct ruleset *set)
 {
 	char *whole = NULL;
 	FILE *out = open_memstream(&whole, &(size_t){ 0 });
 
 	if (!out)
 		err(EXIT_FAILURE, "out of memory");
-	fprintf(out, "%s", text);
+	fprintf(out, "%s%s", text, elements ? elements : "");
 	if (set)
 		opened_write(out, set);
 	if (fclose(out))
@@ -198,11 +200,11 @@ static char *with_opened(const char *text, const struct ruleset *set)
 
 /* With what is lifted, and what is open by a name: where the classes are not those of set,
  * the first is that of the rules file, and the second in the text. */
-static char *load_lifted(const char *text, const struct ruleset *set, const uint32_t *live)
+static char *load_lifted(const char *text, const char *elements, const struct ruleset *set, const uint32_t *live)
 {
 	int held = answerers_matter() ? answerers_hold() : -1;
 	char *lifted = lifts_with(text, set, live);
-	char *whole = with_opened(lifted, set);
+	char *whole = with_held(lifted, elements, set);
 	char *words = table_load(NULL, text, whole);
 
 	answerers_let_go(held, set);
@@ -220,7 +222,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	counters_read(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* in case the process ends in there */
-	c->refusal = load_lifted(text, c->set, live);
+	c->refusal = load_lifted(text, NULL, c->set, live);
 	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
 	free(text);
@@ -317,7 +319,7 @@ static void go_back(const struct change *c)
 	if (c->table_replaced) {
 		char *counted = table_counted(c->table);
 
-		words = load_lifted(counted, NULL, NULL);
+		words = load_lifted(counted, c->held, NULL, NULL);
 		free(counted);
 	}
 	if (words)

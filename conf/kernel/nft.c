@@ -272,15 +272,29 @@ char *nft_save(void)
 	return save_table("netshim");
 }
 
-char *nft_listing(void)
+static char *list(unsigned flags, const char *command)
 {
 	struct nft_ctx *nft = new_context();
 	char *listing = NULL;
 
-	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_STATELESS);
-	if (!nft_run_cmd_from_buffer(nft, "list table inet netshim"))
+	nft_ctx_output_set_flags(nft, flags);
+	if (!nft_run_cmd_from_buffer(nft, command))
 		listing = copied(nft_ctx_get_output_buffer(nft));
 	nft_ctx_free(nft);
+	return listing;
+}
+
+char *nft_listing(void)
+{
+	return list(NFT_CTX_OUTPUT_STATELESS, "list table inet netshim");
+}
+
+char *nft_list_set(const char *set)
+{
+	char *command = printed("list set inet netshim %s", set);
+	char *listing = list(0, command);
+
+	free(command);
 	return listing;
 }
 

@@ -50,6 +50,10 @@ bool nft_unload(void);
  * loaded, text that removes it. Allocated. */
 char *nft_save(void);
 
+/* One of its sets with what it holds, as text to be loaded behind that; NULL where it cannot
+ * be had. Allocated. */
+char *nft_list_set(const char *set);
+
 /* Reads where the rules of a chain of the loaded table send packets ("to ADDRESS:PORT"). */
 void nft_destinations(const char *chain, struct resolver_list *list);
 

@@ -116,22 +116,61 @@ static void count_element(struct nlattr *element[], void *with)
 	++*(size_t *)with;
 }
 
-/* What it has come to hold, and what was not written by policy.c but listed by nft. */
+/* Not what was listed by nft; and nobody listens, for whom chains would have to come back, too. */
 static bool is_as_written(const char *text)
 {
 	size_t listeners = 0;
 
 	elements_each(POLICY_TELL, count_element, &listeners);
-	return !listeners && !strstr(text, "\tset " POLICY_KEPT_TCP) && strstr(text, "\tcounter out_unclassified { ");
+	return !listeners && strstr(text, "\tcounter out_unclassified { ");
 }
 
-char *table_now(void)
+/* Returns false where nft does not list it. */
+static bool write_set(FILE *out, const char *set)
+{
+	size_t count = 0;
+	char *listing;
+
+	elements_each(set, count_element, &count);
+	if (!count)
+		return true;
+	listing = nft_list_set(set);
+	fputs(listing ? listing : "", out);
+	free(listing);
+	return listing;
+}
+
+/* What was kept of refusals since the text was loaded, where policy.c has it kept; NULL where
+ * nft does not list it. */
+static char *held_by(const char *text)
+{
+	static const char *const sets[] = { POLICY_KEPT_TCP "4", POLICY_KEPT_TCP "6",	POLICY_KEPT_UDP "4",
+					    POLICY_KEPT_UDP "6", POLICY_KEPT_OTHER "4", POLICY_KEPT_OTHER "6" };
+	bool ok = true;
+	char *held = NULL;
+	FILE *out = open_memstream(&held, &(size_t){ 0 });
+
+	if (!out)
+		err(EXIT_FAILURE, "out of memory");
+	for (size_t i = 0; ok && strstr(text, "\tset " POLICY_KEPT_TCP) && i < sizeof(sets) / sizeof(*sets); i++)
+		ok = write_set(out, sets[i]);
+	if (fclose(out))
+		err(EXIT_FAILURE, "out of memory");
+	if (ok)
+		return held;
+	free(held);
+	return NULL;
+}
+
+char *table_now(char **held)
 {
 	char *text = table_kept(NULL);
 
-	if (text && is_loaded(text) && is_as_written(text))
+	*held = text && is_loaded(text) && is_as_written(text) ? held_by(text) : NULL;
+	if (*held)
 		return text;
 	free(text);
+	*held = copied("");
 	return nft_save();
 }
 

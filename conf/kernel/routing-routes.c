@@ -11,7 +11,6 @@
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <netlink/route/route.h>
 
 bool routing_route_is_ours(struct nl_object *object)
@@ -19,10 +18,8 @@ bool routing_route_is_ours(struct nl_object *object)
 	return rtnl_route_get_protocol((struct rtnl_route *)object) == ROUTING_PROTOCOL;
 }
 
-static int loopback(void)
-{
-	return (int)if_nametoindex("lo");
-}
+/* In every network namespace (LOOPBACK_IFINDEX in the kernel's drivers/net/loopback.c). */
+#define LOOPBACK 1
 
 static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
 {
@@ -78,7 +75,7 @@ static int try_route(struct nl_sock *socket, const struct class *class, const st
 	int error;
 
 	if (type == RTN_UNICAST || type == RTN_LOCAL)
-		add_nexthop(route, way->to.interface ? way->to.interface : loopback(),
+		add_nexthop(route, way->to.interface ? way->to.interface : LOOPBACK,
 			    way->has_gateway ? &way->gateway : NULL, way->to.family);
 	else
 		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
@@ -150,7 +147,7 @@ bool routing_add_stand_in(struct nl_sock *socket)
 
 	inet_pton(AF_INET, STAND_IN, &address.address);
 	route = make_route(RT_TABLE_LOCAL, AF_INET, &address, RTN_LOCAL);
-	add_nexthop(route, loopback(), NULL, AF_INET);
+	add_nexthop(route, LOOPBACK, NULL, AF_INET);
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
 	rtnl_route_put(route);
@@ -184,7 +181,7 @@ static void look_at_route(struct nl_object *object, void *with)
 	    rtnl_route_get_nnexthops(route) != 1 || nl_addr_get_prefixlen(rtnl_route_get_dst(route)))
 		return;
 	interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
-	l->interface = interface == loopback() ? l->interface : interface;
+	l->interface = interface == LOOPBACK ? l->interface : interface;
 }
 
 int routing_way_out(const struct routing *now, uint32_t table)

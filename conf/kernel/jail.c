@@ -21,6 +21,7 @@
 #include "conf/kernel/routing.h"
 #include "conf/kernel/setting.h"
 #include "conf/kernel/table.h"
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -316,16 +317,11 @@ static bool make_jail(const struct class *class)
 	return bring(&from, &find_brought(class->netns)->to);
 }
 
-static bool contains(const struct network *network, const struct own_address *own)
+static bool networks_meet(const struct network *network, const struct own_address *own)
 {
 	unsigned prefix = network->prefix < own->prefix ? network->prefix : own->prefix;
 
-	if (network->family != own->family)
-		return false;
-	for (unsigned i = 0; i < prefix; i++)
-		if ((network->address.s6_addr[i / 8] ^ own->address.s6_addr[i / 8]) & (0x80 >> i % 8))
-			return false;
-	return true;
+	return network->family == own->family && addresses_share(&network->address, &own->address, prefix);
 }
 
 /* Two ways to one network are one too many. */
@@ -337,7 +333,7 @@ static bool is_free(const struct class *class, const struct network_list *networ
 	namespace_link(class->netns, link);
 	for (size_t i = 0; i < networks->count; i++)
 		for (size_t j = 0; j < class->addresses.count; j++) {
-			if (!contains(&networks->items[i], &class->addresses.items[j]) ||
+			if (!networks_meet(&networks->items[i], &class->addresses.items[j]) ||
 			    !if_indextoname((unsigned)networks->items[i].interface, name) ||
 			    !strncmp(name, NAMESPACE_LINK, strlen(NAMESPACE_LINK)))
 				continue;

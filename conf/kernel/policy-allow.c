@@ -6,6 +6,7 @@
 #include "conf/kernel/policy-allow.h"
 
 #include "conf/kernel/policy-map.h"
+#include "conf/language/address.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -267,7 +268,7 @@ static bool is_in_lan(const struct packet_end *to)
 
 bool policy_is_single(const struct allowance *a)
 {
-	return a->kind == ALLOW_NETWORK && a->prefix == (a->family == AF_INET ? 32 : 128);
+	return a->kind == ALLOW_NETWORK && a->prefix == address_bits(a->family);
 }
 
 bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied)

@@ -12,6 +12,7 @@
 
 #include "conf/kernel/ways.h"
 
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 #include "conf/language/value.h"
 
@@ -36,19 +37,10 @@ static const struct network private_networks[] = {
 };
 #define PRIVATE_COUNT (sizeof(private_networks) / sizeof(private_networks[0]))
 
-static unsigned address_bits(int family)
-{
-	return family == AF_INET ? 32 : 128;
-}
-
 static bool contains(const struct network *wide, const struct network *narrow)
 {
-	if (wide->family != narrow->family || wide->prefix > narrow->prefix)
-		return false;
-	for (unsigned i = 0; i < wide->prefix; i++)
-		if ((wide->address.s6_addr[i / 8] ^ narrow->address.s6_addr[i / 8]) & (0x80 >> i % 8))
-			return false;
-	return true;
+	return wide->family == narrow->family && wide->prefix <= narrow->prefix &&
+	       addresses_share(&wide->address, &narrow->address, wide->prefix);
 }
 
 /* One class's ways while they are found. */

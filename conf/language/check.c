@@ -5,6 +5,7 @@
 
 #include "conf/language/check.h"
 
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 
 #include <linux/rtnetlink.h>
@@ -262,12 +263,7 @@ static bool networks_meet(const struct own_address *a, const struct own_address 
 {
 	unsigned prefix = a->prefix < b->prefix ? a->prefix : b->prefix;
 
-	if (a->family != b->family)
-		return false;
-	for (unsigned i = 0; i < prefix; i++)
-		if ((a->address.s6_addr[i / 8] ^ b->address.s6_addr[i / 8]) & (0x80 >> i % 8))
-			return false;
-	return true;
+	return a->family == b->family && addresses_share(&a->address, &b->address, prefix);
 }
 
 static void check_addresses(struct ruleset *set, const struct class *one, const struct class *other)

@@ -4,6 +4,7 @@
 /* The sections class and unclassified. */
 
 #include "conf/language/grammar-parts.h"
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 #include "conf/language/value.h"
 
@@ -155,10 +156,8 @@ static void check_not_joined(cfg_t *section)
 
 static bool is_in_network(const struct own_address *own, const struct in6_addr *address)
 {
-	for (unsigned i = 0; i < own->prefix; i++)
-		if ((own->address.s6_addr[i / 8] ^ address->s6_addr[i / 8]) & (0x80 >> i % 8))
-			return false;
-	return memcmp(&own->address, address, sizeof(*address)) != 0;
+	return addresses_share(&own->address, address, own->prefix) &&
+	       memcmp(&own->address, address, sizeof(*address)) != 0;
 }
 
 /* The router of its network is this machine, so that is an address to give to it. */

@@ -5,6 +5,7 @@
 
 #include "conf/language/value.h"
 
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 #include "conf/language/domain.h"
 
@@ -14,9 +15,7 @@
 #include <net/if.h>
 #include <pwd.h>
 
-/* Reads a number of at most max, all of text; with base 0, hexadecimal after 0x and
- * decimal else. */
-static bool number(const char *text, int base, unsigned long max, unsigned long *value)
+bool value_number(const char *text, int base, unsigned long max, unsigned long *value)
 {
 	char *end;
 
@@ -39,9 +38,9 @@ const char *value_classid(const char *text, uint32_t *classid)
 
 	if (colon) {
 		*colon = '\0';
-		ok = number(copy, 16, 0xffff, &major) && number(colon + 1, 16, 0xffff, &minor);
+		ok = value_number(copy, 16, 0xffff, &major) && value_number(colon + 1, 16, 0xffff, &minor);
 	} else {
-		ok = number(copy, 0, UINT32_MAX, &minor);
+		ok = value_number(copy, 0, UINT32_MAX, &minor);
 	}
 	free(copy);
 	if (!ok)
@@ -129,7 +128,8 @@ const char *value_mark(const char *text, struct packet_mark *mark)
 
 	if (slash)
 		*slash = '\0';
-	ok = number(copy, 0, UINT32_MAX, &value) && value && (!slash || number(slash + 1, 0, UINT32_MAX, &mask));
+	ok = value_number(copy, 0, UINT32_MAX, &value) && value &&
+	     (!slash || value_number(slash + 1, 0, UINT32_MAX, &mask));
 	free(copy);
 	if (!ok)
 		return printed("bad mark '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits, and "
@@ -143,7 +143,7 @@ const char *value_table(const char *text, uint32_t *table)
 {
 	unsigned long n;
 
-	if (!number(text, 0, UINT32_MAX, &n) || !n)
+	if (!value_number(text, 0, UINT32_MAX, &n) || !n)
 		return printed("bad table '%s'; it is a number from 1 to 4294967295, or 0x and hexadecimal digits",
 			       text);
 	*table = (uint32_t)n;
@@ -223,7 +223,7 @@ const char *value_user(const char *text, struct user_list *users)
 		add_user(users, user->pw_uid, false);
 	else if (group)
 		add_user(users, group->gr_gid, true);
-	else if (number(text + (*text == '@'), 10, UINT32_MAX - 1, &id))
+	else if (value_number(text + (*text == '@'), 10, UINT32_MAX - 1, &id))
 		add_user(users, (uint32_t)id, *text == '@');
 	else if (*text == '@')
 		return printed("unknown group '%s'; it is '@' and a name in the group database, or its number", text);
@@ -269,10 +269,10 @@ static bool ports(char *text, struct allowance *item)
 
 	if (dash)
 		*dash = '\0';
-	if (!number(text, 10, 65535, &first) || !first)
+	if (!value_number(text, 10, 65535, &first) || !first)
 		return false;
 	last = first;
-	if (dash && (!number(dash + 1, 10, 65535, &last) || last < first))
+	if (dash && (!value_number(dash + 1, 10, 65535, &last) || last < first))
 		return false;
 	item->first_port = (unsigned)first;
 	item->last_port = (unsigned)last;
@@ -289,10 +289,10 @@ static bool network(char *text, struct allowance *item)
 		*slash = '\0';
 	item->kind = ALLOW_NETWORK;
 	item->family = strchr(text, ':') ? AF_INET6 : AF_INET;
-	item->prefix = item->family == AF_INET6 ? 128 : 32;
+	item->prefix = address_bits(item->family);
 	if (inet_pton(item->family, text, &item->address) != 1)
 		return false;
-	if (slash && !number(slash + 1, 10, item->prefix, &prefix))
+	if (slash && !value_number(slash + 1, 10, item->prefix, &prefix))
 		return false;
 	if (slash)
 		item->prefix = (unsigned)prefix;
@@ -347,10 +347,8 @@ static bool allowance(char *text, struct allowance *item)
 /* Host bits that are set would be cut off silently by nft. */
 static bool has_host_bits(const struct allowance *item)
 {
-	unsigned bits = item->family == AF_INET6 ? 128 : 32;
-
-	for (unsigned i = item->prefix; i < bits; i++)
-		if (item->address.s6_addr[i / 8] & (0x80 >> i % 8))
+	for (unsigned i = item->prefix; i < address_bits(item->family); i++)
+		if (address_bit(&item->address, i))
 			return true;
 	return false;
 }
@@ -562,16 +560,11 @@ const char *value_netns(const char *text, char **netns)
 	return NULL;
 }
 
-static unsigned address_bits(int family)
-{
-	return family == AF_INET ? 32 : 128;
-}
-
 /* Numbers of the network in which all other bits are 0, or 1. */
-static bool is_edge(const struct allowance *a, unsigned value)
+static bool is_edge(const struct allowance *a, bool value)
 {
 	for (unsigned i = a->prefix; i < address_bits(a->family); i++)
-		if (!!(a->address.s6_addr[i / 8] & (0x80 >> i % 8)) != value)
+		if (address_bit(&a->address, i) != value)
 			return false;
 	return true;
 }
@@ -609,7 +602,7 @@ const char *value_address(const char *text, struct own_address_list *list)
 
 	free(copy);
 	if (ok && item.prefix < address_bits(item.family) - 1)
-		ok = !is_edge(&item, 0) && (item.family == AF_INET6 || !is_edge(&item, 1));
+		ok = !is_edge(&item, false) && (item.family == AF_INET6 || !is_edge(&item, true));
 	if (!ok)
 		return printed("bad address '%s'; it is one with the prefix of a network that has room for another, at "
 			       "most one of IPv4 and one of IPv6, as in '10.97.10.2/24' or 'fd00:97::2/64'",
@@ -631,8 +624,8 @@ const char *value_port(const char *text, struct port_list *list)
 
 	if (to)
 		*to++ = '\0';
-	ok = to && number(copy, 10, 65535, &numbers[0]) && number(to, 10, 65535, &numbers[1]) && numbers[0] &&
-	     numbers[1];
+	ok = to && value_number(copy, 10, 65535, &numbers[0]) && value_number(to, 10, 65535, &numbers[1]) &&
+	     numbers[0] && numbers[1];
 	free(copy);
 	if (!ok)
 		return printed("bad port '%s'; it is one of this machine's, a colon and one in the namespace, as in "

@@ -9,6 +9,10 @@
 
 #include "conf/language/ruleset.h"
 
+/* Reads a number of at most max, all of text; with base 0, hexadecimal after 0x and
+ * decimal else. */
+bool value_number(const char *text, int base, unsigned long max, unsigned long *value);
+
 const char *value_classid(const char *text, uint32_t *classid);
 const char *value_action(const char *text, enum action *action);
 const char *value_bool(const char *text, bool *value);

@@ -280,13 +280,13 @@ write "class wrong { nft = { 'ct state 5 accept' 'nonsense' } }"
 "$netshim" reload >/dev/null 2>&1
 is "$(nft -s list table inet netshim)" "$rules" "a reload that fails changes nothing of what was kept"
 write
-strace -qq -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC:when=2 "$netshim" reload 2>"$scratch/said"
+strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC:when=2" "$netshim" reload 2>"$scratch/said"
 is "$? $(nft -s list table inet netshim)" "1 $rules" "nor one that has loaded another table, and puts back this one"
 nft flush map inet netshim tell # of who has listened until now
 "$netshim" reload
 run kept curl -m 9 "http://$lan_host:81/"
 rules=$(nft -s list table inet netshim)
-strace -qq -o /dev/null -e trace=rename -e inject=rename:error=ENOSPC:when=2 "$netshim" reload 2>"$scratch/said"
+strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC:when=2" "$netshim" reload 2>"$scratch/said"
 is "$? $(grep -c "refused_tcp4\|elements.*$lan_host" <<<"$rules") $(nft -s list table inet netshim)" "1 3 $rules" "where it is the text that it puts back"
 strace -qq -o "$scratch/calls" -e trace=sendto "$netshim" reload
 is "$? $(grep -o 'GETTABLE\|GETRULE' "$scratch/calls" | sort -u)" "0 GETTABLE" "nftables is not asked for all rules, to keep that"

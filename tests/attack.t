@@ -307,28 +307,20 @@ class jail    { lock = true }
 app '$scratch/closing' { class = closing }
 EOF
 }
-openat=$(call_number openat)
-began=$(date +%s%N)
-closing nobody ""
-microseconds=$((1000000 + ($(date +%s%N) - began) / 125)) # long enough for another load
-while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group
-	local tracer helping
+while_it_closes() { # while_it_closes FLAG GROUP COMMAND...: that enters the group; what it says is in $scratch/said, and its exit code
 	closing nobody "$1"
-	strace -f -u nobody -qq -o /dev/null -P "$root/run/netshim/net_cls$group/$2/tasks" -e trace=openat \
-		-e inject=openat:delay_enter=$microseconds:when=1 env LD_PRELOAD="$preload" env "${@:3}" >"$scratch/out" 2>&1 &
-	tracer=$!
-	waiting() { helping=$(pgrep -P "$tracer" -x netshim-helper) && grep -q "^$openat " "/proc/$helping/syscall"; }
-	wait_until waiting
+	# shellcheck disable=SC2016 # expanded by that shell
+	hold_at openat "$root/run/netshim/net_cls$group/$2/tasks" "${user[@]}" LD_PRELOAD="$preload" sh -c '"$@"; echo $?' sh "${@:3}"
 	closing daemon "$1"
-	wait "$tracer"
-	echo "$? $(<"$scratch/out")"
+	let_go
 }
 for flag in "" "on-error = allow" "lock = true" "lock = true on-error = allow"; do
 	case $flag in lock*) entered=closing/locked ;; *) entered=closing ;; esac
-	like "$(while_it_closes "$flag" $entered "$scratch/closing" class)" "^125 netshim: $scratch/closing: not started .class closing.: this user is not among the users" \
-		"it does not start a program there ($flag)"
+	while_it_closes "$flag" $entered "$scratch/closing" class
+	until_like "^netshim: $scratch/closing: not started .class closing.: this user is not among the users.*"$'\n125$' \
+		"it does not start a program there ($flag)" cat "$scratch/said"
 done
-like "$(while_it_closes "" closing/locked "$netshim" run closing "$scratch/closing" class)" "^125 netshim: .*this user is not among the users" \
-	"nor by netshim run"
+while_it_closes "" closing/locked "$netshim" run closing "$scratch/closing" class
+until_like "^netshim: .*this user is not among the users.*"$'\n125$' "nor by netshim run" cat "$scratch/said"
 
 finish

@@ -227,6 +227,11 @@ is "$(get web http://203.0.113.8/) $(get web http://203.0.113.9/) $(get web http
 	"and opens nothing, nor does what an answer says of other names"
 is "$(get web http://many.test/ --resolve many.test:80:203.0.113.11)" refused "an answer that is cut off opens nothing"
 is "$(in_class web dig +short +tries=1 +time=9 many.test | wc -l) $(get web http://203.0.113.11/)" "40 200" "and is asked for again, by TCP"
+fails() { # fails CLASS [OPTION...]: what the answer is, or none, which takes nine seconds
+	in_class "$1" dig +tries=1 +time=9 "${@:2}" web.test | sed -n 's/.*status: \([A-Z]*\).*/\1/p; s/.*\(no servers could be reached\).*/\1/p'
+}
+web "allow = { 'web.test' }  dns = { '192.168.77.4:5399', '192.168.77.4:5398' }"
+is "$(fails web) $(fails web +noedns +cdflag) $(fails web +tcp)" "SERVFAIL SERVFAIL SERVFAIL" "where nobody listens, a query fails at once"
 cat >"$scratch/flood.py" <<'EOP'
 import os, socket, sys
 sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(50)]
@@ -316,7 +321,8 @@ is "$(in_class asks dig +short +tries=1 +time=9 +tcp web.test) $(in_class asks p
 is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "and none by another way"
 ip link set vpn0 down
 for class in by4 by6 both; do
-	is "$(get $class http://web.test/ -m 1) $(get $class http://$far_host/)" "timed out refused" "$class: the interface goes down: names fail closed, and what was open, too"
+	is "$(get $class http://web.test/ -m 5) $(get $class http://$far_host/)" "resolve host refused" "$class: the interface goes down: names fail closed, and what was open, too"
+	is "$(fails $class) $(fails $class +noedns +cdflag) $(fails $class +tcp)" "SERVFAIL SERVFAIL SERVFAIL" "$class: and at once"
 done
 is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "with not one packet another way"
 ip link set vpn0 up

@@ -7,7 +7,8 @@
  * a socket of its own, so from a port that is not to be guessed, and what comes back to that
  * is passed on where it answers that very query. Before it is, the addresses in it are open.
  * There is an end to what a flood of queries may take: the oldest is forgotten then, and whoever
- * has asked asks again. */
+ * has asked asks again. Where nobody can be asked, or nobody answers, that is the answer
+ * (SERVFAIL). */
 
 #include "conf/command/answerer.h"
 
@@ -43,7 +44,8 @@ static struct exchange {
 	socklen_t client_size;
 	unsigned char query[QUERY_MAX];
 	size_t size;
-	size_t server; /* of all, which one */
+	size_t server;	/* of all, which one */
+	size_t refused; /* so many, one after the other, could not be asked */
 	int64_t begun, asked;
 } exchanges[EXCHANGES];
 
@@ -119,24 +121,43 @@ static int connected_to(const struct sockaddr_storage *server, int type)
 	return -1;
 }
 
+static void answer_client(const struct exchange *e, const unsigned char *message, size_t size)
+{
+	sendto(e->listener, message, size, MSG_DONTWAIT, (const struct sockaddr *)&e->client, e->client_size);
+}
+
+static void fail(struct exchange *e)
+{
+	size_t size = answers_fail(e->query, e->size);
+
+	if (size)
+		answer_client(e, e->query, size);
+	end_exchange(e);
+}
+
+/* Returns a socket, or 0. */
+static int asked_of(const struct sockaddr_storage *server, const struct exchange *e)
+{
+	int fd = connected_to(server, SOCK_DGRAM | SOCK_NONBLOCK);
+
+	if (fd > 0 && send(fd, e->query, e->size, 0) == (ssize_t)e->size)
+		return fd;
+	if (fd > 0)
+		close(fd);
+	return 0;
+}
+
 /* Asks the next server, and of those that cannot be reached, the one after that. */
 static void ask(struct exchange *e)
 {
 	struct upstream upstream;
 
-	if (e->fd)
-		close(e->fd);
-	e->fd = 0;
+	end_exchange(e);
 	upstream_find(me.answering->dns, &upstream);
-	for (size_t tries = 0; tries < upstream.count && !e->fd; tries++) {
-		const struct sockaddr_storage *server = &upstream.servers[e->server++ % upstream.count];
-		int fd = connected_to(server, SOCK_DGRAM | SOCK_NONBLOCK);
-
-		if (fd > 0 && send(fd, e->query, e->size, 0) == (ssize_t)e->size)
-			e->fd = fd;
-		else if (fd > 0)
-			close(fd);
-	}
+	for (; e->refused < upstream.count && !e->fd; e->refused += !e->fd)
+		e->fd = asked_of(&upstream.servers[e->server++ % upstream.count], e);
+	if (!e->fd)
+		fail(e);
 	e->asked = boottime_milliseconds();
 }
 
@@ -153,6 +174,7 @@ static void take_query(int listener)
 	e->size = (size_t)size;
 	e->listener = listener;
 	e->server = me.answering->dns->count ? me.first_server++ : 0;
+	e->refused = 0;
 	e->begun = boottime_milliseconds();
 	ask(e);
 }
@@ -163,12 +185,14 @@ static void take_answer(struct exchange *e)
 	ssize_t size = recv(e->fd, message, sizeof(message), MSG_DONTWAIT);
 
 	/* Nobody listens there (ECONNREFUSED), or may be asked. */
-	if (size < 0 && errno != EAGAIN && errno != EINTR)
+	if (size < 0 && errno != EAGAIN && errno != EINTR) {
+		e->refused++;
 		ask(e);
+	}
 	if (size < 0 || !answers_belong(e->query, e->size, message, (size_t)size))
 		return;
 	open_answer(message, (size_t)size);
-	sendto(e->listener, message, (size_t)size, MSG_DONTWAIT, (struct sockaddr *)&e->client, e->client_size);
+	answer_client(e, message, (size_t)size);
 	end_exchange(e);
 }
 
@@ -239,6 +263,13 @@ static size_t ask_server(const struct sockaddr_storage *server, const unsigned c
 	return size;
 }
 
+static bool write_failure(int client, unsigned char query[NS_INT16SZ + NS_MAXMSG], size_t size)
+{
+	size = answers_fail(query + NS_INT16SZ, size);
+	ns_put16((unsigned)size, query);
+	return size && write_message(client, query, size);
+}
+
 static bool answer_one(int client)
 {
 	static unsigned char query[NS_INT16SZ + NS_MAXMSG];
@@ -251,8 +282,10 @@ static bool answer_one(int client)
 	for (size_t i = 0; query_size && !size && i < upstream.count; i++)
 		size = ask_server(&upstream.servers[(me.first_server + i) % upstream.count], query, query_size,
 				  message);
-	if (!size)
+	if (!query_size)
 		return false;
+	if (!size)
+		return write_failure(client, query, query_size);
 	open_answer(message + NS_INT16SZ, size);
 	return write_message(client, message, size);
 }
@@ -307,10 +340,12 @@ static int look_after(void)
 	int patience = -1;
 
 	for (struct exchange *e = exchanges; e < exchanges + EXCHANGES; e++) {
-		if (e->fd && now - e->begun >= GIVEN_UP)
-			end_exchange(e);
-		else if (e->fd && now - e->asked >= NEXT_SERVER)
+		if (e->fd && now - e->begun >= GIVEN_UP) {
+			fail(e);
+		} else if (e->fd && now - e->asked >= NEXT_SERVER) {
+			e->refused = 0;
 			ask(e);
+		}
 		if (e->fd)
 			patience = NEXT_SERVER / 4;
 	}

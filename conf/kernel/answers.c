@@ -247,6 +247,41 @@ bool answers_belong(const unsigned char *query, size_t query_size, const unsigne
 	       ns_msg_getflag(answered, ns_f_qr) && (is_empty(&answered) || same_question(&asked, &answered));
 }
 
+static bool has_options(ns_msg *query)
+{
+	ns_rr record;
+
+	for (int i = 0; i < ns_msg_count(*query, ns_s_ar); i++)
+		if (!ns_parserr(query, ns_s_ar, i, &record) && ns_rr_type(record) == ns_t_opt)
+			return true;
+	return false;
+}
+
+/* A query's own bytes, up to the end of its question, and no option but that there may be some:
+ * who sends that record gets one (RFC 6891, 7). */
+size_t answers_fail(unsigned char *query, size_t size)
+{
+	static const unsigned char options[] = { 0, 0, ns_t_opt, NS_MAXMSG >> 8, NS_MAXMSG & 255, 0, 0, 0, 0, 0, 0 };
+	const unsigned char *at = query + NS_HFIXEDSZ;
+	ns_msg asked;
+	ns_rr question;
+	bool optional;
+
+	if (size > NS_MAXMSG || ns_initparse(query, (int)size, &asked) || ns_msg_getflag(asked, ns_f_qr) ||
+	    ns_msg_count(asked, ns_s_qd) != 1 || ns_parserr(&asked, ns_s_qd, 0, &question) ||
+	    ns_name_skip(&at, query + size))
+		return 0;
+	optional = has_options(&asked);
+	size = (size_t)(at - query) + NS_QFIXEDSZ;
+	query[2] = (unsigned char)((query[2] & 0x79) | 0x80); /* opcode and RD stay; QR */
+	query[3] = (query[3] & 0x10) | 0x80 | ns_r_servfail;  /* CD stays; RA */
+	ns_put32(0, query + 6);
+	ns_put16(optional, query + 10);
+	if (optional)
+		memcpy(query + size, options, sizeof(options));
+	return size + (optional ? sizeof(options) : 0);
+}
+
 /* --- addresses that are nobody's on the Internet (IANA's special-purpose registries) */
 
 struct range {

@@ -33,6 +33,10 @@ struct answer {
 /* Tells whether a message is the answer to a query. */
 bool answers_belong(const unsigned char *query, size_t query_size, const unsigned char *message, size_t size);
 
+/* Makes a query the answer that there is none (SERVFAIL), and returns its size; 0 where it is no
+ * query. */
+size_t answers_fail(unsigned char *query, size_t size);
+
 /* Reads an answer. Where there are words for its name, none of it is to be valid for longer
  * than so many seconds afterwards. */
 void answers_read(const struct names *names, unsigned char *message, size_t size, unsigned valid,

@@ -35,6 +35,21 @@ static void check_answer(const struct answer *answer)
 		(void)answers_is_special(&answer->addresses[i]);
 }
 
+/* Of its own size, too. That there is no answer is an answer. */
+static void check_failure(const uint8_t *query, size_t size)
+{
+	unsigned char *failure = malloc(size);
+	size_t written;
+
+	if (!failure)
+		return;
+	memcpy(failure, query, size);
+	written = answers_fail(failure, size);
+	if (written > size || (written && !answers_belong(query, size, failure, written)))
+		abort();
+	free(failure);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct names *names;
@@ -53,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(message, data + 1 + asked, size);
 	memcpy(message, data + 1, 2);
+	check_failure(data + 1, asked);
 	answers_belong(data + 1, asked, message, size);
 	answers_read(names, message, size, 300, &answer);
 	check_answer(&answer);

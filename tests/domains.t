@@ -16,6 +16,8 @@ records=("--host-record=web.test,$far_host,2001:db8::7" "--host-record=other.tes
 	"--host-record=a.wild.test,203.0.113.9" "--host-record=x.y.wild.test,203.0.113.10" "--host-record=wild.test,203.0.113.8"
 	"--cname=alias.test,next.test" "--cname=next.test,web.test" "--host-record=lan.test,$lan_host" "--host-record=me.test,127.0.0.1"
 	"--host-record=twin.test,$far_host" "--host-record=short.test,203.0.113.11,2001:db8::11,1" "--host-record=xn--bcher-kva.test,203.0.113.11")
+# svc.test. HTTPS 1 hosts.test. alpn=h2 ipv4hint=203.0.113.9,203.0.113.10 ipv6hint=2001:db8::9
+records+=("--dns-rr=svc.test,65,$(printf %s 0001 05686f737473 0474657374 00 0001 0003 026832 0004 0008 cb007109 cb00710a 0006 0010 20010db8 000000000000000000000009)")
 resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2 "${records[@]}"
 echo "nameserver $lan_host" >"$scratch/resolv.conf"
 mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
@@ -78,6 +80,8 @@ class lan     { action = reject  allow = { 'lan.test', 'lan' } }
 class denies  { deny = { 'web.test', 'tcp/80@other.test' } }
 class dropped { action = drop  allow = { 'web.test' } }
 class short   { action = reject  allow = { 'short.test' } }
+class service { action = reject  allow = { 'svc.test' } }
+class stops   { deny = { 'hosts.test' } }
 class plain   { }
 EOF2
 is "$? $(get plain http://web.test/)" "0 200" "a class without names"
@@ -101,6 +105,12 @@ is "$(get denies http://other.test:81/) $(get denies http://web.test/ -4) $(get 
 	"200 refused refused refused" "names in deny"
 is "$(get denies http://alias.test/ -4)" refused "another name that leads to one (CNAME)"
 is "$(get dropped http://web.test/ -4)" 200 "a class that drops"
+for class in service stops; do
+	in_class $class dig +tries=1 +time=9 svc.test HTTPS >"$scratch/asked"
+	is "$(grep -c ipv4hint "$scratch/asked") $(get $class http://203.0.113.9/) $(get $class http://203.0.113.10/) $(get $class 'http://[2001:db8::9]/') $(get $class http://203.0.113.8/)" \
+		"$([ $class = service ] && echo 1 200 200 200 refused || echo 1 refused refused refused 200)" \
+		"$class: the addresses in a record of a service (HTTPS), of its name or whose service it is"
+done
 in_class web dig +tries=1 +time=9 +tcp wEb.tEsT >"$scratch/asked"
 is "$(grep -c "^wEb.tEsT.*$far_host" "$scratch/asked")" 1 "asked by TCP, in letters of any size"
 for server in $lan_host fd77::2 127.0.0.53 192.0.2.99; do

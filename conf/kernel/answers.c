@@ -180,11 +180,83 @@ static void add_address(struct answer *answer, int family, const unsigned char *
 		answer->addresses[answer->address_count++] = address;
 }
 
-static void read_record(struct answer *answer, const struct chain *chain, const ns_rr *record)
+/* SVCB and HTTPS (RFC 9460): a priority, whose service it is (".": the record's own name), and
+ * parameters, each a key, a size and a value. Of two, the value is addresses. */
+#define TYPE_SVCB 64
+#define TYPE_HTTPS 65
+#define IPV4_HINT 4
+#define IPV6_HINT 6
+
+static bool is_service(const ns_rr *record)
 {
-	if (ns_rr_class(*record) != ns_c_in || !chain_has(chain, ns_rr_name(*record)))
+	int type = (int)ns_rr_type(*record);
+
+	return (type == TYPE_SVCB || type == TYPE_HTTPS) && ns_rr_rdlen(*record) > NS_INT16SZ;
+}
+
+/* Returns the parameters, or NULL. */
+static const unsigned char *read_service(const ns_msg *message, const ns_rr *record, char name[NS_MAXDNAME])
+{
+	const unsigned char *target = ns_rr_rdata(*record) + NS_INT16SZ;
+	int size;
+
+	if (!is_service(record))
+		return NULL;
+	size = ns_name_uncompress(ns_msg_base(*message), ns_rr_rdata(*record) + ns_rr_rdlen(*record), target, name,
+				  NS_MAXDNAME);
+	return size > 0 ? target + size : NULL;
+}
+
+static size_t size_of_hint(unsigned key)
+{
+	return key == IPV4_HINT ? NS_INADDRSZ : key == IPV6_HINT ? NS_IN6ADDRSZ : 0;
+}
+
+static void read_hints(struct answer *answer, const unsigned char *at, const unsigned char *end)
+{
+	const size_t before = NS_INT16SZ + NS_INT16SZ;
+
+	while ((size_t)(end - at) >= before && (size_t)(end - at) - before >= ns_get16(at + NS_INT16SZ)) {
+		const unsigned char *next = at + before + ns_get16(at + NS_INT16SZ);
+		size_t size = size_of_hint(ns_get16(at));
+
+		for (at += before; size && (size_t)(next - at) >= size; at += size)
+			add_address(answer, size == NS_INADDRSZ ? AF_INET : AF_INET6, at, size);
+		at = next;
+	}
+}
+
+static bool is_in_chain(const struct chain *chain, const ns_rr *record)
+{
+	return ns_rr_class(*record) == ns_c_in && chain_has(chain, ns_rr_name(*record));
+}
+
+/* What is denied is closed by whatever name one comes to it. */
+static void look_up_services(const struct names *names, const struct chain *chain, ns_msg *message,
+			     struct answer *answer)
+{
+	char name[NS_MAXDNAME];
+	ns_rr record;
+
+	for (int i = 0; i < ns_msg_count(*message, ns_s_an); i++)
+		if (!ns_parserr(message, ns_s_an, i, &record) && is_in_chain(chain, &record) &&
+		    read_service(message, &record, name)) {
+			in_small_letters(name);
+			look_up(names, name, false, answer);
+		}
+}
+
+static void read_record(struct answer *answer, const struct chain *chain, const ns_msg *message, const ns_rr *record)
+{
+	char name[NS_MAXDNAME];
+	const unsigned char *parameters;
+
+	if (!is_in_chain(chain, record))
 		return;
-	if (ns_rr_type(*record) == ns_t_a && ns_rr_rdlen(*record) == NS_INADDRSZ)
+	parameters = read_service(message, record, name);
+	if (parameters)
+		read_hints(answer, parameters, ns_rr_rdata(*record) + ns_rr_rdlen(*record));
+	else if (ns_rr_type(*record) == ns_t_a && ns_rr_rdlen(*record) == NS_INADDRSZ)
 		add_address(answer, AF_INET, ns_rr_rdata(*record), NS_INADDRSZ);
 	else if (ns_rr_type(*record) == ns_t_aaaa && ns_rr_rdlen(*record) == NS_IN6ADDRSZ)
 		add_address(answer, AF_INET6, ns_rr_rdata(*record), NS_IN6ADDRSZ);
@@ -210,11 +282,12 @@ void answers_read(const struct names *names, unsigned char *message, size_t size
 		return;
 	for (size_t i = 0; i < chain.count; i++)
 		look_up(names, chain.names[i], !i, answer);
+	look_up_services(names, &chain, &parsed, answer);
 	if (!answer->allowed_count && !answer->denied_count)
 		return;
 	for (int i = 0; i < ns_msg_count(parsed, ns_s_an); i++)
 		if (!ns_parserr(&parsed, ns_s_an, i, &record)) {
-			read_record(answer, &chain, &record);
+			read_record(answer, &chain, &parsed, &record);
 			shorten(message, &record, valid);
 		}
 }

@@ -185,6 +185,34 @@ web "allow = { 'other.test' }"
 is "$(get web "http://$far_host/") $(say on)" "refused Connection reset by peer" "a name is taken out: closed, open connections too"
 end_talk
 is "$(get web http://other.test/)" 200 "and another one can be asked for"
+
+# --- others take the table away
+flush() { # and wait until it is back
+	nft flush ruleset
+	wait_until nft list chain inet netshim refuse >"$scratch/ignored" 2>&1
+}
+web "allow = { 'web.test', 'tcp/80@a.wild.test' }" "class lets { deny = { 'web.test' } }"
+for v in 4 6; do get web http://web.test/ -$v >"$scratch/ignored"; done
+in_class lets dig +short +tries=1 +time=3 web.test >"$scratch/ignored"
+get web http://other.test/ >"$scratch/ignored"
+left=$(expires open4_any_web $far_host)
+talk web $far_host
+flush
+is "$said $(say on) $(get web "http://$far_host/") $(get web 'http://[2001:db8::7]/') $(get web http://203.0.113.8/) $(get lets "http://$far_host/")" \
+	"connected answered 200 200 refused refused" "others flush nftables' ruleset: what was open or closed is so again with the table, and connections go on"
+[ "$(expires open4_any_web $far_host)" -le "$left" ] && [ -n "$left" ] && [ "$(expires known4_any_web $far_host)" -gt 86000 ]
+ok $? "for as long as before: $left seconds were left, $(expires open4_any_web $far_host) are"
+end_talk
+is "$(get web http://a.wild.test/) $(get web http://203.0.113.9:81/)" "200 refused" "and names are opened as ever"
+nft delete element inet netshim open6_any_web '{ 2001:db8::7 }'
+flush
+is "$(get web http://203.0.113.9/) $(get web 'http://[2001:db8::7]/')" "200 refused" "flushed again: what has come since then is open, too, and what was taken out is not"
+web "allow = { 'web.test', 'other.test' }"
+get web http://other.test/ >"$scratch/ignored" # whoever keeps the table has looked at it by then
+flush
+is "$(get web "http://$far_host/") $(get web http://203.0.113.9/)" "200 refused" "and what a reload has left is so, and of a name that is gone nothing is"
+web "allow = { 'other.test' }"
+get web http://other.test/ >"$scratch/ignored"
 # What is asked for while one reload follows the other.
 web "allow = { 'web.test' }"
 (while [ -e "$scratch/resolv.conf" ]; do "$netshim" reload; done) &

@@ -31,6 +31,7 @@
 #include "conf/command/confine.h"
 #include "conf/command/lifts.h"
 #include "conf/command/load.h"
+#include "conf/command/remembered.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -160,6 +161,16 @@ static void want_interfaces(void)
 	interfaces_note(w.wanted);
 }
 
+/* What has been told before is of other sets. */
+static void look_at_names(void)
+{
+	if (!answerers_wanted())
+		return;
+	w.news.element = remembered_hear;
+	table_hear(w.table, &w.news);
+	remembered_look(w.text ? w.text : "");
+}
+
 static void read_what_is_in_force(void)
 {
 	if (!has_been_replaced())
@@ -167,6 +178,7 @@ static void read_what_is_in_force(void)
 	free(w.text);
 	w.text = table_kept(w.class);
 	table_number(w.text ? w.text : "", w.number);
+	look_at_names();
 	routing_free(w.before);
 	w.before = NULL;
 	w.rules_changed = !w.class;
@@ -195,17 +207,20 @@ static bool was_netshim(void)
 	return !strcmp(w.news.by, "netshim");
 }
 
-/* What has been heard may be older than what is in force by now. */
-/* What is lifted stays so, for the time that is left. */
+/* What is lifted or open stays so, for the time that is left. Where nftables takes
+ * that no more, it is tried without, next time. */
 static char *load_kept(void)
 {
-	char *whole = w.class ? lifts_inside(w.text, w.class) : lifts_with(w.text, NULL, NULL);
+	char *whole = w.class ? lifts_inside(w.text, w.class) : remembered_with(lifts_with(w.text, NULL, NULL));
 	char *words = nft_load(whole, false);
 
+	if (words)
+		remembered_forget();
 	free(whole);
 	return words;
 }
 
+/* What has been heard may be older than what is in force by now. */
 static void keep_table(void)
 {
 	int64_t begun = boottime_milliseconds();

@@ -34,21 +34,24 @@ int64_t elements_left(struct nlattr *element[])
 	return (int64_t)be64toh(left);
 }
 
+void elements_in(struct nlattr *list, void (*visit)(struct nlattr *element[], void *with), void *with)
+{
+	struct nlattr *element[NFTA_SET_ELEM_MAX + 1];
+	int left = nla_len(list);
+
+	for (struct nlattr *next = nla_data(list); nla_ok(next, left); next = nla_next(next, &left))
+		if (!nla_parse_nested(element, NFTA_SET_ELEM_MAX, next, NULL))
+			visit(element, with);
+}
+
 static int hear_elements(struct nl_msg *message, void *with)
 {
 	const struct visit *visit = with;
 	struct nlattr *in[NFTA_SET_ELEM_LIST_MAX + 1];
-	struct nlattr *element[NFTA_SET_ELEM_MAX + 1];
-	struct nlattr *next;
-	int left = 0;
 
-	if (nlmsg_parse(nlmsg_hdr(message), sizeof(struct nfgenmsg), in, NFTA_SET_ELEM_LIST_MAX, NULL) ||
-	    !in[NFTA_SET_ELEM_LIST_ELEMENTS])
-		return NL_OK;
-	left = nla_len(in[NFTA_SET_ELEM_LIST_ELEMENTS]);
-	for (next = nla_data(in[NFTA_SET_ELEM_LIST_ELEMENTS]); nla_ok(next, left); next = nla_next(next, &left))
-		if (!nla_parse_nested(element, NFTA_SET_ELEM_MAX, next, NULL))
-			visit->call(element, visit->with);
+	if (!nlmsg_parse(nlmsg_hdr(message), sizeof(struct nfgenmsg), in, NFTA_SET_ELEM_LIST_MAX, NULL) &&
+	    in[NFTA_SET_ELEM_LIST_ELEMENTS])
+		elements_in(in[NFTA_SET_ELEM_LIST_ELEMENTS], visit->call, visit->with);
 	return NL_OK;
 }
 

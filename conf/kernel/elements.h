@@ -10,8 +10,9 @@
 #include <netlink/attr.h>
 #include <stdbool.h>
 
-/* Calls visit with each element of a set, its attributes by number (NFTA_SET_ELEM_MAX).
+/* Calls visit with each element of a list of them, or of a set, its attributes by number (NFTA_SET_ELEM_MAX).
  * False where there is no such set. */
+void elements_in(struct nlattr *list, void (*visit)(struct nlattr *element[], void *with), void *with);
 bool elements_each(const char *set, void (*visit)(struct nlattr *element[], void *with), void *with);
 
 /* An element's key, in size bytes; NULL where it has another size. And the milliseconds

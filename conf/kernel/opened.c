@@ -37,8 +37,7 @@ static size_t write_comment(unsigned char comment[COMMENT_MAX + 2], const char *
 	return size + 3;
 }
 
-/* NULL where there is none. */
-static const char *comment_of(struct nlattr *element[])
+const char *opened_comment(struct nlattr *element[])
 {
 	const struct nlattr *data = element[NFTA_SET_ELEM_USERDATA];
 	const char *comment = data ? nla_data(data) : NULL;
@@ -236,7 +235,7 @@ struct carrying {
 static const struct allowance *word_of(const struct allow_list *list, const struct allowance *word,
 				       struct nlattr *element[])
 {
-	const char *comment = comment_of(element);
+	const char *comment = opened_comment(element);
 
 	for (size_t i = 0; comment && i < list->count; i++) {
 		const struct allowance *a = &list->items[i];
@@ -250,17 +249,24 @@ static const struct allowance *word_of(const struct allow_list *list, const stru
 /* What is shorter than the kernel's tick would be no time at all, and for ever. */
 #define LEAST 100
 
+void opened_write_element(FILE *out, const char *set, int family, const unsigned char *key, int64_t left,
+			  const char *name)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	if (left >= LEAST)
+		fprintf(out, "add element inet netshim %s { %s expires %" PRId64 "ms comment \"%.*s\" }\n", set,
+			inet_ntop(family, key, text, sizeof(text)), left, COMMENT_MAX - 1, name);
+}
+
 static void carry_element(struct nlattr *element[], void *with)
 {
 	const struct carrying *c = with;
 	const unsigned char *key = elements_key(element, size_of(c->family));
-	int64_t left = elements_left(element);
-	const struct allowance *word = key && left >= LEAST ? word_of(c->list, c->word, element) : NULL;
-	char text[INET6_ADDRSTRLEN];
+	const struct allowance *word = key ? word_of(c->list, c->word, element) : NULL;
 
 	if (word)
-		fprintf(c->out, "add element inet netshim %s { %s expires %" PRId64 "ms comment \"%.*s\" }\n", c->set,
-			inet_ntop(c->family, key, text, sizeof(text)), left, COMMENT_MAX - 1, word->name);
+		opened_write_element(c->out, c->set, c->family, key, elements_left(element), word->name);
 }
 
 static void carry_set(FILE *out, enum names_set kind, const struct allow_list *list, const struct allowance *word,

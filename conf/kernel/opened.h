@@ -11,6 +11,7 @@
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-names.h"
 
+#include <netlink/attr.h>
 #include <stdio.h>
 
 /* Puts the addresses of an answer into the sets of its words, for as long as if they had
@@ -21,6 +22,12 @@ bool opened_add(const struct answer *answer, const char *whose);
 /* Commands that put into the table's sets what is in them now, for the time that is left, and
  * only for names that set still has in the same place. */
 void opened_write(FILE *out, const struct ruleset *set);
+
+/* One such command, where enough time is left; and the name by which an element is in its set,
+ * or NULL. */
+void opened_write_element(FILE *out, const char *set, int family, const unsigned char *key, int64_t left,
+			  const char *name);
+const char *opened_comment(struct nlattr *element[]);
 
 /* The name of a list by which a destination is in a set now, or NULL. */
 const struct allowance *opened_word(const struct allow_list *list, enum names_set kind, const struct packet_end *to,

@@ -27,6 +27,17 @@ void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family
 	snprintf(text, NAMES_SET_SIZE, "%s%d_%s_%s", kinds[kind], family == AF_INET ? 4 : 6, ports, whose);
 }
 
+int policy_names_family(const char *set)
+{
+	size_t kind = strcspn(set, "46");
+	bool is = (kind == 4 && (!strncmp(set, "open", kind) || !strncmp(set, "deny", kind))) ||
+		  (kind == 5 && !strncmp(set, "known", kind));
+
+	if (!is || set[kind + 1] != '_')
+		return 0;
+	return set[kind] == '4' ? AF_INET : AF_INET6;
+}
+
 bool policy_names_in_one_set(const struct allowance *a, const struct allowance *b)
 {
 	return a->kind == b->kind && a->protocol == b->protocol && a->first_port == b->first_port &&

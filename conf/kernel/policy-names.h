@@ -33,6 +33,9 @@ enum names_set { NAMES_SET_OPEN, NAMES_SET_KNOWN, NAMES_SET_DENY };
 void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct allowance *a,
 		      const char *whose);
 
+/* The family of the addresses in a set, or 0 where it has not such a name. */
+int policy_names_family(const char *set);
+
 /* Tells whether two words are of the same kind and have the same ports; and whether one of a
  * list is a name, and the first with its set. */
 bool policy_names_in_one_set(const struct allowance *a, const struct allowance *b);

@@ -233,7 +233,8 @@ int table_events(void)
 
 /* The first attribute of all that belongs to a table is its name. */
 _Static_assert((int)NFTA_TABLE_NAME == (int)NFTA_CHAIN_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_RULE_TABLE &&
-		       (int)NFTA_TABLE_NAME == (int)NFTA_SET_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_OBJ_TABLE,
+		       (int)NFTA_TABLE_NAME == (int)NFTA_SET_TABLE && (int)NFTA_TABLE_NAME == (int)NFTA_OBJ_TABLE &&
+		       (int)NFTA_TABLE_NAME == (int)NFTA_SET_ELEM_LIST_TABLE,
 	       "the kernel's headers");
 
 static bool is_about_it(struct nlmsghdr *message, struct nlattr **attributes, int max)
@@ -281,6 +282,31 @@ static void hear_change(struct nlmsghdr *message, int type, struct table_news *n
 		news->lacking = true;
 }
 
+struct heard {
+	const struct table_news *news;
+	const char *set;
+	bool there;
+};
+
+static void hear_element(struct nlattr *element[], void *with)
+{
+	const struct heard *heard = with;
+
+	heard->news->element(heard->set, element, heard->there);
+}
+
+static void hear_elements(struct nlmsghdr *message, int type, const struct table_news *news)
+{
+	struct nlattr *attributes[NFTA_SET_ELEM_LIST_MAX + 1];
+	struct heard heard = { .news = news, .there = type == NFT_MSG_NEWSETELEM };
+
+	if (!news->element || !is_about_it(message, attributes, NFTA_SET_ELEM_LIST_MAX) ||
+	    !attributes[NFTA_SET_ELEM_LIST_SET] || !attributes[NFTA_SET_ELEM_LIST_ELEMENTS])
+		return;
+	heard.set = nla_get_string(attributes[NFTA_SET_ELEM_LIST_SET]);
+	elements_in(attributes[NFTA_SET_ELEM_LIST_ELEMENTS], hear_element, &heard);
+}
+
 static void hear_message(struct nlmsghdr *message, struct table_news *news)
 {
 	/* To table_look: there is none. */
@@ -299,6 +325,10 @@ static void hear_message(struct nlmsghdr *message, struct table_news *news)
 	case NFT_MSG_DELSET:
 	case NFT_MSG_DELOBJ:
 		hear_change(message, NFNL_MSG_TYPE(message->nlmsg_type), news);
+		break;
+	case NFT_MSG_NEWSETELEM:
+	case NFT_MSG_DELSETELEM:
+		hear_elements(message, NFNL_MSG_TYPE(message->nlmsg_type), news);
 		break;
 	default:
 		break;

@@ -9,6 +9,7 @@
 
 #include "conf/contract/rules.h"
 
+#include <netlink/attr.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,6 +52,8 @@ struct table_news {
 	char by[16]; /* the process's name */
 	uint32_t process;
 	bool changed; /* in the transaction that is being told of */
+	/* NULL, or called with each element that has come into a set, or is gone. */
+	void (*element)(const char *set, struct nlattr *element[], bool there);
 };
 
 /* A descriptor that can be read when any table has changed. Takes CAP_NET_ADMIN. */

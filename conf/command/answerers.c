@@ -320,18 +320,15 @@ static void let_go(void)
 static char *text_of_all(void)
 {
 	char *text = NULL;
-	FILE *out = open_memstream(&text, &(size_t){ 0 });
+	FILE *out = memstream_open(&text, &(size_t){ 0 });
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	fprintf(out, "%016" PRIx64 "\n", all.work);
 	for (size_t i = 0; i < all.count; i++) {
 		const struct answering *a = &all.items[i];
 
 		fprintf(out, "%s %u %u\n", a->whose, a->ports[0], a->ports[1]);
 	}
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return text;
 }
 

@@ -186,15 +186,12 @@ static void end(struct change *c)
 static char *with_held(const char *text, const char *elements, const struct ruleset *set)
 {
 	char *whole = NULL;
-	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+	FILE *out = memstream_open(&whole, &(size_t){ 0 });
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	fprintf(out, "%s%s", text, elements ? elements : "");
 	if (set)
 		opened_write(out, set);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return whole;
 }
 

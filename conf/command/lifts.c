@@ -168,12 +168,10 @@ char *lifts_with(const char *text, const struct ruleset *set, const uint32_t *li
 {
 	struct lift_list list = read_lifts();
 	char *whole = NULL;
-	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+	FILE *out = memstream_open(&whole, &(size_t){ 0 });
 	bool classes;
 	bool others;
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	fprintf(out, "%s", text);
 	classes = begin(out, text, POLICY_LIFTED);
 	others = begin(out, text, POLICY_LIFTED_OTHERS);
@@ -185,8 +183,7 @@ char *lifts_with(const char *text, const struct ruleset *set, const uint32_t *li
 		else if (!is_others && classes)
 			add_class(out, &list.items[i], set, live);
 	}
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	free(list.items);
 	return whole;
 }
@@ -195,17 +192,14 @@ char *lifts_inside(const char *text, const char *class)
 {
 	struct lift_list list = read_lifts();
 	char *whole = NULL;
-	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+	FILE *out = memstream_open(&whole, &(size_t){ 0 });
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	fprintf(out, "%s", text);
 	if (begin(out, text, POLICY_LIFTED_OTHERS))
 		for (size_t i = 0; i < list.count; i++)
 			if (!strcmp(list.items[i].class, class))
 				add_others(out, &list.items[i]);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	free(list.items);
 	return whole;
 }

@@ -38,13 +38,10 @@ static char *services_of(const struct ruleset *set)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = memstream_open(&text, &size);
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	write_services(out, set);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return text;
 }
 

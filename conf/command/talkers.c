@@ -211,8 +211,7 @@ static bool note_seen(struct watch *w, const struct seen *seen)
 		return false;
 	copy = zalloc(sizeof(*copy));
 	memcpy(copy, seen, sizeof(*copy));
-	if (!tsearch(copy, &w->seen, compare_seen))
-		err(EXIT_FAILURE, "out of memory");
+	or_out_of_memory(tsearch(copy, &w->seen, compare_seen));
 	return true;
 }
 

@@ -185,9 +185,7 @@ static void keep_flows(struct traffic *t, struct look *look)
 		struct flow **at;
 
 		*flow = look->flows[i];
-		at = tsearch(flow, &t->flows, compare_flows);
-		if (!at)
-			err(EXIT_FAILURE, "out of memory");
+		at = or_out_of_memory(tsearch(flow, &t->flows, compare_flows));
 		if (*at != flow)
 			free(flow);
 	}

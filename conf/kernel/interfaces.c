@@ -26,15 +26,12 @@ char *interfaces_wanted(const struct ruleset *set)
 {
 	char *text = NULL;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = memstream_open(&text, &size);
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	for (size_t i = 0; i < set->class_count; i++)
 		if (set->classes[i].interface || set->classes[i].ordinary)
 			fprintf(out, "%s\n", set->classes[i].ordinary ? ORDINARY : set->classes[i].interface);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return text;
 }
 

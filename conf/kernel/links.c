@@ -7,6 +7,7 @@
 
 #include "conf/kernel/routing.h"
 #include "conf/kernel/rtnetlink.h"
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
@@ -29,13 +30,6 @@ static bool did(int error, const char *what, const char *name)
 
 	free(text);
 	return ok;
-}
-
-static void *or_out_of_memory(void *made)
-{
-	if (!made)
-		err(EXIT_FAILURE, "out of memory");
-	return made;
 }
 
 bool links_make_pair(const char *name, const char *peer, int peer_namespace)
@@ -107,14 +101,6 @@ bool links_move(const char *name, int to_namespace)
 	return change(name, to, "move the interface");
 }
 
-static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
-{
-	struct nl_addr *made = or_out_of_memory(nl_addr_build(family, address, family == AF_INET ? 4 : 16));
-
-	nl_addr_set_prefixlen(made, (int)prefix);
-	return made;
-}
-
 /* Nobody else can have it: without a search for doubles it can be used at once. peer may be
  * NULL. */
 static int add_address(struct nl_sock *socket, const char *name, struct nl_addr *local, struct nl_addr *peer)
@@ -176,7 +162,8 @@ static void remove_unwanted(struct nl_object *object, void *with)
 static void add_wanted(struct looking *l, const char *name)
 {
 	for (size_t i = 0; l->error >= 0 && i < l->count; i++) {
-		struct nl_addr *local = make_address(l->items[i].family, end_of(l, &l->items[i]), l->items[i].prefix);
+		struct nl_addr *local =
+			rtnetlink_address(l->items[i].family, end_of(l, &l->items[i]), l->items[i].prefix);
 
 		l->error = add_address(l->socket, name, local, NULL);
 		if (l->error == -NLE_EXIST)
@@ -235,8 +222,8 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 {
 	static const struct in6_addr any;
 	struct nl_sock *socket = rtnetlink_socket();
-	struct nl_addr *to = make_address(family, &any, 0);
-	struct nl_addr *via = router ? make_address(family, router, family == AF_INET ? 32 : 128) : NULL;
+	struct nl_addr *to = rtnetlink_address(family, &any, 0);
+	struct nl_addr *via = router ? rtnetlink_address(family, router, address_bits(family)) : NULL;
 	const struct path way = { to, via, 0, RT_TABLE_MAIN, RTPROT_STATIC };
 	int error = socket ? add_route(socket, name, &way) : -NLE_BAD_SOCK;
 
@@ -320,15 +307,14 @@ char *links_keep(const char *name)
 	char *text = NULL;
 	size_t size;
 
-	l.out = or_out_of_memory(open_memstream(&text, &size));
+	l.out = memstream_open(&text, &size);
 	if (is_up(name))
 		fprintf(l.out, UP "\n");
 	if (l.socket && rtnl_addr_alloc_cache(l.socket, &addresses) >= 0)
 		nl_cache_foreach(addresses, keep_address, &l);
 	if (l.socket && rtnl_route_alloc_cache(l.socket, AF_UNSPEC, 0, &routes) >= 0)
 		nl_cache_foreach(routes, keep_route, &l);
-	if (fclose(l.out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(l.out);
 	nl_cache_free(addresses);
 	nl_cache_free(routes);
 	nl_socket_free(l.socket);
@@ -354,7 +340,7 @@ static struct nl_addr *parsed_network(char *text)
 		*slash = '\0';
 	if (!slash || inet_pton(family, text, &address) != 1)
 		return NULL;
-	return make_address(family, &address, (unsigned)strtoul(slash + 1, NULL, 10));
+	return rtnetlink_address(family, &address, (unsigned)strtoul(slash + 1, NULL, 10));
 }
 
 static int restore_line(struct nl_sock *socket, const char *name, const char *line)

@@ -211,13 +211,10 @@ static size_t write_shared(FILE *out, struct shared *shared, const struct rulese
 {
 	char *rules = NULL;
 	size_t size = 0;
-	FILE *text = open_memstream(&rules, &size);
+	FILE *text = memstream_open(&rules, &size);
 
-	if (!text)
-		err(EXIT_FAILURE, "out of memory");
 	shared->write(text, set, g);
-	if (fclose(text))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(text);
 	for (size_t i = 0; i < shared->count; i++)
 		if (!strcmp(shared->rules[i], rules)) {
 			free(rules);

@@ -477,37 +477,22 @@ static uint64_t number_of(const char *chains, size_t size)
 	return siphash_end(&hash, chains, size);
 }
 
-static FILE *open_text(char **text, size_t *size)
-{
-	FILE *out = open_memstream(text, size);
-
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
-	return out;
-}
-
-static void close_text(FILE *out)
-{
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
-}
-
 char *policy_text(const struct ruleset *set, const struct counters *counters, const uint32_t *live,
 		  const uint32_t *gone, const struct network_list *networks)
 {
 	char *chains = NULL;
 	char *text = NULL;
 	size_t size = 0;
-	FILE *out = open_text(&chains, &size);
+	FILE *out = memstream_open(&chains, &size);
 
 	write_chains(out, set, live, gone, networks);
-	close_text(out);
-	out = open_text(&text, &(size_t){ 0 });
+	memstream_close(out);
+	out = memstream_open(&text, &(size_t){ 0 });
 	fprintf(out, NFT_REMOVE "table inet netshim {\n\tcomment \"" TABLE_COMMENT "%016" PRIx64 "\"\n",
 		number_of(chains, size));
 	write_counters(out, set, counters);
 	fprintf(out, "%s}\n", chains);
-	close_text(out);
+	memstream_close(out);
 	free(chains);
 	return text;
 }

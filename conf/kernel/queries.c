@@ -88,14 +88,11 @@ char *queries_ask(const struct asked *classes, size_t count)
 {
 	static char *asked;
 	char *before = asked;
-	FILE *out = open_memstream(&asked, &(size_t){ 0 });
+	FILE *out = memstream_open(&asked, &(size_t){ 0 });
 	bool same;
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	write_table(out, classes, count);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	same = before && !strcmp(asked, before);
 	free(before);
 	return same ? NULL : nft_own(asked);

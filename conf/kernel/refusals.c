@@ -265,15 +265,12 @@ static char *load(const struct asked *classes, size_t count, bool with_rules)
 {
 	char *text = NULL;
 	char *words;
-	FILE *out = open_memstream(&text, &(size_t){ 0 });
+	FILE *out = memstream_open(&text, &(size_t){ 0 });
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	if (with_rules)
 		write_rules(out, classes, count);
 	write_elements(out, classes, count);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	words = nft_load(text, false);
 	free(text);
 	return words;

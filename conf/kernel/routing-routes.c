@@ -7,6 +7,7 @@
 #include "conf/kernel/routing-parts.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/rtnetlink.h"
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
@@ -21,25 +22,12 @@ bool routing_route_is_ours(struct nl_object *object)
 /* In every network namespace (LOOPBACK_IFINDEX in the kernel's drivers/net/loopback.c). */
 #define LOOPBACK 1
 
-static struct nl_addr *make_address(int family, const struct in6_addr *address, unsigned prefix)
+static struct rtnl_route *make_route(uint32_t table, const struct network *to, uint8_t type)
 {
-	static const struct in6_addr any;
-	struct nl_addr *made = nl_addr_build(family, address ? address : &any, family == AF_INET ? 4 : 16);
+	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
+	struct nl_addr *destination = rtnetlink_address(to->family, &to->address, to->prefix);
 
-	if (!made)
-		err(EXIT_FAILURE, "out of memory");
-	nl_addr_set_prefixlen(made, (int)prefix);
-	return made;
-}
-
-static struct rtnl_route *make_route(uint32_t table, int family, const struct network *to, uint8_t type)
-{
-	struct rtnl_route *route = rtnl_route_alloc();
-	struct nl_addr *destination = make_address(family, to ? &to->address : NULL, to ? to->prefix : 0);
-
-	if (!route)
-		err(EXIT_FAILURE, "out of memory");
-	rtnl_route_set_family(route, (uint8_t)family);
+	rtnl_route_set_family(route, (uint8_t)to->family);
 	rtnl_route_set_table(route, table);
 	rtnl_route_set_protocol(route, ROUTING_PROTOCOL);
 	rtnl_route_set_type(route, type);
@@ -50,11 +38,9 @@ static struct rtnl_route *make_route(uint32_t table, int family, const struct ne
 
 static void add_nexthop(struct rtnl_route *route, int interface, const struct in6_addr *gateway, int family)
 {
-	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
-	struct nl_addr *via = gateway ? make_address(family, gateway, family == AF_INET ? 32 : 128) : NULL;
+	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
+	struct nl_addr *via = gateway ? rtnetlink_address(family, gateway, address_bits(family)) : NULL;
 
-	if (!hop)
-		err(EXIT_FAILURE, "out of memory");
 	rtnl_route_nh_set_ifindex(hop, interface);
 	if (via) {
 		rtnl_route_nh_set_gateway(hop, via);
@@ -71,7 +57,7 @@ static uint8_t type_of(const struct way *way)
 
 static int try_route(struct nl_sock *socket, const struct class *class, const struct way *way, uint8_t type)
 {
-	struct rtnl_route *route = make_route(class->table, way->to.family, &way->to, type);
+	struct rtnl_route *route = make_route(class->table, &way->to, type);
 	int error;
 
 	if (type == RTN_UNICAST || type == RTN_LOCAL)
@@ -146,7 +132,7 @@ bool routing_add_stand_in(struct nl_sock *socket)
 	int error;
 
 	inet_pton(AF_INET, STAND_IN, &address.address);
-	route = make_route(RT_TABLE_LOCAL, AF_INET, &address, RTN_LOCAL);
+	route = make_route(RT_TABLE_LOCAL, &address, RTN_LOCAL);
 	add_nexthop(route, LOOPBACK, NULL, AF_INET);
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	error = rtnl_route_add(socket, route, NLM_F_REPLACE);

@@ -63,11 +63,9 @@ uint32_t routing_rule_priority(const struct routing *now)
 
 static bool add_rule(struct nl_sock *socket, const struct class *class, int family, const struct wanted_rule *wanted)
 {
-	struct rtnl_rule *rule = rtnl_rule_alloc();
+	struct rtnl_rule *rule = or_out_of_memory(rtnl_rule_alloc());
 	int error;
 
-	if (!rule)
-		err(EXIT_FAILURE, "out of memory");
 	rtnl_rule_set_family(rule, family);
 	rtnl_rule_set_prio(rule, wanted->priority);
 	rtnl_rule_set_mark(rule, class->mark.value);
@@ -180,9 +178,7 @@ static void add_moved(struct nl_object *object, void *with)
 
 	if (!is_to_move(object, m->to, &wanted))
 		return;
-	rule = (struct rtnl_rule *)nl_object_clone(object);
-	if (!rule)
-		err(EXIT_FAILURE, "out of memory");
+	rule = or_out_of_memory(nl_object_clone(object));
 	rtnl_rule_set_prio(rule, wanted);
 	error = rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
 	m->any = true;

@@ -7,19 +7,26 @@
 
 #include "conf/language/alloc.h"
 
+#include <netlink/addr.h>
 #include <netlink/netlink.h>
 
 struct nl_sock *rtnetlink_socket(void)
 {
-	struct nl_sock *socket = nl_socket_alloc();
+	struct nl_sock *socket = or_out_of_memory(nl_socket_alloc());
 
-	if (!socket)
-		err(EXIT_FAILURE, "out of memory");
 	if (!nl_connect(socket, NETLINK_ROUTE))
 		return socket;
 	warnx("cannot reach the kernel's routing (rtnetlink)");
 	nl_socket_free(socket);
 	return NULL;
+}
+
+struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix)
+{
+	struct nl_addr *made = or_out_of_memory(nl_addr_build(family, address, family == AF_INET ? 4 : 16));
+
+	nl_addr_set_prefixlen(made, (int)prefix);
+	return made;
 }
 
 bool rtnetlink_succeeded(int error, const char *what)

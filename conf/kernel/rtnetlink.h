@@ -7,11 +7,16 @@
 #ifndef NETSHIM_RTNETLINK_H
 #define NETSHIM_RTNETLINK_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 
 /* A socket, or NULL with a message. */
 struct nl_sock;
 struct nl_sock *rtnetlink_socket(void);
+
+/* An address or a network, for libnl. */
+struct nl_addr;
+struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix);
 
 /* Tells whether libnl's error is none, or only that what was to be added is there; else there
  * is a message, which says what could not be done. */

@@ -193,11 +193,9 @@ char *table_counted(const char *text)
 	char name[COUNTER_NAME_SIZE];
 	struct counters counters;
 	char *counted = NULL;
-	FILE *out = open_memstream(&counted, &(size_t){ 0 });
+	FILE *out = memstream_open(&counted, &(size_t){ 0 });
 	size_t size;
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	counters_read(&counters);
 	for (; *text; text += size) {
 		size = strcspn(text, "\n");
@@ -208,8 +206,7 @@ char *table_counted(const char *text)
 			fwrite(text, 1, size, out);
 	}
 	free(counters.items);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return counted;
 }
 

@@ -14,34 +14,30 @@
 #include <stdlib.h>
 #include <string.h>
 
+static inline void *or_out_of_memory(void *made)
+{
+	if (!made)
+		err(EXIT_FAILURE, "out of memory");
+	return made;
+}
+
 /* Makes room for one more element in an array of count. Returns the array. */
 static inline void *grown(void *array, size_t count, size_t size)
 {
 	/* At powers of two, so that a long list is copied seldom. */
 	if (count & (count - 1))
 		return array;
-	array = reallocarray(array, count ? count * 2 : 1, size);
-	if (!array)
-		err(EXIT_FAILURE, "out of memory");
-	return array;
+	return or_out_of_memory(reallocarray(array, count ? count * 2 : 1, size));
 }
 
 static inline void *zalloc(size_t size)
 {
-	void *memory = calloc(1, size);
-
-	if (!memory)
-		err(EXIT_FAILURE, "out of memory");
-	return memory;
+	return or_out_of_memory(calloc(1, size));
 }
 
 static inline char *copied(const char *text)
 {
-	char *copy = strdup(text);
-
-	if (!copy)
-		err(EXIT_FAILURE, "out of memory");
-	return copy;
+	return or_out_of_memory(strdup(text));
 }
 
 __attribute__((format(printf, 1, 0))) static inline char *vprinted(const char *format, va_list args)
@@ -62,6 +58,18 @@ __attribute__((format(printf, 1, 2))) static inline char *printed(const char *fo
 	text = vprinted(format, args);
 	va_end(args);
 	return text;
+}
+
+/* As open_memstream(3): text is whole, and can be freed, when the stream is closed. */
+static inline FILE *memstream_open(char **text, size_t *size)
+{
+	return or_out_of_memory(open_memstream(text, size));
+}
+
+static inline void memstream_close(FILE *stream)
+{
+	if (fclose(stream))
+		err(EXIT_FAILURE, "out of memory");
 }
 
 #endif

@@ -92,11 +92,9 @@ static void free_folder(struct folder *f)
 static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, struct folder *last)
 {
 	const char *slash = strrchr(path, '/');
-	char *written = strndup(path, (size_t)(slash - path) + 1);
+	char *written = or_out_of_memory(strndup(path, (size_t)(slash - path) + 1));
 	const char *canonical;
 
-	if (!written)
-		err(EXIT_FAILURE, "out of memory");
 	if (!last->written || strcmp(written, last->written)) {
 		free_folder(last);
 		find_folder(last, written);

@@ -305,15 +305,12 @@ static void build(struct parts *p, const struct ruleset *set, const struct rules
 	struct rules_slot *rules;
 
 	*p = (struct parts){ .header = { .magic = RULES_MAGIC, .version = RULES_VERSION, .readers = RULES_READERS } };
-	p->strings_out = open_memstream(&p->strings, &p->strings_size);
-	if (!p->strings_out)
-		err(EXIT_FAILURE, "out of memory");
+	p->strings_out = memstream_open(&p->strings, &p->strings_size);
 	add_string(p, ""); /* offset 0 marks a free slot */
 	h->config = add_string(p, set->path);
 	add_classes(p, set);
 	rules = add_apps(p, set);
-	if (fclose(p->strings_out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(p->strings_out);
 	make_tables(p, rules);
 	free(rules);
 	place_arrays(p);

@@ -323,12 +323,9 @@ struct dropin dropin_for(const struct unit *unit, const char *tasks)
 		       unit_value(unit, "StandardError"));
 	if (!main_how || dropin.wrong)
 		return dropin;
-	w.out = open_memstream(&dropin.text, &size);
-	if (!w.out)
-		err(EXIT_FAILURE, "out of memory");
+	w.out = memstream_open(&dropin.text, &size);
 	write_service(&w, *main_how == '1' ? "StandardOutput" : "StandardError", tasks);
-	if (fclose(w.out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(w.out);
 	if (dropin.wrong) {
 		free(dropin.text);
 		dropin.text = NULL;

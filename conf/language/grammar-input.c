@@ -172,17 +172,14 @@ FILE *grammar_open_input(struct input *input)
 char *grammar_read_file(FILE *file, size_t *size)
 {
 	char *text = NULL;
-	FILE *out = open_memstream(&text, size);
+	FILE *out = memstream_open(&text, size);
 	int c = EOF;
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	/* It may have grown since. */
 	for (long left = SIZE_MAX_MIB << 20; left && (c = getc(file)) != EOF; left--)
 		putc(c, out);
 	if (c != EOF || ferror(file))
 		ruleset_problem(reading.set, here(0), "the file cannot be read to its end");
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return text;
 }

@@ -255,11 +255,9 @@ static void watch_values(cfg_t *cfg)
 
 static void parse(FILE *file, cfg_flag_t flags)
 {
-	cfg_t *cfg = cfg_init(file_options, flags);
+	cfg_t *cfg = or_out_of_memory(cfg_init(file_options, flags));
 	size_t known = reading.set->problem_count;
 
-	if (!cfg)
-		err(EXIT_FAILURE, "out of memory");
 	reading.root = cfg;
 	reading.mark_count = 0;
 	reading.unknown_option = reading.unclosed = false;
@@ -305,9 +303,7 @@ static void parse_text(char *text, size_t size)
 	/* There are no files of no bytes in memory: the byte behind the text is one more. */
 	text[size++] = ' ';
 	grammar_scan(text, size);
-	file = fmemopen(text, size, "r");
-	if (!file)
-		err(EXIT_FAILURE, "out of memory");
+	file = or_out_of_memory(fmemopen(text, size, "r"));
 	parse(file, CFGF_NONE);
 	if (reading.unknown_option) {
 		rewind(file);
@@ -324,9 +320,7 @@ static void keep_text(const char *path, const char *text, size_t size)
 	char *head = printed("%zu %s", size, path);
 	size_t head_size = strlen(head) + 1;
 
-	set->text = realloc(set->text, set->text_size + head_size + size);
-	if (!set->text)
-		err(EXIT_FAILURE, "out of memory");
+	set->text = or_out_of_memory(realloc(set->text, set->text_size + head_size + size));
 	memcpy(set->text + set->text_size, head, head_size);
 	memcpy(set->text + set->text_size + head_size, text, size);
 	set->text_size += head_size + size;

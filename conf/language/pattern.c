@@ -180,9 +180,7 @@ static void search_from(struct search *s, size_t size, const char *rest)
 		found(s, size, component > rest);
 		return;
 	}
-	names = strndup(component, component_size);
-	if (!names)
-		err(EXIT_FAILURE, "out of memory");
+	names = or_out_of_memory(strndup(component, component_size));
 	if (pattern_is_one(names))
 		search_folder(s, size, names, component + component_size);
 	else

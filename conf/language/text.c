@@ -80,17 +80,15 @@ char *text_read(const char *path, size_t *size)
 	uintmax_t rules;
 	FILE *file = open_text(path, &rules);
 	char *text = NULL;
-	FILE *out = file ? open_memstream(&text, size) : NULL;
+	FILE *out;
 
 	if (!file)
 		return NULL;
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
+	out = memstream_open(&text, size);
 	for (int c; (c = getc(file)) != EOF;)
 		putc(c, out);
 	fclose(file);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	return text;
 }
 

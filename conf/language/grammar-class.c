@@ -275,6 +275,65 @@ static void read_netns(cfg_t *section, struct class *class)
 		check_not_joined(section);
 }
 
+static void check_class_name(const struct class *class)
+{
+	if (!class_name_valid(class->name))
+		ruleset_problem(reading.set, class->at,
+				"bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -", class->name,
+				CLASS_NAME_MAX);
+	else if (is_taken(class->name))
+		ruleset_problem(reading.set, class->at, "a class cannot be named '%s'; choose another name",
+				class->name);
+}
+
+/* Which way what it sends takes. */
+static void read_way(cfg_t *section, struct class *class)
+{
+	READ_VALUES(section, "dns", value_resolver, &class->dns);
+	READ_VALUES(section, "interface", value_interface, &class->interface);
+	READ_VALUES(section, "gateway", value_gateway, &class->gateways);
+	READ_VALUES(section, "table", value_table, &class->table);
+	READ_VALUES(section, "proxy", value_proxy, &class->proxies);
+	READ_VALUES(section, "proxy-udp", value_proxy, &class->udp_proxies);
+	READ_VALUES(section, "lock", value_bool, &class->lock);
+	class->interface_at = value_at(class->interface ? "interface" : "proxy-udp", 0);
+	read_netns(section, class);
+	if (class->netns && class->interface)
+		class->interface_at = value_at("uplink", 0);
+	class->proxy_at = value_at("proxy", 0);
+	read_ordinary(section, class);
+	check_proxies(section, class);
+	check_names(section, class);
+	if (!class->netns && !class->interface && !class->ordinary &&
+	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(class))))
+		ruleset_problem(reading.set, class->at,
+				"gateway and table say how to reach an interface; add interface = '...'");
+	read_local(section, class);
+}
+
+static void read_ipv6(cfg_t *section, struct class *class)
+{
+	READ_VALUES(section, "ipv6", value_not, &class->no_ipv6);
+	if (!class->no_ipv6)
+		return;
+	check_ipv6(section, "dns", "query out to resolver");
+	check_ipv6(section, "proxy", "connection through to proxy");
+	check_ipv6(section, "proxy-udp", "datagram through to proxy");
+}
+
+/* What is done with each of its packets. */
+static void read_packets(cfg_t *section, struct class *class)
+{
+	READ_VALUES(section, "log", value_bool, &class->log);
+	READ_VALUES(section, "rate", value_rate, &class->rate);
+	READ_VALUES(section, "rate-in", value_rate, &class->rate_in);
+	READ_VALUES(section, "priority", value_priority, &class->priority);
+	READ_VALUES(section, "mark", value_mark, &class->mark);
+	class->mark_given = class->mark.value;
+	READ_VALUES(section, "nft", value_statement, &class->nft);
+	place_statements(&class->nft);
+}
+
 int grammar_class_ended(cfg_t *cfg, cfg_opt_t *option)
 {
 	cfg_t *section = cfg_opt_getnsec(option, 0);
@@ -282,48 +341,13 @@ int grammar_class_ended(cfg_t *cfg, cfg_opt_t *option)
 	struct class class = { .name = copied(cfg_title(section)), .at = section_at() };
 
 	(void)cfg;
-	if (!class_name_valid(class.name))
-		ruleset_problem(set, class.at, "bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -",
-				class.name, CLASS_NAME_MAX);
-	else if (is_taken(class.name))
-		ruleset_problem(set, class.at, "a class cannot be named '%s'; choose another name", class.name);
+	check_class_name(&class);
 	read_verdict(section, &class.verdict);
 	read_serve(section, &class);
 	READ_VALUES(section, "classid", value_classid, &class.classid);
-	READ_VALUES(section, "dns", value_resolver, &class.dns);
-	READ_VALUES(section, "interface", value_interface, &class.interface);
-	READ_VALUES(section, "gateway", value_gateway, &class.gateways);
-	READ_VALUES(section, "table", value_table, &class.table);
-	READ_VALUES(section, "proxy", value_proxy, &class.proxies);
-	READ_VALUES(section, "proxy-udp", value_proxy, &class.udp_proxies);
-	READ_VALUES(section, "lock", value_bool, &class.lock);
-	class.interface_at = value_at(class.interface ? "interface" : "proxy-udp", 0);
-	read_netns(section, &class);
-	if (class.netns && class.interface)
-		class.interface_at = value_at("uplink", 0);
-	class.proxy_at = value_at("proxy", 0);
-	read_ordinary(section, &class);
-	check_proxies(section, &class);
-	check_names(section, &class);
-	if (!class.netns && !class.interface && !class.ordinary &&
-	    (cfg_size(section, "gateway") || (cfg_size(section, "table") && !class_is_routed(&class))))
-		ruleset_problem(set, class.at,
-				"gateway and table say how to reach an interface; add interface = '...'");
-	read_local(section, &class);
-	READ_VALUES(section, "ipv6", value_not, &class.no_ipv6);
-	if (class.no_ipv6) {
-		check_ipv6(section, "dns", "query out to resolver");
-		check_ipv6(section, "proxy", "connection through to proxy");
-		check_ipv6(section, "proxy-udp", "datagram through to proxy");
-	}
-	READ_VALUES(section, "log", value_bool, &class.log);
-	READ_VALUES(section, "rate", value_rate, &class.rate);
-	READ_VALUES(section, "rate-in", value_rate, &class.rate_in);
-	READ_VALUES(section, "priority", value_priority, &class.priority);
-	READ_VALUES(section, "mark", value_mark, &class.mark);
-	class.mark_given = class.mark.value;
-	READ_VALUES(section, "nft", value_statement, &class.nft);
-	place_statements(&class.nft);
+	read_way(section, &class);
+	read_ipv6(section, &class);
+	read_packets(section, &class);
 	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
 	READ_VALUES(section, "users", value_user, &class.users);
 	class.classid_at = value_at("classid", 0);

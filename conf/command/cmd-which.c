@@ -4,8 +4,9 @@
 /* netshim which: the class that a program started by this user would get, and
  * why. It asks the same code as the shim and the helper do. */
 
-#include "conf/command/verbs.h"
+#include "conf/command/rule-words.h"
 #include "conf/command/search.h"
+#include "conf/command/verbs.h"
 #include "conf/contract/match.h"
 #include "conf/contract/netns.h"
 #include "conf/contract/sys.h"
@@ -63,54 +64,48 @@ static int find_unit(struct rules *rules, const char *name, struct rules_slot *r
 	return found;
 }
 
-/* Prints the line of one program with its arguments. Returns whether it has a class. */
-static bool explain(struct rules *rules, char **argv)
+static const char *why_no_rule(struct rules *rules, const char *path, bool unit)
 {
-	const char *program = argv[0];
-	bool unit = unit_name_valid(program);
-	const char *path = unit ? program : search_command(program);
-	char written[RULE_PATH_MAX];
-	char with[RULE_PATH_MAX];
-	char file[RULE_PATH_MAX];
+	struct rules_slot rule;
+
+	if (unit)
+		return "no rule names it";
+	if (match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) > 0)
+		return "its rules are for other arguments";
+	return "no rule names it, a folder above it or, if it is a script, its interpreter";
+}
+
+static void explain_rule(struct rules *rules, const char *path, const struct rules_slot *rule, bool unit,
+			 const char *class)
+{
+	uint32_t with = rule->with_count ? 0 : rule->with;
+	struct rule_words words;
+	const char *kind;
+	char *text;
+
+	if (!rule_words_read(rules, rule->written, with, rule->file, rule->line, &words))
+		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
+	kind = unit ? "for unit " : *words.written == '/' ? "" : "for package ";
+	text = rule_words_text(&words);
+	say(stdout, "%s: class %s, by rule %s%s", path, class, kind, text);
+	free(text);
+}
+
+/* Returns whether it has a class. */
+static bool explain_class(struct rules *rules, const char *path, const struct rules_slot *rule, bool unit)
+{
 	char class[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class record = { .flags = 0 };
-	struct rules_slot rule;
-	int found = -ENOENT;
 
-	if (path)
-		found = unit ? find_unit(rules, path, &rule) : find_rule(rules, path, argv, &rule);
-
-	if (found < 0) {
-		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
-		return false;
-	}
-	if (!found && unit) {
-		say(stdout, "%s: no class: no rule names it", path);
-		return false;
-	}
-	if (!found) {
-		say(stdout, "%s: no class: %s", path,
-		    match_program(rules, AT_FDCWD, path, 0, true, &rule, NULL) > 0
-			    ? "its rules are for other arguments"
-			    : "no rule names it, a folder above it or, if it is a script, its interpreter");
-		return false;
-	}
-	if (!rules_string(rules, rule.written, written, sizeof(written)) ||
-	    !rules_string(rules, rule.with_count ? 0 : rule.with, with, sizeof(with)) ||
-	    !rules_string(rules, rule.file, file, sizeof(file)) ||
-	    (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &record, class)))
+	if (rule->class_index != RULES_CLASS_NONE && !rules_class(rules, rule->class_index, &record, class))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	say(stdout, "%s: class %s, by rule %s'%s'%s%s%s at %s:%u", path, class,
-	    unit	      ? "for unit "
-	    : *written == '/' ? ""
-			      : "for package ",
-	    written, *with ? " with '" : "", with, *with ? "'" : "", file, rule.line);
-	if (!rules_understood(rule.flags, record.flags))
+	explain_rule(rules, path, rule, unit, class);
+	if (!rules_understood(rule->flags, record.flags))
 		say(stdout,
 		    "%s: but a newer netshim has made this rule, and this one does not understand it; run 'netshim "
 		    "reload' as root",
 		    path);
-	if (rule.class_index == RULES_CLASS_NONE)
+	if (rule->class_index == RULES_CLASS_NONE)
 		return false;
 	if (record.flags & CLASS_NETNS)
 		explain_netns(rules, path, &record);
@@ -118,6 +113,24 @@ static bool explain(struct rules *rules, char **argv)
 		say(stdout, "%s: but this user is not among the users of class %s, so it is %s", path, class,
 		    record.flags & CLASS_ON_ERROR_ALLOW ? "started unclassified" : "not started");
 	return true;
+}
+
+/* Prints the line of one program with its arguments. Returns whether it has a class. */
+static bool explain(struct rules *rules, char **argv)
+{
+	const char *program = argv[0];
+	bool unit = unit_name_valid(program);
+	const char *path = unit ? program : search_command(program);
+	struct rules_slot rule;
+	int found = -ENOENT;
+
+	if (path)
+		found = unit ? find_unit(rules, path, &rule) : find_rule(rules, path, argv, &rule);
+	if (found < 0)
+		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
+	else if (!found)
+		say(stdout, "%s: no class: %s", path, why_no_rule(rules, path, unit));
+	return found > 0 && explain_class(rules, path, &rule, unit);
 }
 
 /* They begin the arguments, and are none. */

@@ -4,6 +4,7 @@
 /* doctor PROGRAM: one program's way, from the shell to its class. */
 
 #include "conf/command/doctor.h"
+#include "conf/command/rule-words.h"
 #include "conf/contract/match.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/nft.h"
@@ -39,9 +40,7 @@ static void look_at_rule(struct doctor *d)
 {
 	const struct match_start start = { AT_FDCWD, d->program, { .list = d->arguments, .folder = AT_FDCWD } };
 	int found = d->rules ? match_with(d->rules, AT_FDCWD, d->program, 0, &start, &d->rule, NULL) : 0;
-	char written[RULE_PATH_MAX] = "?";
-	char with[RULE_PATH_MAX] = "";
-	char file[RULE_PATH_MAX] = "?";
+	struct rule_words words;
 	char *rule;
 
 	*d->class = '\0';
@@ -49,11 +48,9 @@ static void look_at_rule(struct doctor *d)
 		tell_no_rule(d, found);
 		return;
 	}
-	rules_string(d->rules, d->rule.written, written, sizeof(written));
-	rules_string(d->rules, d->rule.file, file, sizeof(file));
-	rules_string(d->rules, d->rule.with, with, sizeof(with));
-	rule = printed("'%s'%s%s%s at %s:%u", written, *with ? " with '" : "", with, *with ? "'" : "", file,
-		       d->rule.line);
+	rule = rule_words_read(d->rules, d->rule.written, d->rule.with, d->rule.file, d->rule.line, &words)
+		       ? rule_words_text(&words)
+		       : copied("?");
 	if (d->rule.class_index == RULES_CLASS_NONE)
 		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule %s", d->program, rule);
 	else if (!rules_class(d->rules, d->rule.class_index, &d->record, d->class))

@@ -4,6 +4,7 @@
 /* trace: what is told of each start, and at the end. */
 
 #include "conf/command/json.h"
+#include "conf/command/rule-words.h"
 #include "conf/command/trace.h"
 #include "conf/language/alloc.h"
 #include "conf/language/say.h"
@@ -28,32 +29,28 @@ static bool same_place(const struct membership *a, const struct membership *b)
 	return a->place == b->place && a->locked == b->locked && !strcmp(a->class, b->class);
 }
 
-struct rule_words {
-	char written[RULE_PATH_MAX];
-	char with[RULE_PATH_MAX];
-	char file[RULE_PATH_MAX];
-};
-
 static bool read_rule(struct trace *t, const struct wanted *w, struct rule_words *rule)
 {
-	return rules_string(&t->rules, w->written, rule->written, sizeof(rule->written)) &&
-	       rules_string(&t->rules, w->with, rule->with, sizeof(rule->with)) &&
-	       rules_string(&t->rules, w->file, rule->file, sizeof(rule->file));
+	return rule_words_read(&t->rules, w->written, w->with, w->file, w->line, rule);
 }
 
 static char *rule_text(struct trace *t, const struct start *s)
 {
 	const struct wanted *w = &s->wanted;
 	struct rule_words rule;
+	char *words;
+	char *text;
 
 	if (!w->rule && !w->others)
 		return copied("no rule");
 	if (!read_rule(t, w, &rule))
 		return copied("a rule that cannot be read");
 	if (w->rule && !*rule.with && !strcmp(rule.written, s->started_as))
-		return printed("rule at %s:%u", rule.file, w->line);
-	return printed("%srule '%s'%s%s%s at %s:%u", w->rule ? "" : "no rule for this user; for others, ", rule.written,
-		       *rule.with ? " with '" : "", rule.with, *rule.with ? "'" : "", rule.file, w->line);
+		return printed("rule at %s:%u", rule.file, rule.line);
+	words = rule_words_text(&rule);
+	text = printed("%srule %s", w->rule ? "" : "no rule for this user; for others, ", words);
+	free(words);
+	return text;
 }
 
 static json_t *json_rule(struct trace *t, const struct wanted *w)
@@ -64,7 +61,7 @@ static json_t *json_rule(struct trace *t, const struct wanted *w)
 		return json_null();
 	return json_pack("{s:o, s:o, s:o, s:I}", "path", json_text(rule.written), "with",
 			 *rule.with ? json_text(rule.with) : json_null(), "file", json_text(rule.file), "line",
-			 (json_int_t)w->line);
+			 (json_int_t)rule.line);
 }
 
 /* null: none. */

@@ -338,72 +338,93 @@ static void look_inside(const struct inside *inside, void *with)
 	free(kept);
 }
 
-int cmd_status(const struct command *command)
-{
-	struct counters counters = { .items = NULL };
-	struct outsiders outside = { .items = NULL };
-	struct counter unclassified;
-	struct options options;
+/* What is in force, as far as who calls can see it. */
+struct status {
 	struct rules rules;
+	struct counters counters;
+	struct outsiders outside;
 	struct row *rows;
-	bool loaded = true;
-	bool loaded_inside = true;
-	bool granted;
 	size_t count;
+	bool root;
+	bool loaded;	    /* the table is there, or it is not known, */
+	bool loaded_inside; /* and those in network namespaces */
+};
 
-	if (!read_options(command, &options))
-		return EXIT_USAGE;
-	if (!compile_open(&rules, true)) {
-		if (errno == ENOENT)
-			tell_not_up(options.json);
-		last_remind();
-		return EXIT_FAILURE;
-	}
-	/* nftables answers only to root. */
-	if (geteuid() == 0)
-		state_refuse_elsewhere("status");
-	if (geteuid() != 0)
+/* nftables answers only to root. */
+static void look(struct status *s)
+{
+	s->root = geteuid() == 0;
+	s->loaded = s->loaded_inside = true;
+	if (!s->root) {
 		warnx("packets, bytes, and what runs outside its class are shown to root only");
-	else
-		loaded = counters_read(&counters);
-	if (loaded && geteuid() == 0)
-		insides_count(&counters);
-	if (geteuid() == 0)
-		insides_each(look_inside, &loaded_inside);
-	if (geteuid() == 0)
-		outside.items = wanted_outside(&rules, &outside.count);
-	if (!loaded && !last_refuses())
+		return;
+	}
+	state_refuse_elsewhere("status");
+	s->loaded = counters_read(&s->counters);
+	if (s->loaded)
+		insides_count(&s->counters);
+	insides_each(look_inside, &s->loaded_inside);
+	s->outside.items = wanted_outside(&s->rules, &s->outside.count);
+}
+
+static void tell_lacking(const struct status *s)
+{
+	if (!s->loaded && !last_refuses())
 		warnx("nothing is filtered: nftables has lost the table in this network namespace; run 'netshim "
 		      "reload'");
-	if (geteuid() == 0 && state_is_unwatched(NULL))
+	if (s->root && state_is_unwatched(NULL))
 		warnx("nobody puts back what others take away of netshim's nftables table and routing rules; run "
 		      "'netshim reload'");
 	if (!cgroup_is_mounted() && !last_refuses())
 		warnx("programs that have a class are not started: the net_cls hierarchy is not mounted "
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
-	granted = grant_check();
-	rows = read_rows(&rules, &counters, &outside, &count);
-	unclassified = find_counter(&counters, "out", "unclassified");
-	if (options.json)
-		print_json(rows, count, &unclassified, loaded && geteuid() == 0);
+}
+
+static void print(struct status *s, const struct options *options)
+{
+	struct counter unclassified = find_counter(&s->counters, "out", "unclassified");
+
+	s->rows = read_rows(&s->rules, &s->counters, &s->outside, &s->count);
+	if (options->json)
+		print_json(s->rows, s->count, &unclassified, s->root && s->loaded);
 	else
-		print_table(rows, count, &unclassified, loaded && geteuid() == 0, options.bytes);
+		print_table(s->rows, s->count, &unclassified, s->root && s->loaded, options->bytes);
 	fflush(stdout);
-	tell_loops(rows, count, &counters);
-	for (size_t i = 0; i < count; i++)
-		tell_outside(&outside, rows[i].name);
-	tell_outside(&outside, "");
-	if (geteuid() == 0)
+}
+
+static void tell_rest(const struct status *s)
+{
+	tell_loops(s->rows, s->count, &s->counters);
+	for (size_t i = 0; i < s->count; i++)
+		tell_outside(&s->outside, s->rows[i].name);
+	tell_outside(&s->outside, "");
+	if (s->root)
 		answerers_each_missing(tell_missing, NULL);
 	lifts_remind();
 	confirm_remind();
 	last_remind();
 	restored_remind(NULL);
-	for (size_t i = 0; i < count; i++)
-		free((char *)(uintptr_t)rows[i].name);
-	free(rows);
-	free(outside.items);
-	free(counters.items);
-	rules_close(&rules);
-	return loaded && loaded_inside && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int cmd_status(const struct command *command)
+{
+	struct status s = { .rows = NULL };
+	struct options options;
+	bool granted;
+
+	if (!read_options(command, &options))
+		return EXIT_USAGE;
+	if (!compile_open(&s.rules, true)) {
+		if (errno == ENOENT)
+			tell_not_up(options.json);
+		last_remind();
+		return EXIT_FAILURE;
+	}
+	look(&s);
+	tell_lacking(&s);
+	granted = grant_check();
+	print(&s, &options);
+	tell_rest(&s);
+	rules_close(&s.rules);
+	return s.loaded && s.loaded_inside && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -55,15 +55,8 @@ static bool is_free(int fd)
 	return SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0) < 0;
 }
 
-static bool is_close_on_exec(int fd)
-{
-	long flags = SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0);
-
-	return flags > 0 && (flags & FD_CLOEXEC);
-}
-
 /* The path depends on dirfd. */
-static bool uses_dirfd(const struct program *p)
+static bool program_uses_dirfd(const struct program *p)
 {
 	return p->dirfd != AT_FDCWD && !p->cwd && p->path[0] != '/';
 }
@@ -72,7 +65,7 @@ static bool uses_dirfd(const struct program *p)
  * helper has been started in its place, an error has nobody to go to. Where this
  * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
  * cannot be told from here, is caught at its start). */
-__attribute__((noinline)) static bool format_is_known(const struct program *p)
+__attribute__((noinline)) static bool program_format_is_known(const struct program *p)
 {
 	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
 	const char *interpreter;
@@ -86,20 +79,10 @@ __attribute__((noinline)) static bool format_is_known(const struct program *p)
 	interpreter = match_interpreter(head);
 	/* A script beneath a close-on-exec descriptor is out of its interpreter's
 	 * reach: ENOENT. */
-	return interpreter && is_program(interpreter) && !(uses_dirfd(p) && is_close_on_exec(p->dirfd));
+	return interpreter && is_program(interpreter) && !(program_uses_dirfd(p) && sys_is_close_on_exec(p->dirfd));
 }
 
-/* Tells whether one pointer of the caller's array can be read. The kernel reads the
- * signal set before it finds that there is no such operation. */
-static bool readable(uintptr_t from)
-{
-	/* A signal set is twice as large as a 32-bit program's pointer, and the page
-	 * may end behind the pointer. */
-	from &= ~(sizeof(uint64_t) - sizeof(void *));
-	return SYS(SYS_rt_sigprocmask, -1, from, 0, sizeof(uint64_t), 0) != -EFAULT;
-}
-
-static int check_env_array(char *const *envp)
+static int program_check_environment(char *const *envp)
 {
 	if (!envp)
 		return 0;
@@ -107,7 +90,7 @@ static int check_env_array(char *const *envp)
 	for (uintptr_t page = UINTPTR_MAX;; envp++) {
 		uintptr_t last = (uintptr_t)envp + sizeof(*envp) - 1;
 
-		if (page != last >> 12 && !readable((uintptr_t)envp))
+		if (page != last >> 12 && !sys_is_readable((uintptr_t)envp))
 			return -EFAULT;
 		page = last >> 12;
 		if (!*envp)
@@ -172,11 +155,11 @@ static int check_file(const struct program *p)
 /* What execveat would say about all but the format. The arguments, and the
  * environment's strings, the kernel checks when the helper is executed: here it
  * would copy them once more. */
-static int check_exec(const struct program *p)
+static int program_check(const struct program *p)
 {
 	int err = check_file(p);
 
-	return err ? err : check_env_array(p->envp);
+	return err ? err : program_check_environment(p->envp);
 }
 
 static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule,
@@ -203,7 +186,7 @@ static long readable_size(const char *text, const char *known)
 	for (long n = 0; n < longest; known = text + n++) {
 		uintptr_t at = (uintptr_t)(text + n);
 
-		if (!(known && same_page(at, (uintptr_t)known)) && !readable(at & ~(uintptr_t)7))
+		if (!(known && same_page(at, (uintptr_t)known)) && !sys_is_readable(at & ~(uintptr_t)7))
 			return -EFAULT;
 		if (!text[n])
 			return n;
@@ -219,7 +202,7 @@ static int read_argument(char *const *list, struct with_argument *argument)
 	const char *before = argument->text;
 	long size;
 
-	if (!(before && same_page(last, last - sizeof(*list))) && !readable((uintptr_t)list))
+	if (!(before && same_page(last, last - sizeof(*list))) && !sys_is_readable((uintptr_t)list))
 		return -EFAULT;
 	argument->text = *(char *const volatile *)list;
 	if (!argument->text)
@@ -394,11 +377,11 @@ int route_failed(const struct program *p, struct route *route)
 /* Tells whether the helper can be executed in the program's place. */
 static int examine_file(const struct program *p, struct route *route)
 {
-	int ret = check_exec(p);
+	int ret = program_check(p);
 
 	if (ret)
 		return ret;
-	if (!format_is_known(p))
+	if (!program_format_is_known(p))
 		return 0;
 	/* Executing the helper would take the ambient capabilities away for good. */
 	return process_has_ambient() ? route_failed(p, route) : 1;
@@ -467,7 +450,7 @@ static bool leaves_descriptors(const posix_spawn_file_actions_t *actions)
 
 	SYS(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, limit, 0);
 	for (int fd = 0; found < HELPER_DESCRIPTORS && (uint64_t)fd < limit[1]; fd++) {
-		bool closed = is_free(fd) || is_close_on_exec(fd);
+		bool closed = is_free(fd) || sys_is_close_on_exec(fd);
 
 		found += act ? actions_close(actions, fd, closed) : closed;
 	}
@@ -573,7 +556,7 @@ static int exec_named(const struct program *p, struct route *route)
 	int err;
 
 	/* The helper needs the descriptor; it makes it close-on-exec again. */
-	r.request.cloexec = uses_dirfd(p) && is_close_on_exec(p->dirfd);
+	r.request.cloexec = program_uses_dirfd(p) && sys_is_close_on_exec(p->dirfd);
 	if (r.request.cloexec)
 		SYS(SYS_fcntl, p->dirfd, F_SETFD, 0, 0, 0);
 	err = route_start(p, &r, exec_helper, &r);
@@ -664,7 +647,7 @@ int route(const struct program *p)
 	struct route route;
 	int ret = route_program(p, &route);
 
-	if (!ret && route.again && !check_env_array(p->envp) && has_preload(p->envp))
+	if (!ret && route.again && !program_check_environment(p->envp) && has_preload(p->envp))
 		return route_start(p, &route, exec_again, p);
 	return ret <= 0 ? ret : route_exec(p, &route);
 }

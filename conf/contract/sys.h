@@ -191,6 +191,23 @@ static inline void sys_close(int fd)
 	SYS(SYS_close, fd, 0, 0, 0, 0);
 }
 
+static inline bool sys_is_close_on_exec(int fd)
+{
+	long flags = SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0);
+
+	return flags > 0 && (flags & FD_CLOEXEC);
+}
+
+/* Tells whether one pointer of the caller's array can be read. The kernel reads the
+ * signal set before it finds that there is no such operation. */
+static inline bool sys_is_readable(uintptr_t from)
+{
+	/* A signal set is twice as large as a 32-bit program's pointer, and the page
+	 * may end behind the pointer. */
+	from &= ~(sizeof(uint64_t) - sizeof(void *));
+	return SYS(SYS_rt_sigprocmask, -1, from, 0, sizeof(uint64_t), 0) != -EFAULT;
+}
+
 static inline long sys_read(int fd, void *buf, size_t size)
 {
 	return SYS(SYS_read, fd, buf, size, 0, 0);

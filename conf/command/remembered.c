@@ -194,15 +194,12 @@ static void write_one(const void *node, VISIT which, void *with)
 char *remembered_with(char *text)
 {
 	char *whole = NULL;
-	FILE *out = open_memstream(&whole, &(size_t){ 0 });
+	FILE *out = memstream_open(&whole, &(size_t){ 0 });
 	struct writing writing = { .out = out, .text = text };
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	fprintf(out, "%s", text);
 	twalk_r(all, write_one, &writing);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	free(text);
 	return whole;
 }

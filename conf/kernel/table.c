@@ -148,14 +148,11 @@ static char *held_by(const char *text)
 					    POLICY_KEPT_UDP "6", POLICY_KEPT_OTHER "4", POLICY_KEPT_OTHER "6" };
 	bool ok = true;
 	char *held = NULL;
-	FILE *out = open_memstream(&held, &(size_t){ 0 });
+	FILE *out = memstream_open(&held, &(size_t){ 0 });
 
-	if (!out)
-		err(EXIT_FAILURE, "out of memory");
 	for (size_t i = 0; ok && strstr(text, "\tset " POLICY_KEPT_TCP) && i < sizeof(sets) / sizeof(*sets); i++)
 		ok = write_set(out, sets[i]);
-	if (fclose(out))
-		err(EXIT_FAILURE, "out of memory");
+	memstream_close(out);
 	if (ok)
 		return held;
 	free(held);

@@ -310,12 +310,15 @@ ip link set way up
 ip link set out up
 "$netshim" reload
 is "$(named)" "" "it is back"
-echo 1 >/proc/sys/net/ipv4/conf/way/rp_filter
-is "$(named)" "settings=fault" "a strict reverse-path filter"
+strictly() { # who follows the interface may come after this, and put it right
+	echo 1 >/proc/sys/net/ipv4/conf/way/rp_filter
+	named
+}
+until_like '^settings=fault$' "a strict reverse-path filter" strictly
 "$netshim" reload
 mark=$(ip rule | sed -n 's/.*fwmark \(0x[0-9a-f]*\).*/\1/p' | head -n 1)
 ip rule add fwmark "$mark" lookup main pref 30000
-is "$(named)" "marks=fault" "a routing rule of others for a class's mark"
+until_like '^marks=fault$' "a routing rule of others for a class's mark" named
 ip rule del fwmark "$mark" lookup main pref 30000
 echo "hosts: files resolve [!UNAVAIL=return] dns" >/etc/nsswitch.conf
 is "$(named)" "" "nss-resolve without systemd-resolved"

@@ -57,7 +57,7 @@ is_root() {
 	local key
 	loaded "$@"
 	coproc FAKED { exec setpriv --reuid 65534 --regid 65534 --clear-groups faked-sysv --foreground; }
-	read -r -t 5 key <&"${FAKED[0]}"
+	read -r -t 30 key <&"${FAKED[0]}"
 	is "$(with "$1" FAKEROOTKEY="${key%%:*}" "$scratch/id" -u 2>&1)" 0 "$2: the user seems to be root"
 	kill "$FAKED_PID"
 	wait "$FAKED_PID" 2>/dev/null

@@ -126,7 +126,7 @@ coproc URING { exec "${user[@]}" uring $lan_host 80; }
 uring=$URING_PID
 send() { # what it says, and how many datagrams have come
 	echo go >&"${URING[1]}"
-	read -r -t 5 sent <&"${URING[0]}"
+	read -r -t 30 sent <&"${URING[0]}"
 	echo "$sent; $(on_other_host nft list counter inet watch come | grep -o 'packets [0-9]*')"
 }
 is "$(send)" "socket: Success, registered: Success; packets 2" "in no class, both sockets send"

@@ -28,7 +28,7 @@ END
 cat >"$scratch/send.py" <<'END'
 import socket, time
 s = socket.create_connection(('192.168.77.2', 9000))
-end = time.time() + 60
+end = time.time() + 900
 while time.time() < end:
     s.sendall(bytes(100000))
     time.sleep(0.1)
@@ -40,7 +40,7 @@ sender=$!
 screen() { tmux -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
 begin() { # begin TERM COLUMNS LINES
 	terminal=$1
-	screen new-session -d -x "$2" -y "$3" "TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 60'"
+	screen new-session -d -x "$2" -y "$3" "TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 900'"
 }
 shows() { screen capture-pane -p 2>/dev/null | grep -qE "$1"; }
 sum() { screen capture-pane -p | sed -n "s/^ *$1 .*/&/p" | head -n 1; }
@@ -85,7 +85,7 @@ cat >"$scratch/datagrams.py" <<'END'
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.bind(('', 7777))
-end = time.time() + 60
+end = time.time() + 900
 while time.time() < end:
     for i in range(20):
         s.sendto(bytes(1000), ('192.168.77.2', 9))

@@ -65,7 +65,7 @@ is "$(get one http://$far_host/)" 0 "another one of that name: NetworkManager's 
 coproc HOLD { exec "${user[@]}" LD_PRELOAD="$preload" "$netshim" run one probe hold $far_host 80; }
 # shellcheck disable=SC2153 # set by coproc
 holder=$HOLD_PID
-read -r -t 5 connected <&"${HOLD[0]}"
+read -r -t 30 connected <&"${HOLD[0]}"
 ip link set vpn0 down
 for _ in 1 2 3; do
 	[ -z "${HOLD[1]:-}" ] || echo go >&"${HOLD[1]}"

@@ -162,7 +162,7 @@ mkfifo -m 666 "$scratch/wait" "$scratch/do"
 # shellcheck disable=SC2016 # expanded by that shell
 in_background "${user[@]}" "LD_PRELOAD=$preload" env "$scratch/jailed" -c 'read -r line <>"$0"' "$scratch/wait"
 inside=$!
-wait_until grep -qx "$inside" "$tasks/jail/locked/tasks"
+wait_until grep -qx jailed "/proc/$inside/comm"
 like "$("$netshim" ps jail)" "$inside +nobody +jail +locked +jailed" "ps shows it"
 like "$("$netshim" status)" $'\n'"jail .* netns jail *"$'\n'"other .* netns other *"$'\n'"private .* netns private" "status tells each class's"
 is "$("$netshim" status --json | grep -o '"name": "[a-z]*"\|"netns": [^,}]*' | xargs)" \

@@ -59,7 +59,7 @@ forget() {
 run() { shim "$netshim" run vpn "$@" 2>&1; }
 send() { run python3 "$scratch/sender.py" "$@"; }
 get() { # get URL [CURL OPTION...]: the status of curl
-	run curl -sS -g -m 3 -o /dev/null "$@" >/dev/null
+	run curl -sS -g -m "${seconds:-9}" -o /dev/null "$@" >/dev/null
 	echo $?
 }
 
@@ -75,7 +75,7 @@ ask_for_another_way() { # ask_for_another_way: all the ways, each to the far add
 		send unicast-if "$address" 80 here
 		send dont-route "$address" 80
 		send large "$address" 80
-		get "http://[$address]/" --interface here
+		seconds=3 get "http://[$address]/" --interface here
 	done
 	send bind $far_host 80 192.168.77.1
 	send bind $far6 80 fd77::1
@@ -124,7 +124,7 @@ meddle() { # meddle TYPE HOOK PRIORITY STATEMENT [HOOK PRIORITY STATEMENT]
 stop_meddling() { nft delete table inet others; }
 # Both families, connections and datagrams: what the connections said.
 try_all() { # try_all [SECONDS]
-	run curl -sS -g -m "${1:-3}" -o /dev/null http://$far_host/ -o /dev/null "http://[$far6]/" >/dev/null
+	run curl -sS -g -m "${1:-9}" -o /dev/null http://$far_host/ -o /dev/null "http://[$far6]/" >/dev/null
 	echo -n "$?"
 	run probe send $far_host 80 >/dev/null
 	run probe send $far6 80 >/dev/null
@@ -178,8 +178,7 @@ stop_meddling
 
 # --- that keep conntrack away
 meddle filter output -300 "notrack" prerouting -300 "notrack"
-start=$(date +%s)
-is "$(try_all) $(get "http://[$far6]/") $(packets "${lan[@]}") $(aliens) $(($(date +%s) - start < 3))" "7 7 0 0 1" \
+is "$(try_all 2) $(seconds=2 get "http://[$far6]/") $(packets "${lan[@]}") $(aliens)" "7 7 0 0" \
 	"not followed by conntrack (notrack): refused at once"
 is "$(send plain $far_host 80) $(get http://$lan_host/) $(get 'http://[fd77::2]/')" "EPERM 0 0" "a datagram is told; the local network is in reach"
 is "$(send bind $far_host 80 10.11.0.1) $(packets "${lan[@]}") $(aliens)" "sent 0 0" "what has the interface's address anyway is sent"
@@ -201,8 +200,7 @@ iptables-nft -t mangle -F
 ip addr del fd11::1/64 dev vpn0
 "$netshim" reload
 forget
-start=$(date +%s)
-is "$(get "http://[$far6]/") $(packets "${lan[@]}") $(packets "${vpn[@]}") $(($(date +%s) - start < 3))" "7 0 0 1" \
+is "$(seconds=2 get "http://[$far6]/") $(packets "${lan[@]}") $(packets "${vpn[@]}")" "7 0 0" \
 	"an interface without an IPv6 address: refused at once"
 connect
 "$netshim" reload
@@ -211,7 +209,7 @@ serve "${vpn[@]}" -- 8082
 coproc HOLD { exec "${user[@]}" "$root/bin/probe" hold $far_host 8082; }
 # shellcheck disable=SC2153 # set by coproc
 holder=$HOLD_PID
-read -r -t 5 connected <&"${HOLD[0]}"
+read -r -t 30 connected <&"${HOLD[0]}"
 "$netshim" move vpn "$holder"
 forget
 echo go >&"${HOLD[1]}"
@@ -367,9 +365,8 @@ for address in $far_host $far6; do
 		"a connection to $address: refused at once"
 done
 is "$(get http://$lan_host/) $(get 'http://[fd77::2]/')" "0 0" "the local network stays in reach"
-start=$(date +%s)
-run ping -c 1 -W 1 $far_host >"$scratch/said"
-is "$? $(($(date +%s) - start < 4))" "1 1" "ping ends, without an answer"
+run timeout 9 ping -c 1 -W 1 $far_host >"$scratch/said"
+is $? 1 "ping ends, without an answer"
 connect
 
 # --- the interface gets another name

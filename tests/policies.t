@@ -31,7 +31,7 @@ try() { # try CLASS ADDRESS PORT...: those at which the other host answers, by T
 import socket, sys
 for port in sys.argv[1:]:
     try:
-        socket.create_connection(('$2', port), 1)
+        socket.create_connection(('$2', port), 9)
         print(port)
     except OSError:
         pass" "${@:3}" | paste -sd' '
@@ -88,15 +88,20 @@ update() { # update PORT: what apt's own program for HTTP is told
 like "$(update 1234)" "connect.*1234.*refused" "package managers: apt, not at another port"
 [[ $(update 80) != *refused* ]]
 ok $? "but at port 80"
-answered() { # answered COMMAND...: whether it has connected to port 1234 of the far host
+has_come() { ! on_other_host nft list counter inet games came | grep -q 'packets 0'; }
+answered() { # answered COMMAND...: whether it has connected to port 1234 of the far host, before it ends
+	local program
 	on_other_host nft -f - <<EOF
 table inet games {
 	counter came { }
 	chain in { type filter hook input priority 0; ip daddr $far_host tcp dport 1234 counter name came; }
 }
 EOF
-	timeout 2 "${user[@]}" "$@" </dev/null >/dev/null 2>&1
-	on_other_host nft list counter inet games came | grep -q 'packets 0' && echo no || echo yes
+	"${user[@]}" "$@" </dev/null >/dev/null 2>&1 &
+	program=$!
+	wait_until eval "has_come || [ ! -e /proc/$program/exe ]"
+	has_come && echo yes || echo no
+	kill $program 2>/dev/null
 	on_other_host nft delete table inet games
 }
 gnugo=(/usr/games/gnugo --mode gtp --gtp-connect "$far_host:1234")
@@ -132,9 +137,7 @@ vpn tun0 91
 is "$(by_vpn vpn-only 9)" "0 0 28 0" "by tun0, and nothing past it, nor to the local network"
 "${in_exit[@]}" ip addr add 9.9.9.9/32 dev lo
 resolver 192.0.2.77 "${in_exit[@]}" -- --listen-address=9.9.9.9
-# shellcheck disable=SC2016 # for eval
-wait_until eval '"${in_exit[@]}" ss -Hlnu "sport = 53" | grep -q .'
-is "$(shim "$netshim" run vpn-only dig +short +time=2 +tries=1 name.test @127.0.0.53)" 192.0.2.77 "names: the resolver behind it"
+is "$(shim "$netshim" run vpn-only dig +short +time=9 +tries=1 name.test @127.0.0.53)" 192.0.2.77 "names: the resolver behind it"
 ip link set tun0 down
 is "$(by_vpn vpn-only | sed 's/28/7/g')" "7 7 7 0" "when it goes down, nothing"
 vpn wg0 92
@@ -162,12 +165,12 @@ print(s.makefile().read())" | grep -oE '[^ ]+:443' | sort -u | paste -sd' '
 }
 passed >/dev/null
 for host in $far_host '[2001:db8::7]'; do
-	in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run tor curl -sS -g -m 9 -o /dev/null "http://$host:443/" 2>/dev/null
+	in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run tor curl -sS -g -m 90 -o /dev/null "http://$host:443/" 2>/dev/null
 done
 # shellcheck disable=SC2016 # for eval
 wait_until eval '[ "$(streams | wc -w)" -eq 2 ]'
 is "$(streams) $(datagram tor $far_host 443) $(passed)" "$far_host:443 [2001:db8::7]:443 refused 0" "tor: Tor has been asked, nothing has gone past it"
-like "$(shim "$netshim" run tor dig +short +time=2 +tries=1 abcdefghijklmnop.onion @192.0.2.53)" "^127\.(19[2-9]|2[0-9]{2})\." "and Tor answers for .onion"
+like "$(shim "$netshim" run tor dig +short +time=9 +tries=1 abcdefghijklmnop.onion @192.0.2.53)" "^127\.(19[2-9]|2[0-9]{2})\." "and Tor answers for .onion"
 
 # --- all programs of one user
 their_class() { # their_class USER COMMAND...
@@ -181,7 +184,7 @@ is "$(setpriv --reuid 4321 --regid 4321 --clear-groups env LD_PRELOAD="$preload"
 import socket
 for host in '$lan_host', '$far_host':
     try:
-        socket.create_connection((host, 1234), 1)
+        socket.create_connection((host, 1234), 9)
         print('yes')
     except OSError as e:
         print(e.strerror)" | paste -sd' ')" "yes Connection refused" "the local network answers, the Internet does not"

@@ -327,8 +327,8 @@ hold_at() { # hold_at CALL FILE COMMAND...: $held is who waits there, at the fir
 	read -r held _ <"$scratch/held"
 }
 let_go() { # without strace, who was held goes on
-	kill -KILL $holder
-	wait $holder 2>/dev/null
+	kill -KILL "$holder"
+	wait "$holder" 2>/dev/null
 }
 has_ended() { [ ! -e "/proc/$1/exe" ]; }
 

@@ -30,7 +30,7 @@ reached() { # reached PORT [CLIENT]...: by each of the clients, those who have b
 }
 lan=("$lan_host" fd77::2)
 get() { # get CLASS URL: the status of curl
-	shim "$netshim" run "$1" curl -sS -g -m 2 -o /dev/null "$2" 2>/dev/null
+	shim "$netshim" run "$1" curl -sS -g -m 9 -o /dev/null "$2" 2>/dev/null
 	echo $?
 }
 class_serves() { # class_serves CLASS PORT...
@@ -301,7 +301,7 @@ EOF
 chmod 644 "$scratch/pour.py"
 in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run slow python3 "$scratch/pour.py" >"$scratch/pouring"
 wait_until grep -q ready "$scratch/pouring"
-took=$(on_other_host curl -sS -m 9 -o /dev/null -w '%{time_total} %{size_download}' http://192.168.77.1:8100/)
+took=$(on_other_host curl -sS -m 60 -o /dev/null -w '%{time_total} %{size_download}' http://192.168.77.1:8100/)
 awk '{ exit !($1 > 1.2 && $2 == 3000000) }' <<<"$took"
 ok $? "the class's rate holds for what it answers, too ($took)"
 nft -f - <<EOF

@@ -56,7 +56,9 @@ out=$("$netshim" enable 2>&1)
 is "$? $(cat $environment)" "0 LD_PRELOAD=$word" "enable, as root: for all who log in"
 like "$out" "^writes into $environment:"$'\n'"    LD_PRELOAD=.*writes into $sudoers:"$'\n'"    Defaults env_file=$environment"$'\n' "it says what it writes"
 is "$(stat -c '%a %U' $environment $sudoers | xargs)" "644 root 440 root" "with the modes that these files have to have"
-is "$(env -i sudo -n "$probe" loaded 2>&1) $(env -i sudo -n -i "$probe" loaded 2>&1)" "yes yes" "what sudo starts has the library"
+# With no variable at all, sudo 1.9.16 ends by a signal.
+is "$(env -i "PATH=$PATH" sudo -n "$probe" loaded 2>/dev/null) $(env -i "PATH=$PATH" sudo -n -i "$probe" loaded 2>/dev/null)" "yes yes" \
+	"what sudo starts has the library"
 once=$(all_files)
 "$netshim" enable >/dev/null
 is $? 0 "enable once more"
@@ -157,7 +159,7 @@ is "$(manager as bash env LD_PRELOAD="$empty")" "$empty:$word" "with what it has
 is "$(as bash bash -euc '. ~/.profile; echo fine')" fine "the lines fit where a shell ends with each mistake"
 as bash "$netshim" disable >/dev/null
 is "$(find "$scratch/home/bash" -mindepth 1)" "" "disable, as a user: nothing is left"
-rm -r "$scratch/home/fish/.local" # its history
+rm -rf "$scratch/home/fish/.local" "$scratch/home/fish/.cache" # fish's own
 like "$("$netshim" disable 2>&1)" "$scratch/home/zsh.*$scratch/home/fish.*$scratch/home/csh" "disable, as root: of all users"
 unchanged "$before" "all is as before"
 
@@ -303,9 +305,10 @@ like "$("$netshim" status 2>/dev/null)" "the library is enabled for no session" 
 number=2
 for option in user login system; do
 	home=$(getent passwd root | cut -d: -f6)
+	in_manual=$(column $number) # may be at home
 	mount --bind "$scratch/none" "$home"
 	"$netshim" enable --$option >/dev/null
-	is "$(said)" "$(column $number)" "status, where enable --$option was run: as libnetshim(7) has it"
+	is "$(said)" "$in_manual" "status, where enable --$option was run: as libnetshim(7) has it"
 	is "$("$netshim" status --json | grep -o '"enabled": .*')" "\"enabled\": [\"$option\"]}" "and --json names it"
 	"$netshim" disable >/dev/null
 	umount "$home"

@@ -9,7 +9,8 @@
 
 gcc -std=gnu11 -D_GNU_SOURCE -I"$tests/.." -Wall -Wextra -Werror -O1 "$tests/programs/load.c" -o "$scratch/load"
 ok $? "the driver builds"
-launches=$((20000 / slow)) reloads=$((200 / slow))
+users=8
+launches=$((20000 / slow / users * users)) reloads=$((200 / slow))
 run=$root/run/netshim
 ip link set lo up
 programs=("$root/bin/probe-musl-static" "$root/bin/probe-static" "$root/bin/probe")
@@ -34,10 +35,10 @@ left_over() {
 "$netshim" -c "$scratch/one.conf" up
 before=$(left_over)
 # A reload may find one that runs since before it, and say that it has moved that.
-out=$(LD_PRELOAD=$preload "$scratch/load" 8 "$launches" "$reloads" "$netshim" "$scratch"/{one,two,three}.conf -- \
+out=$(LD_PRELOAD=$preload "$scratch/load" $users "$launches" "$reloads" "$netshim" "$scratch"/{one,two,three}.conf -- \
 	"$group/one" "$group/two" "$group/three/locked" -- "${programs[@]}" | sed '/^moved [0-9]* running program/d; /--leave-running would have left/d')
 is "$out" "$launches launches, $launches in a class in force, 0 in another, 0 in none, 0 failed; $reloads reloads, 0 failed; 0 descriptors and 0 pages more" \
-	"8 users start $launches programs during $reloads reloads"
+	"$users users start $launches programs during $reloads reloads"
 "$netshim" -c "$scratch/one.conf" reload
 is "$(left_over)" "$before" "no group, process, mount or file is left over"
 

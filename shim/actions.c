@@ -11,15 +11,6 @@
 #include "conf/contract/sys.h"
 #include "shim/next.h"
 
-/* Weak, so that a libc without one of them can still load the library. */
-__typeof__(posix_spawn_file_actions_init) posix_spawn_file_actions_init __attribute__((weak));
-__typeof__(posix_spawn_file_actions_destroy) posix_spawn_file_actions_destroy __attribute__((weak));
-__typeof__(posix_spawn_file_actions_addopen) posix_spawn_file_actions_addopen __attribute__((weak));
-__typeof__(posix_spawn_file_actions_adddup2) posix_spawn_file_actions_adddup2 __attribute__((weak));
-__typeof__(posix_spawn_file_actions_addclose) posix_spawn_file_actions_addclose __attribute__((weak));
-__typeof__(posix_spawn_file_actions_addchdir_np) posix_spawn_file_actions_addchdir_np __attribute__((weak));
-__typeof__(posix_spawn_file_actions_addfchdir_np) posix_spawn_file_actions_addfchdir_np __attribute__((weak));
-
 /* How many folders may be opened one within the other. */
 #define DEPTH 4
 
@@ -121,21 +112,33 @@ static bool is_as_written(const posix_spawn_file_actions_t *list)
 	       !read_action(list, 5, &a);
 }
 
-bool actions_readable(const posix_spawn_file_actions_t *actions)
+/* Looked for where they are needed: to look for one takes the loader 800 instructions, at the
+ * start of each program. They use malloc themselves, so that dlsym is no worse. */
+#define FIND(name) __typeof__(posix_spawn_file_actions_##name) *name = NEXT_NOW(posix_spawn_file_actions_##name)
+
+static bool write_and_read(void)
 {
+	FIND(init);
+	FIND(destroy);
+	FIND(addopen);
+	FIND(adddup2);
+	FIND(addclose);
+	FIND(addchdir_np);
+	FIND(addfchdir_np);
 	posix_spawn_file_actions_t list;
 	bool answer;
 
-	if (!actions || !posix_spawn_file_actions_addchdir_np || !posix_spawn_file_actions_addfchdir_np ||
-	    posix_spawn_file_actions_init(&list))
+	if (!init || !destroy || !addopen || !adddup2 || !addclose || !addchdir_np || !addfchdir_np || init(&list))
 		return false;
-	answer = !posix_spawn_file_actions_addopen(&list, 11, "a", O_NOFOLLOW, 0) &&
-		 !posix_spawn_file_actions_adddup2(&list, 12, 13) &&
-		 !posix_spawn_file_actions_addchdir_np(&list, "b") &&
-		 !posix_spawn_file_actions_addfchdir_np(&list, 14) && !posix_spawn_file_actions_addclose(&list, 15) &&
-		 is_as_written(&list);
-	posix_spawn_file_actions_destroy(&list);
+	answer = !addopen(&list, 11, "a", O_NOFOLLOW, 0) && !adddup2(&list, 12, 13) && !addchdir_np(&list, "b") &&
+		 !addfchdir_np(&list, 14) && !addclose(&list, 15) && is_as_written(&list);
+	destroy(&list);
 	return answer;
+}
+
+bool actions_readable(const posix_spawn_file_actions_t *actions)
+{
+	return actions && write_and_read();
 }
 
 static void close_folder(int folder)

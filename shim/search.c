@@ -9,15 +9,17 @@
 #include "shim/next.h"
 
 #include <linux/limits.h>
-#include <stdlib.h>
+#include <unistd.h>
 
-/* The caller's PATH, or the default of the libc at hand. */
+/* The caller's PATH, or the default of the libc at hand. Not by getenv, which may be the
+ * program's own (bash's), of which libc's search knows nothing. */
 static const char *search_path(void)
 {
-	const char *path = getenv("PATH");
+	const char *path;
 
-	if (path)
-		return path;
+	for (char *const *variable = environ; variable && *variable; variable++)
+		if ((path = str_after(*variable, "PATH=")))
+			return path;
 	return next_is_glibc() ? "/bin:/usr/bin" : "/usr/local/bin:/bin:/usr/bin";
 }
 

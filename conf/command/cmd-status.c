@@ -169,8 +169,11 @@ static void print_table(const struct row *rows, size_t count, const struct count
 	static const char *const after[] = { "-", "-", "-", "" };
 	struct columns table = { .titles = titles, .count = sizeof(titles) / sizeof(*titles) };
 
-	for (const struct row *r = rows; r < rows + count; r++)
+	for (size_t i = 0; i < count; i++) {
+		const struct row *r = &rows[i];
+
 		add_row(&table, r, counted, exact);
+	}
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
 		columns_add(&table, before[i], COLOUR_OFF);
 	add_counts(&table, unclassified, counted, exact);
@@ -214,8 +217,11 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 	json_t *rest = json_object();
 	long left = confirm_left();
 
-	for (const struct row *r = rows; r < rows + count; r++)
+	for (size_t i = 0; i < count; i++) {
+		const struct row *r = &rows[i];
+
 		json_array_append_new(classes, json_row(r, counted));
+	}
 	put_counts(rest, "packets", "bytes", unclassified, counted);
 	put_lifted(rest, LIFTS_OTHERS);
 	json_print(json_pack("{s:o, s:o, s:o, s:o}", "classes", classes, "unclassified", rest, "confirm_within",
@@ -259,7 +265,8 @@ static bool has_counter(const struct counters *counters, const char *class)
 /* Proxies as the loaded table has them. */
 static void tell_loops(const struct row *rows, size_t count, const struct counters *counters)
 {
-	for (const struct row *r = rows; r < rows + count; r++) {
+	for (size_t i = 0; i < count; i++) {
+		const struct row *r = &rows[i];
 		struct class class = { .name = r->name, .classid = r->classid };
 		char *tcp = printed("proxy_%s", r->name);
 		char *udp = printed("tproxy_%s", r->name);

@@ -40,8 +40,11 @@ static size_t near_at_port(const struct destinations *list, const struct destina
 {
 	size_t count = 0;
 
-	for (const struct destination *d = list->items; d < list->items + list->count; d++)
+	for (size_t i = 0; i < list->count; i++) {
+		const struct destination *d = &list->items[i];
+
 		count += d->port == like->port && d->protocol == like->protocol && destination_is_near(d);
+	}
 	return count;
 }
 
@@ -58,7 +61,8 @@ static struct items find_items(const struct talker *t)
 
 	if (t->loopback)
 		add_item(&items, "loopback");
-	for (const struct destination *d = list->items; d < list->items + list->count; d++) {
+	for (size_t i = 0; i < list->count; i++) {
+		const struct destination *d = &list->items[i];
 		char text[ITEM_SIZE];
 
 		if (destination_is_near(d) && near_at_port(list, d) <= ADDRESSES)

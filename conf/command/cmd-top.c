@@ -116,7 +116,8 @@ static void draw(struct traffic *t, bool up)
 	attroff(A_REVERSE);
 	if (!up)
 		mvaddnstr(2, 0, "netshim is not up, or its table is gone: 'netshim status' tells more", COLS);
-	qsort(t->classes, t->count, sizeof(*t->classes), compare_classes);
+	if (t->count)
+		qsort(t->classes, t->count, sizeof(*t->classes), compare_classes);
 	for (size_t i = 0; up && i < t->count && line < LINES; i++)
 		line = draw_class(line, &t->classes[i]);
 	refresh();

@@ -297,7 +297,8 @@ static void find_programs(struct watch *w)
 	struct socket_holders holders;
 
 	sockets_read_holders(&holders);
-	for (const struct fresh *f = w->fresh; f < w->fresh + w->fresh_count; f++) {
+	for (size_t i = 0; i < w->fresh_count; i++) {
+		const struct fresh *f = &w->fresh[i];
 		const struct socket_holder *holder = f->inode ? sockets_holder(&holders, f->inode) : NULL;
 
 		if (!holder && f->connected && !destination_is_loopback(&f->seen.to))

@@ -163,7 +163,8 @@ static void attribute(const struct traffic *t, const struct look *look, uint64_t
 	struct socket_holders holders;
 
 	sockets_read_holders(&holders);
-	for (const struct flow *f = look->flows; f < look->flows + look->count; f++) {
+	for (size_t i = 0; i < look->count; i++) {
+		const struct flow *f = &look->flows[i];
 		struct flow **before = tfind(f, &t->flows, compare_flows);
 		const struct socket_holder *holder = f->inode ? sockets_holder(&holders, f->inode) : NULL;
 		struct class_traffic *class = find_class(t, f->classid);

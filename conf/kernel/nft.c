@@ -194,7 +194,8 @@ static void make_trials(const void *with, FILE *out)
 	const struct trial_list *list = with;
 	struct nft_ctx *nft = new_context();
 
-	for (const struct trial *t = list->items; t < list->items + list->count; t++) {
+	for (size_t i = 0; i < list->count; i++) {
+		const struct trial *t = &list->items[i];
 		char *text = printed("table inet netshim-check {\nchain c {\ntype %s priority 0;\n%s\n}\n}\n",
 				     t->chain ? t->chain : "", t->chain ? t->rule : "");
 

@@ -67,14 +67,20 @@ static void write_table(FILE *out, const struct asked *classes, size_t count)
 {
 	fprintf(out, "table inet " TABLE " { flags owner; }\ndelete table inet " TABLE "\ntable inet " TABLE
 		     " {\n\tflags owner\n");
-	for (const struct asked *c = classes; c < classes + count; c++)
+	for (size_t i = 0; i < count; i++) {
+		const struct asked *c = &classes[i];
+
 		if (c->wanted)
 			write_class(out, c);
+	}
 	fprintf(out, "\tchain queries {\n\t\ttype filter hook output priority -310; policy accept;\n"
 		     "\t\tudp dport 53 meta cgroup vmap {\n");
-	for (const struct asked *c = classes; c < classes + count; c++)
+	for (size_t i = 0; i < count; i++) {
+		const struct asked *c = &classes[i];
+
 		if (c->wanted)
 			fprintf(out, "\t\t\t0x%08" PRIx32 " : jump of_%s,\n", c->classid, c->name);
+	}
 	fprintf(out,
 		"\t\t}\n\t}\n\tchain answers {\n\t\ttype filter hook input priority 200; policy accept;\n"
 		"\t\tudp sport 53 " LOG,

@@ -241,7 +241,9 @@ void refusals_hear(void (*call)(const struct refusal *refusal, void *with), void
  * class is told where a process has sent it. */
 static void write_rules(FILE *out, const struct asked *classes, size_t count)
 {
-	for (const struct asked *c = classes; c < classes + count; c++) {
+	for (size_t i = 0; i < count; i++) {
+		const struct asked *c = &classes[i];
+
 		fprintf(out, "add chain inet netshim tell_%s\nadd rule inet netshim tell_%s ", c->name, c->name);
 		fprintf(out,
 			"%slimit rate 20/second burst 40 packets log prefix \"%08" PRIx32
@@ -253,12 +255,15 @@ static void write_rules(FILE *out, const struct asked *classes, size_t count)
 static void write_elements(FILE *out, const struct asked *classes, size_t count)
 {
 	fprintf(out, "flush map inet netshim " POLICY_TELL "\n");
-	for (const struct asked *c = classes; c < classes + count; c++)
+	for (size_t i = 0; i < count; i++) {
+		const struct asked *c = &classes[i];
+
 		if (c->wanted)
 			fprintf(out,
 				"add element inet netshim " POLICY_TELL " { 0x%08" PRIx32
 				" timeout %ds : jump tell_%s }\n",
 				c->classid, REFUSALS_ASKED, c->name);
+	}
 }
 
 static char *load(const struct asked *classes, size_t count, bool with_rules)

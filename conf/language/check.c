@@ -233,7 +233,8 @@ static void note_shared_mark(struct ruleset *set, struct class *one, struct clas
 /* One packet can have two marks that differ in no bit of both masks. Each pair once. */
 static void check_masked(struct ruleset *set, struct class *masked)
 {
-	for (struct class *other = set->classes; other < set->classes + set->class_count; other++) {
+	for (size_t i = 0; i < set->class_count; i++) {
+		struct class *other = &set->classes[i];
 		bool told = other->mark.mask != UINT32_MAX && other >= masked;
 		bool same = other->mark.value == masked->mark.value && other->mark.mask == masked->mark.mask;
 

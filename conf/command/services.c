@@ -251,15 +251,19 @@ static void make_links(const struct dropin *dropin)
  * is not to be started at all. */
 static char *text_for(const struct service *service, const struct unit *unit, bool put)
 {
-	char *tasks = printed(CGROUP_MOUNT "/" NETSHIM_GROUP "/%s/tasks", service->class);
 	struct dropin dropin;
+	char *tasks;
+	bool wanted;
 
 	if (!strcmp(service->class, "none"))
 		return copied("# Made by netshim: this instance of the template is in no class.\n");
-	if (!unit->found || (service->may_be_without && access(tasks, F_OK)))
-		return NULL;
-	dropin = dropin_for(unit, tasks);
+	tasks = printed(CGROUP_MOUNT "/" NETSHIM_GROUP "/%s/tasks", service->class);
+	wanted = unit->found && !(service->may_be_without && access(tasks, F_OK));
+	if (wanted)
+		dropin = dropin_for(unit, tasks);
 	free(tasks);
+	if (!wanted)
+		return NULL;
 	if (put && dropin.text)
 		make_links(&dropin);
 	if (dropin.text)

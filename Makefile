@@ -109,7 +109,7 @@ needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 
 # What all three share.
 SHARED = rules match walk with process sys
-SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o aside.o spare.o start.o memory.o $(SHARED:=.o))
+SHIM_OBJS = $(addprefix $(BUILD)/shim/, exec.o spawn.o search.o actions.o next.o route.o program.o aside.o spare.o start.o memory.o $(SHARED:=.o))
 HELPER_OBJS = $(addprefix $(BUILD)/helper/, netshim-helper.o privilege.o netns.o memory.o $(SHARED:=.o))
 NETNS_OBJS = $(addprefix $(BUILD)/helper/, netshim-netns.o privilege.o netns.o memory.o $(SHARED:=.o))
 UNIT_OBJS = $(addprefix $(BUILD)/helper/, netshim-unit.o memory.o sys.o)

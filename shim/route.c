@@ -13,9 +13,6 @@
 #include "shim/aside.h"
 #include "shim/spare.h"
 
-#include <elf.h>
-#include <link.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -24,142 +21,9 @@
 /* Environments larger than this go to memory of their own, not to the stack. */
 #define STACK_ENV_MAX 2048
 
-#if defined(__x86_64__) || defined(__i386__)
-#define MACHINES(m) ((m) == EM_X86_64 || (m) == EM_386)
-#elif defined(__aarch64__) || defined(__arm__)
-#define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)
-#endif
-
-static bool is_program(const char *path)
-{
-	struct sys_file file;
-
-	return !sys_stat(AT_FDCWD, path, 0, &file) && S_ISREG(file.mode) && !sys_may_execute(AT_FDCWD, path, 0);
-}
-
-static bool elf_is_known(const char *head, size_t size)
-{
-	const ElfW(Ehdr) *elf = (const void *)head;
-	const char *interpreter;
-
-	if (size < sizeof(*elf) || !MACHINES(elf->e_machine) || (elf->e_type != ET_EXEC && elf->e_type != ET_DYN))
-		return false;
-	if (head[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
-		return true;
-	return elf->e_phentsize == sizeof(ElfW(Phdr)) && elf->e_phnum &&
-	       (match_elf_interpreter(head, size, &interpreter) <= 0 || is_program(interpreter));
-}
-
 static bool is_free(int fd)
 {
 	return SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0) < 0;
-}
-
-/* The path depends on dirfd. */
-static bool program_uses_dirfd(const struct program *p)
-{
-	return p->dirfd != AT_FDCWD && !p->cwd && p->path[0] != '/';
-}
-
-/* Tells whether the kernel will be able to start what is in the file: after the
- * helper has been started in its place, an error has nobody to go to. Where this
- * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
- * cannot be told from here, is caught at its start). */
-__attribute__((noinline)) static bool program_format_is_known(const struct program *p)
-{
-	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
-	const char *interpreter;
-	long n = match_read_head(p->dirfd, p->path, head, sizeof(head));
-
-	if (n < 0)
-		return true; /* unreadable, which the kernel does not mind */
-	if (n >= SELFMAG && str_after(head, ELFMAG))
-		return elf_is_known(head, (size_t)n);
-	head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
-	interpreter = match_interpreter(head);
-	/* A script beneath a close-on-exec descriptor is out of its interpreter's
-	 * reach: ENOENT. */
-	return interpreter && is_program(interpreter) && !(program_uses_dirfd(p) && sys_is_close_on_exec(p->dirfd));
-}
-
-static int program_check_environment(char *const *envp)
-{
-	if (!envp)
-		return 0;
-	/* No page has been checked yet. */
-	for (uintptr_t page = UINTPTR_MAX;; envp++) {
-		uintptr_t last = (uintptr_t)envp + sizeof(*envp) - 1;
-
-		if (page != last >> 12 && !sys_is_readable((uintptr_t)envp))
-			return -EFAULT;
-		page = last >> 12;
-		if (!*envp)
-			return 0;
-	}
-}
-
-/* Tells whether the file is open for writing, as the kernel tells its owner and root who
- * want a lease on it; false for others. */
-static bool is_busy(const struct program *p)
-{
-	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	char link[PROCESS_FD_LINK_MAX];
-	int fd = *p->path ? sys_openat(p->dirfd, p->path, flags)
-			  : sys_openat(AT_FDCWD, process_fd_link(link, p->dirfd), flags);
-	bool busy;
-
-	if (fd < 0)
-		return false;
-	/* Whoever opens it for writing before the lease ends, waits for that, and this process
-	 * is told by a signal: SIGIO would end it. */
-	SYS(SYS_fcntl, fd, F_SETSIG, SIGURG, 0, 0);
-	busy = SYS(SYS_fcntl, fd, F_SETLEASE, F_RDLCK, 0, 0) == -EAGAIN;
-	sys_close(fd);
-	return busy;
-}
-
-/* What can be told without the kernel's own answer. */
-static int check_access(const struct program *p)
-{
-	struct sys_file file;
-	int err;
-
-	if ((p->flags & AT_SYMLINK_NOFOLLOW) && !sys_stat(p->dirfd, p->path, p->flags, &file) && S_ISLNK(file.mode))
-		return -ELOOP;
-	err = sys_may_execute(p->dirfd, p->path, p->flags);
-	return err ? err : is_busy(p) ? -ETXTBSY : 0;
-}
-
-/* Arguments at no address are never executed. Since Linux 6.8, the kernel opens the file
- * before it reads them (alloc_bprm). */
-static int open_only(int dirfd, const char *path, int flags)
-{
-	return sys_execveat(dirfd, path, SYS_NO_ARRAY, NULL, flags);
-}
-
-/* Asks the kernel what execveat would say about the file. Returns 0 or -errno. */
-static int check_file(const struct program *p)
-{
-	char *const few[] = { "", NULL };
-	int err = sys_execveat(p->dirfd, p->path, few, few + 1, p->flags | AT_EXECVE_CHECK);
-
-	if (err == -EINVAL) {
-		/* Before Linux 6.14. */
-		err = open_only(p->dirfd, p->path, p->flags);
-		if (err == -EFAULT)
-			return open_only(-1, "", AT_EMPTY_PATH) == -EBADF ? 0 : check_access(p);
-	}
-	return err && sys_execveat_refused() ? check_access(p) : err;
-}
-
-/* What execveat would say about all but the format. The arguments, and the
- * environment's strings, the kernel checks when the helper is executed: here it
- * would copy them once more. */
-static int program_check(const struct program *p)
-{
-	int err = check_file(p);
-
-	return err ? err : program_check_environment(p->envp);
 }
 
 static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule,

@@ -8,19 +8,7 @@
 
 #include "conf/contract/process.h"
 #include "conf/contract/rules.h"
-
-#include <spawn.h>
-
-/* A program as execveat names it. */
-struct program {
-	int dirfd;
-	const char *path;
-	int flags;
-	char *const *argv;
-	char *const *envp;
-	bool cwd;				   /* dirfd is the folder that its process will be in */
-	const posix_spawn_file_actions_t *actions; /* which come first */
-};
+#include "shim/program.h"
 
 /* What this process runs. */
 #define RUNNING "/proc/self/exe"

@@ -160,6 +160,16 @@ is "$(nft list table inet netshim; cksum "$run/rules"; ls -R "$run/net_cls$group
 way=$(unshare --net "$netshim" status 2>&1 | sed "s/.*\(nsenter [^ ]*\).*/\1/")
 # shellcheck disable=SC2086 # words
 is "$(unshare --net $way "$netshim" status 2>&1)" "$("$netshim" status)" "what it says to run does it"
+# Numbers begin anew: the lowest may be the latest process, and gone when somebody does it.
+# shellcheck disable=SC2016 # expanded by that shell
+like "$(unshare --net --pid --fork --mount-proc sh -c '
+	for last in 2000 1000; do
+		echo $last >/proc/sys/kernel/ns_last_pid
+		nsenter --net=/proc/self/fd/3 sleep 60 >/dev/null &
+		until grep -qx sleep /proc/$!/comm; do :; done
+		sleep 0.05
+	done
+	"$1" status 2>&1' sh "$netshim" 3</proc/self/ns/net)" "nsenter --net=/proc/2001/ns/net netshim status" "by the process that has been there longest"
 mkdir -p /run/netns
 mount -t tmpfs tmpfs /run/netns
 "$netshim" down

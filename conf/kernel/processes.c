@@ -185,17 +185,20 @@ pid_t processes_in_network(uint64_t inode)
 {
 	DIR *dir = opendir("/proc");
 	const struct dirent *entry;
-	pid_t found = 0;
+	struct process first = { .pid = 0 };
 
-	while (dir && !found && (entry = readdir(dir))) {
-		pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+	while (dir && (entry = readdir(dir))) {
+		struct process p = { .pid = isdigit((unsigned char)*entry->d_name)
+						    ? (pid_t)strtol(entry->d_name, NULL, 10)
+						    : 0 };
 
-		if (pid && network_namespace(pid) == inode && !is_netshim(pid))
-			found = pid;
+		if (p.pid && network_namespace(p.pid) == inode && !is_netshim(p.pid) && read_stat(&p) &&
+		    (!first.pid || p.started < first.started))
+			first = p;
 	}
 	if (dir)
 		closedir(dir);
-	return found;
+	return first.pid;
 }
 
 void processes_free(struct process_list *list)

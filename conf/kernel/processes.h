@@ -37,8 +37,9 @@ struct process *processes_find(const struct process_list *list, pid_t pid);
 /* What those have started, and so on, that are in_force, becomes so, too. */
 void processes_mark_children(struct process_list *list);
 
-/* The first, but netshim itself, that can be seen in a network namespace, which is told by
- * its inode; or 0. */
+/* The one that has been there longest, but netshim itself, of those that can be seen in a
+ * network namespace, which is told by its inode; or 0. The one with the lowest number may be
+ * the latest, as numbers begin anew, and gone when somebody looks for it. */
 pid_t processes_in_network(uint64_t inode);
 
 /* What one would have that is started now. */

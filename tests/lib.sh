@@ -119,9 +119,19 @@ end_programs() {
 	done
 }
 
+# The number of one that has ended is another's by and by.
+descends() { # descends PROCESS: from this test
+	local process=$1
+	while [ "${process:-0}" -gt 1 ] && [ "$process" -ne $$ ]; do
+		process=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$process/status")
+	done
+	[ "${process:-0}" -eq $$ ]
+}
+
 clean_up() {
+	local process
 	"$netshim" down >/dev/null 2>&1
-	[ ${#background[@]} -eq 0 ] || kill "${background[@]}" 2>/dev/null
+	for process in "${background[@]}"; do ! descends "$process" || kill "$process"; done 2>/dev/null
 	end_programs 2>/dev/null
 	rm -rf --one-file-system "$scratch"
 }

@@ -108,14 +108,23 @@ begin() {
 	export -f starts
 	export scratch group
 	for session in 1 2; do
+		: >"$scratch/starts.$session"
 		# shellcheck disable=SC2016 # for the other bash
 		LD_PRELOAD=$preload "${user[@]}" LD_PRELOAD="$preload" bash -c 'all=("$@"); starts' starts "${all[@]}" >"$scratch/starts.$session" 2>"$scratch/noise" &
 		sessions+=($!)
 	done
-	sleep 0.3
+	go_round
 }
+go_round() { # until each has begun since, and ended, a start of every program
+	local session before
+	for session in 1 2; do
+		before=$(wc -l <"$scratch/starts.$session")
+		wait_until goes_round $session
+	done
+}
+goes_round() { [ "$(wc -l <"$scratch/starts.$1")" -gt $((before + ${#all[@]})) ]; }
 end() { # end WHAT
-	sleep 0.3
+	go_round
 	touch "$scratch/enough"
 	wait "${sessions[@]}"
 	sessions=()
@@ -191,7 +200,7 @@ bare() { dpkg "$@" >"$scratch/dpkg" 2>&1 || cat "$scratch/dpkg"; }
 is "$(bare -i "$scratch/archive/ns-trigger_1.deb")" "" "dpkg alone, with netshim's trigger"
 begin
 is "$(bare -i "$scratch/archive/ns-tools_1.deb")" "" "dpkg installs"
-sleep 0.3
+go_round
 touch "$scratch/enough"
 wait "${sessions[@]}"
 sessions=()
@@ -202,7 +211,7 @@ is "$(bare -i "$scratch/archive/ns-tools_2.deb"; class_of ns-new)" "$group/tools
 # What has begun before the trigger goes into its class.
 bare -r ns-tools
 script ns-tools postinst <<END
-setpriv --reuid 65534 --regid 65534 --clear-groups env LD_PRELOAD=$preload sh -c '/usr/bin/ns-sleep 60 & echo \$!' 2>/dev/null >"$scratch/started"
+setpriv --reuid 65534 --regid 65534 --clear-groups env LD_PRELOAD=$preload sh -c '/usr/bin/ns-sleep 60 & until grep -qx ns-sleep /proc/\$!/comm; do :; done; echo \$!' 2>/dev/null >"$scratch/started"
 END
 install -D -m 755 /usr/bin/sleep "$scratch/ns-tools/usr/bin/ns-sleep"
 deb ns-tools 3

@@ -253,8 +253,16 @@ far_packets() { "$@" nft list counter inet watch far | sed -n 's/.*packets \([0-
 make_wireguard() { # make_wireguard RUNNER...: its other end there, where 10.11.0.2 is
 	local end
 	export WG_PROCESS_FOREGROUND=1 LOG_LEVEL=error WG_QUICK_USERSPACE_IMPLEMENTATION=$scratch/wireguard
-	# shellcheck disable=SC2016 # for that shell
-	printf '#!/bin/sh\nwireguard-go -f "$@" >/dev/null 2>&1 &\nwhile ! wg show "$1" >/dev/null 2>&1; do sleep 0.02; done\n' >"$scratch/wireguard"
+	# Beside the socket of an interface of that name, which goes a moment after the interface, none starts.
+	cat >"$scratch/wireguard" <<-'EOF'
+		#!/bin/sh
+		while [ -e "/var/run/wireguard/$1.sock" ]; do sleep 0.02; done
+		wireguard-go -f "$@" >/dev/null 2>&1 &
+		while ! wg show "$1" >/dev/null 2>&1; do
+			kill -0 $! || exit
+			sleep 0.02
+		done
+	EOF
 	chmod 755 "$scratch/wireguard"
 	mkdir -p /var/run/wireguard
 	mount -t tmpfs tmpfs /var/run/wireguard

@@ -93,7 +93,10 @@ while True:
 EOP
 runs python as_user "$(command -v python3)" "$scratch/tick.py"
 "$netshim" move blocked "${pid[python]}"
-sleep 0.1 # what was on its way
+work() { awk '{ print $14 + $15 }' "/proc/${pid[python]}/stat"; }
+worked=$(work)
+goes_on() { [ "$(work)" -gt $((worked + 2)) ]; }
+wait_until goes_on # and what was on its way has arrived
 before=$(got)
 like "$(load <<<"class renamed { action = reject } app '$one' { class = renamed } app '$(readlink -f "$(command -v python3)")' { class = renamed }")" \
 	"moved [0-9]+ running programs into class renamed" "a class that has another name now"
@@ -183,7 +186,6 @@ gcc -x c -O1 -pthread - -o "$scratch/headless" <<'END'
 #include <unistd.h>
 static void *go_on(void *text)
 {
-	usleep(100000);
 	printf("%d %s", getpid(), (char *)text);
 	fflush(stdout);
 	for (;;)
@@ -198,6 +200,8 @@ int main(void)
 END
 runs headless as_user "$scratch/headless"
 pid[headless]=${pid[headless]%% *}
+has_no_head() { grep -q "^State:.Z" "/proc/${pid[headless]}/status"; }
+wait_until has_no_head
 load <<<"class a { } app '$scratch/headless' { class = a }" >/dev/null
 is "$(sed -n 's/State:\t//p' "/proc/${pid[headless]}/status" | cut -c1) $(cat "/proc/${pid[headless]}/task/"*/cgroup | grep -c "net_cls:$group/a$")" \
 	"Z 1" "one whose first thread has ended"
@@ -349,12 +353,14 @@ is "$(cd "$run" && echo *)" "config lock net_cls rules table watch" "and no note
 ends first second
 cp "$(command -v bash)" "$scratch/shell"
 runs shell as_user "$scratch/shell" -c "echo \$\$; $netshim run a sleep 301 </dev/null & read -r line; sleep 302 </dev/null & echo; read -r line"
-held() { jailed=$(pgrep -fx "sleep 301" -P "${pid[shell]}") && [ "$(class_of "$jailed")" = /a/locked ]; }
-wait_until held
+runs_in_shell() { found=$(pgrep -fx "$1" -P "${pid[shell]}"); }
+wait_until runs_in_shell "sleep 301"
+jailed=$found
 sleep 0.02 # what the kernel tells of a process's age has hundredths of a second
 load --confirm 60 <<<"class a { lock = true } class b { } app '$scratch/shell' { class = a }" >/dev/null
 ask shell go >/dev/null
-forked=$(pgrep -fx "sleep 302" -P "${pid[shell]}")
+wait_until runs_in_shell "sleep 302"
+forked=$found
 is "$(classes_of "${pid[shell]}" "$forked" "$jailed")" "/a/locked /a/locked /a/locked" "a class that locks, where run has locked a child before"
 pkill -TERM -f "^$netshim .*--confirm"
 wait_until [ ! -e "$run/confirm" ]

@@ -168,10 +168,38 @@ mkdir -p "$units/all@x.service.d"
 "$generator" $generated
 like "$(dropin all@.service)" "@$starts/echo 21 /bin/echo /bin/echo %i" "a template"
 
+# Of a transient one, what it executes is not known before it is there, and is another's once it has gone.
+rm $units/later.service
+mkdir /run/systemd/transient
+echo $'[Service]\nExecStart=/bin/true' >/run/systemd/transient/later.service
+rm -rf "${generated:?}"/*
+"$generator" $generated
+is "$(ls $generated)" "all@.service.d
+all@none.service.d
+plain.service.d" "a transient unit has none"
+rm -r /run/systemd/transient
+
 # What a package makes of a unit later, is not known when its rule is loaded.
 unit later.service <<<$'[Service]\nExecStart=/bin/true\nRootDirectory=/srv'
 out=$("$generator" $generated 2>&1)
 like "$out $(dropin later.service)" "unit 'later.service' cannot be started in class web/locked: it has RootDirectory=.*AssertPathExists=.*: it has RootDirectory=" "a unit that cannot be started in its class is not started"
+unit later.service <<<$'[Service]\nExecStart=/bin/true'
+sed -i "s/^class web {/& on-error = allow /" "$config"
+"$netshim" reload 2>/dev/null
+is "$? $(dropin later.service | sed -n 2p)" "0 StandardError=append:$tasks/web/locked/tasks" "with on-error = allow, it is started in its class"
+unit later.service <<<$'[Service]\nExecStart=/bin/true\nRootDirectory=/srv'
+rm -rf "${generated:?}"/*
+out=$("$generator" $generated 2>&1)
+like "$out $(ls $generated)" "unit 'later.service' cannot be started in class web/locked: it has RootDirectory=.*all@.service.d"$'\n'"all@none.service.d"$'\n'"plain.service.d$" \
+	"and where it cannot be, in none, and that is told"
+unit later.service <<<$'[Service]\nExecStart=/bin/true'
+rm -rf "${generated:?}"/*
+rmdir "$tasks/web/locked"
+out=$("$generator" $generated 2>&1)
+is "$out $(find $generated -name "later*")" " " "where the class is not there, it is started in none"
+"$netshim" reload 2>/dev/null
+sed -i "s/ on-error = allow / /" "$config"
+"$netshim" reload 2>/dev/null
 rm $units/later.service
 rm -rf "${generated:?}"/*
 "$generator" $generated
@@ -303,6 +331,10 @@ echo "class lan { } class web { lock = true } unit 'plain.service' { class = web
 is "$(all_in)" "$group/web/locked $group/web/locked /" "reload follows the rule into another class, and its lock"
 "$netshim" down
 is "$(all_in)" "/ / /" "down lets it out"
+echo "class lan { } unit 'other.service' { class = lan }" >"$config"
+"$netshim" up >/dev/null 2>&1
+is "$(all_in)" "/ / $group/lan" "what runs of a transient unit, or of an init script, is moved, too"
+"$netshim" down
 kill "$main" "$child" "$other"
 wait "$main" "$child" "$other" 2>/dev/null
 rmdir "$service/sub" "$service" "$slice/other.service" "$slice"

@@ -20,12 +20,13 @@
 #define SERVICE ".service"
 #define ALIASES_MAX 8
 
-/* The first that has a file has the unit. */
+/* The first that has a file has the unit. Not /run/systemd/transient: what one says is gone
+ * with it, while the next one of its name reads the drop-ins that are there by then, and those
+ * come after its own settings (unit_load_dropin in systemd's src/core/load-dropin.c). */
 static const char *const folders[] = {
-	"/etc/systemd/system.control",	"/run/systemd/system.control",	 "/run/systemd/transient",
-	"/etc/systemd/system",		"/etc/systemd/system.attached",	 "/run/systemd/system",
-	"/run/systemd/system.attached", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
-	"/lib/systemd/system",
+	"/etc/systemd/system.control",	 "/run/systemd/system.control", "/etc/systemd/system",
+	"/etc/systemd/system.attached",	 "/run/systemd/system",		"/run/systemd/system.attached",
+	"/usr/local/lib/systemd/system", "/usr/lib/systemd/system",	"/lib/systemd/system",
 };
 
 #define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))

@@ -317,6 +317,13 @@ hears "of_a_name_that_is_long +nobody +1  tcp $lan_host:80 " "what is refused in
 hears_of_waiting two "http://$lan_host:81/" "two +nobody +1  tcp $lan_host:81 +/usr/bin/curl [0-9]+\$" "in another, with the program"
 nsenter --net=/run/netns/one curl -m 1 "http://$lan_host/" >/dev/null 2>&1
 hears "of_a_name_that_is_long +root +[12]  tcp $lan_host:80 " "whoever sends it there, also root in no class"
+# By this machine, of what goes through it, or to it.
+run of_a_name_that_is_long curl -m 1 http://192.168.77.1:81/
+hears "of_a_name_that_is_long +[?] +1  tcp 192.168.77.1:81 " "what this machine refuses of one: its own services"
+run of_a_name_that_is_long curl -m 1 -g 'http://[fd77::1]:81/'
+hears "of_a_name_that_is_long +[?] +1  tcp \[fd77::1\]:81 " "by IPv6"
+run of_a_name_that_is_long curl -m 1 http://10.97.20.2:82/
+hears "of_a_name_that_is_long +[?] +1  tcp 10.97.20.2:82 " "and another namespace"
 is "$(awk '{ print match($0, /TO  |tcp |icmp /) }' "$heard" | sort -u | wc -l)" 1 "the columns are as wide as the longest name of a class"
 write "class of_a_name_that_is_long $one" "class three { netns = 'three'  address = '10.97.30.2/24'  action = drop }"
 is "$("$netshim" reload 2>&1)" "" "a reload takes a namespace away, and does not name who listens there"

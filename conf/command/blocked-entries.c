@@ -4,6 +4,7 @@
 /* blocked: which class a refusal is told of, and what was refused of the same. */
 
 #include "conf/command/blocked.h"
+#include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 
@@ -25,6 +26,19 @@ static void add_class(struct blocked *b, const char *name, uint32_t classid)
 	snprintf(class->name, sizeof(class->name), "%s", name);
 }
 
+/* What this machine refuses of its namespace is told in here. */
+static void note_link(struct blocked *b, struct rules *rules, const struct rules_class *class)
+{
+	char name[NETNS_NAME_MAX + 1];
+	struct asked *asked = &b->classes[b->class_count - 1];
+
+	if (b->inside || !(class->flags & CLASS_NETNS) || !rules_string(rules, class->netns, name, sizeof(name)))
+		return;
+	namespace_link(name, asked->link);
+	if (!if_nametoindex(asked->link))
+		*asked->link = '\0';
+}
+
 /* Those in force now. */
 void blocked_read_classes(struct blocked *b)
 {
@@ -38,8 +52,10 @@ void blocked_read_classes(struct blocked *b)
 	free(b->classes);
 	b->classes = NULL;
 	add_class(b, OTHERS, 0);
-	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++)
+	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++) {
 		add_class(b, name, class.classid);
+		note_link(b, &rules, &class);
+	}
 	rules_close(&rules);
 }
 

@@ -16,6 +16,7 @@
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-dns.h"
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-refuse.h"
 #include "conf/kernel/sysctl.h"
 #include "conf/language/value.h"
 
@@ -80,9 +81,11 @@ static void write_named(FILE *out, const struct class *class)
 	policy_write_resolvers(out, &class->dns);
 }
 
-static const char *refusal_of(const struct class *class)
+/* Its packets have no socket here, by which the others' class is told. */
+static void write_refused(FILE *out, const struct class *class)
 {
-	return class->verdict.action == ACTION_DROP ? "drop" : "goto refuse";
+	fprintf(out, "\tchain refused_%s {\n\t\tiifname vmap @" POLICY_TELL_LINKS "\n\t\t%s\n\t}\n", class->name,
+		class->verdict.action == ACTION_DROP ? "drop" : "goto refuse");
 }
 
 /* Nobody can be reached by IPv6 without finding out where it is. */
@@ -94,7 +97,7 @@ static void write_to_machine(FILE *out, const struct class *class)
 		"\t\ticmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept\n",
 		class->name);
 	write_named(out, class);
-	fprintf(out, "\t\t%s\n\t}\n", refusal_of(class));
+	fprintf(out, "\t\tgoto refused_%s\n\t}\n", class->name);
 }
 
 static void write_from(FILE *out, const struct ruleset *set, const struct class *class)
@@ -103,11 +106,11 @@ static void write_from(FILE *out, const struct ruleset *set, const struct class 
 	write_named(out, class);
 	fprintf(out, "\t\toifname ");
 	write_links(out, set);
-	fprintf(out, " %s\n", refusal_of(class));
+	fprintf(out, " goto refused_%s\n", class->name);
 	if (class->device && interface_name_valid(class->device))
-		fprintf(out, "\t\toifname != \"%s\" %s\n", class->device, refusal_of(class));
+		fprintf(out, "\t\toifname != \"%s\" goto refused_%s\n", class->device, class->name);
 	else if (class->interface)
-		fprintf(out, "\t\t%s\n", refusal_of(class));
+		fprintf(out, "\t\tgoto refused_%s\n", class->name);
 	fprintf(out, "\t}\n");
 }
 
@@ -228,9 +231,11 @@ void policy_write_jails(FILE *out, const struct ruleset *set, const struct netwo
 {
 	if (!policy_any(set, is_joined))
 		return;
+	fprintf(out, "\tmap " POLICY_TELL_LINKS " { " POLICY_TELL_LINKS_TYPE " }\n");
 	for (size_t i = 0; i < set->class_count; i++) {
 		if (!is_joined(&set->classes[i]))
 			continue;
+		write_refused(out, &set->classes[i]);
 		write_to_machine(out, &set->classes[i]);
 		write_from(out, set, &set->classes[i]);
 		write_to(out, &set->classes[i]);

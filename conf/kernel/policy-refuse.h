@@ -18,6 +18,11 @@
 /* A map from a classid (0: no class) to a verdict, for who listens to what is refused. */
 #define POLICY_TELL "tell"
 
+/* The same for what this machine refuses of a network namespace, from the interface that joins
+ * it: its map, with what is between the braces. */
+#define POLICY_TELL_LINKS "tell_links"
+#define POLICY_TELL_LINKS_TYPE "type ifname : verdict; flags timeout;"
+
 /* What is kept of refusals where log = true, in sets with a 4 or 6 behind their name: the
  * classid, the user, the destination, and the port or protocol. */
 #define POLICY_KEPT_TCP "refused_tcp"

@@ -252,6 +252,23 @@ static void write_rules(FILE *out, const struct asked *classes, size_t count)
 	}
 }
 
+/* While a reload is under way, the table may not have the map yet. */
+static void write_links(FILE *out, const struct asked *classes, size_t count)
+{
+	static const char map[] = "map inet netshim " POLICY_TELL_LINKS;
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!classes[i].wanted || !*classes[i].link)
+			continue;
+		if (!any)
+			fprintf(out, "add %s { " POLICY_TELL_LINKS_TYPE " }\nflush %s\n", map, map);
+		any = true;
+		fprintf(out, "add element inet netshim " POLICY_TELL_LINKS " { \"%s\" timeout %ds : jump tell_%s }\n",
+			classes[i].link, REFUSALS_ASKED, classes[i].name);
+	}
+}
+
 static void write_elements(FILE *out, const struct asked *classes, size_t count)
 {
 	fprintf(out, "flush map inet netshim " POLICY_TELL "\n");
@@ -275,6 +292,7 @@ static char *load(const struct asked *classes, size_t count, bool with_rules)
 	if (with_rules)
 		write_rules(out, classes, count);
 	write_elements(out, classes, count);
+	write_links(out, classes, count);
 	memstream_close(out);
 	words = nft_load(text, false);
 	free(text);

@@ -9,6 +9,7 @@
 
 #include "conf/contract/rules.h"
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 
@@ -34,6 +35,7 @@ struct asked {
 	char name[CLASS_NAME_MAX + 1];
 	uint32_t classid;
 	bool wanted;
+	char link[IF_NAMESIZE]; /* the interface that joins its namespace to this one, or "" */
 };
 
 /* A descriptor that can be read when packets were refused: of those that are asked about,

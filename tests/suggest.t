@@ -10,7 +10,7 @@ make_hosts 8080
 cat >"$scratch/slow.py" <<'END'
 import socket, sys, threading, time
 def serve(connection, port):
-    time.sleep(2 if port == 22 else 0.2)
+    time.sleep({22: 3, 81: 900}.get(port, 1))
     connection.recv(4096)
     connection.sendall(b'HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nhi\n')
     connection.close()
@@ -18,7 +18,7 @@ def listen(port):
     listener = socket.create_server(('::', port), family=socket.AF_INET6, dualstack_ipv6=True)
     while True:
         threading.Thread(target=serve, args=(listener.accept()[0], port), daemon=True).start()
-for port in 80, 443, 22:
+for port in 80, 443, 22, 81:
     threading.Thread(target=listen, args=(port,)).start()
 print('ready', flush=True)
 END
@@ -32,7 +32,7 @@ cat >"$scratch/repository.py" <<'END'
 import http.server, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        time.sleep(0.1)
+        time.sleep(0.3)
         there = self.path.endswith('/Packages')
         text = b'Package: one\nVersion: 1\nArchitecture: all\nFilename: ./one.deb\nSize: 9\nMD5sum: 0\n' if there else b''
         self.send_response(200 if there else 404)
@@ -69,7 +69,7 @@ cat >"$scratch/bin/script" <<'END'
 #!/usr/bin/python3
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-for i in range(20):
+for i in range(80):
     s.sendto(b'x', ('203.0.113.7', 123))
     time.sleep(0.05)
 END
@@ -89,27 +89,37 @@ nft 'add chain inet tracks out { type filter hook output priority 10; ct state n
 
 get() { curl -s -m 3 "$@"; }
 session() {
-	as_user "$scratch/bin/fetch" -s -m 3 http://$far_host/ 'http://[2001:db8::7]/' http://$lan_host:443/
-	timeout 1 ssh -o BatchMode=yes -o ConnectTimeout=1 nobody@$far_host
-	as_user "$scratch/bin/script"
-	as_user "$scratch/bin/service" -c "import urllib.request as u; u.urlopen('http://$far_host:443/').read()"
-	update env
+	local all=()
+	as_user "$scratch/bin/fetch" -s -m 9 http://$far_host/ 'http://[2001:db8::7]/' http://$lan_host:443/ &
+	all+=($!)
+	timeout 9 ssh -o BatchMode=yes -o ConnectTimeout=2 nobody@$far_host &
+	all+=($!)
+	as_user "$scratch/bin/script" &
+	all+=($!)
+	as_user "$scratch/bin/service" -c "import urllib.request as u; u.urlopen('http://$far_host:443/').read()" &
+	all+=($!)
 	# As a system's manager of services starts one.
-	setsid setpriv --reuid daemon --regid daemon --clear-groups env -i "$scratch/bin/daemon" -s -m 3 http://$lan_host:443/
-	shim "$scratch/bin/known" -s -m 3 http://$far_host/
-	as_user "$scratch/bin/ruled" -s -m 3 http://$far_host/
+	setsid setpriv --reuid daemon --regid daemon --clear-groups env -i "$scratch/bin/daemon" -s -m 9 http://$lan_host:443/ &
+	all+=($!)
+	shim "$scratch/bin/known" -s -m 9 http://$far_host/ &
+	all+=($!)
+	as_user "$scratch/bin/ruled" -s -m 9 http://$far_host/ &
+	all+=($!)
+	update env
+	wait "${all[@]}"
 } >/dev/null 2>&1
 # Somebody connects to a server here: no program of this machine begins that.
 in_background python3 -m http.server -b :: 8000 >/dev/null 2>&1
 wait_until get -o /dev/null http://127.0.0.1:8000/
 cp "$(command -v python3)" "$scratch/bin/taker"
 udp="import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 7000));"
-in_background "${user[@]}" "$scratch/bin/taker" -c "$udp time.sleep(60)"
+in_background "${user[@]}" "$scratch/bin/taker" -c "$udp time.sleep(900)"
 wait_until eval "ss -unaH | grep -q :7000"
 on_other_host python3 -c "$udp s.sendto(b'x', ('192.168.77.1', 7000))"
 
 watches() { awk '$2 == 4 && $4 !~ /^0*$/ { found = 1 } END { exit !found }' /proc/net/netlink; } # is told of sockets that go (sock_diag)
-"$netshim" suggest --for 60s >"$scratch/said" &
+# It may miss what is there for a second, where others take all the processor's time.
+nice -n -19 "$netshim" suggest --for 10m >"$scratch/said" &
 suggest=$!
 wait_until watches
 session
@@ -159,7 +169,7 @@ is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 6 classes, 6
 	echo "unclassified { action = reject }"
 } >"$config"
 "$netshim" reload
-fetch() { shim "$scratch/bin/fetch" -s -m 2 "$@"; }
+fetch() { shim "$scratch/bin/fetch" -s -m 9 "$@"; }
 is "$(fetch http://$far_host/; echo $?)" 7 "with a default deny, they are refused"
 update env LD_PRELOAD="$preload" >"$scratch/updated" 2>&1
 is "$?" 100 "and apt"
@@ -177,20 +187,20 @@ is "$("$netshim" suggest | head -n 1)" "# 0 programs without a rule, in no class
 
 configure <"$scratch/rules"
 json() { python3 -c 'import json, sys; said = json.load(open(sys.argv[1])); print(eval(sys.argv[2]))' "$scratch/json" "$1"; }
-"$netshim" suggest --for 4s --json >"$scratch/json" &
+nice -n -19 "$netshim" suggest --for 4s --json >"$scratch/json" &
 wait_until watches
 for i in {1..40}; do as_user "$scratch/bin/service" -c "import socket; socket.create_connection(('$lan_host', 8080)).close()"; done
 wait $!
 is "$(json "sorted({(d['protocol'], d['address'], d['port']) for p in said['programs'] for d in p['destinations']} | {(d['protocol'], d['address'], d['port']) for d in said['missed']})")" \
 	"[('tcp', '$lan_host', 8080)]" "connections that are too short to tell whose they were are told of, too"
-as_user "$scratch/bin/fetch" -s -m 5 http://$far_host/ http://$far_host/ http://$far_host/ >/dev/null &
-wait_until eval "ss -tnH state established | grep -q $far_host"
+in_background "${user[@]}" "$scratch/bin/fetch" -s http://$far_host:81/ >/dev/null
+wait_until eval "ss -tnH state established | grep -q $far_host:81"
 "$netshim" suggest --json >"$scratch/json"
 is "$(json "[(p['program'], p['user'], p['class'], p['allow'], p['destinations']) for p in said['programs']], said['missed']")" \
-	"([('$scratch/bin/fetch', 'nobody', 'fetch-2', ['tcp/80'], [{'protocol': 'tcp', 'address': '$far_host', 'port': 80}])], [])" "without --for, who talks now; --json"
-wait $!
+	"([('$scratch/bin/fetch', 'nobody', 'fetch-2', ['tcp/81'], [{'protocol': 'tcp', 'address': '$far_host', 'port': 81}])], [])" "without --for, who talks now; --json"
+kill $!
 
-like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(3)' &
+like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(900)' &
 	while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1")" "UDP that is not connected was not seen" \
 	"without conntrack, it says what it does not see"
 

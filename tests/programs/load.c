@@ -42,6 +42,7 @@ static struct shared {
 
 static char *configs[WORDS_MAX], *groups[WORDS_MAX], *programs[WORDS_MAX];
 static unsigned config_count, group_count, program_count;
+static unsigned reloads;
 
 static void add(unsigned *counter, unsigned n)
 {
@@ -118,6 +119,9 @@ static void launch_all(unsigned user, unsigned count)
 	for (unsigned n = 0; n < count; n++) {
 		if (n == WARM_UP)
 			pages_before = count_pages();
+		/* So that there is somebody until the last reload has ended, however long that takes. */
+		while (n + 1 == count && get(&shared->done) < reloads)
+			usleep(200);
 		launch(n, argv);
 	}
 	if (count > WARM_UP)
@@ -149,7 +153,7 @@ static unsigned words(char ***argv, char **list)
 int main(int argc, char **argv)
 {
 	char **rest = argv + 5;
-	unsigned users, launches, reloads;
+	unsigned users, launches;
 
 	if (argc < 10)
 		return 64;

@@ -88,6 +88,22 @@ static bool has_preload(char *const *envp)
 	return preload;
 }
 
+/* Tells whether the program may be given capabilities: where its file has some, or cannot be
+ * asked. Under a name that is relative to a folder, it cannot before Linux 6.13 (getxattrat). */
+static bool may_have_capabilities(const struct program *p)
+{
+	static const char name[] = "security.capability";
+	long size;
+
+	if (!*p->path && (p->flags & AT_EMPTY_PATH))
+		size = SYS(SYS_fgetxattr, p->dirfd, name, 0, 0, 0);
+	else if (*p->path == '/' || p->dirfd == AT_FDCWD)
+		size = SYS(SYS_getxattr, p->path, name, 0, 0, 0);
+	else
+		return true;
+	return size != -ENODATA && size != -EOPNOTSUPP && size != -EPERM && size != -ENOSYS;
+}
+
 /* Tells whether the program, when it starts, looks at the arguments that the kernel has
  * passed: another thread may change them after this one has looked. */
 static bool looks_itself(const struct program *p)
@@ -95,7 +111,8 @@ static bool looks_itself(const struct program *p)
 	struct sys_file file;
 
 	return has_preload(p->envp) && !match_is_static(p->dirfd, p->path) &&
-	       !sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) && !(file.mode & (S_ISUID | S_ISGID));
+	       !sys_stat(p->dirfd, p->path, p->flags & AT_EMPTY_PATH, &file) && !(file.mode & (S_ISUID | S_ISGID)) &&
+	       !may_have_capabilities(p);
 }
 
 /* As match, where the rule depends on the arguments. The helper, which looks at what the

@@ -14,6 +14,9 @@ mkdir -p "$scratch/tool" "$scratch/other" "$scratch/tree/in" "$scratch/deep/$(pr
 deep=$scratch/deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})
 for name in prog ranks users soft jail named tree/in/prog; do cp "$bin/probe" "$scratch/$name"; done
 for kind in static musl musl-static; do cp "$bin/probe-$kind" "$scratch/$kind"; done
+for kind in capable setuid; do cp "$bin/probe" "$scratch/$kind"; done
+setcap cap_net_raw=p "$scratch/capable"
+chmod u+s "$scratch/setuid"
 ln -s named "$scratch/link-to-named"
 touch "$scratch/tool/"{game.jar,else.jar,main} "$deep/game.jar" "$scratch/other/game.jar"
 ln -s ../tool/game.jar "$scratch/other/link"
@@ -41,7 +44,7 @@ app '$scratch/tree/' { with = '$game' class = file }
 app '$scratch/tree/in/' { with = 'text' class = text }
 app '$scratch/script-by-name' { with = '$game' class = file }
 END
-	for kind in prog static musl musl-static; do
+	for kind in prog static musl musl-static capable setuid; do
 		cat <<END
 app '$scratch/$kind' { with = '$scratch/linked/game.jar' class = file }
 app '$scratch/$kind' { with = '$scratch/tool/own-name' class = rest }
@@ -120,7 +123,7 @@ like "$("$netshim" which "$scratch/ranks" -- "$game")" "^$scratch/ranks: class f
 is "$("$netshim" which "$scratch/prog" -x)" "$scratch/prog: no class: its rules are for other arguments" "and that there are others"
 is "$("$netshim" which "$scratch/ranks" "$scratch/prog" --file a.exe | sed "s|$scratch/||g; s/, by.*//")" \
 	"ranks: class rest"$'\n'"prog: class pattern" "what begins with a dash begins the arguments"
-is "$("$netshim" status | awk '$1 == "text" { print $3 }')" 9 "status counts them"
+is "$("$netshim" status | awk '$1 == "text" { print $3 }')" 11 "status counts them"
 
 # --- every way to start a program
 
@@ -263,7 +266,7 @@ is "$(as_user LD_PRELOAD="$preload" launcher-static execv "$bin/launcher" execv 
 flips() { # flips PROGRAM A B
 	shim "${launcher:-attacker}" flip "$2" "$3" "$tries" "$scratch/$1" | tee "$scratch/counts" | sed 's/: [0-9]*$//' | sort
 }
-for program in prog static musl musl-static; do
+for program in prog static musl musl-static capable setuid; do
 	is "$(flips $program org.example other)" "org.example $group/text"$'\n'"other /" "another thread changes an argument while $program is started ($tries tries)"
 	sed 's/^/# /' "$scratch/counts"
 done

@@ -98,7 +98,7 @@ is "$(query four 2001:db8::7 7777) $(seconds=1.5 query gone $far_host 7777)" "Op
 	"by IPv6 without a proxy for it: refused; a proxy that is not there: lost"
 for class in tor both; do
 	like "$(shim "$netshim" run $class ping -c 1 -W 1 $far_host 2>&1) $(shim "$netshim" run $class ping -c 1 -W 1 2001:db8::7 2>&1)" \
-		"not permitted.*not permitted" "ping: refused"
+		"not permitted.*(not permitted|prohibited)" "ping: refused"
 done
 is "$(past)" 0 "not one packet of all these went past the proxies"
 

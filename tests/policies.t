@@ -8,6 +8,7 @@
 
 ready=$root/usr/share/netshim
 unpacked=$tests/../build/unpacked
+gnugo=$(PATH=$PATH:/usr/games command -v gnugo)
 all=("$ready"/*.conf)
 said() { # said CHECK...: what check says of it, and all warnings
 	"$netshim" check "$@" 2>&1 | sed "s|^$scratch/||"
@@ -72,8 +73,8 @@ says() { # in PROGRAM ARGUMENT...: what it says, at most nine seconds
 }
 like "$(says ssh -o ConnectTimeout=1 -o StrictHostKeyChecking=no -F /dev/null nobody@$far_host)|$(says ssh -o ConnectTimeout=1 -F /dev/null -p 2222 nobody@$far_host)" \
 	"(banner exchange|timed out|reset|closed).*\|.*port 2222: Connection refused" "ssh: port 22, and no other"
-mail() { # mail PORT: what msmtp says of a server there, which says nothing
-	says msmtp --host=$far_host --port="$1" --timeout=1 --auth=off --tls=off --from=a@example.org b@example.org
+mail() { # mail PORT: what msmtp says of a server there, which says nothing; for an ID, it would ask for this host's name
+	says msmtp --host=$far_host --port="$1" --timeout=1 --set-msgid-header=off --auth=off --tls=off --from=a@example.org b@example.org
 }
 like "$(mail 587)|$(mail 25)" "read error.*timed out.*\|.*cannot connect.*port 25: Connection refused" "mail: msmtp submits at 587, not at 25"
 is "$(says w3m -dump "http://$far_host/")|$(says w3m -dump "http://$far_host:1234/" | head -c 5)" "hello|w3m: " "browsers: w3m, the Web and no other port"
@@ -104,6 +105,10 @@ EOF
 	kill $program 2>/dev/null
 	on_other_host nft delete table inet games
 }
+# Debian 13 has it elsewhere.
+mkdir "$scratch/games"
+cp "$gnugo" "$scratch/games/"
+mount --bind "$scratch/games" /usr/games
 gnugo=(/usr/games/gnugo --mode gtp --gtp-connect "$far_host:1234")
 is "$(answered "${gnugo[@]}") $(answered LD_PRELOAD="$preload" env "${gnugo[@]}")" "yes no" "games: gnugo, which can be played over the network"
 like "$(as_user "$netshim" which /usr/games/steam)" "/usr/games/steam: class none, by rule" "and who fetches games is not held"

@@ -11,7 +11,7 @@
 /* Whose queries it answers, and where they come to. */
 enum { ANSWERER_UDP4, ANSWERER_TCP4, ANSWERER_UDP6, ANSWERER_TCP6, ANSWERER_SOCKETS };
 struct answering {
-	const char *whose; /* the class, or POLICY_NAMES_OTHERS */
+	const char *whose; /* the class, or UNCLASSIFIED */
 	struct verdict *verdict;
 	const struct resolver_list *dns; /* who is asked; the machine's own where it is empty */
 	unsigned ports[2];		 /* by IPv4 and IPv6 */

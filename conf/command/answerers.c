@@ -66,7 +66,7 @@ static void list_all(struct ruleset *set)
 	all.count = 0;
 	for (size_t i = 0; i < set->class_count; i++)
 		add(&set->classes[i].verdict, set->classes[i].name, &set->classes[i].dns);
-	add(&set->unclassified, POLICY_NAMES_OTHERS, &none);
+	add(&set->unclassified, UNCLASSIFIED, &none);
 	set->asked.count = 0;
 	if (set->unclassified.has_names)
 		upstream_asked(&set->asked);
@@ -439,7 +439,7 @@ _Noreturn static void run(size_t number)
 	close(lives[1]);
 	close_others(a);
 	lock(locks, F_WRLCK, (off_t)a->ports[0], F_SETLK);
-	if ((strcmp(a->whose, POLICY_NAMES_OTHERS) != 0 && !cgroup_enter(a->whose)) || !give_up_rights())
+	if ((strcmp(a->whose, UNCLASSIFIED) != 0 && !cgroup_enter(a->whose)) || !give_up_rights())
 		_exit(EXIT_FAILURE);
 	answerer_run(a, lives[0], hold, let_go);
 }

@@ -45,7 +45,7 @@ void answerers_let_go(int held, bool made);
 /* Whether there are any, or were. */
 bool answerers_matter(void);
 
-/* Calls visit for each class whose resolver is not there, or POLICY_NAMES_OTHERS. For root. */
+/* Calls visit for each class whose resolver is not there, or UNCLASSIFIED. For root. */
 void answerers_each_missing(void (*visit)(const char *whose, void *with), void *with);
 
 #endif

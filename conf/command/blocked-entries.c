@@ -51,7 +51,7 @@ void blocked_read_classes(struct blocked *b)
 	b->class_count = 0;
 	free(b->classes);
 	b->classes = NULL;
-	add_class(b, OTHERS, 0);
+	add_class(b, UNCLASSIFIED, 0);
 	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++) {
 		add_class(b, name, class.classid);
 		note_link(b, &rules, &class);
@@ -64,7 +64,7 @@ void blocked_check_class(const struct blocked *b)
 	for (size_t i = 0; i < b->class_count; i++)
 		if (b->classes[i].wanted)
 			return;
-	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" OTHERS "' is no class",
+	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" UNCLASSIFIED "' is no class",
 	     b->only);
 }
 

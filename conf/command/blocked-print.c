@@ -141,7 +141,7 @@ static json_t *json_entry(const struct entry *e)
 	inet_ntop(r->family, &r->remote, address, sizeof(address));
 	strftime(when, sizeof(when), "%FT%TZ", gmtime(&(time_t){ r->last / 1000 }));
 	entry = json_pack("{s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:s}", "class",
-			  strcmp(e->class, OTHERS) ? json_string(e->class) : json_null(), "uid",
+			  strcmp(e->class, UNCLASSIFIED) ? json_string(e->class) : json_null(), "uid",
 			  json_number(r->user != (uid_t)-1, r->user), "user", json_text(user_name(r->user, user)),
 			  "protocol", protocol_name(r->protocol, protocol), "address", address, "port",
 			  json_number(r->remote_port, r->remote_port), "packets", json_number(true, r->packets), "last",

@@ -12,8 +12,7 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/inside.h"
 #include "conf/kernel/refusals.h"
-
-#define OTHERS "unclassified"
+#include "conf/language/ruleset.h"
 
 /* One destination that was refused to one class and user. */
 struct entry {

@@ -284,7 +284,7 @@ static void tell_loops(const struct row *rows, size_t count, const struct counte
 
 static void tell_missing(const char *whose, void *with)
 {
-	bool others = !strcmp(whose, POLICY_NAMES_OTHERS);
+	bool others = !strcmp(whose, UNCLASSIFIED);
 
 	(void)with;
 	warnx("nobody looks up names for %s%s, which netshim's own resolver is to do: no name is opened; run 'netshim "

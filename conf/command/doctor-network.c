@@ -292,7 +292,7 @@ static void look_at_resolvers(struct doctor *d)
 		if (d->set->classes[i].dns.count || d->set->classes[i].verdict.has_names)
 			named_add(&classes, d->set->classes[i].name);
 	if (d->set->unclassified.has_names)
-		named_add(&classes, POLICY_NAMES_OTHERS);
+		named_add(&classes, UNCLASSIFIED);
 	answerers_each_missing(tell_missing, d);
 	if (classes.count && asks_resolved() && !access("/run/systemd/resolve/io.systemd.Resolve", F_OK))
 		doctor_tell(

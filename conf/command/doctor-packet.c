@@ -69,7 +69,7 @@ static const char *refusal(const struct verdict *verdict)
 /* deny comes first, then allow, then the action. Returns whether it passes. */
 static bool judge(struct doctor *d, const struct verdict *verdict, const struct packet_end *to, const char *whose)
 {
-	const char *names = *d->class ? d->class : POLICY_NAMES_OTHERS;
+	const char *names = *d->class ? d->class : UNCLASSIFIED;
 	const struct allowance *denied = find_match(&verdict->deny, to, true, names);
 	const struct allowance *allowed = find_match(&verdict->allow, to, false, names);
 	bool refused = denied || (!allowed && verdict->action != ACTION_ACCEPT);

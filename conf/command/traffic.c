@@ -243,7 +243,7 @@ static uint64_t count_of(const struct counters *counters, const char *direction,
 /* A reload begins the counts anew. */
 static void count(struct class_traffic *class, const struct counters *counters, uint64_t milliseconds)
 {
-	const char *name = class->classid ? class->name : "unclassified";
+	const char *name = class->classid ? class->name : UNCLASSIFIED;
 	struct amounts total = { count_of(counters, "out", name), count_of(counters, "in", name) };
 
 	class->rate = class->known ? rates_of(&class->total, &total, milliseconds) : (struct amounts){ 0, 0 };

@@ -299,7 +299,7 @@ void opened_write(FILE *out, const struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++)
 		carry_verdict(out, &set->classes[i].verdict, set->classes[i].name);
-	carry_verdict(out, &set->unclassified, POLICY_NAMES_OTHERS);
+	carry_verdict(out, &set->unclassified, UNCLASSIFIED);
 }
 
 /* --- looking */

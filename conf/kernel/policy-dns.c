@@ -267,10 +267,10 @@ static void write_others(FILE *out, const struct ruleset *set, const uint32_t *l
 	if (!set->unclassified.answerer.count || set->sole)
 		return;
 	zone = printed("ct original zone set %u", zone_of(&set->unclassified.answerer));
-	write_redirects(out, POLICY_NAMES_OTHERS, &set->unclassified.answerer, true);
+	write_redirects(out, UNCLASSIFIED, &set->unclassified.answerer, true);
 	fprintf(out, "\n\t# names: queries of what is in no class\n\tchain asked {\n\t\ttype nat hook output priority "
 		     "-110; policy accept;\n");
-	write_asked(out, set, live, "goto dns_" POLICY_NAMES_OTHERS);
+	write_asked(out, set, live, "goto dns_" UNCLASSIFIED);
 	fprintf(out, "\t}\n\tchain asked_zone {\n\t\ttype filter hook output priority -250; policy accept;\n"
 		     "\t\tct state untracked accept\n");
 	write_asked(out, set, live, zone);

@@ -88,7 +88,7 @@ void policy_write_name_sets(FILE *out, const struct ruleset *set)
 {
 	for (size_t i = 0; i < set->class_count; i++)
 		write_sets(out, &set->classes[i].verdict, set->classes[i].name);
-	write_sets(out, &set->unclassified, POLICY_NAMES_OTHERS);
+	write_sets(out, &set->unclassified, UNCLASSIFIED);
 }
 
 static void write_ports(FILE *out, const struct allowance *a)

@@ -26,9 +26,8 @@
  * out numbers so high. Its own packets are told by it. */
 #define NAMES_USER 4294856275U
 
-/* The name of a set. whose is the class, or POLICY_NAMES_OTHERS. */
+/* The name of a set. whose is the class, or UNCLASSIFIED. */
 enum names_set { NAMES_SET_OPEN, NAMES_SET_KNOWN, NAMES_SET_DENY };
-#define POLICY_NAMES_OTHERS "unclassified"
 #define NAMES_SET_SIZE (CLASS_NAME_MAX + 32)
 void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct allowance *a,
 		      const char *whose);

@@ -128,7 +128,7 @@ static void write_liftable(FILE *out, const struct ruleset *set)
 	fprintf(out, "\tset " POLICY_LIFTED_OTHERS " {\n\t\ttypeof meta nfproto\n\t\tflags timeout\n\t}\n");
 	write_lifted(out, "refuse_others", "meta nfproto @" POLICY_LIFTED_OTHERS);
 	if (set->unclassified.log_refused)
-		policy_write_log(out, "", "unclassified");
+		policy_write_log(out, "", UNCLASSIFIED);
 	fprintf(out, "\t\t%s\n\t}\n", policy_refusal(&set->unclassified));
 }
 

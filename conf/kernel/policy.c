@@ -36,7 +36,7 @@ struct judge {
 	const char *refusal;
 };
 
-static const struct judge of_others = { "others", POLICY_NAMES_OTHERS, POLICY_LIFTABLE_OTHERS };
+static const struct judge of_others = { "others", UNCLASSIFIED, POLICY_LIFTABLE_OTHERS };
 
 static struct judge judge_of(const struct ruleset *set, const struct class *class)
 {
@@ -288,7 +288,7 @@ static void write_except_users(FILE *out, const struct user_list *list)
 static void write_unclassified(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# what is in no class\n");
-	policy_write_answers(out, &set->unclassified, POLICY_NAMES_OTHERS);
+	policy_write_answers(out, &set->unclassified, UNCLASSIFIED);
 	fprintf(out, "\tchain unclassified {\n");
 	fprintf(out, "\t\tcounter name out_unclassified\n");
 	if (verdict_refuses(&set->unclassified)) {
@@ -299,7 +299,7 @@ static void write_unclassified(FILE *out, const struct ruleset *set)
 		fprintf(out, "\t\tip protocol igmp accept\n");
 		write_except_users(out, &set->except_users);
 	}
-	policy_write_answerer(out, &set->unclassified, POLICY_NAMES_OTHERS);
+	policy_write_answerer(out, &set->unclassified, UNCLASSIFIED);
 	write_denials(out, &set->unclassified, of_others);
 	write_verdict(out, &set->unclassified, of_others);
 	fprintf(out, "\t}\n");

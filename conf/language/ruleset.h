@@ -233,6 +233,9 @@ struct problem {
  * what was last; starts no program that had a rule then; or neither. */
 enum at_boot { AT_BOOT_LAST, AT_BOOT_REFUSE, AT_BOOT_OPEN };
 
+/* What is in no class, wherever that is told or named. No class has this name. */
+#define UNCLASSIFIED "unclassified"
+
 struct ruleset {
 	const char *path; /* absolute */
 	enum at_boot at_boot;

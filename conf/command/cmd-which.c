@@ -121,7 +121,7 @@ static bool explain(struct rules *rules, char **argv)
 	const char *program = argv[0];
 	bool unit = unit_name_valid(program);
 	const char *path = unit ? program : search_command(program);
-	struct rules_slot rule;
+	struct rules_slot rule = { .class_index = RULES_CLASS_NONE };
 	int found = -ENOENT;
 
 	if (path)

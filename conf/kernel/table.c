@@ -135,9 +135,11 @@ static bool write_set(FILE *out, const char *set)
 	if (!count)
 		return true;
 	listing = nft_list_set(set);
-	fputs(listing ? listing : "", out);
+	if (!listing)
+		return false;
+	fputs(listing, out);
 	free(listing);
-	return listing;
+	return true;
 }
 
 /* What was kept of refusals since the text was loaded, where policy.c has it kept; NULL where

@@ -331,8 +331,24 @@ ok $? "rules of netshim's that others take away come back"
 for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
 wait_until put_back
 ok $? "all of them"
-in_background strace -qq -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS -p "$watcher"
+# One goes once all are back, before the watcher asks which there are.
+ours() { for ip in -4 -6; do ip $ip rule; done | grep -c " proto 78$"; }
+count=$(ours)
+all_are() { [ "$(ours)" = "$count" ]; }
 is_traced() { ! grep -qx "TracerPid:.0" "/proc/$watcher/status"; }
+exec 8<"$root/run/netshim/lock"
+flock 8
+for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
+in_background strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:delay_enter=$((1000000 * slow)):when=$((count + 1)) -p "$watcher" 8<&-
+wait_until is_traced
+exec 8<&-
+wait_until all_are
+ip rule del proto 78
+wait_until put_back
+ok $? "one that goes while the others are put back"
+kill "${background[-1]}"
+wait "${background[-1]}"
+in_background strace -qq -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS -p "$watcher"
 wait_until is_traced
 ip rule flush
 ip rule add priority 32766 lookup main
@@ -397,7 +413,6 @@ done
 wait_until first_is 20000
 is "$(way ordinary) $(way vpn)" "lan vpn" "when it has gone"
 # What follows interfaces moves the rules too, and may have done so before this is heard of.
-ours() { for ip in -4 -6; do ip $ip rule; done | grep -c " proto 78$"; }
 before=$(ours)
 ip rule add lookup 52
 wait_until is_first

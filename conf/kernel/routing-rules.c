@@ -215,6 +215,53 @@ static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 	return m.any;
 }
 
+static void count_rule(struct nl_object *object, void *with)
+{
+	*(size_t *)with += routing_rule_is_ours(object);
+}
+
+static size_t count_rules(const struct routing *routing)
+{
+	size_t count = 0;
+
+	nl_cache_foreach(routing->rules, count_rule, &count);
+	return count;
+}
+
+struct remembering {
+	struct nl_cache *rules;
+	uint32_t to;
+};
+
+static void remember_rule(struct nl_object *object, void *with)
+{
+	const struct remembering *r = with;
+	struct nl_object *rule;
+	struct nl_object *there;
+	uint32_t wanted;
+
+	is_to_move(object, r->to, &wanted);
+	if (!routing_rule_is_ours(object))
+		return;
+	rule = or_out_of_memory(nl_object_clone(object));
+	rtnl_rule_set_prio((struct rtnl_rule *)rule, wanted);
+	there = nl_cache_search(r->rules, rule);
+	if (!there)
+		nl_cache_add(r->rules, rule);
+	nl_object_put(there);
+	nl_object_put(rule);
+}
+
+/* Who takes them away, one after the other, may not have come to an end when they were put
+ * back. What has gone since then is not forgotten: that it has, is told next. */
+static void remember_rules(struct routing *now, const struct routing *before)
+{
+	struct remembering r = { now->rules, routing_rule_priority(now) };
+
+	if (count_rules(now) < count_rules(before))
+		nl_cache_foreach(before->rules, remember_rule, &r);
+}
+
 bool routing_keep_rules(struct routing **rules)
 {
 	struct nl_sock *socket = rtnetlink_socket();
@@ -231,6 +278,8 @@ bool routing_keep_rules(struct routing **rules)
 	nl_socket_free(socket);
 	if (!now)
 		return false;
+	if (*rules)
+		remember_rules(now, *rules);
 	routing_free(*rules);
 	*rules = now;
 	return true;

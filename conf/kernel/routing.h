@@ -80,7 +80,8 @@ bool routing_clean(const struct routing *now, const struct ruleset *set, const s
 
 /* Puts netshim's rules before those that others have added since, or back to where they
  * were, after having put back those that others have taken away (*rules; NULL: none).
- * Makes *rules what there is then, without the routes. false where it cannot be read. */
+ * Makes *rules what there is then, without the routes, and what of netshim's has been taken
+ * away meanwhile. false where it cannot be read. */
 bool routing_keep_rules(struct routing **rules);
 /* A descriptor that can be read when a routing rule has come or gone. */
 int routing_events(void);

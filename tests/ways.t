@@ -328,7 +328,7 @@ ip rule add priority 32766 lookup main
 ip rule add priority 32767 lookup default
 wait_until put_back
 ok $? "rules of netshim's that others take away come back"
-for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
+for ip in -4 -6; do ip $ip rule flush proto 78; done
 wait_until put_back
 ok $? "all of them"
 # One goes once all are back, before the watcher asks which there are.
@@ -338,7 +338,7 @@ all_are() { [ "$(ours)" = "$count" ]; }
 is_traced() { ! grep -qx "TracerPid:.0" "/proc/$watcher/status"; }
 exec 8<"$root/run/netshim/lock"
 flock 8
-for ip in -4 -6; do while ip $ip rule del proto 78 2>/dev/null; do :; done; done
+for ip in -4 -6; do ip $ip rule flush proto 78; done
 in_background strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:delay_enter=$((1000000 * slow)):when=$((count + 1)) -p "$watcher" 8<&-
 wait_until is_traced
 exec 8<&-

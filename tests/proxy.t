@@ -14,15 +14,22 @@ from=(192.168.77.5 fd77::5) # where the proxies connect from
 on_other_host nft -f - <<EOF
 table inet watch {
 	counter past { }
+	counter bare { }
 	chain in {
 		type filter hook prerouting priority -300;
 		ip saddr != ${from[0]} meta l4proto { tcp, udp, icmp } counter name past
 		ip6 saddr != ${from[1]} meta l4proto { tcp, udp } counter name past
 		ip6 saddr != ${from[1]} icmpv6 type { echo-request, destination-unreachable } counter name past
+		ip saddr != ${from[0]} tcp flags & (syn | fin) == 0 meta length <= 52 counter name bare
+		ip6 saddr != ${from[1]} tcp flags & (syn | fin) == 0 meta length <= 72 counter name bare
 	}
 }
 EOF
-past() { on_other_host nft list counter inet watch past | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+packets() { on_other_host nft list counter inet watch "$1" | sed -n 's/.*packets \([0-9]*\).*/\1/p'; } # packets COUNTER
+past() { packets past; }
+# Where others take a connection from conntrack, what the kernel itself answers for its socket
+# when that has ended is of nobody: a reset or an acknowledgement, without data.
+sent_past() { echo $(($(packets past) - $(packets bare))); }
 program() { # program NAME [RUNNER...] -- ARGUMENT...: proxy.py, which says in NAME what it does
 	local name=$1 runner=()
 	shift
@@ -155,7 +162,22 @@ for priority in -200 1 99 101 300; do others "filter hook postrouting" $priority
 for rule in "notrack" "ct zone set 7" "ct original zone set 7"; do others "filter hook output" -300 "$rule"; done >/dev/null 2>&1
 for priority in -120 -107 -103 -99; do others "nat hook output" $priority "meta l4proto { tcp, udp } dnat ip to $lan_host"; done >/dev/null 2>&1
 others "nat hook postrouting" 90 "meta skuid 65534 masquerade" >/dev/null 2>&1
-is "$(past)" 0 "nor where others mark, route, redirect and masquerade at any priority"
+is "$(sent_past)" 0 "nor where others mark, route, redirect and masquerade at any priority"
+cat >"$scratch/ends.py" <<'EOF'
+import socket
+s = socket.create_connection(("203.0.113.7", 80), 9)
+s.send(b"GET / HTTP/1.0\r\n\r\n")
+EOF
+bare=$(packets bare)
+proxy=$(pgrep -fx "python3 $root/bin/proxy.py tcp 12345 .*")
+suspend "$proxy"
+nft "table inet others { chain c { type filter hook output priority -300; ct original zone set 7; }; }"
+shim "$netshim" run both python3 "$scratch/ends.py"
+nft delete table inet others
+kill -CONT "$proxy"
+answers_itself() { [ "$(packets bare)" -gt "$bare" ]; }
+wait_until answers_itself
+is "$(sent_past)" 0 "where others take a connection that has ended from conntrack, what the kernel itself answers has no data"
 nft -f - <<EOF
 table inet others {
 	chain before { type filter hook output priority -300; tcp dport 8080 notrack; }
@@ -177,7 +199,7 @@ for _ in 1 2; do
 done
 [ -z "${HOLD[1]:-}" ] || eval "exec ${HOLD[1]}>&-"
 wait "$holder" 2>/dev/null
-is "$(past)" 0 "nor did one then, nor of a connection whose class was given another proxy"
+is "$(sent_past)" 0 "nor did one then, nor of a connection whose class was given another proxy"
 nft delete table inet others
 is "$(get plain http://$far_host/) $(past | sed 's/[1-9][0-9]*/some/')" "0 some" "which the counter on the other host sees of another class"
 

@@ -89,7 +89,7 @@ static void clean_route(struct nl_object *object, void *with)
 	struct cleaning *c = with;
 	int error;
 
-	if (rtnl_route_get_protocol(route) != ROUTING_PROTOCOL || is_wanted(c, route))
+	if (!routing_route_is_ours(object) || is_wanted(c, route))
 		return;
 	error = rtnl_route_delete(c->socket, route, 0);
 	/* It may have gone with its interface meanwhile. */
@@ -162,7 +162,7 @@ static void check_route(struct nl_object *object, void *with)
 	uint32_t table = rtnl_route_get_table(route);
 	const struct class *class = class_of_table(c->set, table);
 
-	if (!class || !c->ok || rtnl_route_get_protocol(route) == ROUTING_PROTOCOL)
+	if (!class || !c->ok || routing_route_is_ours(object))
 		return;
 	warnx("%s:%d: table %u is in use by others; choose another number with table = N", class->interface_at.file,
 	      class->interface_at.line, table);

@@ -158,28 +158,30 @@ struct moving {
 	bool ok;
 };
 
+/* As rules_of has them. */
+static uint32_t wanted_priority(struct nl_object *object, uint32_t to)
+{
+	return rtnl_rule_get_table((struct rtnl_rule *)object) == RT_TABLE_MAIN ? to + 1 : to;
+}
+
 /* Each is looked at by itself: who follows interfaces may have moved them, and others may
  * have put back what they had kept, so that one is there twice. */
-static bool is_to_move(struct nl_object *object, uint32_t to, uint32_t *wanted)
+static bool is_to_move(struct nl_object *object, uint32_t to)
 {
-	struct rtnl_rule *rule = (struct rtnl_rule *)object;
-
-	/* As rules_of has them. */
-	*wanted = rtnl_rule_get_table(rule) == RT_TABLE_MAIN ? to + 1 : to;
-	return routing_rule_is_ours(object) && rtnl_rule_get_prio(rule) != *wanted;
+	return routing_rule_is_ours(object) &&
+	       rtnl_rule_get_prio((struct rtnl_rule *)object) != wanted_priority(object, to);
 }
 
 static void add_moved(struct nl_object *object, void *with)
 {
 	struct moving *m = with;
 	struct rtnl_rule *rule;
-	uint32_t wanted;
 	int error;
 
-	if (!is_to_move(object, m->to, &wanted))
+	if (!is_to_move(object, m->to))
 		return;
 	rule = or_out_of_memory(nl_object_clone(object));
-	rtnl_rule_set_prio(rule, wanted);
+	rtnl_rule_set_prio(rule, wanted_priority(object, m->to));
 	error = rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
 	m->any = true;
 	m->ok = m->ok && (error >= 0 || error == -NLE_EXIST);
@@ -189,9 +191,8 @@ static void add_moved(struct nl_object *object, void *with)
 static void delete_moved(struct nl_object *object, void *with)
 {
 	const struct moving *m = with;
-	uint32_t wanted;
 
-	if (is_to_move(object, m->to, &wanted))
+	if (is_to_move(object, m->to))
 		rtnl_rule_delete(m->socket, (struct rtnl_rule *)object, 0);
 }
 
@@ -238,13 +239,11 @@ static void remember_rule(struct nl_object *object, void *with)
 	const struct remembering *r = with;
 	struct nl_object *rule;
 	struct nl_object *there;
-	uint32_t wanted;
 
-	is_to_move(object, r->to, &wanted);
 	if (!routing_rule_is_ours(object))
 		return;
 	rule = or_out_of_memory(nl_object_clone(object));
-	rtnl_rule_set_prio((struct rtnl_rule *)rule, wanted);
+	rtnl_rule_set_prio((struct rtnl_rule *)rule, wanted_priority(object, r->to));
 	there = nl_cache_search(r->rules, rule);
 	if (!there)
 		nl_cache_add(r->rules, rule);

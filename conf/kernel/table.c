@@ -13,6 +13,7 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/counters.h"
 #include "conf/kernel/elements.h"
+#include "conf/kernel/handover.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
@@ -75,21 +76,6 @@ static bool write_new(const char *text)
 	return fd >= 0 && !left;
 }
 
-char *table_load(const char *class, const char *text, const char *whole)
-{
-	char path[TABLE_KEPT_SIZE];
-	bool written = write_new(text);
-	char *words = nft_load(whole, false);
-
-	table_kept_path(class, path);
-	if (!words && !(written && !rename(new_path, path))) {
-		warn("cannot write %s, so that nobody puts the table back where others take it away", path);
-		unlink(path);
-	}
-	unlink(new_path);
-	return words;
-}
-
 char *table_kept(const char *class)
 {
 	char path[TABLE_KEPT_SIZE];
@@ -97,17 +83,57 @@ char *table_kept(const char *class)
 	return text_plain(table_kept_path(class, path));
 }
 
-/* Whether a table is loaded that is as its text said; before Linux 5.10, none is known to. */
-static bool is_loaded(const char *text)
+static struct table_news look(void)
 {
 	struct table_news news = { .lacking = true };
-	char number[TABLE_NUMBER_SIZE];
 	int events = table_events();
 
 	table_look(events, &news);
 	close(events);
+	return news;
+}
+
+/* Before Linux 5.10, none is known to be. */
+static bool is_from(const struct table_news *news, const char *text)
+{
+	char number[TABLE_NUMBER_SIZE];
+
 	table_number(text, number);
-	return !news.lacking && *number && !strcmp(news.number, number);
+	return !news->lacking && *number && !strcmp(news->number, number);
+}
+
+/* Of the loaded table; NULL where there is none in force. */
+static char *loaded_text(const char *class)
+{
+	struct table_news news = look();
+	char *text = news.lacking ? NULL : table_kept(class);
+
+	if (news.lacking || (text && is_from(&news, text)))
+		return text;
+	free(text);
+	return nft_save();
+}
+
+char *table_load(const char *class, const char *text, const char *whole)
+{
+	char path[TABLE_KEPT_SIZE];
+	bool written = write_new(text);
+	char *before = loaded_text(class);
+	char *words;
+
+	if (before)
+		handover_begin(before);
+	words = nft_load(whole, false);
+	if (words && before)
+		handover_undo(before);
+	free(before);
+	table_kept_path(class, path);
+	if (!words && !(written && !rename(new_path, path))) {
+		warn("cannot write %s, so that nobody puts the table back where others take it away", path);
+		unlink(path);
+	}
+	unlink(new_path);
+	return words;
 }
 
 static void count_element(struct nlattr *element[], void *with)
@@ -163,9 +189,10 @@ static char *held_by(const char *text)
 
 char *table_now(char **held)
 {
+	struct table_news news = look();
 	char *text = table_kept(NULL);
 
-	*held = text && is_loaded(text) && is_as_written(text) ? held_by(text) : NULL;
+	*held = text && is_from(&news, text) && is_as_written(text) ? held_by(text) : NULL;
 	if (*held)
 		return text;
 	free(text);

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
-# Programs that are started while the rules change are in a class of the old rules
-# or of the new ones: none is refused, none is in no class.
+# While the rules change, programs that are started are in a class of the old rules or of the
+# new ones: none is refused, none is in no class. What both rules refuse or let through is, to
+# the last packet.
 . "$(dirname "$0")/lib.sh"
 
 ip link set lo up
@@ -57,5 +58,73 @@ for program in "${programs[@]}"; do
 	[ "$(grep -c -x / "$scratch/$program.out")" -le $reloads ]
 	ok $? "and in no class is only what was in a class just as that went: at most one a reload"
 done
+
+# what is refused stays refused and what is let through goes on, packet by packet, whatever is reloaded
+make_hosts 80
+on_other_host nft 'table inet watch { counter got { }; chain in { type filter hook prerouting priority -300; udp dport 9 counter name got drop; }; }'
+got() { on_other_host nft list counter inet watch got | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+mkdir -m 777 "$scratch/open"
+cat >"$scratch/server.py" <<EOP
+import socket
+server = socket.create_server(("$lan_host", 7))
+print("listens", flush=True)
+connection = server.accept()[0]
+while connection.recv(1 << 16): pass
+EOP
+cat >"$scratch/sender.py" <<EOP
+import os, socket, sys
+name, port = sys.argv[1], int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if port == 7 else socket.SOCK_DGRAM)
+s.connect(("$lan_host", port))
+refused = sent = 0
+open("$scratch/open/" + name, "w").close()
+while not os.path.exists("$scratch/open/end"):
+    for _ in range(100):
+        try:
+            s.send(bytes(1000))
+            sent += 1
+        except OSError as error:
+            if port == 7: sys.exit(str(error))
+            refused += not isinstance(error, ConnectionRefusedError) # nobody listens, of one before this
+print(refused, sent)
+EOP
+on_other_host python3 "$scratch/server.py" >"$scratch/server.out" &
+background+=($!)
+wait_until test -s "$scratch/server.out"
+python=$(readlink -f "$(command -v python3)")
+for number in 1 2; do
+	cat >"$scratch/$number.conf" <<-EOF
+		unclassified { action = reject }
+		class refused { action = reject }
+		class open { }
+		class number-$number { }
+		app '$scratch/refused' { class = refused }
+		app '$scratch/open-class' { class = open }
+	EOF
+done
+cp "$python" "$scratch/refused"
+cp "$python" "$scratch/open-class"
+configure <"$scratch/1.conf"
+declare -A sender
+send() { # send PROGRAM NAME PORT
+	shim "$scratch/$1" "$scratch/sender.py" "$2" "$3" >"$scratch/$2.out" 2>&1 &
+	sender[$2]=$!
+	wait_until test -e "$scratch/open/$2"
+}
+send refused first 9
+send refused second 9
+send open-class datagrams 8
+send open-class stream 7
+before=$(got)
+for ((i = 1; i <= 100 / (1 + slow / 5); i++)); do
+	"$netshim" -c "$scratch/$((1 + i % 2)).conf" reload || echo "# reload failed"
+done
+after=$(got)
+touch "$scratch/open/end"
+wait "${sender[@]}"
+is $((after - before)) 0 "$((i - 1)) reloads: of what two programs that are refused send all the time, nothing gets out"
+is "$(cut -d ' ' -f 2 "$scratch/first.out" "$scratch/second.out" | xargs)" "0 0" "not even where nobody counted it"
+is "$(cut -d ' ' -f 1 "$scratch/datagrams.out")" 0 "no datagram of a class that is let through is refused"
+like "$(cat "$scratch/stream.out")" "^0 [0-9]+$" "and no connection of it breaks"
 
 finish

@@ -32,19 +32,30 @@ static void write_telling(FILE *out, const struct ruleset *set, const uint32_t *
 		fprintf(out, "\t\tmeta cgroup 0 jump keep\n");
 }
 
+/* By a map: a table that is being replaced has none any more while its chains are still in
+ * force, and what they find without would be another class's fate (handover.c). It refuses
+ * nothing then. */
+static void write_end(FILE *out, const char *refuse, const char *then)
+{
+	fprintf(out, "\tchain %s {\n\t\tmeta nfproto vmap { ipv4 : goto %s, ipv6 : goto %s }\n\t}\n", refuse, then,
+		then);
+}
+
 /* So that connect() fails at once: a SYN's own EPERM is lost on TCP, which would
  * try it again for minutes. */
 static void write_ends(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\n\t# who is told what is refused\n\tmap " POLICY_TELL
 		     " {\n\t\ttypeof meta cgroup : verdict\n\t\tflags timeout\n\t}\n"
-		     "\n\t# action = reject: the program is told at once\n\tchain refuse {\n");
+		     "\n\t# action = reject: the program is told at once\n\tchain reject_it {\n");
 	write_telling(out, set, live);
 	fprintf(out, "\t\tmeta l4proto tcp reject with tcp reset\n"
 		     "\t\treject with icmpx admin-prohibited\n"
-		     "\t}\n\tchain refuse_silently {\n");
+		     "\t}\n\tchain drop_it {\n");
 	write_telling(out, set, live);
 	fprintf(out, "\t\tdrop\n\t}\n");
+	write_end(out, "refuse", "reject_it");
+	write_end(out, "refuse_silently", "drop_it");
 }
 
 static const char *address_of(unsigned version)

@@ -4,8 +4,8 @@
 
 # The library adds no more system calls, instructions and memory to programs that no
 # rule names than are counted here, and library and helper no more system calls to those
-# that one names, on any kernel: whoever adds one has to change a number. (The time
-# that they take is 'make bench'.)
+# that one names, on any kernel, nor a reload of what is there: whoever adds one has to change
+# a number. (The time that they take is 'make bench'.)
 . "$(dirname "$0")/lib.sh"
 
 command -v strace >/dev/null || cannot_run "needs strace"
@@ -149,5 +149,34 @@ memory() { # memory PRELOAD: of a process of its own, in KiB
 added=$(($(memory "$preload") - $(memory "")))
 echo "# $added KiB"
 ok "$((added > 12 || added <= 0))" "at most 12 KiB of memory of its own in each process"
+
+# --- a reload
+
+# It sends no route that is there: one of IPv6 the kernel would replace, tell everybody of it, and
+# forget the path MTUs that it has learned for it.
+make_settled_interface
+ip addr add fd77::1/64 dev here nodad
+configure <<EOF
+class way   { table = 1000  interface = 'here'  gateway = { '192.168.77.2', 'fd77::2' }  dns = { '192.168.77.5' }
+	local = { 'lan', '10.1.0.0/16', 'fd01::/16' } }
+class link  { interface = 'here' }
+class gone  { interface = 'gone' }
+class proxy { proxy = { '127.0.0.1:9', '[::1]:9' }  proxy-udp = { '127.0.0.1:9', '[::1]:9' }  dns = { '127.0.0.1:53', '[::1]:53' } }
+EOF
+routes_sent() { strace -v -e trace=sendmsg "$netshim" reload 2>&1 | grep -c RTM_NEWROUTE; }
+routes() { ip route show table all proto 78 | sort; }
+changed() { diff "$scratch/routes" <(routes); }
+routes >"$scratch/routes"
+end_watching # who follows interfaces would put them back, too
+is "$(routes_sent) $(changed)" "0 " "routes that a reload sends where all are there"
+end_watching
+ip route del default table 1000 metric 100
+ip -6 route del default table 1000 metric 4294967295
+ip route del throw 10.1.0.0/16 table 1000 metric 40
+is "$(routes_sent) $(changed)" "3 " "and where some are not"
+end_watching
+ip -6 route replace default via fd77::3 dev here table 1000 metric 100 proto 78
+ip route replace default dev here scope link table 1000 metric 100 proto 78
+is "$(routes_sent) $(changed)" "2 " "and where others are"
 
 finish

@@ -31,9 +31,11 @@ bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtn
 /* Adds netshim's rules that were there and have gone. */
 void routing_put_back_rules(struct nl_sock *socket, const struct routing *from);
 
-bool routing_add_way(struct nl_sock *socket, const struct class *class, const struct way *way);
+/* Where it is not there as it is wanted. */
+bool routing_add_way(struct nl_sock *socket, const struct routing *now, const struct class *class,
+		     const struct way *way);
 bool routing_is_route_of(const struct way *way, struct rtnl_route *route);
 /* The route of the address that stands in for resolvers (policy-dns.h). */
-bool routing_add_stand_in(struct nl_sock *socket);
+bool routing_add_stand_in(struct nl_sock *socket, const struct routing *now);
 
 #endif

@@ -27,11 +27,16 @@ static struct rtnl_route *make_route(uint32_t table, const struct network *to, u
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct nl_addr *destination = rtnetlink_address(to->family, &to->address, to->prefix);
 
+	/* As what has none comes from the kernel. */
+	if (!to->prefix)
+		nl_addr_set_binary_addr(destination, NULL, 0);
 	rtnl_route_set_family(route, (uint8_t)to->family);
+	rtnl_route_set_tos(route, 0);
 	rtnl_route_set_table(route, table);
 	rtnl_route_set_protocol(route, ROUTING_PROTOCOL);
 	rtnl_route_set_type(route, type);
 	rtnl_route_set_dst(route, destination);
+	rtnl_route_set_priority(route, 0);
 	nl_addr_put(destination);
 	return route;
 }
@@ -47,7 +52,6 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct in
 		nl_addr_put(via);
 	}
 	rtnl_route_add_nexthop(route, hop);
-	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 }
 
 static uint8_t type_of(const struct way *way)
@@ -55,22 +59,47 @@ static uint8_t type_of(const struct way *way)
 	return way->kind == WAY_NAMED ? RTN_THROW : way->kind == WAY_PROXY ? RTN_LOCAL : RTN_UNICAST;
 }
 
-static int try_route(struct nl_sock *socket, const struct class *class, const struct way *way, uint8_t type)
+/* IPv6 has none, and tells this one (rt6_fill_node in the kernel's net/ipv6/route.c). */
+static uint8_t scope_of(const struct way *way, uint8_t type)
+{
+	if (way->to.family == AF_INET6)
+		return RT_SCOPE_UNIVERSE;
+	if (type == RTN_LOCAL)
+		return RT_SCOPE_HOST;
+	return type == RTN_UNICAST && !way->has_gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+}
+
+/* With all that is to be said of it. */
+static bool is_there(const struct routing *now, struct rtnl_route *route)
+{
+	struct nl_object *found = nl_cache_search(now->routes, (struct nl_object *)route);
+	bool there = found && nl_object_match_filter(found, (struct nl_object *)route);
+
+	nl_object_put(found);
+	return there;
+}
+
+/* The kernel would replace one of IPv6 by its like, forget what it has learned for it (path
+ * MTUs) and tell everybody (fib6_add_rt2node in its net/ipv6/ip6_fib.c). */
+static int put_route(struct nl_sock *socket, const struct routing *now, struct rtnl_route *route)
+{
+	int error = is_there(now, route) ? 0 : rtnl_route_add(socket, route, NLM_F_REPLACE);
+
+	rtnl_route_put(route);
+	return error;
+}
+
+static int try_route(struct nl_sock *socket, const struct routing *now, const struct class *class,
+		     const struct way *way, uint8_t type)
 {
 	struct rtnl_route *route = make_route(class->table, &way->to, type);
-	int error;
 
 	if (type == RTN_UNICAST || type == RTN_LOCAL)
 		add_nexthop(route, way->to.interface ? way->to.interface : LOOPBACK,
 			    way->has_gateway ? &way->gateway : NULL, way->to.family);
-	else
-		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
-	if (type == RTN_LOCAL)
-		rtnl_route_set_scope(route, RT_SCOPE_HOST);
+	rtnl_route_set_scope(route, scope_of(way, type));
 	rtnl_route_set_priority(route, way->metric);
-	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
-	rtnl_route_put(route);
-	return error;
+	return put_route(socket, now, route);
 }
 
 static void tell_no_way_out(const struct class *class, const struct way *way, int error)
@@ -100,7 +129,8 @@ static bool has_gone(const struct network *network)
 	return gone;
 }
 
-bool routing_add_way(struct nl_sock *socket, const struct class *class, const struct way *way)
+bool routing_add_way(struct nl_sock *socket, const struct routing *now, const struct class *class,
+		     const struct way *way)
 {
 	static const char *const words[] = {
 		[WAY_OUT] = "add the route to a class's interface",
@@ -109,11 +139,11 @@ bool routing_add_way(struct nl_sock *socket, const struct class *class, const st
 		[WAY_LAST] = "add the route that stops a class when its interface is gone",
 		[WAY_PROXY] = "add the route to a proxy",
 	};
-	int error = try_route(socket, class, way, type_of(way));
+	int error = try_route(socket, now, class, way, type_of(way));
 
 	/* Where the loopback interface is down, nothing but refusing is left. */
 	if (way->kind == WAY_LAST && error < 0 && error != -NLE_EXIST)
-		error = try_route(socket, class, way, RTN_UNREACHABLE);
+		error = try_route(socket, now, class, way, RTN_UNREACHABLE);
 	if (way->kind == WAY_NEAR && error < 0 && has_gone(&way->to))
 		return true;
 	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
@@ -125,19 +155,16 @@ bool routing_add_way(struct nl_sock *socket, const struct class *class, const st
 }
 
 /* A local route makes an address the machine's own without giving it to an interface. */
-bool routing_add_stand_in(struct nl_sock *socket)
+bool routing_add_stand_in(struct nl_sock *socket, const struct routing *now)
 {
 	struct network address = { .family = AF_INET, .prefix = 32 };
 	struct rtnl_route *route;
-	int error;
 
 	inet_pton(AF_INET, STAND_IN, &address.address);
 	route = make_route(RT_TABLE_LOCAL, &address, RTN_LOCAL);
 	add_nexthop(route, LOOPBACK, NULL, AF_INET);
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
-	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
-	rtnl_route_put(route);
-	return rtnetlink_succeeded(error, "add the route of " STAND_IN);
+	return rtnetlink_succeeded(put_route(socket, now, route), "add the route of " STAND_IN);
 }
 
 bool routing_is_route_of(const struct way *way, struct rtnl_route *route)

@@ -23,12 +23,13 @@
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
-static bool add_class(struct nl_sock *socket, const struct class *class, const struct ways *ways, uint32_t priority)
+static bool add_class(struct nl_sock *socket, const struct routing *now, const struct class *class,
+		      const struct ways *ways, uint32_t priority)
 {
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < ways->count; i++)
-		ok = routing_add_way(socket, class, &ways->items[i]);
+		ok = routing_add_way(socket, now, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
 	return ok && routing_add_rules(socket, class, priority);
 }
@@ -99,12 +100,12 @@ static void clean_route(struct nl_object *object, void *with)
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
 	struct nl_sock *socket = rtnetlink_socket();
-	bool ok = socket && (!policy_has_stand_in(set) || routing_add_stand_in(socket));
+	bool ok = socket && (!policy_has_stand_in(set) || routing_add_stand_in(socket, now));
 	uint32_t priority = routing_rule_priority(now);
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (set->classes[i].table)
-			ok = add_class(socket, &set->classes[i], &networks->ways[i], priority);
+			ok = add_class(socket, now, &set->classes[i], &networks->ways[i], priority);
 	nl_socket_free(socket);
 	return ok;
 }

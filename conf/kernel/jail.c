@@ -327,18 +327,15 @@ static bool networks_meet(const struct network *network, const struct own_addres
 /* Two ways to one network are one too many. */
 static bool is_free(const struct class *class, const struct network_list *networks)
 {
-	char link[IF_NAMESIZE];
-	char name[IF_NAMESIZE];
-
-	namespace_link(class->netns, link);
 	for (size_t i = 0; i < networks->count; i++)
 		for (size_t j = 0; j < class->addresses.count; j++) {
-			if (!networks_meet(&networks->items[i], &class->addresses.items[j]) ||
-			    !if_indextoname((unsigned)networks->items[i].interface, name) ||
-			    !strncmp(name, NAMESPACE_LINK, strlen(NAMESPACE_LINK)))
+			const struct link *link = networks_link(networks, networks->items[i].interface);
+
+			if (!networks_meet(&networks->items[i], &class->addresses.items[j]) || !link ||
+			    !strncmp(link->name, NAMESPACE_LINK, strlen(NAMESPACE_LINK)))
 				continue;
 			warnx("%s:%d: this machine is in that network already, by %s; choose another one",
-			      class->address_at.file, class->address_at.line, name);
+			      class->address_at.file, class->address_at.line, link->name);
 			return false;
 		}
 	return true;

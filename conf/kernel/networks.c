@@ -191,3 +191,19 @@ void networks_free(struct network_list *networks)
 	free(networks->main);
 	free(networks->links);
 }
+
+const struct link *networks_link(const struct network_list *networks, int index)
+{
+	for (size_t i = 0; i < networks->link_count; i++)
+		if (networks->links[i].index == index)
+			return &networks->links[i];
+	return NULL;
+}
+
+const struct link *networks_link_named(const struct network_list *networks, const char *name)
+{
+	for (size_t i = 0; i < networks->link_count; i++)
+		if (!strcmp(networks->links[i].name, name))
+			return &networks->links[i];
+	return NULL;
+}

@@ -60,4 +60,8 @@ struct network_list {
 bool networks_read(struct network_list *networks);
 void networks_free(struct network_list *networks);
 
+/* NULL where there is none. */
+const struct link *networks_link(const struct network_list *networks, int index);
+const struct link *networks_link_named(const struct network_list *networks, const char *name);
+
 #endif

@@ -18,7 +18,6 @@
 #include "conf/language/value.h"
 
 #include <arpa/inet.h>
-#include <net/if.h>
 #include <string.h>
 
 /* What is in a network namespace sends nothing from here (policy-jail.c). */
@@ -58,20 +57,23 @@ static bool is_near(const struct guarded *g, const struct way *w)
 	return w->kind == WAY_NAMED || (w->kind == WAY_NEAR && w->to.interface != g->ways->interface);
 }
 
-/* Each network is in reach by its own interface only, as a program can ask for another
- * one (SO_BINDTODEVICE, IP_PKTINFO). False where nftables cannot be given its name. */
-static bool find_its_interface(const struct way *w, char name[IF_NAMESIZE])
+/* NULL where nftables cannot be given it. */
+static const char *interface_name(const struct network_list *networks, int interface)
 {
-	return if_indextoname((unsigned)w->to.interface, name) && interface_name_valid(name);
+	const struct link *link = networks_link(networks, interface);
+
+	return link && interface_name_valid(link->name) ? link->name : NULL;
 }
 
-static void write_one_way(FILE *out, const struct way *w, const char *before, const char *then)
+/* Each network is in reach by its own interface only, as a program can ask for another
+ * one (SO_BINDTODEVICE, IP_PKTINFO). */
+static void write_one_way(FILE *out, const struct guarded *g, const struct way *w, const char *before, const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
-	char name[IF_NAMESIZE];
+	const char *name = interface_name(g->networks, w->to.interface);
 	bool leaving = w->kind == WAY_NEAR && !strcmp(then, "accept");
 
-	if (leaving && !find_its_interface(w, name))
+	if (leaving && !name)
 		return;
 	inet_ntop(w->to.family, &w->to.address, text, sizeof(text));
 	fprintf(out, "\t\t");
@@ -91,7 +93,7 @@ static void write_reach(FILE *out, const struct guarded *g, const char *before, 
 			const struct way *w = &g->ways->items[i];
 
 			if (w->kind == order[k] && w->to.prefix && (w->kind == WAY_LAST || is_near(g, w)))
-				write_one_way(out, w, before, w->kind == WAY_LAST ? not : then);
+				write_one_way(out, g, w, before, w->kind == WAY_LAST ? not : then);
 		}
 }
 
@@ -315,14 +317,14 @@ static void write_own(FILE *out, const struct ruleset *set, const struct network
 		      const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
-	char name[IF_NAMESIZE];
 	bool any = false;
 
 	for (size_t i = 0; i < networks->own_count; i++) {
 		const struct network *own = &networks->own[i];
 		const struct class *class = own->family == family ? class_of_address(set, networks, own) : NULL;
+		const char *name = interface_name(networks, own->interface);
 
-		if (!class || !if_indextoname((unsigned)own->interface, name) || !interface_name_valid(name))
+		if (!class || !name)
 			continue;
 		/* To the chain but once. */
 		if (then && class_of_interface(set, networks, own->interface) != class)

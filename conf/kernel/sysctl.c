@@ -126,13 +126,9 @@ static bool is_ordinary_way(const struct network_list *networks, const struct li
 
 static bool needs_rp_filter(const struct ruleset *set, const struct network_list *networks, const char *interface)
 {
-	const struct link *link = networks->links;
+	const struct link *link = networks_link_named(networks, interface);
 
-	while (link < networks->links + networks->link_count && strcmp(link->name, interface))
-		link++;
-	if (link == networks->links + networks->link_count)
-		return false;
-	for (size_t i = 0; i < set->class_count; i++)
+	for (size_t i = 0; link && i < set->class_count; i++)
 		if ((set->classes[i].device && !strcmp(set->classes[i].device, interface)) ||
 		    (set->classes[i].ordinary && is_ordinary_way(networks, link)))
 			return true;

@@ -246,10 +246,9 @@ static void find_ways(struct finding *f)
 
 static bool is_tunnel(const struct network_list *networks, int interface)
 {
-	for (size_t i = 0; i < networks->link_count; i++)
-		if (networks->links[i].index == interface)
-			return networks->links[i].tunnel;
-	return false;
+	const struct link *link = networks_link(networks, interface);
+
+	return link && link->tunnel;
 }
 
 static bool is_private(const struct network *n)
@@ -296,8 +295,8 @@ static bool is_usable(const struct network_list *networks, const struct link *li
 }
 
 /* The one that is in force while it can be used, or the first by name. */
-static const char *find_interface(const struct class *class, const struct routing *now,
-				  const struct network_list *networks)
+static const struct link *find_link(const struct class *class, const struct routing *now,
+				    const struct network_list *networks)
 {
 	int current = now ? routing_way_out(now, class->table) : 0;
 	const struct link *found = NULL;
@@ -308,11 +307,21 @@ static const char *find_interface(const struct class *class, const struct routin
 		if (!matches(class->interface, link->name) || !is_usable(networks, link))
 			continue;
 		if (link->index == current)
-			return link->name;
+			return link;
 		if (!found || strcmp(link->name, found->name) < 0)
 			found = link;
 	}
-	return found ? found->name : NULL;
+	return found;
+}
+
+static void find_interface(struct finding *f, struct class *class, const struct routing *now)
+{
+	bool pattern = class->interface[strlen(class->interface) - 1] == '*';
+	const struct link *link =
+		pattern ? find_link(class, now, f->networks) : networks_link_named(f->networks, class->interface);
+
+	class->device = !pattern ? class->interface : link ? link->name : NULL;
+	f->ways->interface = link ? link->index : 0;
 }
 
 void ways_find(struct ruleset *set, const struct routing *now, struct network_list *networks)
@@ -329,10 +338,7 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 			find_ordinary(&f);
 		if (!class->interface)
 			continue;
-		class->device = class->interface[strlen(class->interface) - 1] == '*'
-					? find_interface(class, now, networks)
-					: class->interface;
-		f.ways->interface = class->device ? (int)if_nametoindex(class->device) : 0;
+		find_interface(&f, class, now);
 		find_ways(&f);
 	}
 }
@@ -355,20 +361,20 @@ static bool is_reached(const struct ways *ways, const struct network *n)
 
 /* Told of a class without `local`: that part of the network, which the machine says it
  * is part of, lies behind the class's interface for it (why). */
-static void tell(const struct class *class, const struct network *part, const struct network *n, const char *why)
+static void tell(const struct class *class, const struct network_list *networks, const struct network *part,
+		 const struct network *n, const char *why)
 {
+	const struct link *link = networks_link(networks, n->interface);
 	char text[INET6_ADDRSTRLEN];
 	char network[INET6_ADDRSTRLEN];
-	char name[IF_NAMESIZE] = "?";
 
 	inet_ntop(part->family, &part->address, text, sizeof(text));
 	inet_ntop(n->family, &n->address, network, sizeof(network));
-	if_indextoname((unsigned)n->interface, name);
 	fprintf(stderr,
 		"%s:%d: class %s goes to %s/%u over %s, although this machine is part of %s/%u, by %s: %s; if that is "
 		"where it should go, add: local = { 'lan', '%s/%u' }; if not: local = { 'lan' }\n",
 		class->interface_at.file, class->interface_at.line, class->name, text, part->prefix, class->interface,
-		network, n->prefix, name, why, text, part->prefix);
+		network, n->prefix, link ? link->name : "?", why, text, part->prefix);
 }
 
 static void tell_hosts(const struct class *class, const struct network_list *networks, const struct network *n,
@@ -383,7 +389,7 @@ static void tell_hosts(const struct class *class, const struct network_list *net
 			own = own || (networks->own[j].family == host.family &&
 				      !memcmp(&networks->own[j].address, &host.address, sizeof(host.address)));
 		if (!own && contains(n, &host))
-			tell(class, &host, n, why);
+			tell(class, networks, &host, n, why);
 	}
 }
 
@@ -407,11 +413,11 @@ static void tell_network(const struct class *class, const struct network_list *n
 		return;
 	if (!is_private(n)) {
 		if (!is_reached(ways, n))
-			tell(class, n, n, "it is no private network");
+			tell(class, networks, n, n, "it is no private network");
 		return;
 	}
 	if (is_preceded(networks, ways->interface, n)) {
-		tell(class, n, n, "the class's interface is part of it too");
+		tell(class, networks, n, n, "the class's interface is part of it too");
 		return;
 	}
 	tell_hosts(class, networks, n, &class->dns, "it is a resolver of the class's");

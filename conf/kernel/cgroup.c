@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -388,33 +387,55 @@ size_t cgroup_process_count(const char *class)
 }
 
 /* Who may write there may move its own processes; who may make folders there, has those. */
-static bool others_may_write(const char *folder, const char *file)
+static bool others_may_write(const struct stat *st)
 {
-	char *path = printed("%s%s", folder, file);
+	return st->st_uid != 0 || (st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+static bool others_may_write_to(const char *folder, const char *file)
+{
+	char *path = printed("%s/%s", folder, file);
 	struct stat st;
-	bool may = !stat(path, &st) && (st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)));
+	bool may = !stat(path, &st) && others_may_write(&st);
 
 	free(path);
 	return may;
 }
 
-/* nftw takes no argument of the caller's. */
-static void (*visit_folder)(const char *path, bool open_to_others);
+static void look_into(const char *folder, void (*visit)(const char *path, bool open_to_others));
 
-static int look_at_folder(const char *path, const struct stat *st, int type, struct FTW *ftw)
+static void look_at(const char *folder, void (*visit)(const char *path, bool open_to_others))
 {
-	(void)st;
-	(void)ftw;
-	if (type == FTW_D)
-		visit_folder(path, others_may_write(path, "") || others_may_write(path, "/tasks") ||
-					   others_may_write(path, "/cgroup.procs"));
-	return 0;
+	struct stat st;
+
+	if (lstat(folder, &st))
+		return;
+	visit(folder, others_may_write(&st) || others_may_write_to(folder, "tasks") ||
+			      others_may_write_to(folder, "cgroup.procs"));
+	/* Two links: there are none in it (kernfs_refresh_inode in the kernel's fs/kernfs/inode.c). */
+	if (st.st_nlink > 2)
+		look_into(folder, visit);
+}
+
+static void look_into(const char *folder, void (*visit)(const char *path, bool open_to_others))
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir))) {
+		char *path = printed("%s/%s", folder, entry->d_name);
+
+		if (entry->d_type == DT_DIR && strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+			look_at(path, visit);
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 void cgroup_each_folder(void (*visit)(const char *path, bool open_to_others))
 {
-	visit_folder = visit;
-	nftw(CGROUP_MOUNT, look_at_folder, 64, FTW_PHYS | FTW_MOUNT);
+	look_at(CGROUP_MOUNT, visit);
 }
 
 #define EXITS_NAMED 3

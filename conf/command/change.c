@@ -235,6 +235,11 @@ static bool load_for_both(struct change *c)
 	return load(c, c->live, c->gone);
 }
 
+static bool set_classids(const struct change *c)
+{
+	return !any_old_classid(c->set, c->live) || cgroup_set_classids(c->set, NULL);
+}
+
 static bool load_for_new(struct change *c)
 {
 	const uint32_t *gone = c->inhabited ? c->gone : NULL;
@@ -284,7 +289,7 @@ static bool put_into_force(struct change *c)
 	       cgroup_make(c->set, c->live) && classids_are_free(c->set, c->live) &&
 	       routing_add(c->routing, c->set, &c->networks) && sysctl_restore(c->set, &c->networks) &&
 	       load_for_both(c) && jails_load(c->set, lifts_inside) && sysctl_make(c->set, &c->networks) &&
-	       compile_commit() && cgroup_set_classids(c->set, NULL) && load_for_new(c) &&
+	       compile_commit() && set_classids(c) && load_for_new(c) &&
 	       routing_clean(c->routing, c->set, &c->networks);
 }
 

@@ -19,7 +19,6 @@ static bool is_ones_own(struct rtnl_route *route)
 	uint8_t protocol = rtnl_route_get_protocol(route);
 
 	return (protocol == RTPROT_KERNEL || protocol == RTPROT_RA || protocol == RTPROT_DHCP) &&
-	       rtnl_route_get_table(route) == RT_TABLE_MAIN && rtnl_route_get_type(route) == RTN_UNICAST &&
 	       rtnl_route_get_nnexthops(route) == 1 && !rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
 }
 
@@ -59,8 +58,7 @@ static void note_route(struct network_list *networks, struct rtnl_route *route)
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
 
-	if (rtnl_route_get_table(route) != RT_TABLE_MAIN || rtnl_route_get_type(route) != RTN_UNICAST ||
-	    !take_address(&network, to))
+	if (!take_address(&network, to))
 		return;
 	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++)
 		note_main_route(networks, &network, rtnl_route_nexthop_n(route, i));
@@ -70,11 +68,14 @@ static void note_route(struct network_list *networks, struct rtnl_route *route)
 	note_network(networks, &network);
 }
 
+/* Most may be of the classes' tables: those are not taken apart. */
 static int note_route_message(struct nl_msg *message, void *with)
 {
+	const struct rtmsg *head = nlmsg_data(nlmsg_hdr(message));
 	struct rtnl_route *route;
 
-	if (rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
+	if (head->rtm_table != RT_TABLE_MAIN || head->rtm_type != RTN_UNICAST ||
+	    rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
 		return NL_SKIP;
 	note_route(with, route);
 	rtnl_route_put(route);

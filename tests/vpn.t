@@ -44,6 +44,23 @@ is "$(get plain http://$far_host/)" 0 "another class goes the ordinary way"
 ok $? "which the counter there sees"
 is "$("${lan[@]}" nft reset counter inet watch far >/dev/null; shim "$netshim" run one ping -c 2 -i 0.2 -W 2 $far_host >/dev/null; echo $?)" \
 	0 "ping"
+
+# What the kernel learns on the way, it lists with the routes that led there.
+"${exit1[@]}" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+"${exit1[@]}" ip link add narrow mtu 1300 type veth peer name narrower
+"${exit1[@]}" ip link set narrower up
+"${exit1[@]}" ip link set narrow up
+"${exit1[@]}" ip route add 198.51.100.9 dev narrow
+"${exit1[@]}" ip -6 route add 2001:db8:9::9 dev narrow
+learned() { { ip route show cache table 4711; ip -6 route show cache table 4711; } | grep -o ' mtu [0-9]*' | tr -d '\n'; }
+for far in "10.12.0.1 198.51.100.9" "fd12::1 2001:db8:9::9"; do
+	# By what has the mark from the beginning, as a packet in a tunnel of the kernel's.
+	ping -m 43 -I "${far% *}" -M "do" -s 1400 -c 2 -i 0.2 -W 1 "${far#* }" >/dev/null 2>&1
+done
+is "$(learned)" " mtu 1300 mtu 1300" "path MTUs are learned, of IPv4 and IPv6"
+out=$("$netshim" reload 2>&1)
+is "$? $out$(learned)" "0  mtu 1300 mtu 1300" "a reload goes on, and leaves them"
+
 is "$(cat /proc/sys/net/ipv4/conf/vpn0/rp_filter)" 2 "a strict reverse-path filter is loosened on the interface"
 
 is "$(get later http://$far_host/)" 7 "an interface that is not there: refused at once"

@@ -312,7 +312,7 @@ char *links_keep(const char *name)
 		fprintf(l.out, UP "\n");
 	if (l.socket && rtnl_addr_alloc_cache(l.socket, &addresses) >= 0)
 		nl_cache_foreach(addresses, keep_address, &l);
-	if (l.socket && rtnl_route_alloc_cache(l.socket, AF_UNSPEC, 0, &routes) >= 0)
+	if (l.socket && rtnetlink_routes(l.socket, &routes) >= 0)
 		nl_cache_foreach(routes, keep_route, &l);
 	memstream_close(l.out);
 	nl_cache_free(addresses);

@@ -68,13 +68,14 @@ static void note_route(struct network_list *networks, struct rtnl_route *route)
 	note_network(networks, &network);
 }
 
-/* Most may be of the classes' tables: those are not taken apart. */
+/* Most may be of the classes' tables: those are not taken apart. Nor is what the kernel has
+ * learned on the way (rtnetlink_routes). */
 static int note_route_message(struct nl_msg *message, void *with)
 {
 	const struct rtmsg *head = nlmsg_data(nlmsg_hdr(message));
 	struct rtnl_route *route;
 
-	if (head->rtm_table != RT_TABLE_MAIN || head->rtm_type != RTN_UNICAST ||
+	if (head->rtm_table != RT_TABLE_MAIN || head->rtm_type != RTN_UNICAST || (head->rtm_flags & RTM_F_CLONED) ||
 	    rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
 		return NL_SKIP;
 	note_route(with, route);

@@ -117,7 +117,7 @@ struct routing *routing_read(void)
 	bool ok =
 		socket &&
 		rtnetlink_succeeded(rtnl_rule_alloc_cache(socket, AF_UNSPEC, &now->rules), "read the routing rules") &&
-		rtnetlink_succeeded(rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, &now->routes), "read the routes");
+		rtnetlink_succeeded(rtnetlink_routes(socket, &now->routes), "read the routes");
 
 	nl_socket_free(socket);
 	if (ok)

@@ -7,8 +7,10 @@
 
 #include "conf/language/alloc.h"
 
+#include <linux/rtnetlink.h>
 #include <netlink/addr.h>
 #include <netlink/netlink.h>
+#include <netlink/route/route.h>
 
 struct nl_sock *rtnetlink_socket(void)
 {
@@ -27,6 +29,24 @@ struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, un
 
 	nl_addr_set_prefixlen(made, (int)prefix);
 	return made;
+}
+
+static void leave_out_learned(struct nl_object *object, void *with)
+{
+	(void)with;
+	if (rtnl_route_get_flags((struct rtnl_route *)object) & RTM_F_CLONED)
+		nl_cache_remove(object);
+}
+
+/* The kernel lists what it has learned on the way (path MTUs, redirects) with the routes that led
+ * there, as more of their tables (fib_dump_info_fnhe, rt6_nh_dump_exceptions). */
+int rtnetlink_routes(struct nl_sock *socket, struct nl_cache **routes)
+{
+	int error = rtnl_route_alloc_cache(socket, AF_UNSPEC, 0, routes);
+
+	if (error >= 0)
+		nl_cache_foreach(*routes, leave_out_learned, NULL);
+	return error;
 }
 
 bool rtnetlink_succeeded(int error, const char *what)

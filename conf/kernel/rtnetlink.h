@@ -18,6 +18,10 @@ struct nl_sock *rtnetlink_socket(void);
 struct nl_addr;
 struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix);
 
+/* All routes that somebody has set, or libnl's error. */
+struct nl_cache;
+int rtnetlink_routes(struct nl_sock *socket, struct nl_cache **routes);
+
 /* Tells whether libnl's error is none, or only that what was to be added is there; else there
  * is a message, which says what could not be done. */
 bool rtnetlink_succeeded(int error, const char *what);

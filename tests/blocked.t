@@ -275,19 +275,24 @@ like "$("$netshim" blocked)" "kept +nobody +1 udp $far_host:9 +/usr/bin/python3[
 is "$("$netshim" blocked shut 2>&1; echo $?)" "netshim: nothing that class shut was refused is kept: nothing was in the last day, or it has no log = true
 0" "of a class without log, nothing is kept, and it says so"
 is "$("$netshim" blocked | awk 'length > 80')" "" "it fits into 80 columns"
-rules=$(nft -s list table inet netshim)
+# Older kernels say of what a rule has added for how long it is kept, even where that is the set's own time.
+table() { nft -s list table inet netshim | sed 's/ timeout 1d//g'; }
+rules=$(table)
 write "class wrong { nft = { 'ct state 5 accept' 'nonsense' } }"
 "$netshim" reload >/dev/null 2>&1
-is "$(nft -s list table inet netshim)" "$rules" "a reload that fails changes nothing of what was kept"
+is "$(table)" "$rules" "a reload that fails changes nothing of what was kept"
 write
+# For one who listens, there are chains that the text has not.
+nft "flush map inet netshim tell; add element inet netshim tell { $(classid kept) timeout 1h : jump tell_kept }"
+rules=$(table)
 strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC:when=2" "$netshim" reload 2>"$scratch/said"
-is "$? $(nft -s list table inet netshim)" "1 $rules" "nor one that has loaded another table, and puts back this one"
-nft flush map inet netshim tell # of who has listened until now
+is "$? $(grep -c 'jump tell_kept' <<<"$rules") $(table)" "1 1 $rules" "nor one that has loaded another table, and puts back this one"
+nft flush map inet netshim tell
 "$netshim" reload
 run kept curl -m 9 "http://$lan_host:81/"
-rules=$(nft -s list table inet netshim)
+rules=$(table)
 strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC:when=2" "$netshim" reload 2>"$scratch/said"
-is "$? $(grep -c "refused_tcp4\|elements.*$lan_host" <<<"$rules") $(nft -s list table inet netshim)" "1 3 $rules" "where it is the text that it puts back"
+is "$? $(grep -c "refused_tcp4\|elements.*$lan_host" <<<"$rules") $(table)" "1 3 $rules" "where it is the text that it puts back"
 strace -qq -o "$scratch/calls" -e trace=sendto "$netshim" reload
 is "$? $(grep -o 'GETTABLE\|GETRULE' "$scratch/calls" | sort -u)" "0 GETTABLE" "nftables is not asked for all rules, to keep that"
 write "unclassified { action = reject  allow = { 'tcp/8080' }  log = true }"

@@ -13,23 +13,23 @@ ip addr add fd77::5/64 dev here nodad
 from=(192.168.77.5 fd77::5) # where the proxies connect from
 on_other_host nft -f - <<EOF
 table inet watch {
-	counter past { }
+	counter sent { }
 	counter bare { }
 	chain in {
 		type filter hook prerouting priority -300;
-		ip saddr != ${from[0]} meta l4proto { tcp, udp, icmp } counter name past
-		ip6 saddr != ${from[1]} meta l4proto { tcp, udp } counter name past
-		ip6 saddr != ${from[1]} icmpv6 type { echo-request, destination-unreachable } counter name past
-		ip saddr != ${from[0]} tcp flags & (syn | fin) == 0 meta length <= 52 counter name bare
-		ip6 saddr != ${from[1]} tcp flags & (syn | fin) == 0 meta length <= 72 counter name bare
+		ip saddr != ${from[0]} tcp flags & (syn | fin) == 0 meta length <= 52 counter name bare accept
+		ip6 saddr != ${from[1]} tcp flags & (syn | fin) == 0 meta length <= 72 counter name bare accept
+		ip saddr != ${from[0]} meta l4proto { tcp, udp, icmp } counter name sent
+		ip6 saddr != ${from[1]} meta l4proto { tcp, udp } counter name sent
+		ip6 saddr != ${from[1]} icmpv6 type { echo-request, destination-unreachable } counter name sent
 	}
 }
 EOF
 packets() { on_other_host nft list counter inet watch "$1" | sed -n 's/.*packets \([0-9]*\).*/\1/p'; } # packets COUNTER
-past() { packets past; }
+past() { echo $(($(packets sent) + $(packets bare))); }
 # Where others take a connection from conntrack, what the kernel itself answers for its socket
 # when that has ended is of nobody: a reset or an acknowledgement, without data.
-sent_past() { echo $(($(packets past) - $(packets bare))); }
+sent_past() { packets sent; }
 program() { # program NAME [RUNNER...] -- ARGUMENT...: proxy.py, which says in NAME what it does
 	local name=$1 runner=()
 	shift

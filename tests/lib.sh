@@ -35,6 +35,8 @@ findmnt -rno TARGET -t cgroup -O net_cls | xargs -r umount
 
 # Debian 13's ping has no capability, and a new namespace lets no group ping without.
 [ -n "$(getcap "$(command -v ping)")" ] || echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
+# It reads the kernel's ICMP or the error of its own system call, whichever comes first.
+ping_is_refused="Operation not permitted|Packet filtered|prohibited"
 
 # --- TAP
 

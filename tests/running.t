@@ -49,8 +49,8 @@ ends() { # ends NAME...
 		rm "$scratch/$name".{in,out}
 	done
 }
-class_of() { sed -n "s,.*:net_cls:\($group\)\?,,p" "/proc/$1/cgroup"; } # /CLASS, /CLASS/locked or /
-classes_of() { for process; do class_of "$process"; done | paste -sd ' '; }
+class_of() (cd /proc && sed -n "s,.*:net_cls:\($group\)\?,,p" "${@/%//cgroup}") # of each: /CLASS, /CLASS/locked or /
+classes_of() { class_of "$@" | paste -sd ' '; }
 load() { # load OPTION... <<<CONFIGURATION: what reload says
 	cat >"$config"
 	"$netshim" reload "$@" 2>&1 || echo "failed"
@@ -429,8 +429,8 @@ for ((i = 0; i < 5; i++)); do
 	echo "many 300" >&"${fd[forker]}"
 	"$netshim" up >/dev/null
 	wait_until all_are_there
-	left=$(pgrep -fx "$scratch/forker" | while read -r process; do class_of "$process"; done | sort | uniq -c | xargs)
-	is "$left" "601 /a" "600 processes that are forked meanwhile are all there"
+	mapfile -t all < <(pgrep -fx "$scratch/forker")
+	is "$(class_of "${all[@]}" | sort | uniq -c | xargs)" "601 /a" "600 processes that are forked meanwhile are all there"
 	pkill -KILL -fx "$scratch/forker"
 	ends forker
 	"$netshim" down

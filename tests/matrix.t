@@ -46,9 +46,10 @@ make_folder() { # make_folder FOLDER [-32]
 	in_background sleep 900 9>>"$1/busy"
 }
 
-# With the empty library the environment has as many variables.
+# With the empty library the environment has as many variables. Those in the background would
+# have another standard input than the others, where this test has something else.
 run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
-	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "${@:5}" >"$1" 2>"$1.err"
+	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "${@:5}" </dev/null >"$1" 2>"$1.err"
 }
 
 # The class is not for programs to notice. A program with a rule that is started by

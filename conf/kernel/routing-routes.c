@@ -69,11 +69,25 @@ static uint8_t scope_of(const struct way *way, uint8_t type)
 	return type == RTN_UNICAST && !way->has_gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 }
 
+static bool has_gateway(struct rtnl_route *route)
+{
+	return rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
+}
+
+/* libnl looks only at what the wanted one has, a gateway say. One that leads nowhere may have the
+ * loopback interface in the kernel's list. */
+static bool leads_no_other_way(struct rtnl_route *route, struct rtnl_route *wanted)
+{
+	return !rtnl_route_get_nnexthops(wanted) ||
+	       (rtnl_route_get_nnexthops(route) == 1 && has_gateway(route) == has_gateway(wanted));
+}
+
 /* With all that is to be said of it. */
 static bool is_there(const struct routing *now, struct rtnl_route *route)
 {
 	struct nl_object *found = nl_cache_search(now->routes, (struct nl_object *)route);
-	bool there = found && nl_object_match_filter(found, (struct nl_object *)route);
+	bool there = found && nl_object_match_filter(found, (struct nl_object *)route) &&
+		     leads_no_other_way((struct rtnl_route *)found, route);
 
 	nl_object_put(found);
 	return there;

@@ -63,6 +63,34 @@ done
 make_hosts 80
 on_other_host nft 'table inet watch { counter got { }; chain in { type filter hook prerouting priority -300; udp dport 9 counter name got drop; }; }'
 got() { on_other_host nft list counter inet watch got | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+configure <<<"class open { } unclassified { action = reject }"
+stdbuf -oL nft monitor chains >>"$scratch/heard" 2>/dev/null &
+background+=($!)
+# shellcheck disable=SC2016 # expanded each time
+wait_until eval 'nft "add table ip listens; add chain ip listens c; delete table ip listens"; grep -q listens "$scratch/heard"'
+for kept in "the text that was loaded" "what nft lists"; do
+	: >"$scratch/heard"
+	"$netshim" reload
+	wait_until eval "grep -q 'delete chain inet netshim ahead_output' '$scratch/heard'"
+	is "$(grep -o 'add chain inet netshim ahead_[a-z]*' "$scratch/heard" | sort)" \
+		"$(grep -o 'add chain inet netshim [a-z]* { type' "$scratch/heard" | sed 's/netshim /&ahead_/; s/ { type//' | sort)" "by $kept, chains with hooks are there twice for a moment"
+	is "$(nft list chains | grep -c ahead_)" 0 "and no longer"
+	rm "$root/run/netshim/table"
+done
+handle() { nft -a list table inet netshim | sed -n '1s/.*# handle //p'; }
+"$netshim" reload
+strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
+second=$(grep -n BATCH "$scratch/calls" | sed -n '2s/:.*//p')
+old=$(handle)
+table=$(nft -s list table inet netshim)
+said=$(strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$second" "$netshim" reload 2>&1)
+like "$? $said" "^1 .*nftables refuses" "where nftables refuses the new table"
+is "$(handle) $(nft -s list table inet netshim)" "$old $table" "they are taken away again"
+nft flush chain inet netshim output
+replaced() { [ "$(handle)" -gt "$old" ]; }
+wait_until replaced
+is "$(($(handle) - old))" 1 "and who watches takes that for nothing that was lost"
+"$netshim" down
 mkdir -m 777 "$scratch/open"
 cat >"$scratch/server.py" <<EOP
 import socket
@@ -116,13 +144,14 @@ send refused second 9
 send open-class datagrams 8
 send open-class stream 7
 before=$(got)
+failed=0
 for ((i = 1; i <= 100 / (1 + slow / 5); i++)); do
-	"$netshim" -c "$scratch/$((1 + i % 2)).conf" reload || echo "# reload failed"
+	"$netshim" -c "$scratch/$((1 + i % 2)).conf" reload || failed=$((failed + 1))
 done
 after=$(got)
 touch "$scratch/open/end"
 wait "${sender[@]}"
-is $((after - before)) 0 "$((i - 1)) reloads: of what two programs that are refused send all the time, nothing gets out"
+is "$failed $((after - before))" "0 0" "$((i - 1)) reloads: of what two programs that are refused send all the time, nothing gets out"
 is "$(cut -d ' ' -f 2 "$scratch/first.out" "$scratch/second.out" | xargs)" "0 0" "not even where nobody counted it"
 is "$(cut -d ' ' -f 1 "$scratch/datagrams.out")" 0 "no datagram of a class that is let through is refused"
 like "$(cat "$scratch/stream.out")" "^0 [0-9]+$" "and no connection of it breaks"

@@ -196,13 +196,13 @@ static char *with_held(const char *text, const char *elements, const struct rule
 }
 
 /* With what is lifted, and what is open by a name: where the classes are not those of set,
- * the first is that of the rules file, and the second in the text. */
+ * the first is that of the rules file, and the second in the text, which is gone back to then. */
 static char *load_lifted(const char *text, const char *elements, const struct ruleset *set, const uint32_t *live)
 {
 	int held = answerers_matter() ? answerers_hold() : -1;
 	char *lifted = lifts_with(text, set, live);
 	char *whole = with_held(lifted, elements, set);
-	char *words = table_load(NULL, text, whole);
+	char *words = (set ? table_replace : table_load)(NULL, text, whole);
 
 	answerers_let_go(held, set);
 	free(lifted);

@@ -6,24 +6,23 @@
  * A transaction is put into force at one moment (nf_tables_commit in the kernel's
  * net/netfilter/nf_tables_api.c). But a packet meets the base chains of a hook one after the
  * other, and each looks for itself which generation of rules is in force then (nft_do_chain in
- * nf_tables_core.c). Of two with the same priority, the kernel puts the new one first
- * (nf_hook_entries_grow in net/netfilter/core.c). So a packet that was in the new chain when
- * that was not yet in force, and comes to the old one when it is no more, meets no rule at
- * all. With a program that sends all the time, that was one packet in some 16 tables that were
- * replaced. With the old base chains once more ahead of the new ones, it meets either those
- * while they are in force, or after them the new ones when these are.
+ * nf_tables_core.c). From that moment on, the maps of the old chains are empty
+ * (nft_map_deactivate), so that they take everything for what is in no class, until the kernel
+ * comes to take their hooks away: for large tables, that was 3 ms later.
  *
- * The old base chains stay in force until the kernel comes to take their hooks away, which for
- * large tables was 3 ms, but their maps are empty from that one moment on (nft_map_deactivate,
- * since Linux 6.5). What they would refuse then, policy-refuse.c lets through: to the new ones,
- * which come before them, or after those ahead. */
+ * What they would refuse then, policy-refuse.c lets through. And as the kernel puts a new chain
+ * before an old one of the same priority (nf_hook_entries_grow in net/netfilter/core.c), a packet
+ * may have left the new one when that was not yet in force: of a program that sends all the time,
+ * one got out in some 16 tables that were replaced. With the old base chains once more ahead of
+ * the new ones, it meets either those while they are in force, or after them the new ones when
+ * these are. A rate counts each packet twice meanwhile. */
 
 #include "conf/kernel/handover.h"
 
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
-#define AHEAD "ahead_"
+#define AHEAD HANDOVER_AHEAD
 #define CHAIN "\tchain "
 #define HOOK "\t\ttype "
 #define PRIORITY " priority "

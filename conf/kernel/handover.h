@@ -7,6 +7,9 @@
 #ifndef NETSHIM_HANDOVER_H
 #define NETSHIM_HANDOVER_H
 
+/* What their names begin with. */
+#define HANDOVER_AHEAD "ahead_"
+
 /* Before the table is replaced: puts its base chains a second time ahead of themselves. text is
  * that of the loaded table, as it was loaded or as nft lists it. Where nftables does not take
  * them, as others have taken away what they lead to, they are not there. */

@@ -258,7 +258,7 @@ static bool take_away(const struct jail *jail)
 static bool load_table(const char *text, const char *class)
 {
 	char *whole = add_now(text, class);
-	char *words = table_load(class, text, whole);
+	char *words = table_replace(class, text, whole);
 	bool ok = !words;
 
 	if (!ok)

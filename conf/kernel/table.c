@@ -118,21 +118,28 @@ char *table_load(const char *class, const char *text, const char *whole)
 {
 	char path[TABLE_KEPT_SIZE];
 	bool written = write_new(text);
-	char *before = loaded_text(class);
-	char *words;
+	char *words = nft_load(whole, false);
 
-	if (before)
-		handover_begin(before);
-	words = nft_load(whole, false);
-	if (words && before)
-		handover_undo(before);
-	free(before);
 	table_kept_path(class, path);
 	if (!words && !(written && !rename(new_path, path))) {
 		warn("cannot write %s, so that nobody puts the table back where others take it away", path);
 		unlink(path);
 	}
 	unlink(new_path);
+	return words;
+}
+
+char *table_replace(const char *class, const char *text, const char *whole)
+{
+	char *before = loaded_text(class);
+	char *words;
+
+	if (before)
+		handover_begin(before);
+	words = table_load(class, text, whole);
+	if (words && before)
+		handover_undo(before);
+	free(before);
 	return words;
 }
 
@@ -292,11 +299,25 @@ static void hear_table(struct nlattr **attributes, struct table_news *news)
 	find_number(comment ? nla_data(comment) : "", comment ? (size_t)nla_len(comment) : 0, news->number);
 }
 
+static bool begins(const struct nlattr *name, const char *with)
+{
+	return name && !strncmp(nla_data(name), with, strlen(with));
+}
+
+/* A reload that nftables has refused takes its chains away again. A set without a name of its own
+ * goes with its rule. */
+static bool is_of_handover(int type, struct nlattr **attributes)
+{
+	return (type == NFT_MSG_DELCHAIN && begins(attributes[NFTA_CHAIN_NAME], HANDOVER_AHEAD)) ||
+	       (type == NFT_MSG_DELRULE && begins(attributes[NFTA_RULE_CHAIN], HANDOVER_AHEAD)) ||
+	       (type == NFT_MSG_DELSET && begins(attributes[NFTA_SET_NAME], "__"));
+}
+
 static void hear_change(struct nlmsghdr *message, int type, struct table_news *news)
 {
-	struct nlattr *attributes[NFTA_TABLE_MAX + 1];
+	struct nlattr *attributes[NFTA_CHAIN_MAX + 1];
 
-	if (!is_about_it(message, attributes, NFTA_TABLE_MAX))
+	if (!is_about_it(message, attributes, NFTA_CHAIN_MAX) || is_of_handover(type, attributes))
 		return;
 	news->heard = news->changed = true;
 	if (type == NFT_MSG_NEWTABLE)

@@ -30,8 +30,10 @@ void table_number(const char *text, char number[TABLE_NUMBER_SIZE]);
 
 /* Puts the table of a text (policy.h, or nft_save's) into the place of the one that is
  * loaded, and keeps the text. whole is what is loaded: the text with what holds for now
- * only. Returns NULL, or what nftables says (nft_load). */
+ * only. Returns NULL, or what nftables says (nft_load). table_replace leaves no packet without
+ * rules meanwhile (handover.h), and takes more memory and descriptors. */
 char *table_load(const char *class, const char *text, const char *whole);
+char *table_replace(const char *class, const char *text, const char *whole);
 
 /* The text that was loaded last; allocated, NULL where there is none. */
 char *table_kept(const char *class);

@@ -22,7 +22,6 @@
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
-#define AHEAD HANDOVER_AHEAD
 #define CHAIN "\tchain "
 #define HOOK "\t\ttype "
 #define PRIORITY " priority "
@@ -68,7 +67,7 @@ static void write_ahead(FILE *out, const char *chain)
 	if (!priority || !end || priority > end)
 		return;
 	priority += strlen(PRIORITY);
-	fprintf(out, CHAIN AHEAD "%.*s%.*s", (int)(hook - chain - strlen(CHAIN)), chain + strlen(CHAIN),
+	fprintf(out, CHAIN HANDOVER_AHEAD "%.*s%.*s", (int)(hook - chain - strlen(CHAIN)), chain + strlen(CHAIN),
 		(int)(priority - hook), hook);
 	write_earlier(out, priority);
 	priority += strcspn(priority, ";");
@@ -80,8 +79,9 @@ static void write_removal(FILE *out, const char *chain)
 	const char *name = chain + strlen(CHAIN);
 	int size = (int)strcspn(name, " ");
 
-	fprintf(out, "flush chain inet netshim " AHEAD "%.*s\ndelete chain inet netshim " AHEAD "%.*s\n", size, name,
-		size, name);
+	fprintf(out,
+		"flush chain inet netshim " HANDOVER_AHEAD "%.*s\ndelete chain inet netshim " HANDOVER_AHEAD "%.*s\n",
+		size, name, size, name);
 }
 
 static void for_all(const char *text, const char *before, const char *after,

@@ -93,25 +93,27 @@ static struct table_news look(void)
 	return news;
 }
 
-/* Before Linux 5.10, none is known to be. */
-static bool is_from(const struct table_news *news, const char *text)
+/* The text that was loaded last, where that is what is loaded; before Linux 5.10, nothing is
+ * known to be. */
+static char *kept_if_loaded(const char *class, const struct table_news *news)
 {
+	char *text = news->lacking ? NULL : table_kept(class);
 	char number[TABLE_NUMBER_SIZE];
 
-	table_number(text, number);
-	return !news->lacking && *number && !strcmp(news->number, number);
+	table_number(text ? text : "", number);
+	if (*number && !strcmp(news->number, number))
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* Of the loaded table; NULL where there is none in force. */
 static char *loaded_text(const char *class)
 {
 	struct table_news news = look();
-	char *text = news.lacking ? NULL : table_kept(class);
+	char *text = kept_if_loaded(class, &news);
 
-	if (news.lacking || (text && is_from(&news, text)))
-		return text;
-	free(text);
-	return nft_save();
+	return text || news.lacking ? text : nft_save();
 }
 
 char *table_load(const char *class, const char *text, const char *whole)
@@ -197,9 +199,9 @@ static char *held_by(const char *text)
 char *table_now(char **held)
 {
 	struct table_news news = look();
-	char *text = table_kept(NULL);
+	char *text = kept_if_loaded(NULL, &news);
 
-	*held = text && is_from(&news, text) && is_as_written(text) ? held_by(text) : NULL;
+	*held = text && is_as_written(text) ? held_by(text) : NULL;
 	if (*held)
 		return text;
 	free(text);

@@ -106,13 +106,13 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 	}
 	fprintf(out, "meta cgroup map {\n");
 	for (size_t i = 0; i < set->class_count; i++) {
-		const struct class *class = &set->classes[i];
+		char *zone;
 
-		if (!policy_has_dns(class))
+		if (!policy_has_dns(&set->classes[i]))
 			continue;
-		fprintf(out, "\t\t\t0x%08x : %u,\n", class->classid, zone_of(class_resolvers(class)));
-		if (live && live[i] && live[i] != class->classid)
-			fprintf(out, "\t\t\t0x%08x : %u,\n", live[i], zone_of(class_resolvers(class)));
+		zone = printed("%u", zone_of(class_resolvers(&set->classes[i])));
+		policy_write_element(out, set, live, i, zone);
+		free(zone);
 	}
 	fprintf(out, "\t\t}\n");
 }
@@ -336,6 +336,20 @@ void policy_write_answerer(FILE *out, const struct verdict *verdict, const char 
 		fprintf(out, "\t\tct status dnat jump answers_%s\n\t\tmeta skgid %u accept\n", whose, NAMES_USER);
 }
 
+/* What is left of what was a query, or of what conntrack does not follow (notrack) and so could
+ * not redirect. */
+void policy_write_other_queries(FILE *out, const struct ruleset *set)
+{
+	if (!policy_any(set, policy_has_dns))
+		return;
+	fprintf(out, "\tchain other_queries {\n");
+	for (size_t p = 0; p < 2; p++)
+		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
+	for (size_t p = 0; p < 2; p++)
+		fprintf(out, "\t\t%s dport 53 goto refuse\n", protocols[p]);
+	fprintf(out, "\t}\n");
+}
+
 void policy_write_query_guard(FILE *out, const struct class *class)
 {
 	if (!policy_has_dns(class))
@@ -343,12 +357,7 @@ void policy_write_query_guard(FILE *out, const struct class *class)
 	fprintf(out, "\tchain queries_%s {\n", class->name);
 	if (!class->verdict.answerer.count)
 		policy_write_resolvers(out, &class->dns);
-	for (size_t p = 0; p < 2; p++)
-		fprintf(out, WAS_QUERY " goto refuse\n", protocols[p]);
-	/* What conntrack does not follow (notrack) could not be redirected. */
-	for (size_t p = 0; p < 2; p++)
-		fprintf(out, "\t\t%s dport 53 goto refuse\n", protocols[p]);
-	fprintf(out, "\t}\n");
+	fprintf(out, "\t\tgoto other_queries\n\t}\n");
 }
 
 static bool port_is_first(const struct class *class, size_t index)

@@ -18,6 +18,15 @@ bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *))
 	return false;
 }
 
+void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *live, size_t class, const char *to)
+{
+	uint32_t classid = set->classes[class].classid;
+
+	fprintf(out, "\t\t\t0x%08x : %s,\n", classid, to);
+	if (live && live[class] && live[class] != classid)
+		fprintf(out, "\t\t\t0x%08x : %s,\n", live[class], to);
+}
+
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *))
 {
@@ -29,14 +38,15 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 	}
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
+		char *to;
 
 		if (!wants(class))
 			continue;
 		if (!any)
 			fprintf(out, "\t\t%s {\n", map);
-		fprintf(out, "\t\t\t0x%08x : %s%s,\n", class->classid, then, class->name);
-		if (live && live[i] && live[i] != class->classid)
-			fprintf(out, "\t\t\t0x%08x : %s%s,\n", live[i], then, class->name);
+		to = printed("%s%s", then, class->name);
+		policy_write_element(out, set, live, i, to);
+		free(to);
 		any = true;
 	}
 	if (any)

@@ -17,9 +17,12 @@
 /* Tells whether any class is one that wants names. */
 bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
 
-/* Writes one rule: map, with an element for each class that wants one, which leads
- * from its classid to then followed by the class's name ("goto class_" and "lan").
+/* Writes the elements of a map from a class's classid: class is its index.
  * live as in policy_text (policy.h). */
+void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *live, size_t class, const char *to);
+
+/* Writes one rule: map, with an element for each class that wants one, which leads
+ * from its classid to then followed by the class's name ("goto class_" and "lan"). */
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
 

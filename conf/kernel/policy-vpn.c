@@ -235,37 +235,65 @@ static void free_shared(struct shared *shared)
 	free(shared->rules);
 }
 
-/* What is on the last route is dropped here, which the sender is told (EPERM), but for
- * TCP, which takes no notice of that: it goes on into the loopback interface, and gets a
- * reset in dead_end by its mark. */
-static void write_kept(FILE *out, const struct class *class, size_t way, size_t untracked)
+/* What the classes with an interface have in common. What is on the last route is dropped here,
+ * which the sender is told (EPERM), but for TCP, which takes no notice of that: it goes on into
+ * the loopback interface, and gets a reset in dead_end by its mark. */
+static void write_round(FILE *out)
+{
+	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n"
+		     "\tchain round {\n\t\tfib daddr type @here accept\n"
+		     "\t\tmeta l4proto != tcp goto refuse_silently\n\t}\n");
+}
+
+static void write_kept(FILE *out, const struct class *class, size_t way)
+{
+	fprintf(out, "\tchain stay_%s {\n\t\toifname != \"lo\" goto way%zu\n\t\tjump round\n\t\t", class->name, way);
+	policy_write_mark(out, "meta mark", class->mark);
+	fprintf(out, "\n\t}\n");
+}
+
+/* The kernel would open further connections (subflows) of an MPTCP socket by other
+ * interfaces, in nobody's name: without the option it is plain TCP.
+ * IPv6's last route refuses, but a packet that was routed there because of its mark
+ * is dropped without a word to the program. */
+static void write_guarded(FILE *out, const char *untracked)
 {
 	fprintf(out,
-		"\tchain stay_%s {\n\t\toifname != \"lo\" goto way%zu\n\t\tfib daddr type @here accept\n"
-		"\t\tmeta l4proto != tcp goto refuse_silently\n\t\t",
-		class->name, way);
-	policy_write_mark(out, "meta mark", class->mark);
-	fprintf(out, "\n\t}\n\tchain untracked_%s {\n\t\tgoto untracked%zu\n\t}\n", class->name, untracked);
+		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n"
+		"\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
+		"\t\tct state untracked meta cgroup vmap {\n%s\t\t}\n\t}\n",
+		untracked);
 }
 
 /* Returns whether there is any class with an interface. */
-static bool write_all_kept(FILE *out, const struct ruleset *set, const struct network_list *networks)
+static bool write_all_kept(FILE *out, const struct ruleset *set, const uint32_t *live,
+			   const struct network_list *networks)
 {
 	struct shared origins = { .name = "origin", .write = write_origin };
 	struct shared ways = { .name = "way", .write = write_guard };
 	struct shared untracked = { .name = "untracked", .write = write_untracked };
+	char *map = NULL;
+	FILE *elements;
 
 	if (!policy_any(set, has_interface))
 		return false;
-	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n");
+	elements = memstream_open(&map, &(size_t){ 0 });
+	write_round(out);
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct guarded g = { &set->classes[i], networks, &networks->ways[i], 0 };
+		char *to;
 
 		if (!has_interface(g.class))
 			continue;
 		g.origin = write_shared(out, &origins, set, &g);
-		write_kept(out, g.class, write_shared(out, &ways, set, &g), write_shared(out, &untracked, set, &g));
+		write_kept(out, g.class, write_shared(out, &ways, set, &g));
+		to = printed("goto untracked%zu", write_shared(out, &untracked, set, &g));
+		policy_write_element(elements, set, live, i, to);
+		free(to);
 	}
+	memstream_close(elements);
+	write_guarded(out, map);
+	free(map);
 	free_shared(&origins);
 	free_shared(&ways);
 	free_shared(&untracked);
@@ -415,7 +443,7 @@ static void write_marks_again(FILE *out, const struct ruleset *set, const uint32
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	bool guarded = write_all_kept(out, set, networks);
+	bool guarded = write_all_kept(out, set, live, networks);
 
 	if (policy_any(set, has_way)) {
 		write_marks_again(out, set, live);
@@ -428,16 +456,8 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live
 	write_dead_ends(out, set);
 }
 
-/* The kernel would open further connections (subflows) of an MPTCP socket by other
- * interfaces, in nobody's name: without the option it is plain TCP.
- * IPv6's last route refuses, but a packet that was routed there because of its mark
- * is dropped without a word to the program. */
 void policy_write_vpn_guard(FILE *out, const struct class *class)
 {
 	if (has_interface(class))
-		fprintf(out,
-			"\t\ttcp flags syn reset tcp option mptcp\n"
-			"\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
-			"\t\tct state untracked jump untracked_%s\n",
-			class->name);
+		fprintf(out, "\t\tjump guarded\n");
 }

@@ -453,6 +453,7 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	policy_write_name_sets(out, set);
+	policy_write_other_queries(out, set);
 	for (size_t i = 0; i < set->class_count; i++)
 		write_class(out, set, &set->classes[i]);
 	write_unclassified(out, set);

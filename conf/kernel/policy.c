@@ -446,6 +446,8 @@ static void write_counters(FILE *out, const struct ruleset *set, const struct co
 	}
 }
 
+/* The classes last: for each set that a rule brings, the kernel goes through all that the
+ * transaction had before it (__nft_set_trans_bind in net/netfilter/nf_tables_api.c). */
 static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone,
 			 const struct network_list *networks)
 {
@@ -453,9 +455,6 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);
 	policy_write_name_sets(out, set);
-	policy_write_other_queries(out, set);
-	for (size_t i = 0; i < set->class_count; i++)
-		write_class(out, set, &set->classes[i]);
 	write_unclassified(out, set);
 	write_marks(out, set, live, networks);
 	write_moved(out, set, live);
@@ -466,6 +465,9 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	write_asking(out, set, live);
 	write_output(out, set, live, gone);
 	write_input(out, set, live);
+	policy_write_other_queries(out, set);
+	for (size_t i = 0; i < set->class_count; i++)
+		write_class(out, set, &set->classes[i]);
 }
 
 /* All but the counts, which the names in the rest tell. */

@@ -119,11 +119,14 @@ static char *loaded_text(const char *class)
 char *table_load(const char *class, const char *text, const char *whole)
 {
 	char path[TABLE_KEPT_SIZE];
-	bool written = write_new(text);
+	int error = write_new(text) ? 0 : errno;
 	char *words = nft_load(whole, false);
 
 	table_kept_path(class, path);
-	if (!words && !(written && !rename(new_path, path))) {
+	if (!error && !words && rename(new_path, path))
+		error = errno;
+	if (error && !words) {
+		errno = error; /* nftables' library has its own since */
 		warn("cannot write %s, so that nobody puts the table back where others take it away", path);
 		unlink(path);
 	}

@@ -9,6 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 bin=$root/bin
+every=$((slow | 1)) # odd, so as to meet each call in turn
 gcc -shared -fPIC -D_GNU_SOURCE -O1 "$tests/programs/spoil.c" -o "$scratch/spoil.so"
 
 named=(dynamic static musl musl-static script setuid setuid-static setcap applet not-executable unreadable
@@ -49,7 +50,7 @@ make_folder() { # make_folder FOLDER [-32]
 # With the empty library the environment has as many variables. Those in the background would
 # have another standard input than the others, where this test has something else.
 run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
-	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "${@:5}" </dev/null >"$1" 2>"$1.err"
+	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "$every" "${@:5}" </dev/null >"$1" 2>"$1.err"
 }
 
 # The class is not for programs to notice. A program with a rule that is started by
@@ -84,7 +85,7 @@ runs+=($!)
 run_matrix "$scratch/already.with" "$scratch/ruled/matrix" "$scratch/ruled" "$preload" "${targets[@]}"
 wait "${runs[@]}"
 
-ok "$(($(wc -l <"$scratch/plain.without") < 3300))" "there are cells enough ($(wc -l <"$scratch/plain.without"))"
+ok "$(($(wc -l <"$scratch/plain.without") < 3300 / every))" "there are cells enough ($(wc -l <"$scratch/plain.without"))"
 same "$scratch/plain.without" "$scratch/plain.with" "not configured"
 same "$scratch/ruled.without" "$scratch/ruled.with" "configured"
 same "$scratch/ruled.without" "$scratch/already.with" "configured and already in its class"
@@ -149,6 +150,7 @@ fi
 
 # --- and this is no test that cannot fail
 
+every=1
 run_matrix "$scratch/static.without" "$scratch/plain/matrix" "$scratch/plain" "$empty" static
 run_matrix "$scratch/missing.without" "$scratch/plain/matrix" "$scratch/plain" "$empty" missing
 for what in argv environment fds cloexec cwd umask mask disposition deathsig personality nice limits nnp memory children errno; do

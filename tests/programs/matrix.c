@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* Starts every target of a folder by every entry point in every context, and
- * prints a line for each: what the caller got, and what the target says that it
- * got (target.c). Whoever compares two runs sees what makes a difference.
+/* Starts every target of a folder by every entry point in every context, or every
+ * EVERYth of these, and prints a line for each: what the caller got, and what the
+ * target says that it got (target.c). Whoever compares two runs sees what makes a
+ * difference.
  *
- *   matrix FOLDER [TARGET...] */
+ *   matrix FOLDER EVERY [TARGET...] */
 
 #include "tests/programs/driver.h"
 
@@ -47,6 +48,7 @@ static char **many_argv;
 static char **long_argv;
 static char **envp;
 static char too_long[5000];
+static unsigned long every;
 
 #define NORMAL plain_argv, (char **)&envp
 
@@ -496,6 +498,13 @@ static void start_cell(const struct context *context, const char *call, struct c
 	putchar('\n');
 }
 
+static bool is_next(void)
+{
+	static unsigned long count;
+
+	return count++ % every == 0;
+}
+
 static bool is_asked_for(const struct context *context, const struct call *call, const struct cell *c)
 {
 	bool by_shell = context->function == with_system || context->function == with_popen;
@@ -524,7 +533,7 @@ static void start_target(const char *folder, const struct target *t)
 	for (size_t i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
 		for (size_t j = 0; j < (contexts[i].alone ? 1 : sizeof(calls) / sizeof(calls[0])); j++) {
 			c.call = calls[j].function;
-			if (is_asked_for(&contexts[i], &calls[j], &c))
+			if (is_asked_for(&contexts[i], &calls[j], &c) && is_next())
 				start_cell(&contexts[i], contexts[i].alone ? "" : calls[j].name, &c);
 		}
 }
@@ -590,13 +599,14 @@ static bool is_named(const char *name, char **names)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2 || chdir(argv[1]))
+	every = argc < 3 ? 0 : strtoul(argv[2], NULL, 10);
+	if (!every || chdir(argv[1]))
 		return 64;
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	make_arguments(argv[1]);
 	open_descriptors(argv[1]);
 	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++)
-		if (argc == 2 || is_named(targets[i].name, argv + 2))
+		if (argc == 3 || is_named(targets[i].name, argv + 3))
 			start_target(argv[1], &targets[i]);
 	return 0;
 }

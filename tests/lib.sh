@@ -28,6 +28,7 @@ lan_host=192.168.77.2
 far_host=203.0.113.7
 slow=${NETSHIM_SLOW:-1}
 export lan_host far_host
+export SYSTEMD_BUS_TIMEOUT=$((25 * slow)) # seconds that systemctl waits for an answer; 25 where nobody says
 
 # What others have of net_cls, a netshim in use too, they keep: it goes from this
 # namespace only. netshim would use their mount, not make its own.

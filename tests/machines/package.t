@@ -77,8 +77,10 @@ sessions=()
 
 apt() { # apt WHAT ARGUMENT...: what it complains of
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold "$@" >"$scratch/apt" 2>&1 || tail -n 20 "$scratch/apt"
-	# _apt may not read beneath /root; configuration files stay when a version comes that has none.
-	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v -e _apt -e ' downgrading ' -e /usr/lib/netshim.*not.empty -e /base.d.*not.empty
+	# _apt may not read beneath /root; configuration files stay when a version comes that has none;
+	# Debian 12's systemd calls the folder of its generators /lib/systemd, dpkg asks by names.
+	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v -e _apt -e ' downgrading ' -e /usr/lib/netshim.*not.empty -e /base.d.*not.empty \
+		-e /systemd/system-generators.*not.empty
 }
 
 install -m 755 "$root/bin/probe" $ruled

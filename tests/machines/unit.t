@@ -6,7 +6,6 @@
 # interface is up, until the machine stops, and while nftables.service flushes the ruleset,
 # by the packets that the neighbour gets; also if the configuration has a mistake by then.
 # What is flushed by hand comes back.
-# No other test comes after it in its machine: what it installs stays.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
 trap 'rm -rf "$scratch"' EXIT # what is in force stays

@@ -6,7 +6,6 @@
 # its first packet as its first act, which the class refuses, and is in all else as without
 # netshim: arguments, environment, descriptors, user, capabilities, filters, main process.
 # Units that come and change, what runs already, and what cannot be in its class.
-# No other test comes after it in its machine: what it installs stays.
 export NETSHIM_IN_WORLD=1 # this machine's own: there is nothing on it to lose
 . "$(dirname "$0")/../lib.sh"
 trap 'rm -rf "$scratch"' EXIT # what is in force stays

@@ -24,8 +24,11 @@ extern char **environ;
 
 static void *allocate(void *unused)
 {
-	for (unsigned i = 0;; i++)
-		free(malloc(i % 5000));
+	for (unsigned i = 0;; i++) {
+		void *volatile block = malloc(i % 5000); /* or compilers leave out both calls */
+
+		free(block);
+	}
 	return unused;
 }
 

@@ -11,6 +11,8 @@ mkdir "$scratch/etc"
 mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
 	{ cp -a /etc/. "$scratch/etc" && mount --bind "$scratch/etc" /etc; }
 agent=$(command -v ssh-agent) || cannot_run "there is no ssh-agent"
+install -d -o 65534 "$scratch/home"
+export HOME=$scratch/home # from OpenSSH 10.1 on, the agent's socket is there
 program=$scratch/program
 cp "$root/bin/probe" "$program"
 cp "$root/bin/probe-static" "$program-static"

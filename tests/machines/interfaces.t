@@ -69,11 +69,11 @@ talk() { # talk CLASS: all the time
 	background+=($!)
 }
 reaches() { # reaches CLASS
-	"$netshim" run "$1" curl -s -m 2 -o /dev/null "http://$far_host:${port[$1]}/"
+	"$netshim" run "$1" curl -s -m $((2 * slow)) -o /dev/null "http://$far_host:${port[$1]}/"
 }
 follows() { # follows CLASS NAME: from now on, or soon
 	local start=${EPOCHREALTIME/./} status=1
-	while [ $(((${EPOCHREALTIME/./} - start) / 1000000)) -lt 20 ]; do
+	while [ $(((${EPOCHREALTIME/./} - start) / 1000000)) -lt $((20 * slow)) ]; do
 		! reaches "$1" || { status=0 && break; }
 		sleep 0.2
 	done

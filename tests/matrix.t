@@ -130,10 +130,11 @@ as=as_user
 
 if "$bin/probe-32" loaded >/dev/null 2>&1; then
 	lib=$root/usr/lib/netshim/\$LIB/libnetshim.so
+	empties=([32]=$bin/empty-32.so [64]=$empty)
 	find "$root/usr/lib/netshim" -mindepth 2 -name libnetshim.so -printf '%P\n' | while read -r library; do
 		mkdir -p "$scratch/empty/${library%/*}"
 		kind=$(readelf -h "$root/usr/lib/netshim/$library" | sed -n 's/.*Class: *ELF//p')
-		gcc -m"$kind" -shared -fPIC -nostdlib -x c /dev/null -o "$scratch/empty/$library"
+		cp "${empties[$kind]}" "$scratch/empty/$library"
 	done
 	make_folder "$scratch/plain-32" -32
 	make_folder "$scratch/ruled-32" -32

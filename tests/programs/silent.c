@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <limits.h>
 #include <linux/fuse.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -25,8 +24,8 @@
 #include <unistd.h>
 
 #define NOBODY 65534
-#define PAGE 4096
-#define VALID 1000 /* seconds */
+#define PAGE_MOST (1 << 16) /* of any processor */
+#define VALID 1000	    /* seconds */
 
 static void answer(int fuse, uint64_t to, int error, const void *data, size_t size)
 {
@@ -44,12 +43,12 @@ static void answer_to(int fuse, const struct fuse_in_header *asked)
 {
 	bool folder = asked->nodeid == FUSE_ROOT_ID && asked->opcode != FUSE_LOOKUP;
 	const struct fuse_attr attr = { .ino = folder ? 1 : 2,
-					.size = PAGE,
+					.size = PAGE_MOST,
 					.nlink = 1,
 					.uid = NOBODY,
 					.gid = NOBODY,
 					.mode = folder ? S_IFDIR | 0755 : S_IFREG | 0644 };
-	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE };
+	const struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = PAGE_MOST };
 	const struct fuse_entry_out entry = { .nodeid = 2, .entry_valid = VALID, .attr_valid = VALID, .attr = attr };
 	const struct fuse_attr_out attributes = { .attr_valid = VALID, .attr = attr };
 	const struct fuse_open_out opened = { .fh = 1 };
@@ -87,16 +86,17 @@ static void become_user(void)
 /* Page by page, not ahead of what is asked for: that could be given up. */
 static bool lie_on(int file)
 {
-	uintptr_t name = getauxval(AT_EXECFN) & ~(uintptr_t)(PAGE - 1);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t name = getauxval(AT_EXECFN) & -page;
 
-	return mmap((void *)name, PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED &&
-	       !madvise((void *)name, PAGE, MADV_RANDOM);
+	return mmap((void *)name, page, PROT_READ, MAP_PRIVATE | MAP_FIXED, file, 0) != MAP_FAILED &&
+	       !madvise((void *)name, page, MADV_RANDOM);
 }
 
 int main(int argc, char **argv)
 {
 	int fuse = argc >= 3 ? open(argv[2], O_RDWR) : -1;
-	char text[PATH_MAX]; /* large, so what is called from here has its stack in another page */
+	char text[PAGE_MOST]; /* so what is called from here has its stack in another page */
 	int file;
 
 	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d,allow_other", fuse, NOBODY, NOBODY);

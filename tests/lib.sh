@@ -358,8 +358,8 @@ calls() { # calls NAME: what strace takes for it
 	echo "/^$1(at2?)?\$"
 }
 
-call_number() { # call_number NAME...: on this machine
-	printf '#include <sys/syscall.h>\n%s\n' "$(printf 'SYS_%s\n' "$@")" | gcc -E -P - | tail -n $#
+call_number() { # call_number NAME...: of those that this machine has
+	printf '#include <sys/syscall.h>\n%s\n' "$(printf 'SYS_%s\n' "$@")" | gcc -E -P - | tail -n $# | grep -x '[0-9]*'
 }
 
 rules_say() { # rules_say FILE: what each load writes alike; the hashes have another key each time

@@ -25,10 +25,11 @@ EOF
 
 # --- sandboxes, which refuse one system call or another
 
-calls=(capset capget execveat faccessat faccessat2 readlinkat readlink getcwd prctl personality prlimit64 socket sendto getppid gettid
+calls=(capset capget execveat faccessat faccessat2 readlinkat getcwd prctl personality prlimit64 socket sendto getppid gettid
 	getpid fcntl geteuid getegid getgroups fstatfs statx rt_sigprocmask clone getrandom)
+[ "$(uname -m)" != x86_64 ] || calls+=(readlink) # arm64 has none of the older calls
 mapfile -t number < <(call_number "${calls[@]}")
-is "$(printf '%s\n' "${number[@]}" | grep -cx '[0-9]*')" "${#calls[@]}" "(the calls have numbers)"
+is "${#number[@]}" "${#calls[@]}" "(the calls have numbers)"
 say() { # say LIBRARY SANDBOX...: what comes of each program
 	local library=$1
 	shift

@@ -80,7 +80,9 @@ for calls in openat newfstatat pread64 read readlinkat getcwd "openat open" "new
 		is "$(tried "$preload" 1 "$calls" "" "$netshim" run net | uniq -c | xargs)" "5 no" "error 1 of $calls: in a locked class it stays there"
 done
 # Where there is another way to learn the same, all else is as ever.
-for calls in openat newfstatat pread64 read readlinkat "$by_others"; do
+replaceable=(newfstatat pread64 read "$by_others")
+[ "$(uname -m)" != x86_64 ] || replaceable+=(openat readlinkat) # arm64 has none of the older calls
+for calls in "${replaceable[@]}"; do
 	for start in "1 plain-" "1 lenient-" "38 plain-"; do
 		is "$(tried "$preload" "${start% *}" "$calls" "${start#* }" | uniq -c | xargs)" "5 no" "error ${start% *} of $calls: ${start#* }static starts as ever"
 	done

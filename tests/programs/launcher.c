@@ -75,11 +75,13 @@ static int by_shell(const char *program, char **argv, int with_popen)
 
 static void *volatile bad_pointer = (void *)8;
 
+/* The kernel takes 32 pages (MAX_ARG_STRLEN). */
 static int too_much(const char *program, char **argv)
 {
-	static char string[1 << 18];
+	size_t size = 64 * (size_t)sysconf(_SC_PAGESIZE);
+	char *string = calloc(size + 1, 1);
 
-	return execve(program, argv, (char *[]){ memset(string, 'x', sizeof(string) - 1), NULL });
+	return execve(program, argv, (char *[]){ memset(string, 'x', size), NULL });
 }
 
 /* Its environment is one pointer at the end of the last page; or part of one. */

@@ -3,7 +3,7 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 # 32-bit programs: their own library does what the 64-bit one does. A kernel without
-# 32-bit programs (IA32_EMULATION; pages of 16K) has them run by qemu, which makes the
+# 32-bit programs (IA32_EMULATION, COMPAT) has them run by qemu, which makes the
 # same calls.
 . "$(dirname "$0")/lib.sh"
 

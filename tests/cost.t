@@ -19,7 +19,9 @@ tracing=()
 # The calls beyond those with an empty preload; each run of them is a line.
 calls_of() { # calls_of PRELOAD COMMAND...
 	strace "${tracing[@]}" -o "$scratch/trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null
-	sed 's/^[0-9]* *//; s/(.*//' "$scratch/trace"
+	# arm64's loader cuts off what is not between boundaries of 64 KiB, by chance, and maps
+	# code again that says where branches may go (PROT_BTI).
+	sed '/munmap(/d; /PROT_EXEC|\(0x10\|PROT_BTI\)/d; s/^[0-9]* *//; s/(.*//' "$scratch/trace"
 }
 added_calls() { # added_calls COMMAND...
 	calls_of "$empty" "$@" >"$scratch/without"
@@ -62,7 +64,7 @@ cd /
 PATH=/nowhere:/usr/bin adds "$start
 $search newfstatat newfstatat faccessat2 $exec
 $start" "system calls when one starts another that it looks for" /usr/bin/env true
-adds "${start#"$protect "}" "system calls when a program of musl starts" /mnt/probe-musl loaded
+adds "${start#"$protect "}" "system calls when a program of musl starts" /mnt/probe-musl nothing
 mv "$root/run/netshim/rules" "$scratch/rules"
 is "$(added_calls /usr/bin/true)" "$protect openat" "system calls when a program starts, while netshim is down"
 mv "$scratch/rules" "$root/run/netshim/rules"
@@ -147,8 +149,9 @@ memory() { # memory PRELOAD: of a process of its own, in KiB
 	done | sort -n | head -n 1
 }
 added=$(($(memory "$preload") - $(memory "")))
-echo "# $added KiB"
-ok "$((added > 12 || added <= 0))" "at most 12 KiB of memory of its own in each process"
+page=$(($(getconf PAGESIZE) / 1024))
+echo "# $added KiB, pages of $page KiB"
+ok "$((added > 3 * page || added <= 0))" "at most three pages of memory of its own in each process"
 
 # --- a reload
 

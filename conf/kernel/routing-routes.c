@@ -27,9 +27,6 @@ static struct rtnl_route *make_route(uint32_t table, const struct network *to, u
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct nl_addr *destination = rtnetlink_address(to->family, &to->address, to->prefix);
 
-	/* As what has none comes from the kernel. */
-	if (!to->prefix)
-		nl_addr_set_binary_addr(destination, NULL, 0);
 	rtnl_route_set_family(route, (uint8_t)to->family);
 	rtnl_route_set_tos(route, 0);
 	rtnl_route_set_table(route, table);
@@ -83,14 +80,27 @@ static bool leads_no_other_way(struct rtnl_route *route, struct rtnl_route *want
 }
 
 /* With all that is to be said of it. */
-static bool is_there(const struct routing *now, struct rtnl_route *route)
+static bool is_listed(const struct routing *now, struct rtnl_route *route)
 {
 	struct nl_object *found = nl_cache_search(now->routes, (struct nl_object *)route);
-	bool there = found && nl_object_match_filter(found, (struct nl_object *)route) &&
-		     leads_no_other_way((struct rtnl_route *)found, route);
+	bool listed = found && nl_object_match_filter(found, (struct nl_object *)route) &&
+		      leads_no_other_way((struct rtnl_route *)found, route);
 
 	nl_object_put(found);
-	return there;
+	return listed;
+}
+
+/* What leads everywhere has a destination of zeros in the list of libnl 3.12, and one without an
+ * address in that of 3.7. */
+static bool is_there(const struct routing *now, struct rtnl_route *route)
+{
+	struct nl_addr *to = rtnl_route_get_dst(route);
+	bool there = is_listed(now, route);
+
+	if (there || nl_addr_get_prefixlen(to))
+		return there;
+	nl_addr_set_binary_addr(to, NULL, 0);
+	return is_listed(now, route);
 }
 
 /* The kernel would replace one of IPv6 by its like, forget what it has learned for it (path

@@ -48,9 +48,10 @@ make_folder() { # make_folder FOLDER [-32]
 }
 
 # With the empty library the environment has as many variables. Those in the background would
-# have another standard input than the others, where this test has something else.
+# have another standard input than the others, where this test has something else, and (bash 5.3)
+# leave two signals alone.
 run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
-	${as:-as_user} LD_PRELOAD="$4" env "$2" "$3" "$every" "${@:5}" </dev/null >"$1" 2>"$1.err"
+	${as:-as_user} LD_PRELOAD="$4" env --default-signal=INT,QUIT "$2" "$3" "$every" "${@:5}" </dev/null >"$1" 2>"$1.err"
 }
 
 # The class is not for programs to notice. A program with a rule that is started by

@@ -103,6 +103,7 @@ EOF
 	wait_until eval "has_come || [ ! -e /proc/$program/exe ]"
 	has_come && echo yes || echo no
 	kill $program 2>/dev/null
+	wait $program 2>/dev/null # its last packet is not the next one's
 	on_other_host nft delete table inet games
 }
 # Debian 13 has it elsewhere.

@@ -269,17 +269,35 @@ static void write_links(FILE *out, const struct asked *classes, size_t count)
 	}
 }
 
+static bool is_one_of(const struct asked *classes, size_t count, uint32_t classid)
+{
+	bool is = false;
+
+	for (size_t i = 0; i < count; i++)
+		is = is || classes[i].classid == classid;
+	return is;
+}
+
+static void write_element(FILE *out, uint32_t classid, const char *name)
+{
+	fprintf(out, "add element inet netshim " POLICY_TELL " { 0x%08" PRIx32 " timeout %ds : jump tell_%s }\n",
+		classid, REFUSALS_ASKED, name);
+}
+
+/* nft 1.1.7 turns the bytes of the keys of a map round: each is there both ways, but where
+ * that would be another class. */
 static void write_elements(FILE *out, const struct asked *classes, size_t count)
 {
 	fprintf(out, "flush map inet netshim " POLICY_TELL "\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct asked *c = &classes[i];
+		uint32_t turned = __builtin_bswap32(c->classid);
 
-		if (c->wanted)
-			fprintf(out,
-				"add element inet netshim " POLICY_TELL " { 0x%08" PRIx32
-				" timeout %ds : jump tell_%s }\n",
-				c->classid, REFUSALS_ASKED, c->name);
+		if (!c->wanted)
+			continue;
+		write_element(out, c->classid, c->name);
+		if (!is_one_of(classes, count, turned))
+			write_element(out, turned, c->name);
 	}
 }
 

@@ -149,7 +149,11 @@ chmod 440 /mnt/sudoers
 echo "LD_PRELOAD=$preload" >/mnt/environment
 echo "nobody ALL=(ALL) NOPASSWD: ALL" >/mnt/sudoers
 
+sed -i '/pam_env/d' /mnt/pam.d/sudo # which sid's has, and Debian 13's has not
 check / "sudo: in no class" sudo -n "$probe" class
+echo "session required pam_env.so readenv=1 user_readenv=0" >>/mnt/pam.d/sudo
+check "$group/net" "sudo, with sessions that read /etc/environment: in its class" sudo -n "$probe" class
+sed -i '/pam_env/d' /mnt/pam.d/sudo
 check "$group/net/locked" "sudo netshim run CLASS: in it" sudo -n "$netshim" run net "$probe" class
 check "$group/net/locked" "netshim run CLASS sudo: in it" "$netshim" run net sudo -n "$probe" class
 echo "Defaults env_file=/etc/environment" >>/mnt/sudoers

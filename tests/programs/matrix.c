@@ -29,6 +29,7 @@
 
 #define REPORT 9
 #define STACK 8192
+#define HANDLER_STACK 4800 /* besides what the kernel puts there, which is more on some processors */
 #define BAD ((char *)1)
 
 extern char **environ;
@@ -248,10 +249,10 @@ static int child(void *cell)
 }
 
 /* A stack of that size and not a byte more. */
-static char *small_stack(void)
+static char *small_stack(size_t size)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *map = mmap(NULL, page + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	mprotect(map, page, PROT_NONE);
 	return map + page;
@@ -262,7 +263,7 @@ static int in_clone_with(struct cell *c, int flags)
 	static char *stack;
 
 	if (!stack)
-		stack = small_stack();
+		stack = small_stack(STACK);
 	return status_of(clone(child, stack + STACK, flags | SIGCHLD, c));
 }
 
@@ -287,7 +288,8 @@ static void handler(int signal)
 
 static int in_handler(struct cell *c)
 {
-	stack_t stack = { .ss_sp = small_stack(), .ss_size = STACK };
+	size_t size = (size_t)sysconf(_SC_MINSIGSTKSZ) + HANDLER_STACK;
+	stack_t stack = { .ss_sp = small_stack(size), .ss_size = size };
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
 
 	handled = c;

@@ -356,8 +356,8 @@ before=$(state)
 forget
 is "$(get env "http://$far_host/") $(far_packets "${lan[@]}")" "0 0" "(wg-quick's tunnel carries everything)"
 configure <<<"class vpn { netns = 'vpn'  interface = 'wg0' }"
-"${exit0[@]}" nft 'table inet tunnel { counter carried { }; chain in { type filter hook input priority 0; udp dport 5555 counter name carried; }; }'
-carried() { "${exit0[@]}" nft list counter inet tunnel carried | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+"${exit0[@]}" nft 'table inet wg { counter carried { }; chain in { type filter hook input priority 0; udp dport 5555 counter name carried; }; }'
+carried() { "${exit0[@]}" nft list counter inet wg carried | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
 forget
 is "$(gets in_vpn "http://$far_host/" 'http://[2001:db8::7]/') $([ "$(far_packets "${exit0[@]}")" -ge 10 ] && [ "$(carried)" -ge 10 ] && echo carried) $(far_packets "${lan[@]}")" \
 	"0 0 carried 0" "WireGuard: moved, it goes on, and carries all of the namespace"

@@ -237,18 +237,28 @@ void refusals_hear(void (*call)(const struct refusal *refusal, void *with), void
 			nflog_handle_packet(log_handle, buffer, (int)size);
 }
 
-/* People cannot read more; and of a flood, the others are to notice nothing. A packet of no
- * class is told where a process has sent it. */
+/* A packet of no class is told where a process has sent it. The map may have led another class's
+ * here (write_elements); what comes out of a class's namespace is of none. */
+static void write_whose(FILE *out, const struct asked *class)
+{
+	if (!class->classid)
+		fprintf(out, "meta skuid >= 0 ");
+	else if (!*class->link)
+		fprintf(out, "meta cgroup 0x%08" PRIx32 " ", class->classid);
+}
+
+/* People cannot read more; and of a flood, the others are to notice nothing. */
 static void write_rules(FILE *out, const struct asked *classes, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct asked *c = &classes[i];
 
 		fprintf(out, "add chain inet netshim tell_%s\nadd rule inet netshim tell_%s ", c->name, c->name);
+		write_whose(out, c);
 		fprintf(out,
-			"%slimit rate 20/second burst 40 packets log prefix \"%08" PRIx32
+			"limit rate 20/second burst 40 packets log prefix \"%08" PRIx32
 			"\" group %d snaplen %d queue-threshold 1\n",
-			c->classid ? "" : "meta skuid >= 0 ", c->classid, REFUSALS_GROUP, COPIED);
+			c->classid, REFUSALS_GROUP, COPIED);
 	}
 }
 
@@ -284,7 +294,7 @@ static void write_element(FILE *out, uint32_t classid, const char *name)
 		classid, REFUSALS_ASKED, name);
 }
 
-/* nft 1.1.7 turns the bytes of the keys of a map round: each is there both ways, but where
+/* nft 1.1.7 turns the bytes of the keys of such a map round: each is there both ways, but where
  * that would be another class. */
 static void write_elements(FILE *out, const struct asked *classes, size_t count)
 {

@@ -15,11 +15,14 @@
 #define STAND_IN "192.0.0.8"
 bool policy_has_stand_in(const struct ruleset *set);
 
+/* The chain to which those of all classes lead that let a class's redirected queries through: it
+ * refuses all other queries. */
+void policy_write_other_queries(FILE *out, const struct ruleset *set);
+
 /* The chains that redirect name queries; the chain that lets a class's redirected ones
- * through, the one for all others, and the rules of the class's own chain that lead there; and what
+ * through and no other, and the rules of the class's own chain that lead there; and what
  * answers need when they come in, behind conntrack; and for packets that no socket sends. */
 void policy_write_dns(FILE *out, const struct ruleset *set, const uint32_t *live);
-void policy_write_other_queries(FILE *out, const struct ruleset *set);
 void policy_write_query_guard(FILE *out, const struct class *class);
 void policy_write_dns_guard(FILE *out, const struct class *class);
 void policy_write_dns_answers(FILE *out, const struct ruleset *set);

@@ -235,7 +235,7 @@ static void free_shared(struct shared *shared)
 	free(shared->rules);
 }
 
-/* What the classes with an interface have in common. What is on the last route is dropped here,
+/* What is on the last route is dropped here,
  * which the sender is told (EPERM), but for TCP, which takes no notice of that: it goes on into
  * the loopback interface, and gets a reset in dead_end by its mark. */
 static void write_round(FILE *out)

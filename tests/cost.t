@@ -16,12 +16,14 @@ app '/opt/probe' { class = net }
 EOF
 
 tracing=()
+# arm64's loader cuts off what is not between boundaries of 64 KiB, by chance, and maps code
+# again that says where branches may go (PROT_BTI).
+by_chance=''
+[ "$(uname -m)" != aarch64 ] || by_chance='/munmap(/d; /PROT_EXEC|\(0x10\|PROT_BTI\)/d;'
 # The calls beyond those with an empty preload; each run of them is a line.
 calls_of() { # calls_of PRELOAD COMMAND...
 	strace "${tracing[@]}" -o "$scratch/trace" -E LD_PRELOAD="$1" "${@:2}" >/dev/null
-	# arm64's loader cuts off what is not between boundaries of 64 KiB, by chance, and maps
-	# code again that says where branches may go (PROT_BTI).
-	sed '/munmap(/d; /PROT_EXEC|\(0x10\|PROT_BTI\)/d; s/^[0-9]* *//; s/(.*//' "$scratch/trace"
+	sed "$by_chance s/^[0-9]* *//; s/(.*//" "$scratch/trace"
 }
 added_calls() { # added_calls COMMAND...
 	calls_of "$empty" "$@" >"$scratch/without"

@@ -72,7 +72,7 @@ fails_at_each_use() { # fails_at_each_use VERB CALL ERROR
 		fi
 		[ "$now" = "$before" ] || go_back "$1"
 	done
-	is "$dirty $silent $((tries > 0))" "0 0 1" "$1: $2 fails with $3, $tries times: all is as the exit code says, and a message says why"
+	is "$dirty $silent $((tries > 0)) $expected" "0 0 1 $after" "$1: $2 fails with $3, $tries times: all is as the exit code says, and a message says why"
 	go_back "$1"
 	is "$(state)" "$before" "$1: and back, when it has not failed"
 }

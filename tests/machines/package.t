@@ -75,12 +75,16 @@ end() { # end WHAT
 }
 sessions=()
 
+# Debian 12's systemd calls the folder of its generators /lib/systemd: dpkg, which asks by names,
+# takes it for nobody else's.
+others_folder='^$'
+! dpkg -S /lib/systemd/system-generators >/dev/null 2>&1 || others_folder='/systemd/system-generators.*not.empty'
+
 apt() { # apt WHAT ARGUMENT...: what it complains of
 	DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Options::=--force-confold "$@" >"$scratch/apt" 2>&1 || tail -n 20 "$scratch/apt"
-	# _apt may not read beneath /root; configuration files stay when a version comes that has none;
-	# Debian 12's systemd calls the folder of its generators /lib/systemd, dpkg asks by names.
+	# _apt may not read beneath /root; configuration files stay when a version comes that has none.
 	grep -e '^[WE]: ' -e '^netshim: ' -e '^dpkg: ' "$scratch/apt" | grep -v -e _apt -e ' downgrading ' -e /usr/lib/netshim.*not.empty -e /base.d.*not.empty \
-		-e /systemd/system-generators.*not.empty
+		-e "$others_folder"
 }
 
 install -m 755 "$root/bin/probe" $ruled

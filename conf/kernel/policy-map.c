@@ -53,7 +53,7 @@ void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live
 		fprintf(out, "\t\t}\n");
 }
 
-static uint32_t turned(uint32_t classid)
+uint32_t policy_turned(uint32_t classid)
 {
 	return __builtin_bswap32(classid);
 }
@@ -75,7 +75,7 @@ bool policy_can_count(const struct ruleset *set, const uint32_t *live)
 		classids[i] = set->classes[i].classid;
 	qsort(classids, set->class_count, sizeof(*classids), by_number);
 	for (size_t i = 0; can && i < set->class_count; i++) {
-		uint32_t other = turned(set->classes[i].classid);
+		uint32_t other = policy_turned(set->classes[i].classid);
 
 		can = (!live || !live[i] || live[i] == set->classes[i].classid) &&
 		      !bsearch(&other, classids, set->class_count, sizeof(*classids), by_number);
@@ -95,7 +95,7 @@ void policy_write_counting(FILE *out, const struct ruleset *set, const char *cou
 
 		if (wants(class))
 			fprintf(out, "\t\t\t0x%08x : \"%s%s\",\n\t\t\t0x%08x : \"%s%s\",\n", class->classid, counters,
-				class->name, turned(class->classid), counters, class->name);
+				class->name, policy_turned(class->classid), counters, class->name);
 	}
 	fprintf(out, "\t\t}\n");
 }

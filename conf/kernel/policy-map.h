@@ -17,7 +17,7 @@
 /* Tells whether any class is one that wants names. */
 bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
 
-/* Writes the elements of a map from a class's classid: class is its index.
+/* Writes the elements of a map that leads from a class's classid to to: class is its index.
  * live as in policy_text (policy.h). */
 void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *live, size_t class, const char *to);
 
@@ -26,10 +26,13 @@ void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *
 void policy_write_map(FILE *out, const struct ruleset *set, const uint32_t *live, const char *map, const char *then,
 		      bool (*wants)(const struct class *));
 
-/* One rule that counts by the class, in the counter of its name after counters. nft 1.1.7
- * turns the bytes of the keys of such a map round, when it loads and when it lists: so each
- * is there both ways. That can be done where no class has the classid of another turned
- * round, or its own, and none has two. */
+/* nft 1.1.7 turns the bytes of the keys of some maps from classids round, when it loads and when
+ * it lists: so each is there both ways. */
+uint32_t policy_turned(uint32_t classid);
+
+/* One rule that counts by the class, in the counter of its name after counters, with each key both
+ * ways. That can be done where no class has the classid of another turned round, or its own, and
+ * none has two. */
 bool policy_can_count(const struct ruleset *set, const uint32_t *live);
 void policy_write_counting(FILE *out, const struct ruleset *set, const char *counters,
 			   bool (*wants)(const struct class *));

@@ -10,8 +10,8 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
-/* A class's own chains are class_NAME, mark_NAME, dns_NAME, queries_NAME, answers_NAME, stay_NAME,
- * and in_NAME, with serve shaped_ and serve_NAME, served_NAME in a namespace, host_NAME, from_NAME and
+/* A class's own chains are class_NAME, mark_NAME, dns_NAME, queries_NAME, answers_NAME, stay_NAME and
+ * in_NAME, with serve shaped_ and serve_NAME, served_NAME in a namespace, host_NAME, from_NAME and
  * to_NAME for one, with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME,
  * and while somebody listens to what is refused, tell_NAME: no other chain's name begins so. For
  * the moment in which another table takes its place, there is ahead_NAME for each with a hook. */

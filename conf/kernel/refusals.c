@@ -13,6 +13,7 @@
 
 #include "conf/kernel/elements.h"
 #include "conf/kernel/nft.h"
+#include "conf/kernel/policy-map.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 
@@ -294,14 +295,13 @@ static void write_element(FILE *out, uint32_t classid, const char *name)
 		classid, REFUSALS_ASKED, name);
 }
 
-/* nft 1.1.7 turns the bytes of the keys of such a map round: each is there both ways, but where
- * that would be another class. */
+/* Each key both ways (policy_turned), but where that would be another class. */
 static void write_elements(FILE *out, const struct asked *classes, size_t count)
 {
 	fprintf(out, "flush map inet netshim " POLICY_TELL "\n");
 	for (size_t i = 0; i < count; i++) {
 		const struct asked *c = &classes[i];
-		uint32_t turned = __builtin_bswap32(c->classid);
+		uint32_t turned = policy_turned(c->classid);
 
 		if (!c->wanted)
 			continue;

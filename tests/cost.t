@@ -107,8 +107,6 @@ counts "$(($(least instructions launcher errno execve /mnt/no-program) - $(least
 # With a rule: who starts it, the helper, and the program. Whether the kernel would execute
 # the file takes two calls more where it has no AT_EXECVE_CHECK, and where it looks at the
 # arguments before the file, what can be told without its own answer.
-kernel=${NETSHIM_KERNEL:-$(uname -r)}
-since() { [ "$(printf '%s\n' "$1" "$kernel" | sort -V | head -n 1)" = "$1" ]; }
 ask="execveat"
 since 6.14 || ask="execveat execveat execveat"
 since 6.8 || ask="$ask faccessat2 openat fcntl fcntl close"

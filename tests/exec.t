@@ -135,7 +135,7 @@ if [ "$(wc -l <<<"$plain")" = 16 ]; then
 	with=$("${documents[@]}" "$preload")
 	is "${with//"$group/net"//}" "$plain" "binfmt_misc: the interpreter's arguments and descriptors"
 	is "$(grep -c "class=$group/net " <<<"$with")" 16 "binfmt_misc: all in their class"
-elif [ "$(printf '6.7\n%s\n' "$(uname -r)" | sort -V | head -n 1)" = 6.7 ]; then
+elif since 6.7 "$(uname -r)"; then
 	skip "no binfmt_misc in a user namespace" "binfmt_misc"
 else
 	echo "# before Linux 6.7, a user namespace has no binfmt_misc of its own"

@@ -365,6 +365,10 @@ call_number() { # call_number NAME...: of those that this machine has
 	printf '#include <sys/syscall.h>\n%s\n' "$(printf 'SYS_%s\n' "$@")" | gcc -E -P - | tail -n $# | grep -vx "$missing"
 }
 
+since() { # since VERSION [RELEASE]: whether the kernel, or that which the test runs as on, is as new
+	[ "$(printf '%s\n' "$1" "${2:-${NETSHIM_KERNEL:-$(uname -r)}}" | sort -V | head -n 1)" = "$1" ]
+}
+
 rules_say() { # rules_say FILE: what each load writes alike; the hashes have another key each time
 	stat -c %s "$1"
 	tail -c "+$(($(od -An -t u8 -j 88 -N 8 "$1") + 1))" "$1" | tr '\0' '\n'

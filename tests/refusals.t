@@ -30,7 +30,7 @@ in_background sleep 900 8>>"$folder/busy" 9>>"$folder/busy-script"
 before_6_8() { # before_6_8 KERNEL: as which the test runs, on which it runs
 	local release
 	for release in "$1" "${NETSHIM_KERNEL:-}" "$(uname -r)"; do
-		[ "$(printf '%s\n' "${release:-9}" 6.8 | sort -V | head -n 1)" = 6.8 ] || return 0
+		since 6.8 "${release:-9}" || return 0
 	done
 	return 1
 }

@@ -200,12 +200,12 @@ with=$(calls_of "$preload" "$scratch/plain" class)
 strace -u nobody -f -qq -o "$scratch/trace" -E LD_PRELOAD="$preload" "$scratch/plain" class >/dev/null
 is "$(sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$scratch/trace" | sort -u | comm -13 <(echo "$with") - | xargs)" "capset fstatfs" "where it may enter the class"
 like "$(tr '\n' ' ' <"$page")" "enters the class: capset, fstatfs, write" "(the page says so)"
-[ "$(printf '6.8\n%s\n' "${NETSHIM_KERNEL:-$(uname -r)}" | sort -V | head -n 1)" != 6.8 ] ||
+! since 6.8 ||
 	more "with a rule" "sendto socket" "$env" "$scratch/plain" class
 rule "$scratch/plain" "with = 'other'"
 more "for other arguments" "" "$env" "$scratch/plain" class
 rule "$scratch/plain" "with = 'class'"
-[ "$(printf '6.8\n%s\n' "${NETSHIM_KERNEL:-$(uname -r)}" | sort -V | head -n 1)" != 6.8 ] ||
+! since 6.8 ||
 	more "with a rule for arguments" "sendto socket" "$env" "$scratch/plain" class
 rule "$scratch/plain"
 kernel=(older-kernel 6.7)

@@ -68,29 +68,53 @@ stdbuf -oL nft monitor chains >>"$scratch/heard" 2>/dev/null &
 background+=($!)
 # shellcheck disable=SC2016 # expanded each time
 wait_until eval 'nft "add table ip listens; add chain ip listens c; delete table ip listens"; grep -q listens "$scratch/heard"'
+heard() { grep -o "add chain inet $1[a-z]* { type" "$scratch/heard" | sed 's/.* \([a-z_]*\) { type/\1/' | sort; }
+left() { nft list chains | grep -c -E "netshim_handover|ahead_"; }
+: >"$scratch/heard"
+"$netshim" reload
+wait_until eval "grep -q 'delete chain inet netshim_handover output' '$scratch/heard'"
+is "$(heard 'netshim_handover ' | uniq)" "$(heard 'netshim ')" "chains with hooks are there twice for a moment"
+is "$(left)" 0 "and no longer"
+wide() { # wide NUMBER: a class with a long text
+	echo "class wide-$1 { action = reject allow = {"
+	for ((i = 1000; i < 8000; i++)); do echo "'2001:db8:1111:2222:3333:4444:$i:$1',"; done
+	echo "'2001:db8::' } }"
+}
+{ echo "class open { } unclassified { action = reject }" && wide 1; } >"$config"
+"$netshim" reload
 for kept in "the text that was loaded" "what nft lists"; do
 	: >"$scratch/heard"
 	"$netshim" reload
 	wait_until eval "grep -q 'delete chain inet netshim ahead_output' '$scratch/heard'"
-	is "$(grep -o 'add chain inet netshim ahead_[a-z]*' "$scratch/heard" | sort)" \
-		"$(grep -o 'add chain inet netshim [a-z]* { type' "$scratch/heard" | sed 's/netshim /&ahead_/; s/ { type//' | sort)" "by $kept, chains with hooks are there twice for a moment"
-	is "$(nft list chains | grep -c ahead_)" 0 "and no longer"
+	is "$(heard 'netshim ahead_')" "$(heard 'netshim ' | sed 's/^/ahead_/')" "where that takes long, only those that go, by $kept"
+	is "$(left)" 0 "and no longer"
 	rm "$root/run/netshim/table"
 done
 handle() { nft -a list table inet netshim | sed -n '1s/.*# handle //p'; }
-"$netshim" reload
-strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
-second=$(grep -n BATCH "$scratch/calls" | sed -n '2s/:.*//p')
-old=$(handle)
-table=$(nft -s list table inet netshim)
-said=$(strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$second" "$netshim" reload 2>&1)
-like "$? $said" "^1 .*nftables refuses" "where nftables refuses the new table"
-is "$(handle) $(nft -s list table inet netshim)" "$old $table" "they are taken away again"
+refused() { # refused WHAT: where nftables does not take the new table
+	local second
+	"$netshim" reload
+	strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
+	second=$(grep -n BATCH "$scratch/calls" | sed -n '2s/:.*//p')
+	old=$(handle)
+	table=$(nft -s list table inet netshim)
+	: >"$scratch/heard"
+	said=$(strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$second" "$netshim" reload 2>&1)
+	like "$? $said" "^1 .*nftables refuses" "where nftables refuses the new table"
+	is "$(handle) $(left) $(nft -s list table inet netshim)" "$old 0 $table" "$1 are taken away again"
+}
+refused "those of a large one"
+configure <<<"class open { } unclassified { action = reject }"
+refused "those of a second one"
 nft flush chain inet netshim output
-replaced() { [ "$(handle)" -gt "$old" ]; }
-wait_until replaced
-is "$(($(handle) - old))" 1 "and who watches takes that for nothing that was lost"
-"$netshim" down
+wait_until grep -q 'add chain inet netshim output' "$scratch/heard"
+is "$(grep -c 'add chain inet netshim output' "$scratch/heard")" 1 "and who watches takes that for nothing that was lost"
+for next in reload down; do
+	reload_killed
+	like "$(left)" "^[1-9]" "killed in the last moment, a reload leaves the second one"
+	"$netshim" $next
+	is "$(left)" 0 "which $next takes away"
+done
 mkdir -m 777 "$scratch/open"
 cat >"$scratch/server.py" <<EOP
 import socket
@@ -129,6 +153,7 @@ for number in 1 2; do
 		app '$scratch/refused' { class = refused }
 		app '$scratch/open-class' { class = open }
 	EOF
+	{ cat "$scratch/$number.conf" && wide $number; } >"$scratch/wide-$number.conf"
 done
 cp "$python" "$scratch/refused"
 cp "$python" "$scratch/open-class"
@@ -143,15 +168,29 @@ send refused first 9
 send refused second 9
 send open-class datagrams 8
 send open-class stream 7
-before=$(got)
-failed=0
-for ((i = 1; i <= 100 / (1 + slow / 5); i++)); do
-	"$netshim" -c "$scratch/$((1 + i % 2)).conf" reload || failed=$((failed + 1))
-done
-after=$(got)
+# As packets are held up where an interrupt comes, or the host takes the processor away, by another's
+# rules that come before: each takes longer than a small table.
+{
+	echo "table inet slow { chain first { type filter hook output priority -400; udp dport != 9 accept;"
+	for ((i = 0; i < 50000 / slow; i++)); do echo "udp sport 1"; done
+	echo "}; }"
+} >"$scratch/slow.nft"
+reload_all() { # reload_all TIMES CONFIGURATION...: what fails, and the packets that got out
+	local i before failed=0
+	before=$(got)
+	for ((i = 0; i < $1; i++)); do
+		"$netshim" -c "${@:2 + i % ($# - 1):1}" reload || failed=$((failed + 1))
+	done
+	echo "$failed $(($(got) - before))"
+}
+times=$((100 / (1 + slow / 5)))
+is "$(reload_all $times "$scratch"/{1,2}.conf)" "0 0" "$times reloads: of what two programs that are refused send all the time, nothing gets out"
+wide=$((5 / (1 + slow / 5) + 1))
+is "$(reload_all $wide "$scratch"/wide-{1,2}.conf)" "0 0" "nor in $wide of a large configuration"
+nft -f "$scratch/slow.nft"
+is "$(reload_all $((times / 4)) "$scratch"/{1,2}.conf)" "0 0" "nor where packets are held up on their way"
 touch "$scratch/open/end"
 wait "${sender[@]}"
-is "$failed $((after - before))" "0 0" "$((i - 1)) reloads: of what two programs that are refused send all the time, nothing gets out"
 is "$(cut -d ' ' -f 2 "$scratch/first.out" "$scratch/second.out" | xargs)" "0 0" "not even where nobody counted it"
 is "$(cut -d ' ' -f 1 "$scratch/datagrams.out")" 0 "no datagram of a class that is let through is refused"
 like "$(cat "$scratch/stream.out")" "^0 [0-9]+$" "and no connection of it breaks"

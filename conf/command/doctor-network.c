@@ -10,6 +10,7 @@
 #include "conf/command/proxy.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
+#include "conf/kernel/handover.h"
 #include "conf/kernel/marks.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-names.h"
@@ -76,6 +77,17 @@ static void compare_tables(struct doctor *d, const char *place, char *loaded, ch
 			place, line_at(loaded, at), line_at(wanted, at));
 }
 
+/* Nor is one under way. */
+static bool reload_was_killed(void)
+{
+	int pause = state_pause();
+	bool is = pause >= 0 && handover_is_left();
+
+	if (pause >= 0)
+		close(pause);
+	return is;
+}
+
 bool doctor_compare_table(struct doctor *d, const char *class, const char *place)
 {
 	char *loaded = nft_listing();
@@ -90,6 +102,11 @@ bool doctor_compare_table(struct doctor *d, const char *class, const char *place
 		doctor_tell(d, RESULT_FAULT, RELOAD, TABLE_KEPT " is gone: nobody knows whether the table has changed");
 	else if (wanted)
 		compare_tables(d, place, loaded, wanted);
+	if (reload_was_killed())
+		doctor_tell(
+			d, RESULT_FAULT, RELOAD,
+			"a reload in %s was ended half way: table netshim_handover still refuses what that had refused",
+			place);
 	free(wanted);
 	free(kept);
 	free(loaded);

@@ -402,3 +402,13 @@ int state_turn(const char *class, int watching)
 		close(fd);
 	return -1;
 }
+
+int state_pause(void)
+{
+	int fd = open(lock_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || !flock(fd, LOCK_SH | LOCK_NB))
+		return fd;
+	close(fd);
+	return -1;
+}

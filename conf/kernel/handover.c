@@ -4,27 +4,42 @@
 /* From one table to the next: see handover.h.
  *
  * A transaction is put into force at one moment (nf_tables_commit in the kernel's
- * net/netfilter/nf_tables_api.c). But a packet meets the base chains of a hook one after the
- * other, and each looks for itself which generation of rules is in force then (nft_do_chain in
- * nf_tables_core.c). From that moment on, the maps of the old chains are empty
- * (nft_map_deactivate), so that they take everything for what is in no class, until the kernel
- * comes to take their hooks away: for large tables, that was 3 ms later.
+ * net/netfilter/nf_tables_api.c). But a packet looks once which base chains its hook has (nf_hook
+ * in include/linux/netfilter.h), meets one after the other, and each looks for itself which
+ * generation of rules is in force then (nft_do_chain in nf_tables_core.c). From that moment on,
+ * the old chains have nothing left that refuses: so a packet gets out that was held up on its way
+ * to them, by an interrupt, by long rules of others or because the processor was taken away, and
+ * that knows of no new ones yet. Nor are they any good to one that has left the new chains before
+ * that moment, as the kernel puts those before old ones of the same priority
+ * (nf_hook_entries_grow in net/netfilter/core.c).
  *
- * What they would refuse then, policy-refuse.c lets through. And as the kernel puts a new chain
- * before an old one of the same priority (nf_hook_entries_grow in net/netfilter/core.c), a packet
- * may have left the new one when that was not yet in force: of a program that sends all the time,
- * one got out in some 16 tables that were replaced. With the old base chains once more ahead of
- * the new ones, it meets either those while they are in force, or after them the new ones when
- * these are. A rate counts each packet twice meanwhile. */
+ * So there is a second table for the time being, whose chains come after all others, and which
+ * has no rules until the moment at which it gets the new ones, too. Once no packet is on its way
+ * that does not know of them, each meets either all of the old table while that is in force, or
+ * all of the second one.
+ *
+ * That takes as long again as the new table itself. Of a large one, the base chains are there
+ * long before the rest is: so they are known to every packet that is not held up for so long, and
+ * it suffices that the old ones are there a second time ahead of them, for one that has left the
+ * new ones before the moment. A rate counts each packet twice meanwhile. What old chains would
+ * refuse, without their maps, policy-refuse.c lets through. */
 
 #include "conf/kernel/handover.h"
 
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #define CHAIN "\tchain "
 #define HOOK "\t\ttype "
 #define PRIORITY " priority "
+#define TABLE "inet netshim"
+#define SECOND TABLE "_handover"
+
+/* A text of so many bytes takes the kernel some 50 ms; of sets' elements, 10. */
+#define LARGE ((size_t)256 << 10)
 
 static const char *next_line(const char *line)
 {
@@ -32,46 +47,96 @@ static const char *next_line(const char *line)
 	return line + (*line == '\n');
 }
 
-/* A chain that has a hook, from there on; NULL: there is no more. */
-static const char *next_base(const char *line)
+static bool begins(const char *line, const char *with)
 {
-	for (; *line; line = next_line(line))
-		if (!strncmp(line, CHAIN, strlen(CHAIN)) && !strncmp(next_line(line), HOOK, strlen(HOOK)))
-			return line;
-	return NULL;
+	return !strncmp(line, with, strlen(with));
 }
 
-/* A number, or "NAME", "NAME + 2", "NAME - 2": one less. */
-static void write_earlier(FILE *out, const char *priority)
+/* Sets have types, too. */
+static bool is_hook(const char *line)
+{
+	const char *priority = begins(line, HOOK) ? strstr(line, PRIORITY) : NULL;
+
+	return priority && priority < next_line(line);
+}
+
+static bool is_base(const char *line)
+{
+	return begins(line, CHAIN) && is_hook(next_line(line)) && strstr(line, "\n\t}\n");
+}
+
+/* A chain that has a hook, from there on; NULL: there is no more. As policy.c writes chains, and
+ * nft lists them, one line ends each. */
+static const char *next_base(const char *line)
+{
+	while (*line && !is_base(line))
+		line = next_line(line);
+	return *line ? line : NULL;
+}
+
+/* A number, or "NAME", "NAME + 2", "NAME - 2": so much later. */
+static void write_priority(FILE *out, const char *priority, int later)
 {
 	int name = (int)strcspn(priority, " ;");
 	int number = 0;
 	char sign = '+';
 
 	if (strchr("-0123456789", *priority)) {
-		fprintf(out, "%ld", strtol(priority, NULL, 10) - 1);
+		fprintf(out, "%ld", strtol(priority, NULL, 10) + later);
 		return;
 	}
 	sscanf(priority + name, " %c %d", &sign, &number);
-	number = (sign == '-' ? -number : number) - 1;
+	number = (sign == '-' ? -number : number) + later;
 	fprintf(out, "%.*s %c %d", name, priority, number < 0 ? '-' : '+', abs(number));
 }
 
-/* As policy.c writes chains, and nft lists them, one line ends each. */
+/* The line that gives a chain its hook. */
+static void write_hook(FILE *out, const char *hook, int later)
+{
+	const char *priority = strstr(hook, PRIORITY) + strlen(PRIORITY);
+	const char *rest = priority + strcspn(priority, ";");
+
+	fprintf(out, "%.*s", (int)(priority - hook), hook);
+	write_priority(out, priority, later);
+	fprintf(out, "%.*s", (int)(next_line(rest) - rest), rest);
+}
+
+static char *for_all(const char *text, const char *before, const char *after,
+		     void (*write)(FILE *out, const char *chain))
+{
+	char *commands = NULL;
+	FILE *out = memstream_open(&commands, &(size_t){ 0 });
+
+	fprintf(out, "%s", before);
+	for (const char *chain = next_base(text); chain; chain = next_base(next_line(chain)))
+		write(out, chain);
+	fprintf(out, "%s", after);
+	memstream_close(out);
+	return commands;
+}
+
+static bool load(char *commands)
+{
+	char *words = nft_load(commands, false);
+	bool ok = !words;
+
+	free(words);
+	free(commands);
+	return ok;
+}
+
+/* --- a large table: the old base chains a second time, ahead of themselves */
+
 static void write_ahead(FILE *out, const char *chain)
 {
+	const char *name = chain + strlen(CHAIN);
 	const char *hook = next_line(chain);
-	const char *priority = strstr(hook, PRIORITY);
-	const char *end = strstr(hook, "\n\t}\n");
+	const char *rules = next_line(hook);
+	const char *end = strstr(hook, "\n\t}\n") + 1;
 
-	if (!priority || !end || priority > end)
-		return;
-	priority += strlen(PRIORITY);
-	fprintf(out, CHAIN HANDOVER_AHEAD "%.*s%.*s", (int)(hook - chain - strlen(CHAIN)), chain + strlen(CHAIN),
-		(int)(priority - hook), hook);
-	write_earlier(out, priority);
-	priority += strcspn(priority, ";");
-	fprintf(out, "%.*s\n\t}\n", (int)(end - priority), priority);
+	fprintf(out, CHAIN HANDOVER_AHEAD "%.*s", (int)(hook - name), name);
+	write_hook(out, hook, -1);
+	fprintf(out, "%.*s\t}\n", (int)(end - rules), rules);
 }
 
 static void write_removal(FILE *out, const char *chain)
@@ -79,36 +144,89 @@ static void write_removal(FILE *out, const char *chain)
 	const char *name = chain + strlen(CHAIN);
 	int size = (int)strcspn(name, " ");
 
-	fprintf(out,
-		"flush chain inet netshim " HANDOVER_AHEAD "%.*s\ndelete chain inet netshim " HANDOVER_AHEAD "%.*s\n",
+	fprintf(out, "flush chain " TABLE " " HANDOVER_AHEAD "%.*s\ndelete chain " TABLE " " HANDOVER_AHEAD "%.*s\n",
 		size, name, size, name);
 }
 
-static void for_all(const char *text, const char *before, const char *after,
-		    void (*write)(FILE *out, const char *chain))
+void handover_ahead(const char *before)
 {
-	const char *chain = next_base(text);
-	char *commands = NULL;
-	FILE *out;
+	load(for_all(before, "table " TABLE " {\n", "}\n", write_ahead));
+}
 
-	if (!chain)
-		return;
-	out = memstream_open(&commands, &(size_t){ 0 });
-	fprintf(out, "%s", before);
-	for (; chain; chain = next_base(next_line(chain)))
-		write(out, chain);
-	fprintf(out, "%s", after);
+void handover_ahead_undo(const char *before)
+{
+	load(for_all(before, "", "", write_removal));
+}
+
+/* --- any other: a second table */
+
+static void write_empty(FILE *out, const char *chain)
+{
+	const char *hook = next_line(chain);
+
+	fprintf(out, "%.*s", (int)(hook - chain), chain);
+	write_hook(out, hook, 1);
+	fprintf(out, "\t}\n");
+}
+
+/* What is on its way goes through the chains under rcu_read_lock; and the end of a packet socket
+ * waits for all who are in such a section (synchronize_net in packet_release of the kernel's
+ * net/packet/af_packet.c). */
+static void let_pass(void)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Lines within the table are indented. */
+static void write_line(FILE *out, const char *line)
+{
+	const char *table = *line == '\t' ? NULL : strstr(line, TABLE " ");
+	const char *rest = table && table < next_line(line) ? table + strlen(TABLE) : line;
+
+	if (is_hook(line))
+		write_hook(out, line, 1);
+	else if (rest == line)
+		fprintf(out, "%.*s", (int)(next_line(line) - line), line);
+	else
+		fprintf(out, "%.*s" SECOND "%.*s", (int)(table - line), line, (int)(next_line(rest) - rest), rest);
+}
+
+/* The second table is there, and stays. */
+static char *with_second(const char *text)
+{
+	char *both = NULL;
+	FILE *out = memstream_open(&both, &(size_t){ 0 });
+
+	fprintf(out, "%s", text);
+	for (const char *line = text + strlen(NFT_REMOVE); *line; line = next_line(line))
+		write_line(out, line);
 	memstream_close(out);
-	free(nft_load(commands, false));
-	free(commands);
+	return both;
 }
 
-void handover_begin(const char *text)
+char *handover_second(const char *text)
 {
-	for_all(text, "table inet netshim {\n", "}\n", write_ahead);
+	if (strlen(text) > LARGE || !begins(text, NFT_REMOVE) ||
+	    !load(for_all(text, NFT_REMOVE_SECOND "table " SECOND " {\n", "}\n", write_empty)))
+		return NULL;
+	let_pass();
+	return with_second(text);
 }
 
-void handover_undo(const char *text)
+bool handover_second_done(void)
 {
-	for_all(text, "", "", write_removal);
+	bool ok = false;
+
+	let_pass();
+	for (int tries = 3; !ok && tries; tries--)
+		ok = load(copied(NFT_REMOVE_SECOND));
+	return ok;
+}
+
+bool handover_is_left(void)
+{
+	return load(copied("list table " SECOND "\n"));
 }

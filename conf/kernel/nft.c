@@ -326,7 +326,7 @@ char *nft_listing_of(const char *text)
 
 bool nft_unload(void)
 {
-	char *words = nft_load(NFT_REMOVE, false);
+	char *words = nft_load(NFT_REMOVE NFT_REMOVE_SECOND, false);
 	bool ok = !words;
 
 	if (!ok)

@@ -11,6 +11,8 @@
 /* Takes netshim's table away. Adding it first makes the deletion succeed where there is
  * none. */
 #define NFT_REMOVE "table inet netshim\ndelete table inet netshim\n"
+/* And the second one of handover.h. */
+#define NFT_REMOVE_SECOND "table inet netshim_handover\ndelete table inet netshim_handover\n"
 
 /* Asks nftables about every nft statement, by itself, and notes what it says with
  * the statement's own place. Takes root: nftables answers to nobody else. */

@@ -14,7 +14,8 @@
  * in_NAME, with serve shaped_ and serve_NAME, served_NAME in a namespace, host_NAME, from_NAME and
  * to_NAME for one, with a proxy asked_, allowed_, proxied_, proxy_, source_, inside_, udp_, tproxied_ and tproxy_NAME,
  * and while somebody listens to what is refused, tell_NAME: no other chain's name begins so. For
- * the moment in which another table takes its place, there is ahead_NAME for each with a hook. */
+ * the moment in which another table takes the place of a large one (handover.h), there is ahead_NAME
+ * for each with a hook. */
 
 /* What is loaded in a class's network namespace: all that is sent there is its. */
 char *policy_inside(const struct class *class, const struct counters *counters);

@@ -27,6 +27,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/msg.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -97,7 +98,7 @@ static struct table_news look(void)
  * known to be. */
 static char *kept_if_loaded(const char *class, const struct table_news *news)
 {
-	char *text = news->lacking ? NULL : table_kept(class);
+	char *text = table_kept(class);
 	char number[TABLE_NUMBER_SIZE];
 
 	table_number(text ? text : "", number);
@@ -107,16 +108,7 @@ static char *kept_if_loaded(const char *class, const struct table_news *news)
 	return NULL;
 }
 
-/* Of the loaded table; NULL where there is none in force. */
-static char *loaded_text(const char *class)
-{
-	struct table_news news = look();
-	char *text = kept_if_loaded(class, &news);
-
-	return text || news.lacking ? text : nft_save();
-}
-
-char *table_load(const char *class, const char *text, const char *whole)
+static char *load_and_keep(const char *class, const char *text, const char *whole)
 {
 	char path[TABLE_KEPT_SIZE];
 	int error = write_new(text) ? 0 : errno;
@@ -134,17 +126,65 @@ char *table_load(const char *class, const char *text, const char *whole)
 	return words;
 }
 
-char *table_replace(const char *class, const char *text, const char *whole)
+/* A second table may be left of a change that has ended half way. */
+char *table_load(const char *class, const char *text, const char *whole)
 {
-	char *before = loaded_text(class);
+	char *alone = printed(NFT_REMOVE_SECOND "%s", whole);
+	char *words = load_and_keep(class, text, alone);
+
+	free(alone);
+	return words;
+}
+
+static char *replace_large(const char *class, const char *text, const char *whole, const struct table_news *news)
+{
+	char *kept = kept_if_loaded(class, news);
+	char *before = kept ? kept : nft_save();
 	char *words;
 
-	if (before)
-		handover_begin(before);
-	words = table_load(class, text, whole);
-	if (words && before)
-		handover_undo(before);
+	handover_ahead(before);
+	words = load_and_keep(class, text, whole);
+	if (words)
+		handover_ahead_undo(before);
 	free(before);
+	return words;
+}
+
+static char *replace_small(const char *class, const char *text, const char *both)
+{
+	char *words = load_and_keep(class, text, both);
+
+	if (!handover_second_done())
+		warnx("nftables does not let go of table netshim_handover, which goes on refusing what these rules "
+		      "do; run 'netshim reload'");
+	return words;
+}
+
+static char *replace(const char *class, const char *text, const char *whole)
+{
+	struct table_news news = look();
+	char *both;
+	char *words;
+
+	if (news.lacking)
+		return table_load(class, text, whole);
+	both = handover_second(whole);
+	words = both ? replace_small(class, text, both) : replace_large(class, text, whole, &news);
+	free(both);
+	return words;
+}
+
+/* The end of who watches would leave what is there for the moment only. */
+char *table_replace(const char *class, const char *text, const char *whole)
+{
+	sigset_t all;
+	sigset_t before;
+	char *words;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	words = replace(class, text, whole);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	return words;
 }
 

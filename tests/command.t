@@ -76,6 +76,15 @@ is "$? $(nft -s list ruleset; cksum "$run/rules"; find "$groups" | sort; cat "$g
 strace -qq -f -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC" "$netshim" up 2>/dev/null
 is "$? $(cksum "$run/rules"; find "$groups" | sort)" "1 $(cksum "$run/rules"; find "$groups" -not -path '*three*' | sort)" \
 	"the rules file cannot be replaced: the rules and groups are as before"
+echo "class two { action = drop classid = '10:44' } class kept { }" >"$config"
+"$netshim" reload
+strace -o "$scratch/renames" -e trace="$(calls rename)" "$netshim" reload
+nth=$(grep -n '/config.new' "$scratch/renames" | head -n 1 | cut -d: -f1)
+strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC:when=$nth+" "$netshim" reload
+echo "class two { action = drop classid = '10:44' } class edited { }" >"$config"
+"$netshim" reload --hook
+is "$? $(ls -d "$groups"/{kept,edited} 2>/dev/null)" "0 $groups/kept" \
+	"the text of what is in force cannot be put into its place: a hook does not take the edited file for it"
 cat >"$config" <<EOF
 class two   { action = drop classid = '10:46' }
 class three { classid = '10:44' }

@@ -19,10 +19,15 @@ static const char new_path[] = NETSHIM_RUNDIR "/config.new";
 
 bool text_write(const struct ruleset *set, ino_t rules)
 {
-	int fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
-	bool ok = file && fprintf(file, HEAD, (uintmax_t)rules) > 0 && fwrite(set->text, set->text_size, 1, file) == 1;
+	FILE *file;
+	bool ok;
+	int fd;
 
+	text_settle();
+	unlink(new_path);
+	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	file = fd < 0 ? NULL : fdopen(fd, "w");
+	ok = file && fprintf(file, HEAD, (uintmax_t)rules) > 0 && fwrite(set->text, set->text_size, 1, file) == 1;
 	if ((file && fclose(file)) || !ok) {
 		warn("cannot write %s", new_path);
 		return false;
@@ -62,8 +67,8 @@ void text_settle(void)
 
 	if (lstat(RULES_PATH, &rules))
 		unlink(text_path);
-	else if (belongs_to(new_path, rules.st_ino))
-		rename(new_path, text_path);
+	else if (belongs_to(new_path, rules.st_ino) && rename(new_path, text_path))
+		return; /* so it is found there */
 	unlink(new_path);
 }
 
@@ -72,7 +77,11 @@ const char *text_in_force(void)
 	struct stat rules;
 
 	text_settle();
-	return !lstat(RULES_PATH, &rules) && belongs_to(text_path, rules.st_ino) ? text_path : NULL;
+	if (lstat(RULES_PATH, &rules))
+		return NULL;
+	if (belongs_to(text_path, rules.st_ino))
+		return text_path;
+	return belongs_to(new_path, rules.st_ino) ? new_path : NULL;
 }
 
 char *text_read(const char *path, size_t *size)

@@ -95,6 +95,8 @@ cd "$scratch/unpacked/netshim-$version" || exit 1
 is "$(git -C "$repository" ls-tree -r --name-only HEAD | LC_ALL=C sort | cksum)" "$(find . -type f -printf '%P\n' | LC_ALL=C sort | cksum)" \
 	"with all files of the commit"
 like "$(make -s dist 2>&1)" "needs a clone" "make dist: not from a tarball, which may lie in another project's clone"
+mkdir build
+ln -s "$(readlink -f "$tests/../build/unpacked")" build/ # as make check would put it there
 like "$(env -i PATH="$PATH" TMPDIR="$scratch" tests/run tests/matching.t 2>&1)" "Result: PASS" "it builds, installs, and runs its tests"
 is "$(grep -n '.\{121\}' "$tests/../NEWS.md")" "" "no line of NEWS.md has more than 120 columns"
 

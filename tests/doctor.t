@@ -288,8 +288,9 @@ like "$(named unshare --net)" "^in force=fault" "another network namespace"
 nft add rule inet netshim class_lan accept
 like "$(both)" "^table=fault .*it has \"accept\" where netshim had loaded" "a rule that somebody has added"
 "$netshim" reload
+end_watching
 reload_killed
-like "$(both)" "^table=fault .*was ended half way: table netshim_handover" "a reload that was killed in the last moment"
+like "$(both)" "^table=fault .*was killed: table netshim_handover is left.* fault watch: " "a reload that was killed in the last moment"
 "$netshim" reload
 nft flush chain inet netshim class_games
 until_like "^watch=note .*'nft' has taken netshim's nftables table away" "watch has put something back" both

@@ -153,12 +153,8 @@ wait_until() { # wait_until COMMAND...: for at most ten seconds
 	exit 1
 }
 
-reload_killed() { # as it waits, with a packet socket, to take the second table away (handover.c)
-	local nth
-	"$netshim" reload
-	strace -o "$scratch/sockets" -e trace=socket "$netshim" reload
-	nth=$(grep -n AF_PACKET "$scratch/sockets" | sed -n '2s/:.*//p')
-	strace -qq -o /dev/null -e trace=socket -e inject=socket:signal=KILL:when="$nth" "$netshim" reload
+reload_killed() { # as it waits to take the second table away (handover.c)
+	strace -qq -o /dev/null -e trace=membarrier -e inject=membarrier:signal=KILL:when=2 "$netshim" reload
 } 2>/dev/null
 
 on_other_host() { nsenter --net="/proc/$other_host/ns/net" "$@"; }

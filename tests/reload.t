@@ -91,30 +91,47 @@ for kept in "the text that was loaded" "what nft lists"; do
 	rm "$root/run/netshim/table"
 done
 handle() { nft -a list table inet netshim | sed -n '1s/.*# handle //p'; }
-refused() { # refused WHAT: where nftables does not take the new table
-	local second
-	"$netshim" reload
-	strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
-	second=$(grep -n BATCH "$scratch/calls" | sed -n '2s/:.*//p')
+batches() { grep -n BATCH "$scratch/calls" | sed -n "$1s/:.*//p"; } # batches NUMBER: which call of sendmsg it is
+fails() { # fails WHEN
+	: >"$scratch/heard"
+	strace -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$1" "$netshim" reload 2>&1
+}
+refused() { # refused WHEN WHAT: where nftables does not take the new table
+	local old table
 	old=$(handle)
 	table=$(nft -s list table inet netshim)
-	: >"$scratch/heard"
-	said=$(strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$second" "$netshim" reload 2>&1)
+	said=$(fails "$1")
 	like "$? $said" "^1 .*nftables refuses" "where nftables refuses the new table"
-	is "$(handle) $(left) $(nft -s list table inet netshim)" "$old 0 $table" "$1 are taken away again"
+	is "$(handle) $(left) $(nft -s list table inet netshim)" "$old 0 $table" "$2 are taken away again"
 }
-refused "those of a large one"
+"$netshim" reload
+strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
+refused "$(batches 2)" "those of a large one"
 configure <<<"class open { } unclassified { action = reject }"
-refused "those of a second one"
+"$netshim" reload
+strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
+twice=$(batches 2)
+is "$(fails "$twice") $? $(left)" " 0 0" "where nftables does not take it twice, it is loaded once"
+once=$(batches 5) # after what takes the second away, and the chains ahead
+refused "$twice+$((once - twice))" "those of a second one, and of a large one"
 nft flush chain inet netshim output
 wait_until grep -q 'add chain inet netshim output' "$scratch/heard"
 is "$(grep -c 'add chain inet netshim output' "$scratch/heard")" 1 "and who watches takes that for nothing that was lost"
-for next in reload down; do
+{ echo "class open { } unclassified { action = reject }" && wide 1; } >"$scratch/wide.conf"
+for next in reload "-c $scratch/wide.conf reload" down; do
+	"$netshim" -c "$config" reload
+	end_watching
 	reload_killed
 	like "$(left)" "^[1-9]" "killed in the last moment, a reload leaves the second one"
+	# shellcheck disable=SC2086 # words
 	"$netshim" $next
-	is "$(left)" 0 "which $next takes away"
+	is "$(left)" 0 "which ${next##* } takes away"
 done
+"$netshim" up
+: >"$scratch/heard"
+reload_killed
+wait_until grep -q 'delete chain inet netshim_handover output' "$scratch/heard"
+is "$(left)" 0 "as does who watches"
 mkdir -m 777 "$scratch/open"
 cat >"$scratch/server.py" <<EOP
 import socket
@@ -157,6 +174,7 @@ for number in 1 2; do
 done
 cp "$python" "$scratch/refused"
 cp "$python" "$scratch/open-class"
+cp "$python" "$scratch/python"
 configure <"$scratch/1.conf"
 declare -A sender
 send() { # send PROGRAM NAME PORT
@@ -194,5 +212,20 @@ wait "${sender[@]}"
 is "$(cut -d ' ' -f 2 "$scratch/first.out" "$scratch/second.out" | xargs)" "0 0" "not even where nobody counted it"
 is "$(cut -d ' ' -f 1 "$scratch/datagrams.out")" 0 "no datagram of a class that is let through is refused"
 like "$(cat "$scratch/stream.out")" "^0 [0-9]+$" "and no connection of it breaks"
+
+
+# what one chain has noted for another goes over, too
+for number in 1 2; do
+	echo "unclassified { action = reject allow = { link } } class number-$number { }" >"$scratch/$number.conf"
+done
+"$netshim" -c "$scratch/1.conf" reload
+rm "$scratch/open/end"
+nft delete table inet slow
+sed 's/-400/-200/' "$scratch/slow.nft" | nft -f -
+send python neighbour 9
+reload_all $((times / 4)) "$scratch"/{1,2}.conf >"$scratch/said"
+touch "$scratch/open/end"
+wait "${sender[neighbour]}"
+is "$(cut -d ' ' -f 1 "$scratch/said" "$scratch/neighbour.out" | xargs)" "0 0" "no datagram to a neighbour is refused"
 
 finish

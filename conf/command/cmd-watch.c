@@ -36,6 +36,7 @@
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/handover.h"
 #include "conf/kernel/interfaces.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/routing.h"
@@ -175,6 +176,7 @@ static void read_what_is_in_force(void)
 {
 	if (!has_been_replaced())
 		return;
+	handover_tidy();
 	free(w.text);
 	w.text = table_kept(w.class);
 	table_number(w.text ? w.text : "", w.number);
@@ -212,10 +214,12 @@ static bool was_netshim(void)
 static char *load_kept(void)
 {
 	char *whole = w.class ? lifts_inside(w.text, w.class) : remembered_with(lifts_with(w.text, NULL, NULL));
-	char *words = nft_load(whole, false);
+	char *alone = printed(NFT_REMOVE_SECOND "%s", whole);
+	char *words = nft_load(alone, false);
 
 	if (words)
 		remembered_forget();
+	free(alone);
 	free(whole);
 	return words;
 }

@@ -77,15 +77,15 @@ static void compare_tables(struct doctor *d, const char *place, char *loaded, ch
 			place, line_at(loaded, at), line_at(wanted, at));
 }
 
-/* Nor is one under way. */
+/* Nobody knows while one is under way. */
 static bool reload_was_killed(void)
 {
 	int pause = state_pause();
-	bool is = pause >= 0 && handover_is_left();
+	bool left = pause >= 0 && handover_is_left();
 
 	if (pause >= 0)
 		close(pause);
-	return is;
+	return left;
 }
 
 bool doctor_compare_table(struct doctor *d, const char *class, const char *place)
@@ -103,10 +103,10 @@ bool doctor_compare_table(struct doctor *d, const char *class, const char *place
 	else if (wanted)
 		compare_tables(d, place, loaded, wanted);
 	if (reload_was_killed())
-		doctor_tell(
-			d, RESULT_FAULT, RELOAD,
-			"a reload in %s was ended half way: table netshim_handover still refuses what that had refused",
-			place);
+		doctor_tell(d, RESULT_FAULT, RELOAD,
+			    "a reload in %s was killed: table netshim_handover is left, and what its rules refuse "
+			    "stays refused",
+			    place);
 	free(wanted);
 	free(kept);
 	free(loaded);

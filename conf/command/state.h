@@ -57,7 +57,7 @@ bool state_goes_on_watching(const char *class, int watching);
 /* Holds off every up, reload and down as long as what it returns is open. -1 where the
  * watching is over. */
 int state_turn(const char *class, int watching);
-/* As that, for who only looks: -1 where one is under way, too. */
+/* Like state_turn, for who only looks. Does not wait: -1 where one is under way. */
 int state_pause(void);
 
 /* After a down of an older version: removes what that does not know. */

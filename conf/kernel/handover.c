@@ -15,8 +15,9 @@
  *
  * So there is a second table for the time being, whose chains come after all others, and which
  * has no rules until the moment at which it gets the new ones, too. Once no packet is on its way
- * that does not know of them, each meets either all of the old table while that is in force, or
- * all of the second one.
+ * that does not know of them, each meets either all of a hook's old chains while they are in
+ * force, or all of the second table's. What one chain notes for another goes over
+ * (neighbours.h), but not that a connection is just beginning (at_home in policy.c).
  *
  * That takes as long again as the new table itself. Of a large one, the base chains are there
  * long before the rest is: so they are known to every packet that is not held up for so long, and
@@ -29,7 +30,10 @@
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
-#include <sys/socket.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CHAIN "\tchain "
@@ -115,7 +119,7 @@ static char *for_all(const char *text, const char *before, const char *after,
 	return commands;
 }
 
-static bool load(char *commands)
+static bool nft_takes(char *commands)
 {
 	char *words = nft_load(commands, false);
 	bool ok = !words;
@@ -150,12 +154,12 @@ static void write_removal(FILE *out, const char *chain)
 
 void handover_ahead(const char *before)
 {
-	load(for_all(before, "table " TABLE " {\n", "}\n", write_ahead));
+	nft_takes(for_all(before, "table " TABLE " {\n", "}\n", write_ahead));
 }
 
 void handover_ahead_undo(const char *before)
 {
-	load(for_all(before, "", "", write_removal));
+	nft_takes(for_all(before, "", "", write_removal));
 }
 
 /* --- any other: a second table */
@@ -169,18 +173,18 @@ static void write_empty(FILE *out, const char *chain)
 	fprintf(out, "\t}\n");
 }
 
-/* What is on its way goes through the chains under rcu_read_lock; and the end of a packet socket
- * waits for all who are in such a section (synchronize_net in packet_release of the kernel's
- * net/packet/af_packet.c). */
+/* What is on its way goes through the chains under rcu_read_lock, and membarrier waits for all who
+ * are in such a section (kernel/sched/membarrier.c in the kernel): not where there is one processor
+ * only, nor with nohz_full. */
 static void let_pass(void)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	const struct timespec long_enough = { .tv_nsec = 20000000 };
 
-	if (fd >= 0)
-		close(fd);
+	if (get_nprocs() < 2 || syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		nanosleep(&long_enough, NULL);
 }
 
-/* Lines within the table are indented. */
+/* Only commands, and the first and last line of a table, begin at the margin. */
 static void write_line(FILE *out, const char *line)
 {
 	const char *table = *line == '\t' ? NULL : strstr(line, TABLE " ");
@@ -210,7 +214,7 @@ static char *with_second(const char *text)
 char *handover_second(const char *text)
 {
 	if (strlen(text) > LARGE || !begins(text, NFT_REMOVE) ||
-	    !load(for_all(text, NFT_REMOVE_SECOND "table " SECOND " {\n", "}\n", write_empty)))
+	    !nft_takes(for_all(text, NFT_REMOVE_SECOND "table " SECOND " {\n", "}\n", write_empty)))
 		return NULL;
 	let_pass();
 	return with_second(text);
@@ -222,11 +226,17 @@ bool handover_second_done(void)
 
 	let_pass();
 	for (int tries = 3; !ok && tries; tries--)
-		ok = load(copied(NFT_REMOVE_SECOND));
+		ok = nft_takes(copied(NFT_REMOVE_SECOND));
 	return ok;
 }
 
 bool handover_is_left(void)
 {
-	return load(copied("list table " SECOND "\n"));
+	return nft_takes(copied("list table " SECOND "\n"));
+}
+
+void handover_tidy(void)
+{
+	if (handover_is_left())
+		nft_takes(copied(NFT_REMOVE_SECOND));
 }

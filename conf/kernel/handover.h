@@ -17,6 +17,8 @@ char *handover_second(const char *text);
 bool handover_second_done(void);
 /* Whether it is there, as it is for good where a reload was killed in between. */
 bool handover_is_left(void);
+/* Takes it away then. */
+void handover_tidy(void);
 
 /* What the names of chains ahead begin with. */
 #define HANDOVER_AHEAD "ahead_"

@@ -14,6 +14,7 @@
 #include "conf/kernel/counters.h"
 #include "conf/kernel/elements.h"
 #include "conf/kernel/handover.h"
+#include "conf/kernel/neighbours.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
@@ -27,7 +28,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <netlink/msg.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -143,48 +143,43 @@ static char *replace_large(const char *class, const char *text, const char *whol
 	char *words;
 
 	handover_ahead(before);
-	words = load_and_keep(class, text, whole);
+	words = table_load(class, text, whole);
 	if (words)
 		handover_ahead_undo(before);
 	free(before);
 	return words;
 }
 
-static char *replace_small(const char *class, const char *text, const char *both)
+static bool replace_small(const char *class, const char *text, const char *whole)
 {
-	char *words = load_and_keep(class, text, both);
+	char *both = handover_second(whole);
+	char *words = both ? load_and_keep(class, text, both) : copied("");
 
-	if (!handover_second_done())
+	if (both && !handover_second_done())
 		warnx("nftables does not let go of table netshim_handover, which goes on refusing what these rules "
 		      "do; run 'netshim reload'");
-	return words;
+	free(both);
+	free(words);
+	return !words;
 }
 
-static char *replace(const char *class, const char *text, const char *whole)
+/* What nftables does not take twice, it may take once. */
+static char *replace(const char *class, const char *text, const char *whole, const struct table_news *news)
+{
+	return replace_small(class, text, whole) ? NULL : replace_large(class, text, whole, news);
+}
+
+char *table_replace(const char *class, const char *text, const char *whole)
 {
 	struct table_news news = look();
-	char *both;
+	char *now;
 	char *words;
 
 	if (news.lacking)
 		return table_load(class, text, whole);
-	both = handover_second(whole);
-	words = both ? replace_small(class, text, both) : replace_large(class, text, whole, &news);
-	free(both);
-	return words;
-}
-
-/* The end of who watches would leave what is there for the moment only. */
-char *table_replace(const char *class, const char *text, const char *whole)
-{
-	sigset_t all;
-	sigset_t before;
-	char *words;
-
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, &before);
-	words = replace(class, text, whole);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	now = neighbours_with(whole);
+	words = replace(class, text, now, &news);
+	free(now);
 	return words;
 }
 

@@ -91,7 +91,7 @@ for kept in "the text that was loaded" "what nft lists"; do
 	rm "$root/run/netshim/table"
 done
 handle() { nft -a list table inet netshim | sed -n '1s/.*# handle //p'; }
-batches() { grep -n BATCH "$scratch/calls" | sed -n "$1s/:.*//p"; } # batches NUMBER: which call of sendmsg it is
+batches() { grep sendmsg "$scratch/calls" | grep -n BATCH | sed -n "$1s/:.*//p"; } # batches NUMBER: which call of sendmsg it is
 fails() { # fails WHEN
 	: >"$scratch/heard"
 	strace -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$1" "$netshim" reload 2>&1

@@ -261,20 +261,36 @@ is "$(load <<<"class a { } app '$one' { class = a } app '$two' { klass = a }" | 
 	"a configuration with a mistake moves nobody"
 to_c="class c { } app '$one' { class = c } app '$two' { class = c }"
 done_without=0
-for ((n = 1; n <= 100; n++)); do
+start_over() {
+	load <<<"class a { } class b { }" >/dev/null
+	"$netshim" move none "${pid[one]}"
+	"$netshim" move b "${pid[two]}"
+}
+fails() { # fails WHEN
 	echo "$to_c" >"$config"
-	strace -qq -o "$scratch/sent" -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" reload >"$scratch/said" 2>&1
+	strace -qq -o "$scratch/sent" -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$1" "$netshim" reload >"$scratch/said" 2>&1
+}
+for ((n = 1; n <= 100; n++)); do
+	fails $n
 	now="$? $(classes_of "${pid[one]}" "${pid[two]}") $(grep -c '^moved' "$scratch/said")"
 	[ "$now" != "1 / /b 0" ] || continue
 	# What is asked only to be quicker is asked in another way then.
 	if [ "$now" != "0 /c /c 1" ] || ! grep -q INJECTED "$scratch/sent"; then break; fi
 	done_without=$((done_without + 1))
-	load <<<"class a { } class b { }" >/dev/null
-	"$netshim" move none "${pid[one]}"
-	"$netshim" move b "${pid[two]}"
+	start_over
 done
-# The last one is when all is in force, to take the rules of a class away in which nobody is.
-is "$((n - done_without > 3)) $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
+is "$((n - done_without > 3)) $now" "1 0 /c /c 1" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
+# The last transaction but one takes the rules of a class away in which nobody is; where it fails, that
+# is tried in another way.
+last_batch() { grep sendmsg "$scratch/sent" | grep -n BATCH | tail -n "${1:-1}" | sed -n '1s/:.*//p'; }
+nth=$(last_batch 2)
+start_over
+fails "$nth"
+is "$? $(grep -c -e '^moved 5' -e ' are left' "$scratch/said")" "0 1" "one of them does not matter"
+again=$(last_batch)
+start_over
+fails "$nth+$((again - nth))"
+is "$? $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "all is in force"
 like "$(<"$scratch/said")" "moved 5 running .*in force, but packet rules of classes that are no more are left" "which is told"
 "$netshim" reload
 is "$(nft list table inet netshim | grep -c 'meta cgroup.*drop$')" 0 "and the next reload takes them away"

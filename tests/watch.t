@@ -391,4 +391,17 @@ another() { is_watched && [ "$(watcher)" != "$before" ]; }
 wait_until another
 ok $? "one of another version takes its place"
 
+# --- what is taken away before the one who watches could have begun to listen
+
+"$netshim" reload
+wanted=$(rules)
+end_watching
+# shellcheck disable=SC2016 # expanded by the inner shell
+strace -f -qq -o /dev/null -e trace=bind -e inject=bind:delay_enter=300000 \
+	bash -c '"$1" reload; nft flush chain inet netshim output; touch "$2"' - "$netshim" "$scratch/flushed" &
+background+=($!)
+wait_until test -e "$scratch/flushed"
+wait_until is_back
+is "$(rules)" "$wanted" "what is taken away as soon as reload has ended is back"
+
 finish

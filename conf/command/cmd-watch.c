@@ -489,11 +489,11 @@ int cmd_watch(const struct command *command)
 	w.verb = command->argv[-1];
 	if (!answerers_wanted())
 		confine(CAP(CAP_NET_ADMIN), "watch");
-	w.watching = state_watch(w.class);
 	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	w.table = table_events();
 	if (!w.class)
 		w.rules = routing_events();
+	w.watching = state_watch(w.class); /* who sees that one watches may rely on it */
 	if (answerers_wanted()) {
 		w.asking = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 		follow_asked();

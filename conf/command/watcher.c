@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* This program, and the network namespace that it watches: an upgrade has another, and a
@@ -67,6 +69,15 @@ bool watch_goes_on(void)
 	return goes_on;
 }
 
+/* What is taken away as soon as up has returned is put back, too. */
+static void wait_for(pid_t child, const char *class, const char *by)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+
+	for (unsigned i = 0; i < 1000 && !state_is_watched_by(class, by) && !waitpid(child, NULL, WNOHANG); i++)
+		nanosleep(&pause, NULL);
+}
+
 static void start(const char *class, const char *wanted)
 {
 	char *by = identity(class);
@@ -78,7 +89,9 @@ static void start(const char *class, const char *wanted)
 	}
 	if (!pid)
 		become_watcher(class ? copied(class) : NULL);
-	if (pid < 0)
+	if (pid > 1)
+		wait_for(pid, class, by);
+	else if (pid < 0)
 		warn("nobody puts back what others take away: cannot start a process");
 	free(by);
 }

@@ -213,7 +213,6 @@ is "$(cut -d ' ' -f 2 "$scratch/first.out" "$scratch/second.out" | xargs)" "0 0"
 is "$(cut -d ' ' -f 1 "$scratch/datagrams.out")" 0 "no datagram of a class that is let through is refused"
 like "$(cat "$scratch/stream.out")" "^0 [0-9]+$" "and no connection of it breaks"
 
-
 # what one chain has noted for another goes over, too
 for number in 1 2; do
 	echo "unclassified { action = reject allow = { link } } class number-$number { }" >"$scratch/$number.conf"

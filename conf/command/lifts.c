@@ -8,6 +8,7 @@
 
 #include "conf/command/lifts.h"
 
+#include "conf/kernel/elements.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 
@@ -124,12 +125,9 @@ static void find_classids(const char *class, const struct ruleset *set, const ui
 	}
 }
 
-/* What is shorter than the kernel's tick would be no timeout at all, and for ever. */
-#define LEAST 100
-
 static void add_element(FILE *out, const char *set, const char *key, int64_t left)
 {
-	if (left >= LEAST)
+	if (left >= ELEMENTS_LEAST)
 		fprintf(out, "add element inet netshim %s { %s timeout %" PRId64 "ms }\n", set, key, left);
 }
 

@@ -19,5 +19,7 @@ bool elements_each(const char *set, void (*visit)(struct nlattr *element[], void
  * that are left of it. */
 const unsigned char *elements_key(struct nlattr *element[], size_t size);
 int64_t elements_left(struct nlattr *element[]);
+/* What is shorter than the kernel's tick would be no time at all, and for ever. */
+#define ELEMENTS_LEAST 100 /* milliseconds */
 
 #endif

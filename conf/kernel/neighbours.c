@@ -12,9 +12,6 @@
 #include <inttypes.h>
 #include <sys/socket.h>
 
-/* What is shorter than the kernel's tick would be no time at all, and for ever. */
-#define LEAST 100 /* milliseconds */
-
 struct set {
 	const char *name;
 	int family;
@@ -40,7 +37,7 @@ static void carry(struct nlattr *element[], void *with)
 	int64_t left = elements_left(element);
 	char text[INET6_ADDRSTRLEN];
 
-	if (address && left >= LEAST)
+	if (address && left >= ELEMENTS_LEAST)
 		fprintf(c->out, "add element inet netshim %s { %s expires %" PRId64 "ms }\n", c->set->name,
 			inet_ntop(c->set->family, address, text, sizeof(text)), left);
 }

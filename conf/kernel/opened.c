@@ -246,15 +246,12 @@ static const struct allowance *word_of(const struct allow_list *list, const stru
 	return NULL;
 }
 
-/* What is shorter than the kernel's tick would be no time at all, and for ever. */
-#define LEAST 100
-
 void opened_write_element(FILE *out, const char *set, int family, const unsigned char *key, int64_t left,
 			  const char *name)
 {
 	char text[INET6_ADDRSTRLEN];
 
-	if (left >= LEAST)
+	if (left >= ELEMENTS_LEAST)
 		fprintf(out, "add element inet netshim %s { %s expires %" PRId64 "ms comment \"%.*s\" }\n", set,
 			inet_ntop(family, key, text, sizeof(text)), left, COMMENT_MAX - 1, name);
 }

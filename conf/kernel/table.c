@@ -153,9 +153,12 @@ static char *replace_large(const char *class, const char *text, const char *whol
 static bool replace_small(const char *class, const char *text, const char *whole)
 {
 	char *both = handover_second(whole);
-	char *words = both ? load_and_keep(class, text, both) : copied("");
+	char *words;
 
-	if (both && !handover_second_done())
+	if (!both)
+		return false;
+	words = load_and_keep(class, text, both);
+	if (!handover_second_done())
 		warnx("nftables does not let go of table netshim_handover, which goes on refusing what these rules "
 		      "do; run 'netshim reload'");
 	free(both);

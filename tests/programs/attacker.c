@@ -9,9 +9,10 @@
  *   attacker harass stop|LIMIT TRIES PROGRAM [ARG...]
  *       starts PROGRAM TRIES times, and at a random moment stops it for a while or
  *       sets the limit to nothing; tells what came out, and how often
- *   attacker peek TRIES PROGRAM [ARG...]
- *       the same, but when it has stopped the helper, tries to get at its memory and
- *       its descriptors; tells how often it could, and how often it had stopped it
+ *   attacker peek STOPS PROGRAM [ARG...]
+ *       starts PROGRAM until it has stopped the helper STOPS times, and then tries to
+ *       get at its memory and its descriptors; tells how often it could, and how often
+ *       it had stopped it (fewer, where it starts it 100 times for each in vain)
  *   attacker swap LINK A B TRIES
  *       starts LINK TRIES times while it is made a symlink to A and to B in turn;
  *       tells what came out, and how often
@@ -39,6 +40,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -257,18 +259,44 @@ static int be(char **argv)
 /* --- what comes from outside */
 
 static __rlimit_resource_t harassed;
+static long undisturbed; /* so many nanoseconds a start takes here */
+
+static long nanoseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void measure(char **argv)
+{
+	long since = nanoseconds();
+
+	try(argv[0], argv, NULL);
+	undisturbed = nanoseconds() - since;
+}
+
+/* The helper has ended before a sleep of the shortest time is over. */
+static void wait_a_while(void)
+{
+	long until = nanoseconds() + (long)((double)rand() / RAND_MAX * (double)undisturbed);
+
+	while (nanoseconds() < until)
+		;
+}
 
 static void stop_and_go(pid_t pid)
 {
-	usleep((useconds_t)rand() % 1500);
+	wait_a_while();
 	kill(pid, SIGSTOP);
-	usleep((useconds_t)rand() % 1500);
+	wait_a_while();
 	kill(pid, SIGCONT);
 }
 
 static void take_limit(pid_t pid)
 {
-	usleep((useconds_t)rand() % 1500);
+	wait_a_while();
 	prlimit(pid, harassed, &(struct rlimit){ 0, 0 }, NULL);
 }
 
@@ -278,6 +306,7 @@ static int harass(const char *how, int tries, char **argv)
 
 	if (!stop && !find_limit(how, &harassed))
 		errx(99, "what is '%s'?", how);
+	measure(argv);
 	while (tries--)
 		try(argv[0], argv, stop ? stop_and_go : take_limit);
 	print_outcomes();
@@ -393,7 +422,7 @@ static void stop_and_peek(pid_t pid)
 {
 	siginfo_t info;
 
-	usleep((useconds_t)rand() % 800);
+	wait_a_while();
 	kill(pid, SIGSTOP);
 	waitid(P_PID, (id_t)pid, &info, WSTOPPED | WEXITED | WNOWAIT);
 	if (info.si_code == CLD_STOPPED && is_helper(pid)) {
@@ -403,9 +432,10 @@ static void stop_and_peek(pid_t pid)
 	kill(pid, SIGCONT);
 }
 
-static int peek(int tries, char **argv)
+static int peek(unsigned stops, char **argv)
 {
-	while (tries--)
+	measure(argv);
+	for (unsigned tries = stops * 100; tries && stopped < stops; tries--)
 		try(argv[0], argv, stop_and_peek);
 	printf("%u of %u\n", got, stopped);
 	return 0;
@@ -452,7 +482,7 @@ int main(int argc, char **argv)
 	if (argc > 4 && !strcmp(argv[1], "harass"))
 		return harass(argv[2], atoi(argv[3]), argv + 4);
 	if (argc > 3 && !strcmp(argv[1], "peek"))
-		return peek(atoi(argv[2]), argv + 3);
+		return peek((unsigned)atoi(argv[2]), argv + 3);
 	if (argc == 6 && !strcmp(argv[1], "swap"))
 		return swap(argv[2], argv[3], argv[4], atoi(argv[5]));
 	if (argc == 6 && !strcmp(argv[1], "flip"))

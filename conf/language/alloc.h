@@ -72,4 +72,19 @@ static inline void memstream_close(FILE *stream)
 		err(EXIT_FAILURE, "out of memory");
 }
 
+/* Reads what is left of a stream, most bytes of it at the most. Allocated, with a byte
+ * behind it. */
+static inline char *stream_read(FILE *from, size_t most, size_t *size)
+{
+	char *text = NULL;
+	FILE *to = memstream_open(&text, size);
+	char piece[65536];
+	size_t n;
+
+	for (; (n = fread(piece, 1, most < sizeof(piece) ? most : sizeof(piece), from)) > 0; most -= n)
+		fwrite(piece, 1, n, to);
+	memstream_close(to);
+	return text;
+}
+
 #endif

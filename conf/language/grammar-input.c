@@ -171,15 +171,10 @@ FILE *grammar_open_input(struct input *input)
 /* Reads all of the file. Allocated, with a byte behind it. */
 char *grammar_read_file(FILE *file, size_t *size)
 {
-	char *text = NULL;
-	FILE *out = memstream_open(&text, size);
-	int c = EOF;
+	char *text = stream_read(file, SIZE_MAX_MIB << 20, size);
 
 	/* It may have grown since. */
-	for (long left = SIZE_MAX_MIB << 20; left && (c = getc(file)) != EOF; left--)
-		putc(c, out);
-	if (c != EOF || ferror(file))
+	if (getc(file) != EOF || ferror(file))
 		ruleset_problem(reading.set, here(0), "the file cannot be read to its end");
-	memstream_close(out);
 	return text;
 }

@@ -88,16 +88,12 @@ char *text_read(const char *path, size_t *size)
 {
 	uintmax_t rules;
 	FILE *file = open_text(path, &rules);
-	char *text = NULL;
-	FILE *out;
+	char *text;
 
 	if (!file)
 		return NULL;
-	out = memstream_open(&text, size);
-	for (int c; (c = getc(file)) != EOF;)
-		putc(c, out);
+	text = stream_read(file, SIZE_MAX, size);
 	fclose(file);
-	memstream_close(out);
 	return text;
 }
 

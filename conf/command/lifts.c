@@ -9,6 +9,7 @@
 #include "conf/command/lifts.h"
 
 #include "conf/kernel/elements.h"
+#include "conf/kernel/nft.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 
@@ -153,12 +154,10 @@ static void add_others(FILE *out, const struct lift *lift)
 /* Of a table that was listed, the elements that it had are over sooner than they say. */
 static bool begin(FILE *out, const char *text, const char *name)
 {
-	char *set = printed("\tset %s {", name);
-	bool has = strstr(text, set);
+	bool has = nft_has_set(text, name);
 
 	if (has)
 		fprintf(out, "flush set inet netshim %s\n", name);
-	free(set);
 	return has;
 }
 

@@ -6,6 +6,7 @@
 #include "conf/kernel/neighbours.h"
 
 #include "conf/kernel/elements.h"
+#include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
@@ -42,15 +43,6 @@ static void carry(struct nlattr *element[], void *with)
 			inet_ntop(c->set->family, address, text, sizeof(text)), left);
 }
 
-static bool has_set(const char *text, const char *name)
-{
-	char *set = printed("\tset %s {", name);
-	bool has = strstr(text, set);
-
-	free(set);
-	return has;
-}
-
 char *neighbours_with(const char *text)
 {
 	char *whole = NULL;
@@ -60,7 +52,7 @@ char *neighbours_with(const char *text)
 	for (size_t i = 0; i < sizeof(sets) / sizeof(*sets); i++) {
 		struct carrying carrying = { out, &sets[i] };
 
-		if (has_set(text, sets[i].name))
+		if (nft_has_set(text, sets[i].name))
 			elements_each(sets[i].name, carry, &carrying);
 	}
 	memstream_close(out);

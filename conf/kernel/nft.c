@@ -290,6 +290,15 @@ char *nft_listing(void)
 	return list(NFT_CTX_OUTPUT_STATELESS, "list table inet netshim");
 }
 
+bool nft_has_set(const char *text, const char *set)
+{
+	char *head = printed("\tset %s {", set);
+	bool has = strstr(text, head);
+
+	free(head);
+	return has;
+}
+
 char *nft_list_set(const char *set)
 {
 	char *command = printed("list set inet netshim %s", set);

@@ -52,6 +52,9 @@ bool nft_unload(void);
  * loaded, text that removes it. Allocated. */
 char *nft_save(void);
 
+/* Tells whether a text, of the table as it is made or listed, has a set of that name. */
+bool nft_has_set(const char *text, const char *set);
+
 /* One of its sets with what it holds, as text to be loaded behind that; NULL where it cannot
  * be had. Allocated. */
 char *nft_list_set(const char *set);

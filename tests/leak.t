@@ -29,6 +29,8 @@ connect
 "${vpn[@]}" ip link set peer up
 serve "${vpn[@]}" -- 80
 
+# The kernel's own, of no class: others' tables give these another address, too.
+neighbours="nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit, mld-listener-report, mld2-listener-report"
 # What is for the far addresses, or sent from the VPN's, has no business on the LAN.
 watch_packets() { # watch_packets RUNNER...
 	"$@" nft -f - <<-END
@@ -37,6 +39,7 @@ watch_packets() { # watch_packets RUNNER...
 			counter alien { }
 			chain in {
 				type filter hook prerouting priority -300;
+				icmpv6 type { $neighbours } accept
 				ip daddr { $far_host, 239.1.1.1, 10.11.0.2 } counter name far
 				ip6 daddr $far6 counter name far
 				ip saddr 10.11.0.0/24 counter name far

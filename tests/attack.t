@@ -21,6 +21,9 @@ chmod 755 "$scratch/script"
 mkdir -m 700 "$scratch/secret"
 cp "$bin/probe-static" "$scratch/secret/exists"
 cp "$bin/probe-static" "$scratch/secret/ruled"
+far_down=$scratch$(printf '/d%.0s' {1..600}) # so that the helper has to go a long way, and is met on it
+mkdir -p "$far_down"
+cp "$bin/probe-static" "$far_down/denied"
 configure <<EOF
 class strict  { action = reject }
 class lenient { on-error = allow }
@@ -28,6 +31,7 @@ class members { users = { 'daemon' } }
 class jail    { lock = true }
 app '$scratch/denied'         { class = strict }
 app '$scratch/denied-dynamic' { class = strict }
+app '$far_down/denied'        { class = strict }
 app '$scratch/script'         { class = strict }
 app '$scratch/secret/ruled'   { class = strict }
 app '$scratch/secret/none'    { class = strict }
@@ -229,11 +233,11 @@ is "$(be nofile=64 full -- "$scratch/denied")" "$group/strict" "descriptors all 
 is "$(be nofile=64 full -- "$bin/probe-static")" / "a program without a rule then starts as ever"
 like "$(be timer -- "$scratch/denied")" "^($group/strict|signal 14)$" "a timer of 1 microsecond"
 like "$(be no-new-privs -- "$scratch/denied")" "exit 125 netshim:.*no_new_privs" "no_new_privs set by itself"
-is "$(shim attacker harass stop 300 "$scratch/denied" class | sed 's/: [0-9]*$//')" "$group/strict" \
+is "$(shim attacker harass stop 100 "$far_down/denied" class | sed 's/: [0-9]*$//')" "$group/strict" \
 	"stopped and continued at random moments"
-is "$(shim attacker peek 10 "$scratch/denied" class)" "0 of 10" "while it is stopped, nobody gets at its memory or descriptors"
+is "$(shim attacker peek 10 "$far_down/denied" class)" "0 of 10" "while it is stopped, nobody gets at its memory or descriptors"
 for limit in nofile fsize as stack data cpu; do
-	is "$(shim attacker harass $limit 150 "$scratch/denied" class |
+	is "$(shim attacker harass $limit 50 "$far_down/denied" class |
 		grep -v -e "^$group/strict: " -e '^killed: ' -e '^: ' -e '^Fatal glibc error' -e '^netshim: .*not started')" "" "$limit taken from outside"
 done
 is "$(wc -l <"$tasks")" 0 "nobody is left in the class"

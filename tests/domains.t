@@ -285,6 +285,8 @@ web "allow = { 'web.test' }  dns = { '192.168.77.5', '$lan_host' }"
 on_other_host ip addr add 192.168.77.5/24 dev there
 in_background "${there[@]}" "$(command -v python3)" -c 'import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("192.168.77.5", 53)); time.sleep(60)'
+the_silent_one_listens() { "${there[@]}" ss -Hlun "src 192.168.77.5" | grep -q .; }
+wait_until the_silent_one_listens
 is "$(in_class web dig +short +tries=2 +time=4 web.test) $(in_class web dig +short +tries=2 +time=4 web.test)" "$far_host $far_host" \
 	"of two servers, one does not answer: the other is asked"
 process=$(resolver_of web)
@@ -384,8 +386,9 @@ wait_until sh -c 'test "$(grep -c -e "->.* FLOCK .*:$1 " /proc/locks)" = 2' sh "
 ip link set vpn0 up
 exec {held}<&-
 wait $reloading
+reloaded=$?
 wait_until flock -n "$root/run/netshim/lock" true
-is "$? $(in_class by4 dig +short +tries=5 +time=1 web.test)" "0 $far_host" "a reload with other names overtakes what follows an interface: queries go to who is there now"
+is "$reloaded $(in_class by4 dig +short +tries=5 +time=1 web.test)" "0 $far_host" "a reload with other names overtakes what follows an interface: queries go to who is there now"
 ip link del vpn0
 
 # --- other options of the class

@@ -51,7 +51,7 @@ state() {
 
 # The states between which it goes, each as a command leaves it that nobody disturbs.
 go() { # go STATE: to down, old or new
-	if [ "$1" = down ]; then "$netshim" down; else "$netshim" -c "$scratch/$1.conf" up; fi
+	if [ "$1" = down ]; then "$netshim" down && wait_until is_unwatched; else "$netshim" -c "$scratch/$1.conf" up; fi
 }
 declare -A states
 for name in old new down; do

@@ -185,7 +185,7 @@ resolver() { # resolver ANSWER [RUNNER...] -- OPTION...: says ANSWER to every na
 listens_for_datagrams() { nsenter --net="/proc/$1/ns/net" ss -Hlnup | grep -q "pid=$1,"; } # so that a query to it is not refused
 
 new_host() { # a network namespace; $new_host is a process in it
-	in_background unshare --net sleep $((900 * slow))
+	in_background unshare --net sleep $((3600 * slow))
 	new_host=$!
 	wait_until grep -qx sleep "/proc/$new_host/comm"
 	nsenter --net="/proc/$new_host/ns/net" ip link set lo up

@@ -45,7 +45,7 @@ make_folder() { # make_folder FOLDER [-32]
 	ln -s . "$1/folder-symlink"
 	ln -s nowhere "$1/dangling"
 	ln -s loop "$1/loop"
-	in_background sleep 900 9>>"$1/busy"
+	in_background sleep $((3600 * slow)) 9>>"$1/busy"
 }
 
 # With the empty library the environment has as many variables. Those in the background would

@@ -18,6 +18,9 @@ for name in "${names[@]}"; do
 	cp "$bin/probe-static" "$scratch/${name%:*}-static"
 done
 cp "$bin/probe" "$scratch/jailed-dynamic"
+far_down=$scratch$(printf '/d%.0s' {1..600}) # as in attack.t
+mkdir -p "$far_down"
+cp "$bin/probe-static" "$far_down/jailed"
 cp "$bin/probe" "$scratch/told-dynamic"
 cp "$bin/probe-static" "$scratch/told-static"
 {
@@ -30,6 +33,7 @@ class members { netns = 'jail' users = { 'daemon' } }
 class web     { }
 class held    { lock = true }
 app '$scratch/jailed-dynamic' { class = jail }
+app '$far_down/jailed' { class = jail }
 app '$scratch/told-*' { with = 'inside' class = jail }
 EOF
 	for name in "${names[@]}"; do
@@ -290,7 +294,7 @@ done
 is "$(be nofile=64 full -- "$scratch/jailed-static")" "$group/jail/locked" "descriptors all taken, but closed on exec"
 # shellcheck disable=SC2016 # expanded by that shell
 like "$(shim bash -c 'ulimit -Sn 4; exec 3</dev/null "$0" state' "$scratch/jailed-static" 2>&1)" $'\n'"rlimit 7 4 " "a limit of descriptors is what it was"
-is "$(shim attacker peek 10 "$scratch/jailed-static" class)" "0 of 10" "while it is stopped, nobody gets at its memory or descriptors"
-is "$(shim attacker harass stop 100 "$scratch/jailed-static" class | sed 's/: [0-9]*$//')" "$group/jail/locked" "stopped and continued at random moments"
+is "$(shim attacker peek 10 "$far_down/jailed" class)" "0 of 10" "while it is stopped, nobody gets at its memory or descriptors"
+is "$(shim attacker harass stop 100 "$far_down/jailed" class | sed 's/: [0-9]*$//')" "$group/jail/locked" "stopped and continued at random moments"
 
 finish

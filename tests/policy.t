@@ -133,7 +133,8 @@ ip addr del 198.51.100.1/24 dev here
 # --- raw nft statements
 shim "$netshim" run raw probe send $lan_host 80
 shim "$netshim" run raw probe send $lan_host 8080
-is "$(counted expedited on_other_host) $(counted every on_other_host)" "1 1" "nft: raw statements act on the class (dscp set, dropped)"
+both_counted() { echo "$(counted expedited on_other_host) $(counted every on_other_host)"; }
+until_like "^1 1$" "nft: raw statements act on the class (dscp set, dropped)" both_counted
 
 # --- mark
 nft -f - <<EOF

@@ -51,7 +51,7 @@ ok $? "some hundred kilobytes a second"
 program_is_known() { [ "$(screen capture-pane -p | sed -n '3,4p' | sed -E 's/ +/ /g; s/ [0-9.]+[KM] .*/ AMOUNT/' | paste -sd,)" = "busy AMOUNT, sender AMOUNT" ]; }
 wait_until program_is_known
 ok $? "the class that sends most is at the top, its program beneath it"
-like "$(sum calm)" "^calm +0 +0$" "another class sends nothing"
+until_like "^ *calm +0 +0$" "another class sends nothing" sum calm
 is "$(screen capture-pane -p | awk 'length > 80')" "" "it fits into 80 columns"
 screen send-keys n
 wait_until eval "[ \"\$(screen capture-pane -p | sed -n '3,9p' | grep -o '^[(a-z][^ ]*' | paste -sd ' ')\" = '(unclassified) busy calm' ]"

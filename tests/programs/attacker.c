@@ -8,7 +8,8 @@
  *       ran (it has to stop itself), or how it ended and its last words
  *   attacker harass stop|LIMIT TRIES PROGRAM [ARG...]
  *       starts PROGRAM TRIES times, and at a random moment stops it for a while or
- *       sets the limit to nothing; tells what came out, and how often
+ *       sets the limit to nothing; tells what came out, and how often, and where it was
+ *       never the helper that it met so
  *   attacker peek STOPS PROGRAM [ARG...]
  *       starts PROGRAM until it has stopped the helper STOPS times, and then tries to
  *       get at its memory and its descriptors; tells how often it could, and how often
@@ -48,7 +49,7 @@ extern char **environ;
 /* --- counting what comes out */
 
 static struct outcome {
-	char text[200];
+	char text[4096];
 	unsigned count;
 } outcomes[32];
 
@@ -59,7 +60,7 @@ static void count_outcome(const char *text)
 	while (o->count && strcmp(o->text, text))
 		if (++o == outcomes + 32)
 			errx(99, "too many outcomes: %s", text);
-	snprintf(o->text, sizeof(o->text), "%.199s", text);
+	snprintf(o->text, sizeof(o->text), "%.4095s", text);
 	o->count++;
 }
 
@@ -259,6 +260,8 @@ static int be(char **argv)
 /* --- what comes from outside */
 
 static __rlimit_resource_t harassed;
+static unsigned met;	 /* how often it was the helper */
+static unsigned got;	 /* how often it could be got at */
 static long undisturbed; /* so many nanoseconds a start takes here */
 
 static long nanoseconds(void)
@@ -283,7 +286,7 @@ static void measure(char **argv)
 	}
 }
 
-/* The helper has ended before a sleep of the shortest time is over. */
+/* A sleep, be it the shortest, takes longer than the helper. */
 static void wait_a_while(void)
 {
 	long until = nanoseconds() + (long)((double)rand() / RAND_MAX * (double)undisturbed);
@@ -292,10 +295,26 @@ static void wait_a_while(void)
 		;
 }
 
+static bool is_helper(pid_t pid)
+{
+	char path[64];
+	char name[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "r");
+	if (f && !fgets(name, sizeof(name), f))
+		name[0] = '\0';
+	if (f)
+		fclose(f);
+	return !strcmp(name, "netshim-helper\n");
+}
+
 static void stop_and_go(pid_t pid)
 {
 	wait_a_while();
 	kill(pid, SIGSTOP);
+	met += is_helper(pid);
 	wait_a_while();
 	kill(pid, SIGCONT);
 }
@@ -303,6 +322,7 @@ static void stop_and_go(pid_t pid)
 static void take_limit(pid_t pid)
 {
 	wait_a_while();
+	met += is_helper(pid);
 	prlimit(pid, harassed, &(struct rlimit){ 0, 0 }, NULL);
 }
 
@@ -316,6 +336,8 @@ static int harass(const char *how, int tries, char **argv)
 	while (tries--)
 		try(argv[0], argv, stop ? stop_and_go : take_limit);
 	print_outcomes();
+	if (!met)
+		printf("the helper was never met\n");
 	return 0;
 }
 
@@ -388,24 +410,6 @@ static int flip(char *a, char *b, int tries, char *program)
 	return 0;
 }
 
-static unsigned stopped;
-static unsigned got;
-
-static bool is_helper(pid_t pid)
-{
-	char path[64];
-	char name[32] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	f = fopen(path, "r");
-	if (f && !fgets(name, sizeof(name), f))
-		name[0] = '\0';
-	if (f)
-		fclose(f);
-	return !strcmp(name, "netshim-helper\n");
-}
-
 static bool can_get_at(pid_t pid)
 {
 	static const char *const files[] = { "mem", "exe", "environ", "fd/3", "fd/4", "auxv", "map_files", "cwd/." };
@@ -432,7 +436,7 @@ static void stop_and_peek(pid_t pid)
 	kill(pid, SIGSTOP);
 	waitid(P_PID, (id_t)pid, &info, WSTOPPED | WEXITED | WNOWAIT);
 	if (info.si_code == CLD_STOPPED && is_helper(pid)) {
-		stopped++;
+		met++;
 		got += can_get_at(pid);
 	}
 	kill(pid, SIGCONT);
@@ -441,9 +445,9 @@ static void stop_and_peek(pid_t pid)
 static int peek(unsigned stops, char **argv)
 {
 	measure(argv);
-	for (unsigned tries = stops * 100; tries && stopped < stops; tries--)
+	for (unsigned tries = stops * 100; tries && met < stops; tries--)
 		try(argv[0], argv, stop_and_peek);
-	printf("%u of %u\n", got, stopped);
+	printf("%u of %u\n", got, met);
 	return 0;
 }
 

@@ -436,13 +436,13 @@ static struct stat status_of(pid_t pid, const char *what)
 	return st;
 }
 
-/* One of netshim's own that listens in there ends by itself. */
-static bool is_netshim(pid_t pid)
+/* One of netshim's own that listens in there does, and one that has no program any more. */
+static bool ends_by_itself(pid_t pid)
 {
 	struct stat it = status_of(pid, "exe");
 	struct stat own = status_of(getpid(), "exe");
 
-	return it.st_ino == own.st_ino && it.st_dev == own.st_dev;
+	return !it.st_ino || (it.st_ino == own.st_ino && it.st_dev == own.st_dev);
 }
 
 /* Processes of a namespace, by its inode. */
@@ -453,7 +453,7 @@ static void tell_processes(const char *name, ino_t network)
 
 	processes_read(&list);
 	for (size_t i = 0; i < list.count; i++)
-		if (status_of(list.items[i].pid, "ns/net").st_ino == network && !is_netshim(list.items[i].pid))
+		if (status_of(list.items[i].pid, "ns/net").st_ino == network && !ends_by_itself(list.items[i].pid))
 			process_names_add(&names, list.items[i].name, list.items[i].pid);
 	processes_free(&list);
 	if (names.count)

@@ -102,7 +102,7 @@ if [ "$(wc -l <$boots)" -eq 2 ]; then
 	# --- purged, from a session with everything on, while others start programs
 
 	loginctl enable-linger bob
-	sleep 2
+	systemctl start "user@$(id -u bob)" # returns when it can be asked
 	: >/var/tmp/goes-on
 	chmod 644 /var/tmp/goes-on
 	loop='while [ -e /var/tmp/goes-on ]; do /bin/true; /bin/true | /bin/true; done; echo ended'

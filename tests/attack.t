@@ -21,9 +21,7 @@ chmod 755 "$scratch/script"
 mkdir -m 700 "$scratch/secret"
 cp "$bin/probe-static" "$scratch/secret/exists"
 cp "$bin/probe-static" "$scratch/secret/ruled"
-far_down=$scratch$(printf '/d%.0s' {1..600}) # so that the helper has to go a long way, and is met on it
-mkdir -p "$far_down"
-cp "$bin/probe-static" "$far_down/denied"
+put_far_down denied
 configure <<EOF
 class strict  { action = reject }
 class lenient { on-error = allow }

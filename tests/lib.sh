@@ -153,6 +153,8 @@ wait_until() { # wait_until COMMAND...: for at most ten seconds
 	exit 1
 }
 
+batches() { grep sendmsg "$1" | grep -n BATCH | sed 's/:.*//'; } # batches TRACE: which calls of sendmsg are nftables transactions
+
 reload_killed() { # as it waits to take the second table away (handover.c)
 	strace -qq -o /dev/null -e trace=membarrier -e inject=membarrier:signal=KILL:when=2 "$netshim" reload
 } 2>/dev/null
@@ -327,15 +329,20 @@ suspend() { # suspend PROCESS: kill returns before its threads stand still
 watchers() { pgrep -fx "netshim watch" --ns $$ --nslist net; } # the process IDs, of this namespace
 watcher() { pgrep -o -fx "netshim watch" --ns $$ --nslist net; } # not that of a child that follows interfaces
 is_watched() { [ -n "$(watchers)" ]; }
-is_unwatched() { # a process that ends has no name any more before it gives up its lock
-	[ -z "$(watchers)" ] && { [ ! -e "$root/run/netshim/watch" ] || flock -n "$root/run/netshim/watch" true; }
-}
+is_given_up() { [ ! -e "$1" ] || flock -n "$1" true; } # is_given_up LOCK: a process that ends has no name any more before
+is_unwatched() { [ -z "$(watchers)" ] && is_given_up "$root/run/netshim/watch"; }
 end_watching() { # until the next up or reload
 	rm -f "$root/run/netshim/watch"
 	wait_until is_unwatched
 }
 
 # --- running things
+
+put_far_down() { # put_far_down NAME: $far_down/NAME, to which the helper has to go a long way, and is met on it
+	far_down=$scratch$(printf '/d%.0s' {1..600})
+	mkdir -p "$far_down"
+	cp "$root/bin/probe-static" "$far_down/$1"
+}
 
 user=(setpriv --reuid 65534 --regid 65534 --clear-groups env)
 as_user() { "${user[@]}" "$@"; }

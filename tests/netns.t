@@ -18,9 +18,7 @@ for name in "${names[@]}"; do
 	cp "$bin/probe-static" "$scratch/${name%:*}-static"
 done
 cp "$bin/probe" "$scratch/jailed-dynamic"
-far_down=$scratch$(printf '/d%.0s' {1..600}) # as in attack.t
-mkdir -p "$far_down"
-cp "$bin/probe-static" "$far_down/jailed"
+put_far_down jailed
 cp "$bin/probe" "$scratch/told-dynamic"
 cp "$bin/probe-static" "$scratch/told-static"
 {

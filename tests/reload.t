@@ -91,7 +91,7 @@ for kept in "the text that was loaded" "what nft lists"; do
 	rm "$root/run/netshim/table"
 done
 handle() { nft -a list table inet netshim | sed -n '1s/.*# handle //p'; }
-batches() { grep sendmsg "$scratch/calls" | grep -n BATCH | sed -n "$1s/:.*//p"; } # batches NUMBER: which call of sendmsg it is
+batch() { batches "$scratch/calls" | sed -n "$1p"; } # batch NUMBER
 fails() { # fails WHEN
 	: >"$scratch/heard"
 	strace -o "$scratch/calls" -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$1" "$netshim" reload 2>&1
@@ -106,13 +106,13 @@ refused() { # refused WHEN WHAT: where nftables does not take the new table
 }
 "$netshim" reload
 strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
-refused "$(batches 2)" "those of a large one"
+refused "$(batch 2)" "those of a large one"
 configure <<<"class open { } unclassified { action = reject }"
 "$netshim" reload
 strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
-twice=$(batches 2)
+twice=$(batch 2)
 is "$(fails "$twice") $? $(left)" " 0 0" "where nftables does not take it twice, it is loaded once"
-once=$(batches 5) # after what takes the second away, and the chains ahead
+once=$(batch 5) # after what takes the second away, and the chains ahead
 refused "$twice+$((once - twice))" "those of a second one, and of a large one"
 nft flush chain inet netshim output
 wait_until grep -q 'add chain inet netshim output' "$scratch/heard"

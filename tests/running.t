@@ -282,12 +282,11 @@ done
 is "$((n - done_without > 3)) $now" "1 0 /c /c 1" "whatever message to nftables fails ($((n - 1))), it moves nobody, or all is in force"
 # The last transaction but one takes the rules of a class away in which nobody is; where it fails, that
 # is tried in another way.
-last_batch() { grep sendmsg "$scratch/sent" | grep -n BATCH | tail -n "${1:-1}" | sed -n '1s/:.*//p'; }
-nth=$(last_batch 2)
+nth=$(batches "$scratch/sent" | tail -n 2 | head -n 1)
 start_over
 fails "$nth"
 is "$? $(grep -c -e '^moved 5' -e ' are left' "$scratch/said")" "0 1" "one of them does not matter"
-again=$(last_batch)
+again=$(batches "$scratch/sent" | tail -n 1)
 start_over
 fails "$nth+$((again - nth))"
 is "$? $(classes_of "${pid[one]}" "${pid[two]}")" "1 /c /c" "all is in force"

@@ -39,11 +39,11 @@ watch_packets() { # watch_packets RUNNER...
 			counter alien { }
 			chain in {
 				type filter hook prerouting priority -300;
-				icmpv6 type { $neighbours } accept
 				ip daddr { $far_host, 239.1.1.1, 10.11.0.2 } counter name far
 				ip6 daddr $far6 counter name far
 				ip saddr 10.11.0.0/24 counter name far
 				ip6 saddr fd11::1 counter name far
+				icmpv6 type { $neighbours } accept
 				ip saddr 192.168.77.0/24 counter name alien
 				ip6 saddr fd77::/64 counter name alien
 			}

@@ -39,9 +39,9 @@ wait_until at_exit
 rules() { nft -s list table inet netshim 2>/dev/null; }
 wanted=$(rules)
 is_back() { [ "$(rules)" = "$wanted" ]; }
-within() { # within SECONDS COMMAND...: has come true
-	local end=$(($(date +%s%N) + $1 * 1000000000 * slow))
-	until "${@:2}"; do
+within_a_second() { # within_a_second COMMAND...: has come true
+	local end=$(($(date +%s%N) + 1000000000 * slow))
+	until "$@"; do
 		[ "$(date +%s%N)" -lt $end ] || return 1
 		sleep 0.01
 	done
@@ -53,7 +53,7 @@ harm() { # harm NAME COMMAND...: takes rules away
 	before=$(sent)
 	noted=$(cat "$restored" 2>/dev/null)
 	"${@:2}"
-	within 1 is_back
+	within_a_second is_back
 	is $? 0 "$1: all is back within a second"
 	wait_until is_noted
 	echo "# $(($(sent) - before)) packets of two programs that send a thousand a second each were sent meanwhile" >&2
@@ -132,8 +132,8 @@ kill "${floods[@]}"
 # --- interfaces, addresses and routes, without any hook
 
 far() { shim "$netshim" run "$1" curl -sS -m 4 -o /dev/null "http://$far_host/" 2>/dev/null; }
-comes_true() { # comes_true NAME COMMAND...: soon, unless much has changed just before (cmd-watch.c spends little)
-	within 3 "${@:2}"
+comes_true() { # comes_true NAME COMMAND...: within a second
+	within_a_second "${@:2}"
 	is $? 0 "$1"
 }
 routes() { ip route show table 4711 2>/dev/null; }
@@ -175,14 +175,14 @@ comes_true "taken away" no_way
 connect_exit vpn0 11 "$exit_host"
 far_back
 comes_true "another one with its name" leads "default via 10.11.0.2 dev vpn0"
-within 3 far vpn
+within_a_second far vpn
 is $? 0 "by which the class goes out"
 ip addr flush dev vpn0
 ip addr add 10.11.0.77/24 dev vpn0
 far_back
 has_address() { rules | grep -q 10.11.0.77; }
 comes_true "it has another address" has_address
-within 3 far vpn
+within_a_second far vpn
 is $? 0 "the class goes out by that"
 ip link add bridge0 type bridge
 ip addr add 172.20.0.1/16 dev bridge0
@@ -295,7 +295,7 @@ is "$(watchers_in jail) $(grep -q 'dport 20' <<<"$wanted_in_jail"; echo $?)" "$b
 in_jail nft flush ruleset
 comes_true "which puts back what that has loaded" is_back_in_jail
 kill "$before"
-is_unwatched_in() { [ -z "$(watchers_in "$1")" ] && flock -n "$root/run/netshim/watch-$1" true; } # as lib.sh's
+is_unwatched_in() { [ -z "$(watchers_in "$1")" ] && is_given_up "$root/run/netshim/watch-$1"; }
 wait_until is_unwatched_in jail
 in_jail nft flush ruleset
 out=$("$netshim" status 2>&1 >/dev/null)

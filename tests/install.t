@@ -10,7 +10,7 @@ cd "$tests/.." || exit 1
 dest=$scratch/dest
 args=(BUILD="$scratch/build" PREFIX=/opt/ns LIBDIR=/opt/ns/lib64 LIBEXECDIR=/opt/ns/lib/exec SYSCONFDIR=/opt/etc
 	RUNDIR=/opt/run)
-make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+make -s -j2 install DESTDIR="$dest" "${args[@]}" >/dev/null
 is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \

@@ -39,7 +39,7 @@ is "$(sums "$other")" "$(sums "$one")" "the same packages, byte for byte"
 flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32=
 	HOOKS='/usr/lib/NetworkManager/dispatcher.d/50-netshim /usr/lib/networkd-dispatcher/routable.d/50-netshim')
 contents() { sed 's|^/||; s|\.gz$||; \|^usr/share/doc|d; \|^usr/share/licenses|d; \|build-id|d; \|/$|d' | LC_ALL=C sort; }
-make -s -C "$one" install "${flags[@]}" DESTDIR="$scratch/installed" >/dev/null 2>&1
+make -s -j2 -C "$one" install "${flags[@]}" DESTDIR="$scratch/installed" >/dev/null 2>&1
 ok $? "make install DESTDIR="
 rm "$scratch/installed/usr/lib/libnetshim.so"
 installed=$(find "$scratch/installed" -type f -printf '%P\n' | contents)
@@ -61,7 +61,7 @@ is "$(getcap -r "$scratch/fedora/usr" | sed "s|$scratch/fedora||")" "/usr/libexe
 
 # --- Arch Linux and its kin
 
-built "$one" scripts/arch
+built "$one" env MAKEFLAGS=-j2 scripts/arch
 ok $? "make arch"
 package=$(echo "$one"/build/arch/netshim-"${version/\~/}"-1-*.pkg.tar.*)
 mkdir "$scratch/upper" "$scratch/work"

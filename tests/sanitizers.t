@@ -29,7 +29,7 @@ cp -p "$root/run/netshim/rules" "$scratch/run"
 out=$("$scratch/unit" 2>&1)
 is "$? $(grep -v '^ok\|^1\.\.' <<<"$out")" "0 " "the unit tests pass ($(grep -c '^ok' <<<"$out") of them)"
 
-make -s "${paths[@]}" BUILD="$scratch/build" CC=gcc CFLAGS="${sanitize[*]}" "$scratch/build/netshim" >/dev/null
+make -s -j2 "${paths[@]}" BUILD="$scratch/build" CC=gcc CFLAGS="${sanitize[*]}" "$scratch/build/netshim" >/dev/null
 ok $? "the command builds with sanitizers"
 for test in config command matching; do
 	out=$(NETSHIM_TEST_COMMAND=$scratch/build/netshim NETSHIM_IN_WORLD='' NETSHIM_TEST_SCRATCH=inner "tests/$test.t" 2>&1)

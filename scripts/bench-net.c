@@ -7,8 +7,9 @@
  *     bench-net latency ADDRESS PORT FD       round trips of a datagram
  *     bench-net flows ADDRESS PORT FD         the same, of many sockets at once
  *     bench-net throughput ADDRESS PORT FD    a stream, until all of it has arrived
+ *     bench-net refused ADDRESS PORT          1,000 datagrams a second, each of which is refused
  *
- * The last three measure once for each byte from FD (see bench.h). */
+ * Those with FD measure once for each byte from there (see bench.h). */
 
 #include "scripts/bench.h"
 
@@ -142,6 +143,24 @@ static struct result measure(int type, const char *address, const char *port)
 	return result;
 }
 
+static void be_refused(const char *address, const char *port)
+{
+	int fd = open_to(SOCK_DGRAM, address, port);
+	struct timespec next;
+
+	clock_gettime(CLOCK_MONOTONIC, &next);
+	for (;;) {
+		if (send(fd, block, 64, 0) != -1)
+			errx(EXIT_FAILURE, "%s is not refused", address);
+		next.tv_nsec += 1000000;
+		if (next.tv_nsec >= 1000000000) {
+			next.tv_nsec -= 1000000000;
+			next.tv_sec++;
+		}
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int control = argc == 5 ? atoi(argv[4]) : -1;
@@ -159,8 +178,11 @@ int main(int argc, char **argv)
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		echo(argv[2]);
 	}
+	if (argc == 4 && !strcmp(argv[1], "refused"))
+		be_refused(argv[2], argv[3]);
 	if (argc != 5)
-		errx(2, "usage: bench-net serve PORT | latency|flows|throughput ADDRESS PORT FD");
+		errx(2,
+		     "usage: bench-net serve PORT | refused ADDRESS PORT | latency|flows|throughput ADDRESS PORT FD");
 	while (read(control, &go, 1) == 1) {
 		struct result result =
 			!strcmp(argv[1], "flows")

@@ -7,7 +7,7 @@
  * 0xf00 (Cilium), and beneath a thousand classes 0xffff0000 (Calico). In the order in
  * which they are taken: bits that nobody is known to match alone; 0x80 (the AWS VPC
  * plugin for Kubernetes), 0x1 (Suricata's and Snort's "seen"), 0x2000 (the portmap
- * plugin). 0x1000 is in every one of the first 512, so that none of them is a small
+ * plugin). 0x1000 is in every one of the first 511, so that none of them is a small
  * number, as people choose by hand, nor 0xca6c (wg-quick) or 0x6d6f6c65 (Mullvad),
  * which have not got that bit. */
 

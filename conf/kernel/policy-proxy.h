@@ -17,7 +17,7 @@
 bool policy_has_proxy(const struct class *class);
 
 /* In a class's own chain: first what is on its way to its proxy already, which its rate
- * and priority (write_rest) are left for; and at the end, that nothing else leaves this
+ * and priority (write_shaping) are left for; and at the end, that nothing else leaves this
  * machine. */
 void policy_write_proxied(FILE *out, const struct class *class);
 void policy_write_proxy_guard(FILE *out, const struct class *class, const char *refusal);

@@ -8,7 +8,7 @@
  * its sender's class, and then the answer, which belongs to a query as for the program that
  * has asked: by both addresses, the port, the number and the name. Whoever can forge one for
  * that program can for us, and no others. Both are seen where they have the program's own
- * addresses: the query before the stand-in for 127.0.0.1 (-305), the answer behind it (110).
+ * addresses: the query before the stand-in for 127.0.0.1 (-250), the answer behind it (110).
  *
  * The text of an answer is a stranger's: libresolv reads it, within its bounds. */
 

@@ -53,7 +53,9 @@ const char *netns_error(int err)
 {
 	switch (err) {
 	case -ENOENT:
-		return "its network namespace is not there; make it with 'ip netns add'";
+		return "its network namespace is not there; run 'netshim reload' as root, or 'ip netns add' for a "
+		       "class "
+		       "without address and interface";
 	case -EXDEV:
 		return "this process is in another network namespace, which nothing leaves by being started";
 	case -EACCES:
@@ -64,7 +66,7 @@ const char *netns_error(int err)
 		       " has no capability here (run 'netshim grant' as root), or this process may gain none "
 		       "(no_new_privs, a tracer, a nosuid mount, a user namespace)";
 	case -ENOSPC:
-		return "there are too many network namespaces (max_net_namespaces in user_namespaces(7))";
+		return "there are too many network namespaces (max_net_namespaces in namespaces(7))";
 	default:
 		return "the kernel would not put this process into its network namespace";
 	}

@@ -301,7 +301,7 @@ column() { # column NUMBER: of the table in libnetshim(7)
 	sed -n '/^\.It Em Started from Ta/,/^\.El/s/^\.It \([^E].*\)/\1/p' "$page" | awk -F ' Ta ' -v column="$1" '{ printf "%s=%s;", $1, $column }'
 }
 said() { "$netshim" status 2>/dev/null | sed -n '/^STARTED FROM/,$s/^\([a-z].*[^ ]\)  *\(yes\|no\)$/\1=\2/p' | sed 's/  *=/=/' | tr '\n' ';'; }
-like "$("$netshim" status 2>/dev/null)" "the library is enabled for no session" "status, where nothing is enabled"
+like "$("$netshim" status 2>/dev/null)" "the library is enabled for no session of root, nor for all" "status, where nothing is enabled"
 number=2
 for option in user login system; do
 	home=$(getent passwd root | cut -d: -f6)

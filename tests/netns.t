@@ -56,7 +56,7 @@ is "$? $(getcap "$netns" | sed 's/.* //') $(<"$scratch/said")" "0 cap_net_admin,
 # --- a namespace of a name
 
 not_started() { echo "netshim: $scratch/$1-static: not started (class $2): $3"; } # not_started PROGRAM CLASS WHY
-none="its network namespace is not there; make it with 'ip netns add'"
+none="its network namespace is not there; run 'netshim reload' as root, or 'ip netns add' for a class without address and interface"
 ip netns del jail
 is "$(shim "$scratch/jailed-static" where 2>&1; echo $?)" "$(not_started jailed jail "$none")"$'\n'125 "no namespace of that name: not started"
 is "$(shim "$scratch/lenient-static" where)" "lenient-static / $host" "on-error decides: allow starts it where it is"

@@ -165,12 +165,12 @@ is "$(get vpn http://$lan_host/) $(get vpn 'http://[fd77::2]/')" "0 0" "private 
 # --- and what the administrator says
 ip route add 203.0.113.0/24 via $lan_host
 ip -6 route add 2001:db8::/64 dev here proto ra
-like "$("$netshim" check "$config" 2>&1)" "^$config:1: class vpn goes to 2001:db8::/64 over vpn0.* by here: .*local = . 'lan', '2001:db8::/64' .; if not: local = . 'lan' ." \
+like "$("$netshim" check "$config" 2>&1)" "^$config:1: class vpn goes to 2001:db8::/64 over vpn0.* by here: .*; to leave it so, add: local = . 'lan' .; to have it go there past vpn0: local = . 'lan', '2001:db8::/64' ."$'\n' \
 	"check says which network is local and no private one, and what to write"
 # What went to the local network once and no longer does.
 check_says() { # check_says CLASS-OPTIONS: addresses and reasons
 	echo "class vpn { $1 }" >"$scratch/told.conf"
-	"$netshim" check "$scratch/told.conf" 2>&1 >/dev/null | grep -v 2001:db8 | sed -n "s/^.*told.conf:1: class vpn goes to \\([^ ]*\\) over \\([^,]*\\), .* by \\([^:]*\\): \\(.*\\); if that is where.*local = { 'lan', '\\([^']*\\)' }.*/\\1 \\2 \\3 \\5: \\4/p"
+	"$netshim" check "$scratch/told.conf" 2>&1 >/dev/null | grep -v 2001:db8 | sed -n "s/^.*told.conf:1: class vpn goes to \\([^ ]*\\) over \\([^,]*\\), .* by \\([^:]*\\): \\(.*\\); to leave it so.*local = { 'lan', '\\([^']*\\)' }.*/\\1 \\2 \\3 \\5: \\4/p"
 }
 is "$(check_says "interface = 'vpn0'  dns = { '$lan_host', '10.11.0.9', '127.0.0.1', '192.168.77.1', '[fd77::9]:5353' }")" \
 	"$lan_host/32 vpn0 here $lan_host/32: it is a resolver of the class's

@@ -35,6 +35,7 @@
 #include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
+#include "conf/language/say.h"
 
 #include <sys/mman.h>
 
@@ -324,8 +325,11 @@ static void go_back(const struct change *c)
 		words = load_lifted(counted, c->held, NULL, NULL);
 		free(counted);
 	}
-	if (words)
-		nft_tell(words);
+	if (words) {
+		warnx("nftables does not take back what it had, and goes on with the rules that have failed; mend what "
+		      "it says here, then run 'netshim reload':");
+		say_lines(stderr, words);
+	}
 	free(words);
 }
 

@@ -46,8 +46,9 @@ static void warn_of_packages(struct ruleset *set)
 		const struct package *p = &set->packages[i];
 
 		if (!p->programs)
-			ruleset_warning(set, p->at, "package '%s' %s; this rule has no effect until it is", p->name,
-					p->installed ? "has no programs" : "is not installed");
+			ruleset_warning(set, p->at, "package '%s' %s", p->name,
+					p->installed ? "has no programs; this rule has no effect until it has"
+						     : "is not installed; this rule has no effect until it is");
 	}
 }
 
@@ -59,7 +60,7 @@ static bool try_inside(const struct class *class)
 	bool ok = !words;
 
 	if (words)
-		nft_tell(words);
+		nft_tell_inside(class->name, words);
 	free(words);
 	free(text);
 	return ok;

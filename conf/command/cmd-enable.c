@@ -191,7 +191,9 @@ int cmd_enable(const struct command *command)
 		try_variable();
 	ok = put_all(&work, wish.dry_run);
 	if (ok && work.count && !wish.dry_run)
-		printf("Sessions have it from the next login on. 'netshim disable' takes all of it out.\n");
+		printf("%s 'netshim disable' takes all of it out.\n",
+		       wish.kinds & KIND(WAY_SYSTEM) ? "Each program that is started from now on has it."
+						     : "Sessions have it from the next login on.");
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

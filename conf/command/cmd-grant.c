@@ -66,7 +66,7 @@ static int open_program(const char *path)
 	char *changeable;
 
 	if (fd < 0 || fstat(fd, &st)) {
-		warn("cannot open %s (run 'make install')", path);
+		warn("cannot open %s (if it is missing, install netshim again)", path);
 		return -1;
 	}
 	changeable = trust_changeable(path);

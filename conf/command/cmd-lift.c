@@ -69,9 +69,15 @@ static void load_in_force(struct ruleset *set)
 /* Of the table as it is loaded, only the sets are changed. */
 static bool load_behind(const char *table, const char *whole)
 {
-	char *words = whole ? nft_load(whole + strlen(table), false) : copied("there is no table to lift it in");
-	bool ok = !words;
+	char *words;
+	bool ok;
 
+	if (!whole) {
+		warnx("nothing was changed: there is no table to lift it in; run 'netshim reload'");
+		return false;
+	}
+	words = nft_load(whole + strlen(table), false);
+	ok = !words;
 	if (!ok)
 		warnx("nothing was changed: nftables says: %.*s", (int)strcspn(words, "\n"), words);
 	free(words);

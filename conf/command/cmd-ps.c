@@ -32,7 +32,7 @@ static struct rules *open_rules(void)
 	if (compile_open(rules, true))
 		return rules;
 	if (errno == ENOENT)
-		warnx("netshim is not up");
+		warnx("netshim is not up; run 'netshim up' as root");
 	free(rules);
 	return NULL;
 }

@@ -67,7 +67,10 @@ void covered_print(void)
 	struct ways_open ways = look();
 
 	if (!ways.open) {
-		printf("\nthe library is enabled for no session; 'netshim enable' does that\n");
+		const struct passwd *user = getpwuid(getuid());
+
+		printf("\nthe library is enabled for no session of %s, nor for all; 'netshim enable' does that\n",
+		       user ? user->pw_name : "this user");
 		return;
 	}
 	printf("\n%-22s %s", "STARTED FROM", "HAS THE LIBRARY (netshim enable");

@@ -55,7 +55,8 @@ static void look_at_nftables_service(struct doctor *d)
 		doctor_tell(
 			d, RESULT_NOTE, "install netshim's drop-in for it (netshim(1), AT BOOT)",
 			"nftables.service flushes the whole ruleset when it starts and reloads: netshim watch puts the "
-			"table back, but for some 10 ms nothing is filtered, and counts begin anew");
+			"table back, but for some 10 ms nothing is filtered, and counts go back to what they were when "
+			"it was loaded");
 	else
 		doctor_tell(d, RESULT_OK, NULL, "no service flushes netshim's table");
 }

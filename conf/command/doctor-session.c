@@ -162,12 +162,13 @@ static void look_at_enabled(struct doctor *d)
 			named_add(&unknown, kinds[i].whose);
 	}
 	if (open.count)
-		doctor_tell(d, RESULT_OK, NULL, "from the next login on, it is loaded by %s", open.text);
+		doctor_tell(d, RESULT_OK, NULL,
+			    "from the next login on, or by " PRELOAD_FILE " at once, it is loaded by %s", open.text);
 	else
 		doctor_tell(
 			d, is_given_on(d) ? RESULT_NOTE : RESULT_FAULT, "run 'netshim enable'",
-			"netshim enable has been run for no session: what is started from those that do not load the "
-			"library by another way is in no class");
+			"netshim enable has not been run for this user's sessions, nor for all: what is started from "
+			"those that do not load the library by another way is in no class");
 	if (unknown.count)
 		doctor_tell(d, RESULT_UNSEEN, NULL, "only root can see whether it is loaded by %s", unknown.text);
 }

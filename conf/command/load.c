@@ -46,7 +46,7 @@ static bool read_kept(struct ruleset *set, const char *path, bool (*parse)(struc
 
 	free(text);
 	if (!whole)
-		warnx("%s is damaged or missing", path);
+		warnx("%s is damaged or missing; the next 'netshim up' or 'netshim reload' writes it anew", path);
 	return whole;
 }
 

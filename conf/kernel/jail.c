@@ -262,7 +262,7 @@ static bool load_table(const char *text, const char *class)
 	bool ok = !words;
 
 	if (!ok)
-		nft_tell(words);
+		nft_tell_inside(class, words);
 	free(words);
 	free(whole);
 	return ok;

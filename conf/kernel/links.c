@@ -48,7 +48,9 @@ bool links_make_pair(const char *name, const char *peer, int peer_namespace)
 	nl_socket_free(socket);
 	/* It would be somebody else's. */
 	if (error == -NLE_EXIST)
-		warnx("there is an interface %s already, or %s in the network namespace", name, peer);
+		warnx("there is an interface %s already, or %s in the network namespace; remove it, or give the class "
+		      "another netns",
+		      name, peer);
 	return error != -NLE_EXIST && did(error, "make the interface", name);
 }
 

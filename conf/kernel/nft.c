@@ -32,6 +32,12 @@ void nft_tell(const char *words)
 	say_lines(stderr, words);
 }
 
+void nft_tell_inside(const char *class, const char *words)
+{
+	warnx("in the network namespace of class %s ('netshim ruleset %s' has the rules):", class, class);
+	nft_tell(words);
+}
+
 /* nftables' own words: the first line, without the position in a text that the
  * administrator has not written ("<cmdline>:3:5-9: Error: ..."). */
 static char *nft_words(const char *error)
@@ -338,8 +344,10 @@ bool nft_unload(void)
 	char *words = nft_load(NFT_REMOVE NFT_REMOVE_SECOND, false);
 	bool ok = !words;
 
-	if (!ok)
-		nft_tell(words);
+	if (!ok) {
+		warnx("nftables does not take netshim's table away:");
+		say_lines(stderr, words);
+	}
 	free(words);
 	return ok;
 }

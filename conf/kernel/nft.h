@@ -33,6 +33,8 @@ void nft_try(struct trial *trials, size_t count);
  * wrong (allocated), for nft_tell, which prints it. */
 char *nft_load(const char *text, bool dry);
 void nft_tell(const char *words);
+/* As that, of the table in a class's network namespace. */
+void nft_tell_inside(const char *class, const char *words);
 
 /* Loads tables that are this process's own (flags owner): the kernel takes them away when it
  * ends, however it does, and lets nobody else change or flush them. Takes Linux 5.12. Returns

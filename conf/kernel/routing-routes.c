@@ -134,8 +134,8 @@ static void tell_no_way_out(const struct class *class, const struct way *way, in
 	/* libnl has no words for what the kernel says in these cases. */
 	if (error != -NLE_FAILURE)
 		why = nl_geterror(error);
-	warnx("%s:%d: class %s has no way out by %s over %s, so it is refused: %s; when that has changed, run "
-	      "'netshim reload'",
+	warnx("%s:%d: class %s has no way out by %s over %s, so it is refused: %s; netshim watch lets it out when "
+	      "that has changed",
 	      class->interface_at.file, class->interface_at.line, class->name,
 	      way->to.family == AF_INET ? "IPv4" : "IPv6", class->device, why);
 }

@@ -371,10 +371,10 @@ static void tell(const struct class *class, const struct network_list *networks,
 	inet_ntop(part->family, &part->address, text, sizeof(text));
 	inet_ntop(n->family, &n->address, network, sizeof(network));
 	fprintf(stderr,
-		"%s:%d: class %s goes to %s/%u over %s, although this machine is part of %s/%u, by %s: %s; if that is "
-		"where it should go, add: local = { 'lan', '%s/%u' }; if not: local = { 'lan' }\n",
+		"%s:%d: class %s goes to %s/%u over %s, although this machine is part of %s/%u, by %s: %s; to leave it "
+		"so, add: local = { 'lan' }; to have it go there past %s: local = { 'lan', '%s/%u' }\n",
 		class->interface_at.file, class->interface_at.line, class->name, text, part->prefix, class->interface,
-		network, n->prefix, link ? link->name : "?", why, text, part->prefix);
+		network, n->prefix, link ? link->name : "?", why, class->interface, text, part->prefix);
 }
 
 static void tell_hosts(const struct class *class, const struct network_list *networks, const struct network *n,

@@ -203,8 +203,9 @@ unchanged "$before" "all is as before"
 
 # --- for all that is dynamic
 
-"$netshim" enable --system >/dev/null
+out=$("$netshim" enable --system)
 is "$? $(cat $list) $(stat -c '%a %u' $list)" "0 $word 644 0" "enable --system"
+like "$out" "Each program that is started from now on has it" "which says that it holds at once"
 cp "$probe" "$scratch/setuid"
 chmod u+s "$scratch/setuid"
 is "$(env -i "$probe" loaded) $(as_user "$scratch/setuid" loaded) $("$root/bin/probe-static" loaded)" "yes yes no" "all dynamic programs load it, setuid ones too"

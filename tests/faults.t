@@ -150,11 +150,12 @@ kill "${background[@]: -2}"
 is "$failed" 0 "up and reload beside others that change nftables all the time"
 "$netshim" down
 coproc nft -i
+owner=$COPROC_PID # bash forgets it when it has ended
 echo 'add table inet netshim { flags owner; }' >&"${COPROC[1]}"
 wait_until eval 'nft list table inet netshim >/dev/null 2>&1'
 fails "nftables refuses the ruleset" "up, somebody else owns the table" up
 eval "exec ${COPROC[1]}>&-"
-wait "$COPROC_PID"
+wait "$owner"
 up
 end_watching
 nft flush ruleset

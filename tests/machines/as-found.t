@@ -15,7 +15,7 @@ mkdir -p $foreign
 mount -t cgroup -o net_cls net_cls $foreign
 mkdir $foreign/somebody
 echo 0x00230042 >$foreign/somebody/net_cls.classid
-sleep 3000 &
+sleep 30000 &
 echo $! >$foreign/somebody/tasks
 make -s install >/dev/null 2>&1
 echo "class lan { action = reject  allow = { 'lan' } } app '/opt/' { class = lan }" >/etc/netshim.conf

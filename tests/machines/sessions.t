@@ -34,8 +34,10 @@ in_su_login() { as_bob "$1"; }
 in_sudo() { su ada -c "sudo $1"; }
 in_sudo_login() { su ada -c "sudo -i $1"; }
 in_tmux() { as_bob "tmux new-session -d '$1'"; }
-in_cron() { as_bob "echo '* * * * * $1' | crontab -"; }
-in_cron_told() { as_bob "printf 'LD_PRELOAD=$library\n* * * * * %s\n' '$1' | crontab -"; }
+# Cron looks at the folder's time, in seconds: in that of a look, it may have been changed.
+crontab_is_new() { sleep 1 && touch /var/spool/cron/crontabs; }
+in_cron() { as_bob "echo '* * * * * $1' | crontab -" && crontab_is_new; }
+in_cron_told() { as_bob "printf 'LD_PRELOAD=$library\n* * * * * %s\n' '$1' | crontab -" && crontab_is_new; }
 in_at() { as_bob "echo '$1' | at now"; }
 in_user_service() { as_bob "XDG_RUNTIME_DIR=/run/user/$(id -u bob) systemd-run --user --wait --collect sh -c '$1'"; }
 in_sandboxed_service() { # in_sandboxed_service OPTION... COMMAND: what it prints

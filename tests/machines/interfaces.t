@@ -100,7 +100,8 @@ by_networkmanager() {
 			match-device=interface-name:vpn0,interface-name:tun*
 			managed=1
 		END
-		systemctl start NetworkManager-dispatcher NetworkManager
+		systemctl start NetworkManager-dispatcher
+		systemctl restart NetworkManager
 		;;
 	set)
 		nmcli -w 20 connection delete "$2" >/dev/null 2>&1
@@ -113,7 +114,7 @@ by_networkmanager() {
 		nmcli device reapply "$2" >/dev/null
 		;;
 	end)
-		nmcli -t -f NAME connection show | xargs -r nmcli connection delete >/dev/null 2>&1
+		nmcli -t -f NAME connection show | grep -x 'vpn0\|tun[01]' | xargs -r nmcli connection delete >/dev/null 2>&1
 		systemctl stop NetworkManager
 		rm -f /etc/NetworkManager/conf.d/test.conf
 		;;
@@ -122,6 +123,10 @@ by_networkmanager() {
 by_networkd() {
 	local file=/run/systemd/network/${2:-}.network
 	case $1 in
+	begin)
+		mkdir -p /run/systemd/network
+		systemctl start systemd-networkd
+		;;
 	set)
 		printf '[Match]\nName=%s\n[Network]\nAddress=%s/24\nIPv6AcceptRA=no\nLinkLocalAddressing=no\n[Route]\nGateway=%s\nMetric=%s\n' \
 			"$2" "$3" "$4" "${metric[$2]}" >"$file"
@@ -259,6 +264,7 @@ install -D -m 755 /dev/stdin /usr/lib/systemd/system-sleep/test <<'END'
 [ "$1" != pre ] || for alarm in 0 +30; do echo $alarm >/sys/class/rtc/rtc0/wakealarm; done
 END
 name=
+own_manager=$(systemctl is-active NetworkManager)
 for class in vpn any direct; do talk $class; done
 follows direct "ordinary"
 refused vpn "no vpn0"
@@ -267,6 +273,7 @@ under by_networkd networkd comes router address other_name sleeps goes pattern
 under by_networkd_with_dispatcher networkd-dispatcher comes router address other_name goes pattern
 under by_ifupdown ifupdown comes router address other_name goes pattern
 under by_hand "by hand" comes router address other_name goes pattern
+[ "$own_manager" != active ] || systemctl start NetworkManager
 
 apt-get -q -y purge netshim libnetshim >"$scratch/apt" 2>&1
 rm /usr/lib/systemd/system-sleep/test

@@ -69,7 +69,7 @@ void covered_print(void)
 	if (!ways.open) {
 		const struct passwd *user = getpwuid(getuid());
 
-		printf("\nthe library is enabled for no session of %s, nor for all; 'netshim enable' does that\n",
+		printf("\nthe library is enabled for no session of %s, nor for all ('netshim enable')\n",
 		       user ? user->pw_name : "this user");
 		return;
 	}

@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* netshim-helper: moves its own process into a program's class, then becomes
- * that program. With netshim-netns, the only privileged code of netshim. Any local user may run it
- * with anything. What it must keep to, and the tests that see to it:
+ * that program. With netshim-netns, all of netshim's privileged code. Any local user
+ * may run it with anything. What it must keep to, and the tests that see to it:
  *
  * 1. The capability MUST be effective around one openat and never else; before
  *    anything is written it MUST be gone, and that is read back.

@@ -53,9 +53,8 @@ const char *netns_error(int err)
 {
 	switch (err) {
 	case -ENOENT:
-		return "its network namespace is not there; run 'netshim reload' as root, or 'ip netns add' for a "
-		       "class "
-		       "without address and interface";
+		return "its network namespace is not there; run 'netshim reload' as root, or 'ip netns add' "
+		       "for a class without address and interface";
 	case -EXDEV:
 		return "this process is in another network namespace, which nothing leaves by being started";
 	case -EACCES:

@@ -92,7 +92,7 @@ static void start(const char *class, const char *wanted)
 	if (pid > 1)
 		wait_for(pid, class, by);
 	else if (pid < 0)
-		warn("nobody puts back what others take away, until 'netshim reload' does: cannot start netshim watch");
+		warn("nobody puts back what others take away (run 'netshim reload'): cannot start netshim watch");
 	free(by);
 }
 

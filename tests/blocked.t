@@ -64,7 +64,7 @@ hears_of_waiting gone "http://$lan_host/" "$time  gone +nobody +1  tcp $lan_host
 	"who waits for an answer: the program and the process, by its socket"
 in_background "${user[@]}" "$netshim" run some sleep 60
 run some curl -m 2 "http://$lan_host:8080/"
-hears "some +nobody +1  tcp $lan_host:8080 +(perhaps |)((/usr/bin/)?curl [0-9]+|.not there any more.)\$" \
+hears "some +nobody +1  tcp $lan_host:8080 +(perhaps |)(/usr/bin/curl [0-9]+|.not there any more.)\$" \
 	"who is refused at once: the program, or that it has ended, and nobody else"
 run shut curl -g -m 2 'http://[fd77::2]:8080/'
 hears "shut +nobody +[12]  tcp \[fd77::2\]:8080 " "IPv6"

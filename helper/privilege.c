@@ -5,6 +5,7 @@
 
 #include "helper/privilege.h"
 
+#include "conf/contract/netns.h"
 #include "conf/contract/rules.h"
 #include "conf/contract/sys.h"
 
@@ -53,8 +54,7 @@ const char *netns_error(int err)
 {
 	switch (err) {
 	case -ENOENT:
-		return "its network namespace is not there; run 'netshim reload' as root, or 'ip netns add' "
-		       "for a class without address and interface";
+		return "its network namespace " NETNS_MISSING;
 	case -EXDEV:
 		return "this process is in another network namespace, which nothing leaves by being started";
 	case -EACCES:

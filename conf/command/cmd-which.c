@@ -34,9 +34,7 @@ static void explain_netns(struct rules *rules, const char *path, const struct ru
 	fd = netns_open(name);
 	if (fd < 0)
 		say(stdout, "%s: but that cannot be entered: %s", path,
-		    fd == -ENOENT ? "it is not there; run 'netshim reload' as root, or 'ip netns add' for a class "
-				    "without address and interface"
-				  : strerror(-fd));
+		    fd == -ENOENT ? "it " NETNS_MISSING : strerror(-fd));
 	else
 		close(fd);
 }

@@ -19,6 +19,10 @@
  * the caller's. Async-signal-safe. */
 int netns_open(const char *name);
 
+/* What users are told where there is none. */
+#define NETNS_MISSING \
+	"is not there; run 'netshim reload' as root, or 'ip netns add' for a class without address and interface"
+
 /* The inode of the namespace that is open as fd, or of the calling process's own; or 0. */
 uint64_t netns_inode(int fd);
 uint64_t netns_own(void);

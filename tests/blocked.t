@@ -274,6 +274,8 @@ wait_until kept_udp
 like "$("$netshim" blocked)" "kept +nobody +1 udp $far_host:9 +/usr/bin/python3[^ ]* [0-9]+\$" "who is still there is found by its socket"
 is "$("$netshim" blocked shut 2>&1; echo $?)" "netshim: nothing that class shut was refused is kept: nothing was in the last day, or it has no log = true
 0" "of a class without log, nothing is kept, and it says so"
+is "$("$netshim" blocked unclassified 2>&1; echo $?)" "netshim: nothing that unclassified programs were refused is kept: nothing was in the last day, or it has no log = true
+0" "nor of what is in no class"
 is "$("$netshim" blocked | awk 'length > 80')" "" "it fits into 80 columns"
 # Older kernels say of what a rule has added for how long it is kept, even where that is the set's own time.
 table() { nft -s list table inet netshim | sed 's/ timeout 1d//g'; }

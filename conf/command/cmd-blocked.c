@@ -46,14 +46,21 @@ static int by_time(const void *x, const void *y)
 	return (one->refusal.last > other->refusal.last) - (one->refusal.last < other->refusal.last);
 }
 
+static char *who_was_refused(const char *only)
+{
+	if (!only)
+		return copied("a class was");
+	return strcmp(only, UNCLASSIFIED) ? printed("class %s was", only) : copied("unclassified programs were");
+}
+
 static void tell_nothing_is_kept(const struct blocked *b)
 {
 	if (!b->any_kept)
 		warnx("nothing is kept of what is refused: no class has log = true; 'netshim blocked -f' shows it "
 		      "while it happens");
 	else if (!b->entry_count)
-		warnx("nothing that %s%s was refused is kept: nothing was in the last day, or %s log = true",
-		      b->only ? "class " : "a class", b->only ? b->only : "", b->only ? "it has no" : "those have no");
+		warnx("nothing that %s refused is kept: nothing was in the last day, or %s log = true",
+		      who_was_refused(b->only), b->only ? "it has no" : "those have no");
 }
 
 static int show_kept(struct blocked *b)
@@ -96,7 +103,7 @@ int cmd_blocked(const struct command *command)
 	read_options(command, &b);
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	state_refuse_elsewhere("blocked");
+	state_refuse_elsewhere(command);
 	blocked_read_classes(&b);
 	blocked_check_class(&b);
 	if (b.follow)

@@ -152,7 +152,7 @@ int cmd_lift(const struct command *command)
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
 	state_lock(false);
-	state_refuse_elsewhere("lift");
+	state_refuse_elsewhere(command);
 	load_in_force(&set);
 	class = find_class(&set, name);
 	if (!verdict_refuses(class ? &class->verdict : &set.unclassified))

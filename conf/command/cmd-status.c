@@ -358,7 +358,7 @@ struct status {
 };
 
 /* nftables answers only to root. */
-static void look(struct status *s)
+static void look(struct status *s, const struct command *command)
 {
 	s->root = geteuid() == 0;
 	s->loaded = s->loaded_inside = true;
@@ -366,7 +366,7 @@ static void look(struct status *s)
 		warnx("packets, bytes, and what runs outside its class are shown to root only");
 		return;
 	}
-	state_refuse_elsewhere("status");
+	state_refuse_elsewhere(command);
 	s->loaded = counters_read(&s->counters);
 	if (s->loaded)
 		insides_count(&s->counters);
@@ -427,7 +427,7 @@ int cmd_status(const struct command *command)
 		last_remind();
 		return EXIT_FAILURE;
 	}
-	look(&s);
+	look(&s, command);
 	tell_lacking(&s);
 	granted = grant_check();
 	print(&s, &options);

@@ -213,7 +213,7 @@ int cmd_up(const struct command *command)
 	if (!options.at_boot && !(whole && services_can(&set)))
 		return result;
 	state_lock(false);
-	state_refuse_elsewhere("up");
+	state_refuse_elsewhere(command);
 	if (whole)
 		result = put(&set, &options);
 	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last(&set);
@@ -284,17 +284,16 @@ int cmd_reload(const struct command *command)
 		state_lock(false);
 	if (!state_is_up())
 		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	state_refuse_elsewhere("reload");
+	state_refuse_elsewhere(command);
 	load_ruleset(&set, command->config ? command->config : config_in_force());
 	return services_can(&set) ? put(&set, &options) : EXIT_FAILURE;
 }
 
 int cmd_down(const struct command *command)
 {
-	(void)command;
 	if (access(NETSHIM_RUNDIR, F_OK))
 		return EXIT_SUCCESS;
 	state_lock(false);
-	state_refuse_elsewhere("down");
+	state_refuse_elsewhere(command);
 	return change_to_nothing();
 }

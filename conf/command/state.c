@@ -9,6 +9,7 @@
 #include "conf/command/lifts.h"
 #include "conf/command/restored.h"
 #include "conf/command/services.h"
+#include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/table.h"
@@ -211,14 +212,29 @@ static char *way_to(uint64_t network)
 	return pid ? printed("/proc/%d/ns/net", pid) : way;
 }
 
-void state_refuse_elsewhere(const char *verb)
+/* As it was given; -c stands before the verb. */
+static char *words_of(const struct command *command)
+{
+	char *words =
+		command->config ? printed("-c %s %s", command->config, command->argv[-1]) : copied(command->argv[-1]);
+
+	for (int i = 0; i < command->argc; i++) {
+		char *longer = printed("%s %s", words, command->argv[i]);
+
+		free(words);
+		words = longer;
+	}
+	return words;
+}
+
+void state_refuse_elsewhere(const struct command *command)
 {
 	uint64_t network = compile_elsewhere();
 	const char *way = network ? way_to(network) : NULL;
 
 	if (way)
 		errx(EXIT_FAILURE, "netshim is up in another network namespace; run 'nsenter --net=%s netshim %s'", way,
-		     verb);
+		     words_of(command));
 }
 
 void state_leave(void)

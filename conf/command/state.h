@@ -33,9 +33,10 @@ void state_keep_only(int *kept[], size_t count);
 
 bool state_is_up(void);
 
-/* Ends the command, which was that verb, where it is up in another network namespace, by
- * which there is still a way. */
-void state_refuse_elsewhere(const char *verb);
+/* Ends the command where netshim is up in another network namespace, to which there is still
+ * a way: it says how to give it there. */
+struct command;
+void state_refuse_elsewhere(const struct command *command);
 
 /* One process at a time may watch (cmd-watch.c), from an up or reload that has allowed it
  * until another one, or down, ends it; and one in the network namespace of each class that has

@@ -204,6 +204,40 @@ like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socke
 	while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1")" "UDP that is not connected was not seen" \
 	"without conntrack, it says what it does not see"
 
+# --- a process that lies about what it was started as
+
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Werror -x c -o "$scratch/bin/liar" - <<'END'
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(81) };
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
+	inet_pton(AF_INET, argv[1], &to.sin_addr);
+	if (argc < 3 || connect(s, (struct sockaddr *)&to, sizeof(to)))
+		return 1;
+	strcpy((char *)getauxval(AT_EXECFN), argv[2]);
+	for (;;)
+		pause();
+}
+END
+suggested() { # suggested AS: for one that says to be that
+	in_background "${user[@]}" "$scratch/bin/liar" "$far_host" "$1"
+	wait_until eval 'ss -tnH state established | grep -q "$far_host:81"'
+	suggested=$(timeout 20 "$netshim" suggest | sed -n "s/^app '\(.*\)' .*/\1/p")
+	kill $!
+	wait_until eval '! ss -tnH state established | grep -q "$far_host:81"'
+}
+suggested /usr/bin/ldd
+is "$suggested" "$scratch/bin/liar" "a program that says to be somebody's script is suggested as what it is"
+mkfifo -m 666 "$scratch/fifo"
+suggested "$scratch/fifo"
+is "$suggested" "$scratch/bin/liar" "and what else it names is not opened"
+
 like "$("$netshim" suggest --for soon 2>&1; echo $?)" "'soon' is no time.*2$" "a time that is none"
 like "$("$netshim" suggest 5m 2>&1; echo $?)" "usage: .*2$" "a word too many"
 "$netshim" down

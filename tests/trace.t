@@ -239,6 +239,23 @@ END
 is "$(timeout 20 python3 "$scratch/late.py" /bin/bash --norc -ic "set -m; '$netshim' trace -u nobody -o '$scratch/told' bash $scratch/late.sh; echo Stopped; read x; echo \"\$x is for the shell\"; kill -KILL %1" </dev/null)" \
 	"cleaned is for the shell" "it has stopped when the command has: what is typed then is for the shell"
 
+# --- a root folder of a user's own, with anything in it
+
+mkdir -p "$scratch/own/etc" "$scratch/own/bin"
+cp "$root/bin/probe-static" "$scratch/own/bin/probe"
+chown -R nobody "$scratch/own"
+in_own_root() { timeout 20 "$netshim" trace -u nobody -o "$scratch/told" unshare --user --map-root-user chroot "$scratch/own" /bin/probe loaded; }
+mkfifo -m 666 "$scratch/own/etc/ld.so.preload"
+is "$(in_own_root; echo $?)" $'no\n1' "a pipe for a file that the loader reads: it is not waited for"
+rm "$scratch/own/etc/ld.so.preload"
+mkfifo -m 600 "$scratch/secret"
+exec {secret}<>"$scratch/secret"
+echo kept >&$secret
+ln -s "$scratch/secret" "$scratch/own/etc/ld.so.preload"
+in_own_root >/dev/null
+read -r -t 1 -u $secret said
+is "$said" kept "a link to what is root's alone: it is not read"
+
 # --- what is wrong
 
 like "$("$netshim" trace -u nothing-like-this true 2>&1; echo $?)" "there is no user 'nothing-like-this'.125$" "a user that is not there"

@@ -13,8 +13,10 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/rights.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -52,16 +54,38 @@ static char *read_started_as(pid_t process, uint64_t address, const char *path)
 	return copied(text);
 }
 
-/* In any file where it may stand, of this process's own root. */
+/* Of this process's own root, which a user may have made: so it may lead to anything, a
+ * pipe or what only root may read. O_PATH opens nothing yet; a regular file that everybody
+ * may read is read. */
+static int open_preload_file(pid_t process)
+{
+	char path[64];
+	struct stat st;
+	int named;
+	int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/root" PRELOAD_FILE, process);
+	named = open(path, O_PATH | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", named);
+	if (named >= 0 && !fstat(named, &st) && S_ISREG(st.st_mode) && rights_take(RIGHTS_NOBODY)) {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		rights_give_back();
+	}
+	if (named >= 0)
+		close(named);
+	return fd;
+}
+
+/* In any file where it may stand. */
 static bool is_in_file(pid_t process)
 {
-	FILE *file = open_file(process, "root" PRELOAD_FILE);
+	int fd = open_preload_file(process);
 	char text[4096];
-	size_t n = file ? fread(text, 1, sizeof(text), file) : 0;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
 
-	if (file)
-		fclose(file);
-	return preload_has_ours(text, text + n);
+	if (fd >= 0)
+		close(fd);
+	return preload_has_ours(text, text + (n < 0 ? 0 : n));
 }
 
 /* What was put before the environment for the helper, or by it. */

@@ -10,10 +10,7 @@
 
 #include "conf/command/talkers.h"
 
-#include "conf/command/image.h"
 #include "conf/command/wanted.h"
-#include "conf/contract/match.h"
-#include "conf/contract/sys.h"
 #include "conf/kernel/connections.h"
 #include "conf/kernel/processes.h"
 #include "conf/kernel/sockets.h"
@@ -127,52 +124,14 @@ static void add_destination(struct destinations *list, const struct destination 
 
 /* --- programs */
 
-static bool is_script(const char *path)
+static struct talker *find_talker(struct talkers *talkers, const struct known_as *as)
 {
-	char head[MATCH_HEAD];
-
-	return match_read_head(AT_FDCWD, path, head, sizeof(head)) > 0 && match_interpreter(head);
-}
-
-static bool is_hidden(pid_t pid, const char *path)
-{
-	char link[64];
-	struct stat running;
-	struct stat named;
-
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
-	return stat(link, &running) || stat(path, &named) || running.st_dev != named.st_dev ||
-	       running.st_ino != named.st_ino;
-}
-
-static uid_t user_of(pid_t pid)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	return stat(path, &st) ? 0 : st.st_uid;
-}
-
-static struct talker *find_talker(struct talkers *talkers, pid_t pid)
-{
-	struct image image;
-	char *path;
-	bool script;
-
-	image_read(&image, pid);
-	script = strcmp(image.path, image.started_as) != 0 && is_script(image.started_as);
-	path = copied(script ? image.started_as : image.path);
 	for (size_t i = 0; i < talkers->count; i++)
-		if (!strcmp(talkers->items[i].path, path)) {
-			free(path);
-			image_free(&image);
+		if (!strcmp(talkers->items[i].path, as->path))
 			return &talkers->items[i];
-		}
 	talkers->items = grown(talkers->items, talkers->count, sizeof(*talkers->items));
 	talkers->items[talkers->count] =
-		(struct talker){ .path = path, .user = user_of(pid), .hidden = is_hidden(pid, image.path) };
-	image_free(&image);
+		(struct talker){ .path = copied(as->path), .user = as->user, .hidden = as->replaced };
 	return &talkers->items[talkers->count++];
 }
 
@@ -188,7 +147,7 @@ static void add(struct watch *w, pid_t pid, const struct destination *to)
 	wants = wanted_by(&w->looker, &process);
 	if (!wants.known || wants.now.rule)
 		return;
-	talker = find_talker(w->talkers, pid);
+	talker = find_talker(w->talkers, &w->looker.known_as);
 	if (destination_is_loopback(to))
 		talker->loopback = true;
 	else

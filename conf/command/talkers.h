@@ -26,7 +26,7 @@ struct destinations {
 struct talker {
 	char *path; /* by which a rule would name it */
 	uid_t user;
-	bool hidden;   /* its path leads to another file here: it is in a container */
+	bool hidden;   /* its path leads to another file by now, or to none */
 	bool loopback; /* it talks within this machine, too */
 	struct destinations destinations;
 };

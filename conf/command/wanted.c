@@ -25,6 +25,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/fsuid.h>
@@ -43,6 +44,7 @@ struct program {
 	char name[RULE_PATH_MAX + sizeof(GONE)]; /* the kernel's */
 	char started_as[RULE_PATH_MAX];		 /* or "" */
 	bool script;				 /* so started_as is one */
+	bool replaced;				 /* name leads elsewhere by now */
 	pid_t pid;
 	char unit[UNIT_NAME_MAX + 1]; /* of systemd's, or "" */
 	uid_t uid;
@@ -150,6 +152,7 @@ static bool read_name(pid_t pid, struct program *p)
 	    here.st_ino != there.st_ino)
 		return false;
 	*gone = '\0';
+	p->replaced = true;
 	return true;
 }
 
@@ -337,7 +340,23 @@ static void be_root(void)
 		err(EXIT_FAILURE, "cannot be root again");
 }
 
-static struct wants look_at(const struct looker *l, pid_t thread)
+/* A script that was started by a name beneath its folder, by its whole one. */
+static void read_known_as(const struct program *p, struct known_as *as)
+{
+	char whole[PATH_MAX];
+	struct stat st;
+	const char *path = p->name;
+
+	if (p->script && strncmp(p->started_as, "/proc/", 6) != 0)
+		path = p->started_as;
+	else if (p->script && realpath(p->started_as, whole) && !stat(p->started_as, &st) && is_file(&st, whole))
+		path = whole;
+	as->user = p->uid;
+	as->replaced = path == p->name && p->replaced;
+	snprintf(as->path, sizeof(as->path), "%s", path);
+}
+
+static struct wants look_at(const struct looker *l, pid_t thread, struct known_as *as)
 {
 	struct program *p = zalloc(sizeof(*p));
 	struct wants wants = { .known = read_name(thread, p) && read_owner(thread, p) &&
@@ -352,6 +371,7 @@ static struct wants look_at(const struct looker *l, pid_t thread)
 	wants.known = wants.known && !wants.becoming && become(p);
 	if (wants.known) {
 		check_start(p);
+		read_known_as(p, as);
 		ask(l->before, p, &wants.before);
 		ask(l->now, p, &wants.now);
 	}
@@ -361,6 +381,11 @@ static struct wants look_at(const struct looker *l, pid_t thread)
 	return wants;
 }
 
+struct answer {
+	struct wants wants;
+	struct known_as known_as;
+};
+
 /* It may be there for good, so it holds nothing that anybody waits for. */
 _Noreturn static void run_child(const struct looker *l, int end)
 {
@@ -369,9 +394,10 @@ _Noreturn static void run_child(const struct looker *l, int end)
 
 	state_keep_only(kept, l->before ? 3 : 2);
 	while (recv(end, &thread, sizeof(thread), 0) == sizeof(thread)) {
-		struct wants wants = look_at(l, thread);
+		struct answer answer = { .known_as = { .path = "" } };
 
-		if (send(end, &wants, sizeof(wants), MSG_NOSIGNAL) != sizeof(wants))
+		answer.wants = look_at(l, thread, &answer.known_as);
+		if (send(end, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer))
 			break;
 	}
 	_exit(EXIT_SUCCESS);
@@ -406,14 +432,19 @@ static void end_child(struct looker *l, bool hangs)
 	l->child = 0;
 }
 
-static bool has_answered(const struct looker *l, const struct process *process, struct wants *wants)
+static bool has_answered(struct looker *l, const struct process *process, struct wants *wants)
 {
 	struct pollfd ready = { .fd = l->end, .events = POLLIN };
 	int patience = PATIENCE / (int)(l->silent_count + 1);
+	struct answer answer;
 
-	return send(l->end, &process->thread, sizeof(process->thread), MSG_NOSIGNAL) > 0 &&
-	       poll(&ready, 1, patience > LEAST ? patience : LEAST) > 0 &&
-	       recv(l->end, wants, sizeof(*wants), 0) == sizeof(*wants);
+	if (send(l->end, &process->thread, sizeof(process->thread), MSG_NOSIGNAL) <= 0 ||
+	    poll(&ready, 1, patience > LEAST ? patience : LEAST) <= 0 ||
+	    recv(l->end, &answer, sizeof(answer), 0) != sizeof(answer))
+		return false;
+	*wants = answer.wants;
+	l->known_as = answer.known_as;
+	return true;
 }
 
 static bool is_silent(const struct looker *l, const struct process *process)

@@ -32,12 +32,20 @@ struct wants {
 	struct wanted now;
 };
 
+/* What a rule would name it by: a script's own path, else that which the kernel has. */
+struct known_as {
+	char path[RULE_PATH_MAX + 16];
+	bool replaced; /* it leads to another file by now, or to none */
+	uid_t user;
+};
+
 /* Who looks, with what has been silent so far. */
 struct looker {
 	struct rules *before; /* NULL: without rules */
 	struct rules *now;
 	pid_t child;
-	int end; /* where it is asked */
+	int end;		  /* where it is asked */
+	struct known_as known_as; /* what was known last */
 	uint64_t until;
 	struct process *silent;
 	size_t silent_count;

@@ -251,8 +251,15 @@ wait_until eval '! pgrep -f "^$scratch/with-rule 900" >/dev/null'
 cp "$root/bin/probe" "$scratch/setuid" && chmod u+s "$scratch/setuid"
 for file in snap/foo/1/bin/x snap/bin/x flatpak/app/y flatpak/exports/bin/y .mount_FooABCDEF/z; do install -D "$root/bin/probe" "$scratch/$file"; done
 mkdir "$scratch/users" && cp "$root/bin/probe" "$scratch/users/z" && chown 65534 "$scratch/users"
+mkfifo -m 600 "$scratch/secret"
+exec {secret}<>"$scratch/secret"
+echo kept >&$secret
+echo "#!$scratch/secret" >"$scratch/users/names-it" && echo "#!$scratch/secret" >"$scratch/names-it"
+chmod 755 "$scratch"/{,users/}names-it && chown 65534 "$scratch/users/names-it"
 { cat "$scratch/good.conf" && cat; } >"$config" <<EOF
 app '$scratch/absent' { class = lan }
+app '$scratch/names-it' { class = lan }
+app '$scratch/users/names-it' { class = lan }
 app '$root/bin/probe-static' { class = lan }
 app '$scratch/setuid' { class = lan }
 app '$scratch/snap/foo/1/bin/x' { class = lan }
@@ -270,6 +277,8 @@ for expected in "not there[^:]*: [^ ]* ?$scratch/absent" "static programs[^/]*: 
 	"snaps[^/]*: .*$scratch/snap/foo/1/bin/x" "flatpaks[^/]*: .*$scratch/flatpak/app/y" "AppImages[^/]*: .*$scratch/.mount_FooABCDEF/z" "can replace[^/]*: [^:]*$scratch/users/z" "containers[^/]*: /var/lib/docker/"; do
 	like "$out" "$expected" "one is named: ${expected%%\[*}"
 done
+read -r -t 1 -u $secret said
+is "$said" kept "and what a script names as its interpreter is not read if no program can be in it"
 [[ $out != *$scratch/snap/bin/x* && $out != *exports/bin/y* ]]
 ok $? "what starts a snap or a flatpak is not"
 cp "$scratch/good.conf" "$config"

@@ -15,6 +15,7 @@
 #include "conf/language/check.h"
 #include "conf/language/compile.h"
 #include "conf/language/grammar.h"
+#include "conf/language/rights.h"
 #include "conf/language/trust.h"
 #include "conf/language/unit.h"
 
@@ -138,9 +139,25 @@ static bool is_missing(const struct named_program *p)
 	return !p->there;
 }
 
+/* A user's own file may be a script, and name anything: so it is looked at as that user. */
+static uid_t looks_as(const struct named_program *p)
+{
+	char *changeable = trust_changeable(p->path);
+	bool users = changeable || p->st.st_uid || (p->st.st_mode & (S_IWGRP | S_IWOTH));
+
+	free(changeable);
+	return !users ? 0 : p->st.st_uid ? p->st.st_uid : RIGHTS_NOBODY;
+}
+
 static bool is_static(const struct named_program *p)
 {
-	return p->there && !p->tree && S_ISREG(p->st.st_mode) && match_is_static(AT_FDCWD, p->path);
+	bool found;
+
+	if (!p->there || p->tree || !S_ISREG(p->st.st_mode) || !rights_take(looks_as(p)))
+		return false;
+	found = match_is_static(AT_FDCWD, p->path);
+	rights_give_back();
+	return found;
 }
 
 static bool is_setuid(const struct named_program *p)

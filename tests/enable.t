@@ -197,6 +197,12 @@ mkfifo "$scratch/home/csh/.cshrc" && chown csh "$scratch/home/csh/.cshrc"
 out=$("$netshim" disable 2>&1)
 is "$? $(wc -l </etc/secret)" "0 3" "disable, as root: another's file behind a link stays"
 like "$out" "not all files of user fish could be looked at.*csh.*not all files of user csh" "and it says whose files those are"
+# who stops what looks at that user's files
+as bash "$netshim" enable --user >/dev/null
+SECONDS=0
+out=$(strace -f -qq -o /dev/null -P "$scratch/home/bash/.profile" -e trace=openat -e inject=openat:signal=STOP:when=1 "$netshim" disable 2>&1)
+like "$?$out" "^0.*not all files of user bash could be looked at" "it says so, too, of a user who stops it there"
+ok $((SECONDS > 20 + 20 * slow)) "and waits for none longer than ten seconds"
 rm -r /etc/secret "${scratch:?}"/home/*
 for who in bash zsh fish csh; do install -d -o $who -g $who "$scratch/home/$who"; done
 unchanged "$before" "all is as before"

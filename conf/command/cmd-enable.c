@@ -11,6 +11,9 @@
 #include "conf/language/alloc.h"
 
 #include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -210,20 +213,34 @@ static bool take_all(unsigned kinds, const struct passwd *user)
 	return ok;
 }
 
-/* A home on a file system that does not answer holds nobody up. */
 __attribute__((noreturn)) static void take_as(const struct passwd *user)
 {
-	alarm(USER_SECONDS);
 	if (initgroups(user->pw_name, user->pw_gid) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
 		err(EXIT_FAILURE, "cannot become user %s", user->pw_name);
 	exit(take_all(KIND(WAY_USER), user) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
+/* The user may stop that process, and a home on a file system that does not answer holds it
+ * even when it is killed (request_wait_answer in the kernel's fs/fuse/dev.c): nobody else waits
+ * for longer than this. */
+static bool ends_well(pid_t child)
+{
+	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
+	bool in_time =
+		ended.fd < 0 || poll(&ended, 1, USER_SECONDS * 1000) > 0; /* before Linux 5.3, whenever it ends */
+	int status = 0;
+
+	if (ended.fd >= 0)
+		close(ended.fd);
+	if (!in_time)
+		kill(child, SIGKILL);
+	return waitpid(child, &status, in_time ? 0 : WNOHANG) == child && !status;
+}
+
 /* What is in a user's home, that user decides; so it is that user who looks there. */
 static void take_from(const struct passwd *user)
 {
-	int status = 0;
 	pid_t child;
 
 	if (!user->pw_uid) {
@@ -233,7 +250,7 @@ static void take_from(const struct passwd *user)
 	child = fork();
 	if (!child)
 		take_as(user);
-	if (child < 0 || waitpid(child, &status, 0) < 0 || status)
+	if (child < 0 || !ends_well(child))
 		warnx("not all files of user %s could be looked at; 'netshim disable' by that user does it",
 		      user->pw_name);
 }

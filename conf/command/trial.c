@@ -9,6 +9,7 @@
 #include "conf/language/alloc.h"
 
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -36,14 +37,25 @@ __attribute__((noreturn)) static void become(const char *const argv[], const cha
 	err(EXIT_FAILURE, "cannot start it");
 }
 
-/* All that is written there, as far as it can matter. */
-static char *read_all(int fd)
+/* Until it is ended, or nothing comes: somebody may have stopped it, and then no alarm ends it. */
+static bool goes_on(int fd, pid_t child)
+{
+	struct pollfd output = { .fd = fd, .events = POLLIN };
+
+	if (poll(&output, 1, (SECONDS + 1) * 1000) > 0)
+		return true;
+	kill(child, SIGKILL);
+	return false;
+}
+
+/* All that it writes there, as far as it can matter. */
+static char *read_all(int fd, pid_t child)
 {
 	char *text = zalloc(OUTPUT_MAX + 1);
 	size_t size = 0;
 	ssize_t n;
 
-	while (size < OUTPUT_MAX && (n = read(fd, text + size, OUTPUT_MAX - size)) > 0)
+	while (size < OUTPUT_MAX && goes_on(fd, child) && (n = read(fd, text + size, OUTPUT_MAX - size)) > 0)
 		size += (size_t)n;
 	return text;
 }
@@ -93,7 +105,7 @@ char *trial_run(const char *const argv[], const char *preload, uid_t user)
 	if (!child)
 		become(argv, preload, user, ends[1]);
 	close(ends[1]);
-	output = read_all(ends[0]);
+	output = read_all(ends[0], child);
 	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
 		;
 	close(ends[0]);
@@ -225,7 +237,7 @@ char *trial_of_preload(const char *text)
 		_exit(wrong && write(ends[1], wrong, strlen(wrong)) > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
 	close(ends[1]);
-	wrong = read_all(ends[0]);
+	wrong = read_all(ends[0], child);
 	close(ends[0]);
 	waitpid(child, &status, 0);
 	if (*wrong)

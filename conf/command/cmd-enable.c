@@ -3,6 +3,7 @@
 
 /* netshim enable: has sessions load the library; netshim disable: no longer. */
 
+#include "conf/command/state.h"
 #include "conf/command/sudoers.h"
 #include "conf/command/trial.h"
 #include "conf/command/verbs.h"
@@ -13,6 +14,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -238,9 +240,26 @@ static bool ends_well(pid_t child)
 	return waitpid(child, &status, in_time ? 0 : WNOHANG) == child && !status;
 }
 
-/* What is in a user's home, that user decides; so it is that user who looks there. */
+static void pass_on(int said, FILE *to)
+{
+	char text[4096];
+	off_t at = 0;
+	ssize_t n;
+
+	for (; (n = pread(said, text, sizeof(text), at)) > 0; at += n)
+		fwrite(text, 1, (size_t)n, to);
+	fflush(to);
+	close(said);
+}
+
+/* What is in a user's home, that user decides; so it is that user who looks there. It may be
+ * there for good, so it holds nothing that anybody waits for: what it says is in memory. */
 static void take_from(const struct passwd *user)
 {
+	int said = memfd_create("said", 0);
+	int wrong = memfd_create("wrong", 0);
+	int *kept[] = { &said, &wrong };
+	bool well;
 	pid_t child;
 
 	if (!user->pw_uid) {
@@ -248,9 +267,16 @@ static void take_from(const struct passwd *user)
 		return;
 	}
 	child = fork();
-	if (!child)
+	if (!child) {
+		state_keep_only(kept, 2);
+		dup2(said, STDOUT_FILENO);
+		dup2(wrong, STDERR_FILENO);
 		take_as(user);
-	if (child < 0 || !ends_well(child))
+	}
+	well = child > 0 && ends_well(child);
+	pass_on(said, stdout);
+	pass_on(wrong, stderr);
+	if (!well)
 		warnx("not all files of user %s could be looked at; 'netshim disable' by that user does it",
 		      user->pw_name);
 }

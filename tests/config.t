@@ -85,6 +85,14 @@ complains 2 "port 8080 already leads to class 'one' at .*:1; choose another one"
 class one { netns = 'a' address = '10.97.10.2/24' ports = { '8080:80', 'udp/8080:80' } }
 class two { netns = 'b' address = '10.97.11.2/24' ports = '8080:81' }
 END
+complains 2 "port 80 already leads to class 'a' at .*:2; choose another one" "one port twice, and no address for it" <<'END'
+class a { netns = 'a'
+          ports = { '80:80', '80:81' } }
+END
+complains 2 "port 80 already leads to class 'one' at .*:1; choose another one" "two classes with one port, and no address" <<'END'
+class one { netns = 'a' ports = '80:80' }
+class two { netns = 'b' ports = '80:80' }
+END
 complains 1 "no program leaves a network namespace: remove lock = false" "a namespace without a lock" <<<"class a { netns = 'jail' lock = false }"
 for bad in loopback tcp/80 192.0.2.1:80 10.0.0.1/8 x ''; do
 	complains 1 "bad local network '$bad'; it is lan, link" "a bad local network: $bad" <<<"class a { interface = 'x' local = { '$bad' } }"

@@ -185,8 +185,6 @@ static void read_routers(struct class *class)
 
 static void read_joined(cfg_t *section, struct class *class)
 {
-	class->address_at = value_at("address", 0);
-	class->ports_at = value_at("ports", 0);
 	read_routers(class);
 	if (class->moved)
 		ruleset_problem(reading.set, value_at("interface", 0),
@@ -257,6 +255,8 @@ static void read_netns(cfg_t *section, struct class *class)
 	READ_VALUES(section, "address", value_address, &class->addresses);
 	READ_VALUES(section, "ports", value_port, &class->ports);
 	class->netns_at = value_at("netns", 0);
+	class->address_at = value_at("address", 0);
+	class->ports_at = value_at("ports", 0);
 	if (!class->netns) {
 		if (!cfg_size(section, "netns"))
 			check_outside(section);

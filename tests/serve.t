@@ -326,6 +326,16 @@ class_serves inside 8101 8103
 # shellcheck disable=SC2016 # for eval
 wait_until eval '[ "$(ip -6 addr show tentative | wc -l)" -eq 0 ] && [ "$(nsenter --net=/run/netns/inside ip -6 addr show tentative | wc -l)" -eq 0 ]'
 is "$(reached 8102 "${clients[@]}")|$(reached 8104)" "${clients[*]}|" "ports that lead into one: who may connect, by the ports inside"
+ip netns add mine
+ip -n mine link set lo up
+serve nsenter --net=/run/netns/mine -- 8105
+in_mine() { nsenter --net=/run/netns/mine curl -sS -m "$1" -o /dev/null http://127.0.0.1:8105/ 2>/dev/null; }
+in_mine 9
+before=$?
+configure <<<"class jail { netns = 'mine'  serve = { 'none' } }"
+is "$? $before $(in_mine 0.5; echo $?)" "0 0 28" "in one that others have made, serve alone is in force"
+like "$("$netshim" ruleset jail)" "chain in_jail" "ruleset CLASS has it"
+"$netshim" down
 
 # --- what does not use it has nothing of it
 echo "class lan { action = reject  allow = { 'lan' } }" >"$config"

@@ -181,7 +181,7 @@ static inline bool class_has_inside(const struct class *class)
 {
 	return class_is_inside(class) &&
 	       (verdict_refuses(&class->verdict) || class->no_ipv6 || class->log || class->rate || class->rate_in ||
-		class->priority || class->mark.value || class->nft.count || class->dns.count ||
+		class->priority || class->mark.value || class->nft.count || class->dns.count || class->serve.count ||
 		class->addresses.count || class->moved);
 }
 

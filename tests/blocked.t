@@ -15,7 +15,7 @@ class shut { action = reject }
 class gone { action = drop }
 class some { action = reject  allow = { 'tcp/80' } }
 class v4   { ipv6 = false }
-class vpn  { interface = 'vpn0'  gateway = '10.11.0.2'  local = { } }
+class vpn  { interface = 'vpn0'  gateway = '10.11.0.2'  local = { 'none' } }
 class kept { action = reject  log = true }
 $(printf '%s\n' "$@")
 EOF

@@ -109,6 +109,20 @@ for bad in tcp/0 tcp tcp/90-80 192.0.2.1:0 10.0.0.1/8 x ''; do
 done
 complains 1 "none of the clients, and some of them; remove one or the other" "no client and some" <<<"class a { serve = { 'none', 'lan' } }"
 complains 1 "serve lists nobody; write serve = \{ 'none' \}" "an empty list of clients" <<<"class a { serve = { } }"
+for empty in "dns lists no resolver" "local lists no network" "proxy lists no proxy" "users lists nobody"; do
+	complains 2 "$empty; write ${empty%% *} = .*'.*, or remove it" "an empty list, as no list would let everything: ${empty%% *}" <<<"class a { ${empty%% *} = { }
+	}"
+done
+complains 1 "users lists nobody" "an empty list in an app" <<<"app '/x' { class = none users = { } }"
+complains 1 "users lists nobody" "in a package" <<<"package 'x' { class = none users = { } }"
+accepts "empty lists that let nothing" <<<"class a { action = reject allow = { } deny = { } } unclassified { except-users = { } tunnels = { } }"
+complains 2 "deny is given once more, as an empty list; remove one of them" "a list, and an empty one after it" <<'EOF'
+class a {
+  deny = 'lan'
+  deny = { }
+  log = true
+}
+EOF
 complains 3 "a class with a proxy answers this machine alone" "clients of a class with a proxy" <<EOF
 class a {
 	proxy = '127.0.0.1:9040'

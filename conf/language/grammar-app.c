@@ -72,8 +72,6 @@ static void add_rules(cfg_t *section, struct app *app)
 {
 	unsigned count = cfg_size(section, "with");
 
-	if (!count && (cfg_getopt(section, "with")->flags & CFGF_MODIFIED))
-		ruleset_problem(reading.set, app->at, "with lists no argument; write with = 'ARGUMENT', or remove it");
 	READ_VALUES(section, "with", value_with, &app->kind);
 	if (!count)
 		add_rule(app);

@@ -85,8 +85,6 @@ static void read_serve(cfg_t *section, struct class *class)
 	if (has_none(&class->serve) && class->serve.count > 1)
 		ruleset_problem(reading.set, value_at("serve", 0),
 				"none of the clients, and some of them; remove one or the other");
-	if (!class->serve.count && (cfg_getopt(section, "serve")->flags & CFGF_MODIFIED))
-		ruleset_problem(reading.set, class->at, "serve lists nobody; write serve = { 'none' }, or remove it");
 	if (cfg_size(section, "serve") && cfg_size(section, "proxy"))
 		ruleset_problem(reading.set, value_at("serve", 0),
 				"a class with a proxy answers this machine alone, whatever serve says; remove one of "

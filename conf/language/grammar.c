@@ -74,8 +74,35 @@ struct place_in_file section_at(void)
 	return here(reading.mark_count ? reading.section_line : reading.root->line);
 }
 
+/* Where no list means everything, one of nothing would mean that too. After another list, it is
+ * the one that libconfuse takes, without a call of note_value. */
+static void check_empty(const char *option)
+{
+	static const struct {
+		const char *option, *nothing, *instead;
+	} lists[] = {
+		{ "dns", "no resolver", "'ADDRESS'" },	   { "local", "no network", "{ 'none' }" },
+		{ "proxy", "no proxy", "'ADDRESS:PORT'" }, { "serve", "nobody", "{ 'none' }" },
+		{ "users", "nobody", "'NAME'" },	   { "with", "no argument", "'ARGUMENT'" },
+	};
+
+	for (size_t i = 0; i < reading.mark_count; i++)
+		if (!strcmp(reading.marks[i].option, option)) {
+			ruleset_problem(reading.set, here(reading.marks[i].line),
+					"%s is given once more, as an empty list; remove one of them", option);
+			return;
+		}
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		if (!strcmp(lists[i].option, option))
+			ruleset_problem(reading.set, section_at(), "%s lists %s; write %s = %s, or remove it", option,
+					lists[i].nothing, option, lists[i].instead);
+}
+
 void end_section(cfg_opt_t *section)
 {
+	for (cfg_opt_t *o = cfg_opt_getnsec(section, 0)->opts; o->name; o++)
+		if ((o->flags & CFGF_LIST) && (o->flags & CFGF_MODIFIED) && !cfg_opt_size(o))
+			check_empty(o->name);
 	reading.mark_count = 0;
 	cfg_free_value(section);
 }

@@ -351,6 +351,44 @@ says "$file:1: missing equal sign after option 'users'; write users = { 'VALUE' 
 complains 1 "cannot open '$scratch/nosuch.conf'" "an include that is not there" <<<"include('$scratch/nosuch.conf')"
 complains 1 "include takes one absolute path" "a relative include" <<<"include('d/*.conf')"
 
+# --- what cannot be read is not taken for empty
+mkdir "$scratch/theirs/folder"
+chown 65534 "$scratch/theirs/folder"
+echo "class b { }" >"$scratch/d/one.conf"
+cat >"$file" <<EOF
+include('$scratch/d/*.conf')
+app '/usr/bin/true*' { class = none }
+app '$scratch/theirs/folder/*' { class = none }
+package 'dpkg' { class = none }
+EOF
+unread() { # unread PATH CALL ERROR: what check says where that call fails there
+	strace -qq -o /dev/null -P "$1" -e trace="$2" -e inject="$2:error=$3" "$netshim" check "$file" 2>&1
+	echo $?
+}
+fails() { # fails LINE PATTERN PATH CALL ERROR
+	like "$(unread "${@:3}")" "^$file:$1: cannot $2; mend that, as [^"$'\n'"]*"$'\n1$' "$4 of $3: $5"
+}
+for failure in openat:EIO openat:EMFILE getdents64:EIO; do
+	fails 1 "look for all files of '$scratch/d/\*.conf': .*" "$scratch/d" ${failure/:/ }
+	fails 2 "look into '/usr/bin/': .*" /usr/bin ${failure/:/ }
+	like "$(unread "$scratch/theirs/folder" ${failure/:/ })" "^$file:3: cannot look into '$scratch/theirs/folder/': .* as others than root can change '$scratch/theirs'.*ok, 1 class.*0$" \
+		"where others have a say, ${failure/:/: } is a warning"
+done
+fails 2 "look into '/usr/bin/': .*" /usr/bin/true newfstatat EIO
+for error in ENOENT ENOTDIR EACCES; do
+	like "$(unread "$scratch/d" openat $error)" "ok, 0 classes.*0$" "an include's folder that is not there, or not to be seen, is empty: $error"
+done
+if [ -e /var/lib/dpkg/info/dpkg.list ]; then
+	for failure in openat:EIO openat:EMFILE read:EIO; do
+		fails 4 "read '/var/lib/dpkg/info/dpkg.list': .*" /var/lib/dpkg/info/dpkg.list ${failure/:/ }
+	done
+	fails 4 "read '/var/lib/dpkg/info/dpkg:\*.list': .*" /var/lib/dpkg/info openat EIO
+	fails 4 "read '/usr/bin/dpkg': .*" /usr/bin/dpkg newfstatat EIO
+else
+	skip "needs dpkg" "a package's list"
+fi
+rm "$scratch/d/one.conf"
+
 # all at once, in several files
 cat >"$scratch/d/one.conf" <<EOF
 class b { colour = red }

@@ -329,6 +329,8 @@ if command -v rpmbuild >/dev/null; then
 	for package in ns-triggers ns-fedora; do rpm -i --nodeps "$scratch/rpm/RPMS/noarch/$package"-*.rpm 2>"$scratch/said"; done
 	is "$("$netshim" which ns-rpm; "$netshim" check 2>/dev/null)" "/usr/bin/ns-rpm: class tools, by rule for package 'ns-fedora' at $config:4
 $config: ok, 1 class, 2 rules" "rpm installs, and netshim follows"
+	like "$(strace -qq -o /dev/null -e trace=pipe2 -e inject=pipe2:error=EMFILE "$netshim" check 2>&1)" \
+		"$config:4: 'rpm -ql -- ns-fedora' does not answer; mend that" "rpm that cannot be asked is a mistake"
 	rpm -e ns-fedora 2>"$scratch/said"
 	is "$(grep -c ns-rpm "$root/run/netshim/rules")" 0 "and removes"
 else

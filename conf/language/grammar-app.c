@@ -124,6 +124,7 @@ static void read_package(cfg_t *section)
 {
 	struct ruleset *set = reading.set;
 	struct app app = read_rule(section);
+	char *wrong;
 
 	READ_VALUES(section, "users", value_user, &app.users);
 	app.package = copied(cfg_title(section));
@@ -137,8 +138,12 @@ static void read_package(cfg_t *section)
 	}
 	set->packages = grown(set->packages, set->package_count, sizeof(*set->packages));
 	set->packages[set->package_count++] = (struct package){ .name = app.package, .at = app.at };
-	if (packages_find(app.package, add_program, &app))
+	if (packages_find(app.package, add_program, &app, &wrong))
 		set->packages[set->package_count - 1].installed = true;
+	if (wrong)
+		ruleset_problem(set, app.at, "%s; mend that, as programs of package '%s' would have no rule", wrong,
+				app.package);
+	free(wrong);
 }
 
 int grammar_package_ended(cfg_t *cfg, cfg_opt_t *option)

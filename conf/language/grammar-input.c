@@ -6,13 +6,13 @@
 
 #include "conf/language/grammar-parts.h"
 #include "conf/language/alloc.h"
+#include "conf/language/folders.h"
 #include "conf/language/pattern.h"
 #include "conf/language/rights.h"
 #include "conf/language/trust.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,12 +53,15 @@ static bool check_pattern(const char *pattern, struct place_in_file at)
 static void add_matching_inputs(const char *pattern, struct place_in_file at)
 {
 	glob_t found;
+	int error = folders_match(pattern, &found);
 
-	if (!glob(pattern, 0, NULL, &found)) {
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			grammar_add_input(found.gl_pathv[i], at, true);
-		globfree(&found);
-	}
+	if (error)
+		ruleset_problem(reading.set, at,
+				"cannot look for all files of '%s': %s; mend that, as those would be left out", pattern,
+				strerror(error));
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		grammar_add_input(found.gl_pathv[i], at, true);
+	globfree(&found);
 }
 
 /* The order of rules has no meaning, so included files may as well be read after

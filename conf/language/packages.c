@@ -10,10 +10,10 @@
 #include "conf/language/packages.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/folders.h"
 
 #include <ctype.h>
-#include <dirent.h>
-#include <glob.h>
+#include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +24,7 @@ struct query {
 	bool installed;
 	bool here;    /* what is read now is about this package */
 	char *folder; /* of the files that follow, in apk's list */
+	char *wrong;  /* the first that cannot be read, and why */
 };
 
 bool packages_name_valid(const char *name)
@@ -34,12 +35,25 @@ bool packages_name_valid(const char *name)
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-._") == size;
 }
 
+/* A machine has not all of the lists. */
+static void note_failure(struct query *q, const char *path, int error)
+{
+	if (error && error != ENOENT && error != ENOTDIR && !q->wrong)
+		q->wrong = printed("cannot read '%s': %s", path, strerror(error));
+}
+
 static void add_file(struct query *q, const char *path)
 {
 	struct stat st;
 
-	if (strlen(path) < RULE_PATH_MAX && !stat(path, &st) && S_ISREG(st.st_mode) && st.st_mode & 0111)
-		q->found(path, false, q->with);
+	if (strlen(path) >= RULE_PATH_MAX)
+		return;
+	if (!stat(path, &st)) {
+		if (S_ISREG(st.st_mode) && st.st_mode & 0111)
+			q->found(path, false, q->with);
+	} else if (!folders_lack(errno)) {
+		note_failure(q, path, errno);
+	}
 }
 
 /* Returns whether the file is there. */
@@ -50,17 +64,26 @@ static bool read_lines(const char *path, struct query *q, void (*line)(struct qu
 	size_t room = 0;
 	ssize_t size;
 
-	if (!file)
+	if (!file) {
+		note_failure(q, path, errno);
 		return false;
+	}
 	q->here = false;
 	while ((size = getline(&text, &room, file)) > 0) {
 		if (text[size - 1] == '\n')
 			text[size - 1] = '\0';
 		line(q, text);
 	}
+	if (!feof(file))
+		note_failure(q, path, errno);
 	free(text);
 	fclose(file);
 	return true;
+}
+
+static void match(struct query *q, const char *pattern, glob_t *found)
+{
+	note_failure(q, pattern, folders_match(pattern, found));
 }
 
 /* --- dpkg */
@@ -107,15 +130,16 @@ static void ask_dpkg(struct query *q)
 	char *lists = printed("/var/lib/dpkg/info/%s:*.list", q->name);
 	glob_t others;
 
-	if (!diversions_known)
+	if (!diversions_known) {
+		diversion_count = 0;
 		read_lines("/var/lib/dpkg/diversions", q, read_diversion);
-	diversions_known = true;
-	q->installed |= read_lines(list, q, dpkg_file);
-	if (!glob(lists, 0, NULL, &others)) {
-		for (size_t i = 0; i < others.gl_pathc; i++)
-			q->installed |= read_lines(others.gl_pathv[i], q, dpkg_file);
-		globfree(&others);
+		diversions_known = !q->wrong;
 	}
+	q->installed |= read_lines(list, q, dpkg_file);
+	match(q, lists, &others);
+	for (size_t i = 0; i < others.gl_pathc; i++)
+		q->installed |= read_lines(others.gl_pathv[i], q, dpkg_file);
+	globfree(&others);
 	free(lists);
 	free(list);
 }
@@ -147,16 +171,19 @@ static bool is_of_package(const char *folder, const char *name)
 
 static void ask_pacman(struct query *q)
 {
-	DIR *folder = opendir("/var/lib/pacman/local");
+	static const char path[] = "/var/lib/pacman/local";
+	DIR *folder = opendir(path);
 	const struct dirent *entry;
+	int error = folder ? 0 : errno;
 
-	while (folder && (entry = readdir(folder))) {
-		char *list = printed("/var/lib/pacman/local/%s/files", entry->d_name);
+	while (folder && (entry = folders_next(folder, &error))) {
+		char *list = printed("%s/%s/files", path, entry->d_name);
 
 		if (is_of_package(entry->d_name, q->name))
 			q->installed |= read_lines(list, q, pacman_line);
 		free(list);
 	}
+	note_failure(q, path, error);
 	if (folder)
 		closedir(folder);
 }
@@ -193,20 +220,21 @@ static void ask_apk(struct query *q)
 /* --- rpm */
 
 /* Elsewhere, on Debian say, asking would only make a database in root's home. */
-static bool has_database(void)
+static bool has_database(struct query *q)
 {
 	static const char *const databases[] = { "/usr/lib/sysimage/rpm/*", "/var/lib/rpm/*" };
 	bool any = false;
 	glob_t files;
 
 	for (size_t i = 0; i < sizeof(databases) / sizeof(databases[0]) && !any; i++) {
-		any = !glob(databases[i], 0, NULL, &files);
+		match(q, databases[i], &files);
+		any = files.gl_pathc;
 		globfree(&files);
 	}
 	return any;
 }
 
-/* It says on its standard output, too, that there is no such package. */
+/* It says on its standard output, too, that there is no such package, and exits with 1. */
 static void ask_rpm(struct query *q)
 {
 	char *command;
@@ -214,8 +242,9 @@ static void ask_rpm(struct query *q)
 	size_t room = 0;
 	ssize_t size;
 	FILE *out;
+	int status;
 
-	if (access("/usr/bin/rpm", X_OK) || !has_database())
+	if (access("/usr/bin/rpm", X_OK) || !has_database(q))
 		return;
 	command = printed("/usr/bin/rpm -ql -- %s 2>/dev/null", q->name);
 	out = popen(command, "re"); // NOLINT(cert-env33-c): a valid name, and no environment
@@ -224,7 +253,10 @@ static void ask_rpm(struct query *q)
 		if (*path == '/')
 			add_file(q, path);
 	}
-	q->installed |= out && !pclose(out);
+	status = out ? pclose(out) : -1;
+	q->installed |= !status;
+	if ((!WIFEXITED(status) || WEXITSTATUS(status) > 1) && !q->wrong)
+		q->wrong = printed("'rpm -ql -- %s' does not answer", q->name);
 	free(path);
 	free(command);
 }
@@ -241,7 +273,8 @@ static void coming_line(struct query *q, char *line)
 		q->found(line, true, q->with);
 }
 
-bool packages_find(const char *name, void (*found)(const char *path, bool coming, const void *with), const void *with)
+bool packages_find(const char *name, void (*found)(const char *path, bool coming, const void *with), const void *with,
+		   char **wrong)
 {
 	struct query q = { .name = name, .found = found, .with = with };
 
@@ -250,5 +283,6 @@ bool packages_find(const char *name, void (*found)(const char *path, bool coming
 	ask_apk(&q);
 	ask_rpm(&q);
 	read_lines(PACKAGES_COMING, &q, coming_line);
+	*wrong = q.wrong;
 	return q.installed;
 }

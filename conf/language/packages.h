@@ -19,7 +19,8 @@ bool packages_name_valid(const char *name);
 
 /* Calls found for each path by which the package has a program: a file that somebody may
  * execute, or a link to one. coming: it is not there yet. Returns whether the package is
- * installed. */
-bool packages_find(const char *name, void (*found)(const char *path, bool coming, const void *with), const void *with);
+ * installed; where that, or some program, could not be found out, wrong says why (allocated). */
+bool packages_find(const char *name, void (*found)(const char *path, bool coming, const void *with), const void *with,
+		   char **wrong);
 
 #endif

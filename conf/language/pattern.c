@@ -10,10 +10,10 @@
 
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
+#include "conf/language/folders.h"
 #include "conf/language/rights.h"
 #include "conf/language/trust.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <unistd.h>
@@ -96,10 +96,8 @@ static bool is_full(const struct owner *owner)
 
 /* Where nobody may not look, in a folder whose name is that long. Only of what is there
  * is it told. */
-static void note_hidden(struct search *s, int error, size_t size)
+static void note_hidden(struct search *s, size_t size)
 {
-	if (error != EACCES)
-		return;
 	rights_give_back();
 	if (!access(folder(s), F_OK)) {
 		s->more_hidden = s->hidden;
@@ -109,6 +107,26 @@ static void note_hidden(struct search *s, int error, size_t size)
 		err(EXIT_FAILURE, "cannot look for files with the rights of all users");
 }
 
+/* Others must not keep a configuration from being loaded: a user's file system may fail at will. */
+static void note_failure(struct search *s, int error, size_t size)
+{
+	char *changeable = folders_lack(error) ? NULL : trust_changeable(folder(s));
+
+	if (error == EACCES)
+		note_hidden(s, size);
+	else if (changeable)
+		ruleset_warning(s->set, s->at,
+				"cannot look into '%.*s/': %s; what '%s' matches there has no rule, as others than "
+				"root can change '%s'",
+				(int)size, s->path, strerror(error), s->pattern, changeable);
+	else if (!folders_lack(error))
+		ruleset_problem(
+			s->set, s->at,
+			"cannot look into '%.*s/': %s; mend that, as what '%s' matches there would have no rule",
+			(int)size, s->path, strerror(error), s->pattern);
+	free(changeable);
+}
+
 static void found(struct search *s, size_t size, bool tree)
 {
 	char *slash = strrchr(s->path, '/');
@@ -116,10 +134,10 @@ static void found(struct search *s, size_t size, bool tree)
 	int error = sys_stat(AT_FDCWD, s->path, tree ? 0 : AT_SYMLINK_NOFOLLOW, &file);
 	struct owner *owner;
 
-	if (error || (tree && !S_ISDIR(file.mode))) {
-		note_hidden(s, -error, (size_t)(slash - s->path));
+	if (error)
+		note_failure(s, -error, (size_t)(slash - s->path));
+	if (error || (tree && !S_ISDIR(file.mode)))
 		return;
-	}
 	*slash = '\0';
 	owner = owner_of_folder(s);
 	*slash = '/';
@@ -153,13 +171,14 @@ static void search_folder(struct search *s, size_t size, const char *names, cons
 	DIR *dir = opendir(folder(s));
 	struct owner *owner;
 	const struct dirent *entry;
+	int error;
 
 	if (!dir) {
-		note_hidden(s, errno, size);
+		note_failure(s, errno, size);
 		return;
 	}
 	owner = owner_of_folder(s);
-	while ((entry = readdir(dir))) {
+	while ((entry = folders_next(dir, &error))) {
 		if (owner)
 			owner->looked_at++;
 		if (is_full(owner))
@@ -167,6 +186,8 @@ static void search_folder(struct search *s, size_t size, const char *names, cons
 		if (!fnmatch(names, entry->d_name, FNM_PERIOD))
 			search_name(s, size, entry->d_name, strlen(entry->d_name), rest);
 	}
+	if (!entry && error)
+		note_failure(s, error, size);
 	closedir(dir);
 }
 

@@ -16,6 +16,10 @@ records=("--host-record=web.test,$far_host,2001:db8::7" "--host-record=other.tes
 	"--host-record=a.wild.test,203.0.113.9" "--host-record=x.y.wild.test,203.0.113.10" "--host-record=wild.test,203.0.113.8"
 	"--cname=alias.test,next.test" "--cname=next.test,web.test" "--host-record=lan.test,$lan_host" "--host-record=me.test,127.0.0.1"
 	"--host-record=twin.test,$far_host" "--host-record=short.test,203.0.113.11,2001:db8::11,1" "--host-record=xn--bcher-kva.test,203.0.113.11")
+# nft shows 127 bytes of a name: all of one of them, and of the other what is before a dot, with it.
+long=$(printf 'a%.0s' {1..63}).$(printf 'b%.0s' {1..58}).test
+longer=$(printf 'a%.0s' {1..63}).$(printf 'c%.0s' {1..62}).test
+records+=("--host-record=$long,203.0.113.9" "--host-record=$longer,203.0.113.10")
 # svc.test. HTTPS 1 hosts.test. alpn=h2 ipv4hint=203.0.113.9,203.0.113.10 ipv6hint=2001:db8::9
 records+=("--dns-rr=svc.test,65,$(printf %s 0001 05686f737473 0474657374 00 0001 0003 026832 0004 0008 cb007109 cb00710a 0006 0010 20010db8 000000000000000000000009)")
 resolver 192.0.2.1 "${there[@]}" -- --listen-address=$lan_host,fd77::2 "${records[@]}"
@@ -211,6 +215,14 @@ web "allow = { 'web.test', 'other.test' }"
 get web http://other.test/ >"$scratch/ignored" # whoever keeps the table has looked at it by then
 flush
 is "$(get web "http://$far_host/") $(get web http://203.0.113.9/)" "200 refused" "and what a reload has left is so, and of a name that is gone nothing is"
+web "allow = { '$long', '$longer' }"
+is "$(get web "http://$long/") $(get web "http://$longer/")" "200 200" "names of ${#long} and ${#longer} characters"
+web "allow = { '$long', '$longer' }" "class plain { }"
+is "$(get web http://203.0.113.9/) $(get web http://203.0.113.10/)" "200 200" "reload: what is open by them stays open"
+get web "http://$long/" >"$scratch/ignored"
+get web "http://$longer/" >"$scratch/ignored"
+flush
+is "$(get web http://203.0.113.9/) $(get web http://203.0.113.10/)" "200 200" "flushed: it is open again with the table"
 web "allow = { 'other.test' }"
 get web http://other.test/ >"$scratch/ignored"
 # What is asked for while one reload follows the other.

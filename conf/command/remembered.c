@@ -3,8 +3,9 @@
 
 /* What is open by names: see remembered.h.
  *
- * What resolvers have put into the sets becomes text that root loads: so of a comment, only
- * a domain name counts, and of sets, those that the text of the table has. */
+ * What resolvers have put into the sets becomes text that root loads: so of comments, only
+ * those count that are made of what domain names are, and of sets, those that the text of the
+ * table has. */
 
 #include "conf/command/remembered.h"
 
@@ -13,7 +14,6 @@
 #include "conf/kernel/opened.h"
 #include "conf/kernel/policy-names.h"
 #include "conf/language/alloc.h"
-#include "conf/language/domain.h"
 
 #include <search.h>
 
@@ -77,16 +77,13 @@ void remembered_forget(void)
 	count = counted = 0;
 }
 
-/* Allocated; NULL where it is no name. */
+/* Allocated; NULL where it is no name, nor so much of one as a comment holds. */
 static char *name_of(struct nlattr *element[])
 {
 	const char *comment = opened_comment(element);
-	char *name = comment ? domain_read(comment) : NULL;
+	size_t size = comment ? strspn(comment, "abcdefghijklmnopqrstuvwxyz0123456789-_.*") : 0;
 
-	if (!name || !strcmp(name, comment))
-		return name;
-	free(name);
-	return NULL;
+	return size && !comment[size] ? copied(comment) : NULL;
 }
 
 struct old {

@@ -40,10 +40,11 @@ static size_t write_comment(unsigned char comment[COMMENT_MAX + 2], const char *
 const char *opened_comment(struct nlattr *element[])
 {
 	const struct nlattr *data = element[NFTA_SET_ELEM_USERDATA];
-	const char *comment = data ? nla_data(data) : NULL;
+	const unsigned char *comment = data ? nla_data(data) : NULL;
 	int size = data ? nla_len(data) : 0;
+	bool whole = size > 2 && !comment[0] && comment[1] == size - 2 && !comment[size - 1];
 
-	return size > 2 && !comment[0] && comment[1] == size - 2 && !comment[size - 1] ? comment + 2 : NULL;
+	return whole ? (const char *)comment + 2 : NULL;
 }
 
 static size_t size_of(int family)

@@ -389,6 +389,28 @@ else
 fi
 rm "$scratch/d/one.conf"
 
+# --- names in nftables: no class has one that is another's, or netshim's own
+echo "nameserver 192.0.2.53" >"$scratch/resolv.conf"
+mount --bind "$scratch/resolv.conf" "$(readlink -f /etc/resolv.conf)"
+cat >"$file" <<'EOF'
+class CLASS1 { action = reject allow = { 'lan', 'link', 'a.example', 'tcp/80@b.example' } log = true rate = '1 mbit' rate-in = '1 mbit'
+               mark = 5 serve = { 'lan', 'tcp/80' } }
+class CLASS2 { proxy = '127.0.0.1:9040' proxy-udp = '127.0.0.1:9041' dns = '192.0.2.53' deny = { 'lan', 'link', 'c.example' } }
+class CLASS3 { interface = 'ordinary' deny = 'lan' dns = '192.0.2.53:54' ipv6 = false }
+class CLASS4 { interface = 'tun0' local = { 'lan', 'link' } action = drop allow = 'lan' log = true }
+class CLASS5 { netns = 'x' address = '10.97.10.2/24' ports = '80:80' action = reject allow = { 'lan', 'link' } serve = 'lan' log = true }
+unclassified { action = reject allow = { 'lan', 'link', 'd.example' } deny = 'e.example' log = true }
+EOF
+names=$("$netshim" -c "$file" ruleset | sed -nE 's/^\t((chain|set|map|counter) [^ ]*) \{.*/\1/p')
+ok $((! ($(grep -c CLASS <<<"$names") > 40))) "each class has its own: $(grep -c CLASS <<<"$names") of $(wc -l <<<"$names") names"
+is "$(grep -v -e CLASS -e '_unclassified$' <<<"$names" | grep -E "^($(sed -n 's/CLASS[0-9]$//p' <<<"$names" | sort -u | paste -sd'|'))")" "" \
+	"and none of the others begins as they do"
+cat >"$file" <<'EOF'
+class zone { proxy = '127.0.0.1:9040' }
+unclassified { action = reject allow = { 'a.example' } }
+EOF
+is "$("$netshim" -c "$file" ruleset | unshare --net nft -c -f - 2>&1)" "" "a class named zone, beside names"
+
 # all at once, in several files
 cat >"$scratch/d/one.conf" <<EOF
 class b { colour = red }

@@ -271,7 +271,7 @@ static void write_others(FILE *out, const struct ruleset *set, const uint32_t *l
 	fprintf(out, "\n\t# names: queries of what is in no class\n\tchain asked {\n\t\ttype nat hook output priority "
 		     "-110; policy accept;\n");
 	write_asked(out, set, live, "goto dns_" UNCLASSIFIED);
-	fprintf(out, "\t}\n\tchain asked_zone {\n\t\ttype filter hook output priority -250; policy accept;\n"
+	fprintf(out, "\t}\n\tchain zone_asked {\n\t\ttype filter hook output priority -250; policy accept;\n"
 		     "\t\tct state untracked accept\n");
 	write_asked(out, set, live, zone);
 	fprintf(out, "\t}\n");

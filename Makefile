@@ -15,6 +15,10 @@ DESTDIR =
 GROUP = netshim
 BUILD = build
 
+# The shell and make take each word for a path, and 'make uninstall' would remove that.
+$(foreach name, PREFIX BINDIR LIBDIR LIBEXECDIR MANDIR SYSCONFDIR RUNDIR STATEDIR UNITDIR SHARE DESTDIR BUILD, \
+	$(if $(filter 1,$(words x$($(name))x)),,$(error $(name) is '$($(name))': a folder's name can have no blank in it or around it; choose another one)))
+
 CC = cc
 CFLAGS = -O2 -g
 WERROR =

@@ -47,6 +47,15 @@ is "$(grep -rhoE '^  /[^ ]*' "$dest/opt/etc/apparmor.d" | LC_ALL=C sort | xargs)
 /opt/ns/lib64/netshim/{,**/}libnetshim.so /opt/run/netshim/net_cls/netshim/*/{,locked/}tasks /opt/run/netshim/rules" "and for AppArmor"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
+blank() { # blank SETTING: what would be done with it
+	make -n uninstall BUILD="$scratch/flags" "$1" 2>&1
+}
+for name in DESTDIR PREFIX BINDIR LIBDIR LIBEXECDIR MANDIR SYSCONFDIR RUNDIR STATEDIR UNITDIR BUILD; do
+	for folder in "/home/me/my pkg" "/pkg "; do
+		like "$(blank "$name=$folder")" "^Makefile:[0-9]+: \*\*\* $name is '$folder': [^"$'\n'"]*\.  Stop\.$" \
+			"nothing is done with a blank in a folder's name: $name='$folder'"
+	done
+done
 is "$(make -n BUILD="$scratch/flags" CC=some-cc CFLAGS=-O9 LDFLAGS=-Wl,-some CPPFLAGS=-DSOME LIB32= build |
 	grep -c '^some-cc -DSOME -O9 \|^some-cc -O9 -Wl,-some ')" "$(make -n BUILD="$scratch/flags" LIB32= build | grep -c '^cc ')" \
 	"the builder's CC, CPPFLAGS, CFLAGS and LDFLAGS are used everywhere"

@@ -190,6 +190,35 @@ is "$(get web "http://$far_host/") $(say on)" "refused Connection reset by peer"
 end_talk
 is "$(get web http://other.test/)" 200 "and another one can be asked for"
 
+# --- a reload that fails
+listed() { printf '%s\n' "class web { action = reject  allow = { 'web.test' } }" "class lets { deny = { 'web.test' } }" >"$config"; }
+others_listed() { printf '%s\n' "class web { action = reject  allow = { 'other.test' } }" "class lets { }" >"$config"; }
+goes_on() { # goes_on PATTERN COMMAND...: what is open and closed by names, when that reload, with other names, fails
+	local left
+	listed
+	"$netshim" reload
+	for v in 4 6; do get web http://web.test/ -$v >"$scratch/ignored"; done
+	in_class lets dig +short +tries=1 +time=3 web.test >"$scratch/ignored"
+	about_to_end $far_host 100000
+	left=$(expires open4_any_web $far_host)
+	talk web $far_host
+	others_listed
+	like "$("${@:2}" 2>&1; echo $?)" "netshim: .*$1.*1\$" "reload fails: $1"
+	is "$(get web "http://$far_host/") $(get web 'http://[2001:db8::7]/') $(get lets "http://$far_host/") $(say on)" "200 200 refused answered" \
+		"what was open or closed by a name is so, and connections go on"
+	end_talk
+	[ "$(expires open4_any_web $far_host)" -le "$left" ] && [ -n "$left" ]
+	ok $? "for as long as before: $left seconds were left, $(expires open4_any_web $far_host) are"
+	nft flush set inet netshim open4_any_web
+	is "$(get web http://web.test/ -4) $(in_class lets dig +short +tries=1 +time=3 web.test)" "200 $far_host" "and names are looked up as ever"
+}
+listed
+"$netshim" reload
+others_listed
+strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
+goes_on "nftables refuses" \
+	strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$(batches "$scratch/calls" | head -n 1)+" "$netshim" reload
+
 # --- others take the table away
 flush() { # and wait until it is back
 	nft flush ruleset

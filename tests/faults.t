@@ -139,6 +139,12 @@ with_nft() { strace -f -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:erro
 fails "(Object|resource) busy" "reload, the kernel is busy" \
 	with_nft EBUSY 3+ "$netshim" -c "$scratch/new.conf" reload
 is "$(start)" "$in_force" "busy: in its class"
+echo "class one { classid = '10:1'  action = reject  allow = { 'example.org' } }" >"$scratch/names.conf"
+strace -o "$scratch/calls" -e trace=sendmsg "$netshim" -c "$scratch/names.conf" reload
+"$netshim" down
+up
+fails "nftables refuses" "reload with names, where there were none" \
+	with_nft ENOBUFS "$(batches "$scratch/calls" | head -n 1)+" "$netshim" -c "$scratch/names.conf" reload
 others() { while :; do nft 'add table ip others; add chain ip others c; delete table ip others'; done; }
 for _ in 1 2; do in_background others; done
 failed=0

@@ -367,15 +367,24 @@ int answerers_hold(void)
 	return fd;
 }
 
-void answerers_let_go(int held, bool made)
+void answerers_follow_table(int held, bool made)
 {
 	char *text = text_of_all();
 
-	if (held >= 0) {
+	if (held >= 0)
 		write_work(held, made ? text : text_before);
-		close(held);
-	}
 	free(text);
+}
+
+/* Where there were none, and none have come to be, there was no file. */
+void answerers_let_go(int held)
+{
+	struct stat st;
+
+	if (held >= 0 && !fstat(held, &st) && !st.st_size)
+		unlink(ANSWERERS_LOCKS);
+	if (held >= 0)
+		close(held);
 }
 
 bool answerers_matter(void)

@@ -37,10 +37,12 @@ bool answerers_wanted(void);
 int answerers_start(bool (*load)(struct ruleset *set));
 
 /* Between these two, no resolver opens anything: so it is not lost when the table is
- * replaced. Nobody is waited for without limit. Then those go on opening that were made, or
- * those from before that. */
+ * replaced. Nobody is waited for without limit. When it has been, answerers_follow_table
+ * says whose table it is: of those that were made, or of those from before that. They open from
+ * then on, and the others end. */
 int answerers_hold(void);
-void answerers_let_go(int held, bool made);
+void answerers_follow_table(int held, bool made);
+void answerers_let_go(int held);
 
 /* Whether there are any, or were. */
 bool answerers_matter(void);

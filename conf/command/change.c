@@ -205,7 +205,9 @@ static char *load_lifted(const char *text, const char *elements, const struct ru
 	char *whole = with_held(lifted, elements, set);
 	char *words = (set ? table_replace : table_load)(NULL, text, whole);
 
-	answerers_let_go(held, set);
+	if (!words)
+		answerers_follow_table(held, set);
+	answerers_let_go(held);
 	free(lifted);
 	free(whole);
 	return words;

@@ -218,6 +218,10 @@ others_listed
 strace -o "$scratch/calls" -e trace=sendmsg "$netshim" reload
 goes_on "nftables refuses" \
 	strace -qq -o /dev/null -e trace=sendmsg -e inject=sendmsg:error=ENOBUFS:when="$(batches "$scratch/calls" | head -n 1)+" "$netshim" reload
+later() { strace -qq -o /dev/null -P "$root/run/netshim/rules.new" -e trace="$(calls rename)" -e inject="$(calls rename):error=ENOSPC" "$netshim" reload; }
+goes_on "cannot replace $root/run/netshim/rules" later
+later_as_listed() { rm "$root/run/netshim/table" && later; }
+goes_on "cannot replace $root/run/netshim/rules" later_as_listed
 
 # --- others take the table away
 flush() { # and wait until it is back
@@ -413,6 +417,22 @@ for class in by4 by6 both; do
 	is "$(get $class http://web.test/ -4) $(get $class http://web.test/ -6)" "200 200" "$class: it is there again, and so are names"
 done
 is "$(queries_at "${there[@]}") $(far_packets "${there[@]}")" "0 0" "all that time, no packet went another way"
+# Who follows an interface loads the table, and then cannot note the setting that it changes.
+note=$root/run/netshim/before:vpn0:rp_filter
+rm -f "$note"
+mkdir "$note"
+echo 1 >/proc/sys/net/ipv4/conf/vpn0/rp_filter
+about_to_be_loaded=$(nft -a list table inet netshim | head -n 1)
+is_loaded() { [ "$(nft -a list table inet netshim | head -n 1)" != "$about_to_be_loaded" ]; }
+ip addr add 10.11.0.9/24 dev vpn0
+wait_until is_loaded
+wait_until flock -n "$root/run/netshim/lock" true
+loaded=$(nft list table inet netshim)
+echo 2 >/proc/sys/net/ipv4/conf/vpn0/rp_filter
+is "$(grep -c '10\.11\.0\.9' <<<"$loaded") $(get by4 http://$far_host/) $(get by6 'http://[2001:db8::7]/')" "0 200 200" \
+	"what follows an interface fails: the table is as before, and what was open is so"
+rmdir "$note"
+ip addr del 10.11.0.9/24 dev vpn0
 echo "nameserver $lan_host" >"$scratch/resolv.conf"
 # A reload with other names, while watch waits to follow an interface.
 exec {held}<"$root/run/netshim/lock"

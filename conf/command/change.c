@@ -16,6 +16,7 @@
 #include "conf/command/last.h"
 #include "conf/command/lifts.h"
 #include "conf/command/proxy.h"
+#include "conf/command/remembered.h"
 #include "conf/command/running.h"
 #include "conf/command/services.h"
 #include "conf/command/state.h"
@@ -109,7 +110,7 @@ struct change {
 	bool inhabited; /* there are processes in those, which may go to other classes */
 	struct routing *routing;
 	char *table;
-	char *held; /* by its sets */
+	char *held; /* of refusals, by its sets */
 	bool table_replaced;
 	char *refusal; /* nftables' words, where it has not taken the table */
 	struct network_list networks;
@@ -183,28 +184,32 @@ static void end(struct change *c)
 	free(c->live);
 }
 
-/* What its sets hold, and what is open by a name until now. */
+/* And what was kept of refusals, in a table that is gone back to. */
 static char *with_held(const char *text, const char *elements, const struct ruleset *set)
 {
 	char *whole = NULL;
 	FILE *out = memstream_open(&whole, &(size_t){ 0 });
 
-	fprintf(out, "%s%s", text, elements ? elements : "");
+	fprintf(out, "%s%s", text, set || !elements ? "" : elements);
 	if (set)
 		opened_write(out, set);
 	memstream_close(out);
-	return whole;
+	return set ? whole : remembered_with(whole);
 }
 
-/* With what is lifted, and what is open by a name: where the classes are not those of set,
- * the first is that of the rules file, and the second in the text, which is gone back to then. */
-static char *load_lifted(const char *text, const char *elements, const struct ruleset *set, const uint32_t *live)
+/* With what is lifted, and what is open by a name. Where set is NULL, c->table is gone back to:
+ * the first is then that of the rules file, and the second all that was in its sets at each load,
+ * as resolvers that go on open more in between. */
+static char *load_lifted(const struct change *c, const char *text, const struct ruleset *set, const uint32_t *live)
 {
 	int held = answerers_matter() ? answerers_hold() : -1;
 	char *lifted = lifts_with(text, set, live);
-	char *whole = with_held(lifted, elements, set);
-	char *words = (set ? table_replace : table_load)(NULL, text, whole);
+	char *whole;
+	char *words;
 
+	remembered_look(c->table);
+	whole = with_held(lifted, c->held, set);
+	words = (set ? table_replace : table_load)(NULL, text, whole);
 	if (!words)
 		answerers_follow_table(held, set);
 	answerers_let_go(held);
@@ -222,7 +227,7 @@ static bool load(struct change *c, const uint32_t *live, const uint32_t *gone)
 	counters_read(&counters);
 	text = policy_text(c->set, &counters, live, gone, &c->networks);
 	c->table_replaced = true; /* in case the process ends in there */
-	c->refusal = load_lifted(text, NULL, c->set, live);
+	c->refusal = load_lifted(c, text, c->set, live);
 	c->table_replaced = replaced || !c->refusal;
 	free(counters.items);
 	free(text);
@@ -324,7 +329,7 @@ static void go_back(const struct change *c)
 	if (c->table_replaced) {
 		char *counted = table_counted(c->table);
 
-		words = load_lifted(counted, c->held, NULL, NULL);
+		words = load_lifted(c, counted, NULL, NULL);
 		free(counted);
 	}
 	if (words) {
@@ -419,11 +424,19 @@ static bool table_stays(const struct change *c)
 	return !strcmp(wanted, loaded);
 }
 
+static bool load_ways(struct change *c)
+{
+	if (table_stays(c))
+		return true;
+	c->held = table_held(c->table);
+	return load(c, NULL, NULL);
+}
+
 static bool follow(struct change *c)
 {
 	return routing_check(c->routing, c->set) && routing_add(c->routing, c->set, &c->networks) &&
-	       sysctl_restore(c->set, &c->networks) && (table_stays(c) || load(c, NULL, NULL)) &&
-	       sysctl_make(c->set, &c->networks) && routing_clean(c->routing, c->set, &c->networks);
+	       sysctl_restore(c->set, &c->networks) && load_ways(c) && sysctl_make(c->set, &c->networks) &&
+	       routing_clean(c->routing, c->set, &c->networks);
 }
 
 int change_ways(struct ruleset *set)
@@ -435,6 +448,7 @@ int change_ways(struct ruleset *set)
 	c.table = table_kept(NULL);
 	if (!c.table)
 		return EXIT_FAILURE;
+	remembered_forget(); /* what watch, which has forked this process, has heard */
 	take_reserve(&c);
 	set_out(&c);
 	ok = look(&c, set) && follow(&c);

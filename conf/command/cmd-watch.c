@@ -169,6 +169,7 @@ static void look_at_names(void)
 		return;
 	w.news.element = remembered_hear;
 	table_hear(w.table, &w.news);
+	remembered_forget();
 	remembered_look(w.text ? w.text : "");
 }
 

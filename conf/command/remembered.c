@@ -152,7 +152,6 @@ void remembered_look(const char *text)
 	char set[NAMES_SET_SIZE];
 
 	_Static_assert(NAMES_SET_SIZE > 95, "a set's name");
-	remembered_forget();
 	for (; (text = strstr(text, "\tset ")); text++)
 		if (sscanf(text, "\tset %95[^ \n]", set) == 1 && policy_names_family(set))
 			elements_each(set, look_at, set);

@@ -13,7 +13,7 @@
 /* An element of a set has come, or is gone (table.h). */
 void remembered_hear(const char *set, struct nlattr *element[], bool there);
 
-/* Looks at all that is in the sets of a table's text, and knows nothing else after that. */
+/* Looks at all that is in the sets of a table's text now, too. */
 void remembered_look(const char *text);
 void remembered_forget(void);
 

@@ -218,9 +218,8 @@ static bool write_set(FILE *out, const char *set)
 	return true;
 }
 
-/* What was kept of refusals since the text was loaded, where policy.c has it kept; NULL where
- * nft does not list it. */
-static char *held_by(const char *text)
+/* Where policy.c has anything kept. */
+char *table_held(const char *text)
 {
 	static const char *const sets[] = { POLICY_KEPT_TCP "4", POLICY_KEPT_TCP "6",	POLICY_KEPT_UDP "4",
 					    POLICY_KEPT_UDP "6", POLICY_KEPT_OTHER "4", POLICY_KEPT_OTHER "6" };
@@ -242,7 +241,7 @@ char *table_now(char **held)
 	struct table_news news = look();
 	char *text = kept_if_loaded(NULL, &news);
 
-	*held = text && is_as_written(text) ? held_by(text) : NULL;
+	*held = text && is_as_written(text) ? table_held(text) : NULL;
 	if (*held)
 		return text;
 	free(text);

@@ -40,10 +40,12 @@ char *table_kept(const char *class);
 void table_forget(const char *class);
 
 /* What puts the loaded table back as it is, or away where there is none (allocated): the
- * text that was loaded last where that says all, as it takes nftables longer to list a large
- * table than to load it, and with it what its sets have come to hold (allocated), to be loaded
- * behind it. Its counts are older: table_counted puts in those of the table that is loaded then. */
+ * text that was loaded last where that says all but what names have opened, as it takes nftables
+ * longer to list a large table than to load it, and with it what its sets have come to hold of
+ * refusals (allocated), to be loaded behind it: table_held, which is NULL where nft does not list
+ * it. Its counts are older: table_counted puts in those of the table that is loaded then. */
 char *table_now(char **held);
+char *table_held(const char *text);
 char *table_counted(const char *text);
 
 /* What is known of the loaded table, and of who has changed it last. */

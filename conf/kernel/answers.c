@@ -330,19 +330,28 @@ static bool has_options(ns_msg *query)
 	return false;
 }
 
+/* A question's name is written out, as there is none before it to point to. One that points into
+ * the message's head would be another one in the answer, which has another head. */
+static const unsigned char *behind_name(const unsigned char *at, const unsigned char *end)
+{
+	while (at < end && *at && *at <= NS_MAXLABEL)
+		at += 1 + *at;
+	return at < end && !*at ? at + 1 : NULL;
+}
+
 /* A query's own bytes, up to the end of its question, and no option but that there may be some:
  * who sends that record gets one (RFC 6891, 7). */
 size_t answers_fail(unsigned char *query, size_t size)
 {
 	static const unsigned char options[] = { 0, 0, ns_t_opt, NS_MAXMSG >> 8, NS_MAXMSG & 255, 0, 0, 0, 0, 0, 0 };
-	const unsigned char *at = query + NS_HFIXEDSZ;
+	const unsigned char *at;
 	ns_msg asked;
 	ns_rr question;
 	bool optional;
 
 	if (size > NS_MAXMSG || ns_initparse(query, (int)size, &asked) || ns_msg_getflag(asked, ns_f_qr) ||
 	    ns_msg_count(asked, ns_s_qd) != 1 || ns_parserr(&asked, ns_s_qd, 0, &question) ||
-	    ns_name_skip(&at, query + size))
+	    !(at = behind_name(query + NS_HFIXEDSZ, query + size)))
 		return 0;
 	optional = has_options(&asked);
 	size = (size_t)(at - query) + NS_QFIXEDSZ;

@@ -310,6 +310,24 @@ is "$(get web http://203.0.113.8/) $(get web http://203.0.113.9/) $(get web http
 	"and opens nothing, nor does what an answer says of other names"
 is "$(get web http://many.test/ --resolve many.test:80:203.0.113.11)" refused "an answer that is cut off opens nothing"
 is "$(in_class web dig +short +tries=1 +time=9 many.test | wc -l) $(get web http://203.0.113.11/)" "40 200" "and is asked for again, by TCP"
+web "allow = { 'seventy.test', 'behind.test' }  dns = { '192.168.77.4' }" "class stops { deny = { 'seventy.test', 'behind.test' }  dns = { '192.168.77.4' } }" \
+	"class aside { deny = { 'web.test' }  dns = { '192.168.77.4' } }"
+says_of() { # says_of CLASS NAME [OPTION...]: what the answer is
+	in_class "$1" dig +tries=1 +time=9 "${@:2}" | sed -n 's/.*status: \([A-Z]*\).*/\1/p'
+}
+for name in seventy behind; do
+	is "$(says_of stops $name.test) $(says_of stops $name.test +tcp)" "SERVFAIL SERVFAIL" "$name.test is denied, and not all that it leads to can be closed: it is not answered"
+	is "$(says_of web $name.test) $(says_of web $name.test +tcp)" "NOERROR NOERROR" "but for who allows it"
+done
+is "$(get web http://203.0.113.9/) $(in_class web dig +short +tries=1 +time=9 seventy.test | wc -l)" "refused 70" "to whom not all of it is open"
+is "$(says_of aside seventy.test) $(says_of aside behind.test) $(says_of aside web.test) $(says_of aside many.test)" "NOERROR SERVFAIL SERVFAIL NOERROR" \
+	"nor is what may lead to a denied name, behind too many others, or has addresses beside it that are no name's that was asked for"
+web "allow = { 'web.test' }" "class stops { deny = { 'web.test' } }"
+full() { python3 -c 'print("add element inet netshim deny4_any_stops {", ", ".join(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(65536)), "}")'; }
+full | nft -f -
+is "$(says_of stops web.test) $(says_of stops web.test +tcp) $(says_of stops other.test)" "SERVFAIL SERVFAIL NOERROR" "a set that is full closes no more: what is denied is not answered"
+nft flush set inet netshim deny4_any_stops
+is "$(says_of stops web.test) $(get stops http://$far_host/)" "NOERROR refused" "until there is room again"
 fails() { # fails CLASS [OPTION...]: what the answer is, or none, which takes nine seconds
 	in_class "$1" dig +tries=1 +time=9 "${@:2}" web.test | sed -n 's/.*status: \([A-Z]*\).*/\1/p; s/.*\(no servers could be reached\).*/\1/p'
 }

@@ -68,24 +68,36 @@ static void tell_failure(void)
 	if (told && boottime_milliseconds() - told < 60000)
 		return;
 	told = boottime_milliseconds();
-	syslog(LOG_DAEMON | LOG_ERR, "netshim: names of %s: cannot open what they lead to: %m", me.answering->whose);
+	syslog(LOG_DAEMON | LOG_ERR, "netshim: names of %s: cannot open or close what they lead to: %m",
+	       me.answering->whose);
 }
 
-/* Where the kernel does not take it, nothing is open that was not. A set that is not there is
- * one of a configuration that is not in force any more. */
-static void open_answer(unsigned char *message, size_t size)
+/* Where the kernel does not take it, nothing is open that was not, and closed neither. A set that
+ * is not there is one of a configuration that is not in force any more. */
+static bool put_into_sets(const struct answer *answer)
+{
+	bool ok;
+
+	/* Another one answers by now. Who has asked asks again. */
+	if (!me.hold())
+		_exit(EXIT_SUCCESS);
+	ok = opened_add(answer, me.answering->whose);
+	if (!ok && errno != ENOENT)
+		tell_failure();
+	me.let_go();
+	return ok;
+}
+
+/* Opens and closes what an answer says. Returns false where what is denied is not closed, and the
+ * answer must not be passed on. */
+static bool open_answer(unsigned char *message, size_t size)
 {
 	static struct answer answer;
 
 	answers_read(me.names, message, size, NAMES_VALID, &answer);
-	if (!answer.address_count)
-		return;
-	/* Another one answers by now. Who has asked asks again. */
-	if (!me.hold())
-		_exit(EXIT_SUCCESS);
-	if (!opened_add(&answer, me.answering->whose) && errno != ENOENT)
-		tell_failure();
-	me.let_go();
+	if (answer.denies_more)
+		return false;
+	return !answer.address_count || put_into_sets(&answer) || !answer.denied_count;
 }
 
 /* --- by UDP */
@@ -191,7 +203,10 @@ static void take_answer(struct exchange *e)
 	}
 	if (size < 0 || !answers_belong(e->query, e->size, message, (size_t)size))
 		return;
-	open_answer(message, (size_t)size);
+	if (!open_answer(message, (size_t)size)) {
+		fail(e);
+		return;
+	}
 	answer_client(e, message, (size_t)size);
 	end_exchange(e);
 }
@@ -284,9 +299,8 @@ static bool answer_one(int client)
 				  message);
 	if (!query_size)
 		return false;
-	if (!size)
+	if (!size || !open_answer(message + NS_INT16SZ, size))
 		return write_failure(client, query, query_size);
-	open_answer(message + NS_INT16SZ, size);
 	return write_message(client, message, size);
 }
 

@@ -20,6 +20,7 @@ struct named {
 struct names {
 	struct named *items;
 	size_t count;
+	bool any_denied;
 };
 
 static int by_name(const void *a, const void *b)
@@ -36,6 +37,7 @@ static void add_list(struct names *names, const struct allow_list *list, bool de
 		if (word->kind == ALLOW_NAME)
 			names->items[names->count++] =
 				(struct named){ word->name + (beneath ? 2 : 0), word, beneath, denied };
+		names->any_denied = names->any_denied || (denied && word->kind == ALLOW_NAME);
 	}
 }
 
@@ -67,13 +69,16 @@ static size_t find_first(const struct names *names, const char *name)
 	return from;
 }
 
-static void add_word(const struct allowance *word, const struct allowance **words, size_t *count)
+/* Returns false where there is no room. */
+static bool add_word(const struct allowance *word, const struct allowance **words, size_t *count)
 {
 	for (size_t i = 0; i < *count; i++)
 		if (words[i] == word)
-			return;
-	if (*count < ANSWER_WORDS)
-		words[(*count)++] = word;
+			return true;
+	if (*count == ANSWER_WORDS)
+		return false;
+	words[(*count)++] = word;
+	return true;
 }
 
 static void find_words(const struct names *names, const char *name, bool beneath, bool asked, struct answer *answer)
@@ -81,9 +86,9 @@ static void find_words(const struct names *names, const char *name, bool beneath
 	for (size_t i = find_first(names, name); i < names->count && !strcmp(names->items[i].name, name); i++) {
 		const struct named *n = &names->items[i];
 
-		if (n->beneath == beneath && n->denied)
-			add_word(n->word, answer->denied, &answer->denied_count);
-		else if (n->beneath == beneath && asked)
+		if (n->beneath == beneath && n->denied && !add_word(n->word, answer->denied, &answer->denied_count))
+			answer->denies_more = true;
+		else if (n->beneath == beneath && !n->denied && asked)
 			add_word(n->word, answer->allowed, &answer->allowed_count);
 	}
 }
@@ -115,7 +120,7 @@ static bool read_target(const ns_msg *message, const ns_rr *record, char name[NS
 
 /* By which names one comes from the first to the addresses. A resolver may send its records
  * in any order. */
-#define CHAIN 16
+#define CHAIN 17
 struct chain {
 	char names[CHAIN][NS_MAXDNAME];
 	size_t count;
@@ -167,6 +172,12 @@ static bool read_chain(struct chain *chain, ns_msg *message)
 	return true;
 }
 
+/* A program may find an address in the answer that this does not tell. */
+static void leave_out(struct answer *answer)
+{
+	answer->denies_more = answer->denies_more || answer->denied_count;
+}
+
 static void add_address(struct answer *answer, int family, const unsigned char *bytes, size_t size)
 {
 	struct answer_address address = { .family = family };
@@ -178,6 +189,8 @@ static void add_address(struct answer *answer, int family, const unsigned char *
 			return;
 	if (answer->address_count < ANSWER_ADDRESSES)
 		answer->addresses[answer->address_count++] = address;
+	else
+		leave_out(answer);
 }
 
 /* SVCB and HTTPS (RFC 9460): a priority, whose service it is (".": the record's own name), and
@@ -246,20 +259,26 @@ static void look_up_services(const struct names *names, const struct chain *chai
 		}
 }
 
+/* 0: the record is none. */
+static size_t size_of_address(const ns_rr *record)
+{
+	size_t size = ns_rr_type(*record) == ns_t_a ? NS_INADDRSZ : ns_rr_type(*record) == ns_t_aaaa ? NS_IN6ADDRSZ : 0;
+
+	return ns_rr_rdlen(*record) == size ? size : 0;
+}
+
 static void read_record(struct answer *answer, const struct chain *chain, const ns_msg *message, const ns_rr *record)
 {
 	char name[NS_MAXDNAME];
-	const unsigned char *parameters;
+	const unsigned char *parameters = read_service(message, record, name);
+	size_t size = size_of_address(record);
 
-	if (!is_in_chain(chain, record))
-		return;
-	parameters = read_service(message, record, name);
-	if (parameters)
+	if (size && is_in_chain(chain, record))
+		add_address(answer, size == NS_INADDRSZ ? AF_INET : AF_INET6, ns_rr_rdata(*record), size);
+	else if (size)
+		leave_out(answer); /* musl takes it, whatever name it is of (dns_parse_callback) */
+	else if (parameters && is_in_chain(chain, record))
 		read_hints(answer, parameters, ns_rr_rdata(*record) + ns_rr_rdlen(*record));
-	else if (ns_rr_type(*record) == ns_t_a && ns_rr_rdlen(*record) == NS_INADDRSZ)
-		add_address(answer, AF_INET, ns_rr_rdata(*record), NS_INADDRSZ);
-	else if (ns_rr_type(*record) == ns_t_aaaa && ns_rr_rdlen(*record) == NS_IN6ADDRSZ)
-		add_address(answer, AF_INET6, ns_rr_rdata(*record), NS_IN6ADDRSZ);
 }
 
 /* A record's data comes behind its time and its size. */
@@ -278,17 +297,23 @@ void answers_read(const struct names *names, unsigned char *message, size_t size
 	ns_rr record;
 
 	answer->address_count = answer->allowed_count = answer->denied_count = 0;
+	answer->denies_more = false;
 	if (size > NS_MAXMSG || ns_initparse(message, (int)size, &parsed) || !read_chain(&chain, &parsed))
 		return;
 	for (size_t i = 0; i < chain.count; i++)
 		look_up(names, chain.names[i], !i, answer);
 	look_up_services(names, &chain, &parsed, answer);
+	/* There may be more names, and one of these denied. */
+	if (chain.count == CHAIN && names->any_denied)
+		answer->denies_more = true;
 	if (!answer->allowed_count && !answer->denied_count)
 		return;
 	for (int i = 0; i < ns_msg_count(parsed, ns_s_an); i++)
 		if (!ns_parserr(&parsed, ns_s_an, i, &record)) {
 			read_record(answer, &chain, &parsed, &record);
 			shorten(message, &record, valid);
+		} else {
+			leave_out(answer);
 		}
 }
 

@@ -28,6 +28,7 @@ struct answer {
 	const struct allowance *allowed[ANSWER_WORDS];
 	const struct allowance *denied[ANSWER_WORDS];
 	size_t allowed_count, denied_count;
+	bool denies_more; /* it leads to more that is denied than is told here, or may do so */
 };
 
 /* Tells whether a message is the answer to a query. */

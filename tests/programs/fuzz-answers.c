@@ -35,6 +35,28 @@ static void check_answer(const struct answer *answer)
 		(void)answers_is_special(&answer->addresses[i]);
 }
 
+static bool has_address(const struct answer *answer, const unsigned char *bytes)
+{
+	for (size_t i = 0; i < answer->address_count; i++)
+		if (answer->addresses[i].family == AF_INET && !memcmp(answer->addresses[i].bytes, bytes, NS_INADDRSZ))
+			return true;
+	return false;
+}
+
+/* What is denied is closed, or not passed on. */
+static void check_closed(const struct answer *answer, const unsigned char *message, size_t size)
+{
+	ns_msg parsed;
+	ns_rr record;
+
+	if (!answer->denied_count || answer->denies_more || ns_initparse(message, (int)size, &parsed))
+		return;
+	for (int i = 0; i < ns_msg_count(parsed, ns_s_an); i++)
+		if (!ns_parserr(&parsed, ns_s_an, i, &record) && ns_rr_type(record) == ns_t_a &&
+		    ns_rr_rdlen(record) == NS_INADDRSZ && !has_address(answer, ns_rr_rdata(record)))
+			abort();
+}
+
 /* Of its own size, too. That there is no answer is an answer. */
 static void check_failure(const uint8_t *query, size_t size)
 {
@@ -72,6 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	answers_belong(data + 1, asked, message, size);
 	answers_read(names, message, size, 300, &answer);
 	check_answer(&answer);
+	check_closed(&answer, message, size);
 	free(message);
 	return 0;
 }

@@ -4,7 +4,8 @@
 """A name server that lies: hostile.py ADDRESS. To each query it sends answers that are not for
 it, and such as cannot be read, and at last a true one, with 203.0.113.8 for every name but
 x\\.wild.test, whose first label has a dot in it: that is at 203.0.113.10. To a
-query for many.test by UDP it sends one that is cut off, and by TCP forty addresses."""
+query for many.test by UDP it sends one that is cut off, and by TCP forty addresses. For
+seventy.test, it has so many; behind.test is at 203.0.113.9, behind twenty other names."""
 
 import socket
 import struct
@@ -28,6 +29,21 @@ def answer(query, addresses, number=None, question=None, flags=0x8180, owner=b"\
     return struct.pack("!HHHHHH", number, flags, 1, len(addresses), 0, 0) + question + records
 
 
+def seventy(query):
+    return answer(query, ["198.51.100.%d" % n for n in range(1, 70)] + ["203.0.113.9"])
+
+
+def behind(query):
+    names = [b"\xc0\x0c"] + [name("n%d.test" % n) for n in range(20)]
+    aliases = [owner + struct.pack("!HHIH", 5, 1, 86400, len(to)) + to for owner, to in zip(names, names[1:])]
+    message = answer(query, []) + b"".join(aliases) + record(names[-1], "203.0.113.9")
+    return message[:6] + struct.pack("!H", len(names)) + message[8:]
+
+
+def special(query):
+    return seventy(query) if b"\7seventy" in query else behind(query) if b"\6behind" in query else None
+
+
 def lies(query):
     number = struct.unpack("!H", query[:2])[0]
     truth = answer(query, ["203.0.113.9"])
@@ -48,7 +64,9 @@ def serve_udp(address):
         query, client = server.recvfrom(4096)
         for lie in lies(query):
             server.sendto(lie, client)
-        if b"\4many" in query:
+        if special(query):
+            server.sendto(special(query), client)
+        elif b"\4many" in query:
             server.sendto(answer(query, [], flags=0x8380), client)
         else:
             # And an address of a name that nobody has asked for.
@@ -68,7 +86,7 @@ def serve_tcp(address):
         if query:
             lie = answer(query, ["203.0.113.9"], question=name("other.test") + query[-4:])
             true = answer(query, ["198.51.100.%d" % n for n in range(1, 40)] + ["203.0.113.11"])
-            for message in lie, true:
+            for message in lie, special(query) or true:
                 client.sendall(struct.pack("!H", len(message)) + message)
         client.close()
 

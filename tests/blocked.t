@@ -299,6 +299,16 @@ strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):er
 is "$? $(grep -c "refused_tcp4\|elements.*$lan_host" <<<"$rules") $(table)" "1 3 $rules" "where it is the text that it puts back"
 strace -qq -o "$scratch/calls" -e trace=sendto "$netshim" reload
 is "$? $(grep -o 'GETTABLE\|GETRULE' "$scratch/calls" | sort -u)" "0 GETTABLE" "nftables is not asked for all rules, to keep that"
+# As the kernel would have kept them, of all kinds.
+for kind in tcp4 tcp6 udp4 udp6 other4 other6; do
+	for ((i = 0; i < 1000; i++)); do
+		printf 'add element inet netshim refused_%s { %s . 65534 . ' "$kind" "$kept"
+		[[ $kind == *4 ]] && printf '198.18.%d.%d . ' $((i / 250)) $((i % 250)) || printf '2001:db8::%x . ' "$i"
+		[[ $kind == other* ]] && printf '132 }\n' || printf '9 }\n'
+	done
+done >"$scratch/kept"
+nft -f "$scratch/kept"
+is "$("$netshim" blocked kept | grep -cE ' ((tcp|udp) .*:9|132 .*) ')" 6000 "of thousands, all are listed"
 write "unclassified { action = reject  allow = { 'tcp/8080' }  log = true }"
 sed -i '/^class kept/d' "$config"
 "$netshim" reload

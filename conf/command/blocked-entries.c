@@ -8,6 +8,9 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 
+#include <search.h>
+#include <stddef.h>
+
 bool blocked_is_wanted(const struct blocked *b, const char *class)
 {
 	return !b->only || !strcmp(class, b->only);
@@ -84,34 +87,48 @@ const char *blocked_class(const struct blocked *b, uint32_t classid)
 	return name && blocked_is_wanted(b, name) ? name : NULL;
 }
 
-static bool is_same(const struct refusal *one, const struct refusal *other)
+static int compare(const void *x, const void *y)
 {
-	return one->classid == other->classid && one->user == other->user && one->family == other->family &&
-	       one->protocol == other->protocol && one->remote_port == other->remote_port &&
-	       !memcmp(&one->remote, &other->remote, sizeof(one->remote));
+	const struct blocked_entry *one = x;
+	const struct blocked_entry *other = y;
+	int order = strcmp(one->class, other->class);
+
+	return order ? order : memcmp(&one->refusal, &other->refusal, offsetof(struct refusal, local));
 }
 
-/* Somebody may look at a port scan for days. */
+/* Somebody may look at a port scan for days; what is kept is bounded by the sets that keep it. */
 #define MOST 4096
 
-struct entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
+static void forget_too_many(struct blocked *b)
 {
-	struct entry *new;
+	if (!b->follow || b->entry_count < MOST)
+		return;
+	tdestroy(b->known, free);
+	b->known = NULL;
+	b->entry_count = 0;
+}
 
-	for (size_t i = b->entry_count; i-- > 0;)
-		if (!strcmp(b->entries[i].class, class) && is_same(&b->entries[i].refusal, refusal))
-			return &b->entries[i];
-	if (b->entry_count == MOST)
-		b->entry_count = 0;
-	b->entries = grown(b->entries, b->entry_count, sizeof(*b->entries));
-	new = &b->entries[b->entry_count++];
-	*new = (struct entry){ .refusal = *refusal };
-	new->refusal.packets = 0;
-	snprintf(new->class, sizeof(new->class), "%s", class);
+struct blocked_entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
+{
+	struct blocked_entry key = { .refusal = *refusal };
+	struct blocked_entry **known;
+	struct blocked_entry *new;
+
+	snprintf(key.class, sizeof(key.class), "%s", class);
+	known = tfind(&key, &b->known, compare);
+	if (known)
+		return *known;
+	forget_too_many(b);
+	key.refusal.packets = 0;
+	new = zalloc(sizeof(*new));
+	*new = key;
+	or_out_of_memory(tsearch(new, &b->known, compare));
+	b->entries = grown(b->entries, b->entry_count, sizeof(struct blocked_entry *));
+	b->entries[b->entry_count++] = new;
 	return new;
 }
 
-void blocked_find_culprit(const struct blocked *b, struct entry *e)
+void blocked_find_culprit(const struct blocked *b, struct blocked_entry *e)
 {
 	const struct asked *sender = e->refusal.classid ? find_class(b, e->refusal.classid) : NULL;
 

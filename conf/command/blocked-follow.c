@@ -20,7 +20,7 @@
 
 #define AGAIN 10 /* seconds, until one that goes on is told once more */
 
-static void tell(const struct blocked *b, struct entry *e)
+static void tell(const struct blocked *b, struct blocked_entry *e)
 {
 	e->told = e->refusal.packets;
 	blocked_print(b, e);
@@ -31,7 +31,7 @@ static void take_new(const struct refusal *refusal, void *with)
 {
 	struct blocked *b = with;
 	const char *class = blocked_class(b, refusal->classid);
-	struct entry *e;
+	struct blocked_entry *e;
 
 	if (!class)
 		return;
@@ -49,8 +49,8 @@ static void take_new(const struct refusal *refusal, void *with)
 static void tell_again(struct blocked *b)
 {
 	for (size_t i = 0; i < b->entry_count; i++)
-		if (b->entries[i].refusal.packets > b->entries[i].told)
-			tell(b, &b->entries[i]);
+		if (b->entries[i]->refusal.packets > b->entries[i]->told)
+			tell(b, b->entries[i]);
 }
 
 static ino_t network(void)

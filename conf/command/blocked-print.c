@@ -89,7 +89,7 @@ struct line {
 	const char *cells[TITLES];
 };
 
-static void make_line(const struct entry *e, struct line *l)
+static void make_line(const struct blocked_entry *e, struct line *l)
 {
 	strftime(l->when, sizeof(l->when), "%T", localtime(&(time_t){ e->refusal.last / 1000 }));
 	snprintf(l->packets, sizeof(l->packets), "%" PRIu64, e->refusal.packets);
@@ -119,7 +119,7 @@ void blocked_print_heading(const struct blocked *b)
 	print_cells(b, cells);
 }
 
-static void print_entry(const struct blocked *b, const struct entry *e)
+static void print_entry(const struct blocked *b, const struct blocked_entry *e)
 {
 	struct line line;
 
@@ -128,7 +128,7 @@ static void print_entry(const struct blocked *b, const struct entry *e)
 	free(line.program);
 }
 
-static json_t *json_entry(const struct entry *e)
+static json_t *json_entry(const struct blocked_entry *e)
 {
 	const struct refusal *r = &e->refusal;
 	const struct culprit *c = &e->culprit;
@@ -154,7 +154,7 @@ static json_t *json_entry(const struct entry *e)
 	return entry;
 }
 
-void blocked_print(const struct blocked *b, const struct entry *e)
+void blocked_print(const struct blocked *b, const struct blocked_entry *e)
 {
 	if (b->json)
 		json_print(json_entry(e));
@@ -163,7 +163,7 @@ void blocked_print(const struct blocked *b, const struct entry *e)
 	fflush(stdout);
 }
 
-static void add_entry(struct columns *to, const struct entry *e)
+static void add_entry(struct columns *to, const struct blocked_entry *e)
 {
 	struct line line;
 
@@ -178,7 +178,7 @@ static void print_table(const struct blocked *b)
 	struct columns table = { .titles = titles, .count = TITLES };
 
 	for (size_t i = 0; i < b->entry_count; i++)
-		add_entry(&table, &b->entries[i]);
+		add_entry(&table, b->entries[i]);
 	if (b->entry_count)
 		columns_print(&table);
 }
@@ -188,7 +188,7 @@ static void print_json(const struct blocked *b)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < b->entry_count; i++)
-		json_array_append_new(array, json_entry(&b->entries[i]));
+		json_array_append_new(array, json_entry(b->entries[i]));
 	json_print(json_pack("{s:o}", "blocked", array));
 }
 

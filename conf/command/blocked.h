@@ -15,7 +15,7 @@
 #include "conf/language/ruleset.h"
 
 /* One destination that was refused to one class and user. */
-struct entry {
+struct blocked_entry {
 	struct refusal refusal;
 	char class[CLASS_NAME_MAX + 1]; /* of which it is told; in a namespace, whosoever sends */
 	struct culprit culprit;
@@ -30,8 +30,9 @@ struct blocked {
 	struct asked *classes;
 	size_t class_count;
 	int class_width;
-	struct entry *entries;
+	struct blocked_entry **entries;
 	size_t entry_count;
+	void *known;   /* the same as a tree (tsearch) */
 	bool any_kept; /* there is something that keeps them */
 };
 
@@ -45,11 +46,11 @@ bool blocked_is_wanted(const struct blocked *b, const char *class);
 const char *blocked_class(const struct blocked *b, uint32_t classid);
 
 /* That of the refusal; a new one has no packets. */
-struct entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal);
-void blocked_find_culprit(const struct blocked *b, struct entry *e);
+struct blocked_entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal);
+void blocked_find_culprit(const struct blocked *b, struct blocked_entry *e);
 
 void blocked_print_heading(const struct blocked *b);
-void blocked_print(const struct blocked *b, const struct entry *e);
+void blocked_print(const struct blocked *b, const struct blocked_entry *e);
 void blocked_print_all(const struct blocked *b);
 
 _Noreturn void blocked_follow(struct blocked *b);

@@ -26,7 +26,7 @@ static void look_here(struct blocked *b)
 
 	b->any_kept = refusals_kept(take_kept, b) || b->any_kept;
 	for (size_t i = first; i < b->entry_count; i++)
-		blocked_find_culprit(b, &b->entries[i]);
+		blocked_find_culprit(b, b->entries[i]);
 }
 
 static void look_inside(const struct inside *inside, void *with)
@@ -40,8 +40,8 @@ static void look_inside(const struct inside *inside, void *with)
 
 static int by_time(const void *x, const void *y)
 {
-	const struct entry *one = x;
-	const struct entry *other = y;
+	const struct blocked_entry *one = *(struct blocked_entry *const *)x;
+	const struct blocked_entry *other = *(struct blocked_entry *const *)y;
 
 	return (one->refusal.last > other->refusal.last) - (one->refusal.last < other->refusal.last);
 }
@@ -69,7 +69,7 @@ static int show_kept(struct blocked *b)
 	insides_each(look_inside, b);
 	tell_nothing_is_kept(b);
 	if (b->entry_count)
-		qsort(b->entries, b->entry_count, sizeof(*b->entries), by_time);
+		qsort(b->entries, b->entry_count, sizeof(struct blocked_entry *), by_time);
 	blocked_print_all(b);
 	return b->any_kept ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -18,8 +18,11 @@ struct refusal {
 	uid_t user;
 	int family;   /* AF_INET or AF_INET6; addresses as in sockets.h */
 	int protocol; /* IPPROTO_TCP and so on */
-	struct in6_addr local, remote;
-	unsigned local_port, remote_port; /* 0 where there is none */
+	struct in6_addr remote;
+	unsigned remote_port; /* 0 where there is none, as of local_port */
+	/* What is above, none of it padding, is the same of the same sender's to the same destination. */
+	struct in6_addr local;
+	unsigned local_port;
 	uint64_t packets;
 	int64_t last; /* milliseconds of time(2)'s clock */
 };

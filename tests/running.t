@@ -322,6 +322,32 @@ pkill -KILL -fx "$scratch/silent .*"
 umount -l "$scratch/mounted" "$scratch/named"
 ends silent named after
 
+# --- many, each started by the one before
+
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/chain.c" -o "$scratch/chain"
+cp "$(command -v bash)" "$scratch/starter"
+# What they take of the processor, and not how long, which others on the machine have a say in.
+work_with() { # work_with COUNT: milliseconds that a reload takes which moves so many, and then one that moves none
+	local TIMEFORMAT=%U head moved stayed
+	load <<<"class a { } class b { }" >/dev/null
+	"$scratch/starter" -c "'$scratch/chain' $1; :" >"$scratch/last" &
+	head=$!
+	wait_until test -s "$scratch/last"
+	echo "class a { } class b { } app '$scratch/starter' { class = a }" >"$config"
+	moved=$({ time "$netshim" reload >"$scratch/said"; } 2>&1)
+	stayed=$({ time "$netshim" reload; } 2>&1)
+	echo "$((10#${moved/./})) $((10#${stayed/./})) $(class_of "$(<"$scratch/last")")"
+	kill -KILL $head
+	wait $head
+	wait_until has_ended "$(<"$scratch/last")"
+} 2>/dev/null
+few=$((2000 / slow)) many=$((8000 / slow))
+read -r few_moved few_stayed _ < <(work_with $few)
+read -r many_moved many_stayed where < <(work_with $many)
+like "$where $(<"$scratch/said")" "^/a moved $((many + 2)) running programs into class a" "the last of a long chain goes with the first"
+echo "# with $few and with $many: $few_moved and $many_moved ms, $few_stayed and $many_stayed ms" >&2
+is "$((many_moved > 8 * few_moved + 500)) $((many_stayed > 8 * few_stayed + 500))" "0 0" "four times as many take no more than some four times as long"
+
 # --- status
 
 load <<<"class a { } class b { } class c { lock = true }" >/dev/null

@@ -49,9 +49,13 @@ struct candidate {
 	struct process process;
 	struct wants wants;
 	const struct moved *moved; /* in an earlier pass */
-	const struct moved *noted; /* in a load that is gone back from */
+	struct moved *noted;	   /* in a load that is gone back from */
+	bool failed;		   /* that move was: a copy, as their list grows while it is read */
 	bool moves;
 	struct membership to;
+	bool followed;
+	struct candidate *parent;
+	struct candidate *above; /* the nearest one that is not passed over */
 };
 
 struct work {
@@ -81,12 +85,36 @@ static struct membership place_of(const struct wanted *wanted)
 	return place;
 }
 
-static const struct moved *find_moved(const struct moved_list *list, const struct process *p)
+static struct candidate *find_candidate(const struct work *work, const struct moved *m)
 {
-	for (size_t i = list->count; i-- > 0;)
-		if (list->items[i].pid == p->pid && list->items[i].started == p->started)
-			return &list->items[i];
-	return NULL;
+	const struct process *p = processes_find(&work->processes, m->pid);
+
+	return p && p->started == m->started ? &work->candidates[p - work->processes.items] : NULL;
+}
+
+/* Of several moves of one process in earlier passes, the last; of several that are noted, where it
+ * was at first and is now. */
+static void find_moved(const struct work *work)
+{
+	for (size_t i = 0; i < work->moved.count; i++) {
+		struct candidate *c = find_candidate(work, &work->moved.items[i]);
+
+		if (!c)
+			continue;
+		c->moved = &work->moved.items[i];
+		c->failed = c->moved->failed;
+	}
+	for (size_t i = 0; i < work->noted.count; i++) {
+		struct moved *noted = &work->noted.items[i];
+		struct candidate *c = find_candidate(work, noted);
+
+		if (c && c->noted) {
+			c->noted->to = noted->to;
+			c->noted->when = noted->when;
+		} else if (c) {
+			c->noted = noted;
+		}
+	}
 }
 
 /* A class that is no more holds nobody. */
@@ -141,7 +169,7 @@ static void decide(const struct work *work, struct candidate *c)
 }
 
 /* A number that was given anew is nobody's parent: its process is the younger one. */
-static const struct candidate *parent_of(const struct work *work, const struct candidate *c)
+static struct candidate *parent_of(const struct work *work, const struct candidate *c)
 {
 	const struct process *parent = processes_find(&work->processes, c->process.parent);
 
@@ -167,19 +195,48 @@ static bool leads(const struct candidate *parent, const struct candidate *child,
 	return true;
 }
 
-/* What has no rule of its own and is where its parent is, or was, goes with that. */
-static void follow(const struct work *work, struct candidate *c)
+/* A parent that neither leads the child anywhere nor ends the search for one that does; and so for
+ * all beneath it that is in the same place. */
+static bool is_passed(const struct candidate *parent, const struct candidate *child)
 {
-	const struct membership *from = &c->process.place;
-	const struct candidate *parent = c;
+	const struct membership *place = &parent->process.place;
 
-	if (c->wants.now.rule || c->moves)
+	return !parent->wants.now.rule && !parent->moves && same_place(place, &child->process.place) &&
+	       !(parent->moved && same_place(&parent->moved->from, place));
+}
+
+/* What has no rule of its own and is where its parent is, or was, goes with that. Its parent has
+ * been here before it. */
+static void follow(struct candidate *c)
+{
+	c->above = c->parent && is_passed(c->parent, c) ? c->parent->above : c->parent;
+	if (c->wants.now.rule)
 		return;
-	while (!c->moves && (parent = parent_of(work, parent))) {
-		c->moves = leads(parent, c, &c->to);
-		if (!c->moves && (parent->wants.now.rule || !same_place(&parent->process.place, from)))
+	for (const struct candidate *p = c->above; p && !c->moves; p = p->above) {
+		c->moves = leads(p, c, &c->to);
+		if (!c->moves && (p->wants.now.rule || !same_place(&p->process.place, &c->process.place)))
 			return;
 	}
+}
+
+/* Users can make long chains, and each in one would go up to its top. So a parent comes before what
+ * it has started, whatever their numbers: what passes it over stays right, as it moves no more. */
+static void follow_all(struct work *work)
+{
+	struct candidate **line = zalloc((work->processes.count + 1) * sizeof(struct candidate *));
+
+	for (size_t i = 0; i < work->processes.count; i++) {
+		size_t count = 0;
+
+		for (struct candidate *c = &work->candidates[i]; c && !c->followed; c = c->parent) {
+			c->followed = true;
+			c->parent = parent_of(work, c);
+			line[count++] = c;
+		}
+		while (count)
+			follow(line[--count]);
+	}
+	free(line);
 }
 
 /* "PID STARTED WHEN FROM TO", a line each; "/" is no class. */
@@ -211,19 +268,6 @@ static struct membership read_place(const char *text)
 	return place;
 }
 
-/* Of several moves of one process, where it was at first and is now. */
-static void add_noted(struct moved_list *list, const struct moved *m)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].pid == m->pid && list->items[i].started == m->started) {
-			list->items[i].to = m->to;
-			list->items[i].when = m->when;
-			return;
-		}
-	list->items = grown(list->items, list->count, sizeof(*m));
-	list->items[list->count++] = *m;
-}
-
 static void read_notes(struct moved_list *list, const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -235,7 +279,8 @@ static void read_notes(struct moved_list *list, const char *path)
 	       fscanf(file, "%d %" SCNu64 " %" SCNu64 " %79s %79s", &m.pid, &m.started, &m.when, from, to) == 5) {
 		m.from = read_place(from);
 		m.to = read_place(to);
-		add_noted(list, &m);
+		list->items = grown(list->items, list->count, sizeof(m));
+		list->items[list->count++] = m;
 	}
 	if (file)
 		fclose(file);
@@ -265,12 +310,11 @@ static void look_at_all(struct work *work)
 	size_t count = work->processes.count;
 
 	work->candidates = zalloc((count + 1) * sizeof(*work->candidates));
+	find_moved(work);
 	for (size_t i = 0; i < count; i++) {
 		struct candidate *c = &work->candidates[i];
 
 		c->process = work->processes.items[i];
-		c->moved = find_moved(&work->moved, &c->process);
-		c->noted = find_moved(&work->noted, &c->process);
 		if (c->process.in_force)
 			c->wants = wanted_by(&work->looker, &c->process);
 		if (!c->wants.known && !c->wants.becoming)
@@ -278,8 +322,7 @@ static void look_at_all(struct work *work)
 	}
 	for (size_t i = 0; i < count; i++)
 		decide(work, &work->candidates[i]);
-	for (size_t i = 0; i < count; i++)
-		follow(work, &work->candidates[i]);
+	follow_all(work);
 }
 
 /* No move leads into a network namespace. */
@@ -321,7 +364,7 @@ static bool pass(struct work *work)
 	for (size_t i = 0; i < work->processes.count; i++) {
 		const struct candidate *c = &work->candidates[i];
 
-		if (!c->moves || (c->moved && c->moved->failed))
+		if (!c->moves || c->failed)
 			continue;
 		any = true;
 		/* It knows the rules, and may be about to move itself. */

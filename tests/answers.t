@@ -77,6 +77,15 @@ like "$(grep -A 1 "^ *$starter " <<<"$tree")" "$starter +nobody +- +\\\\_ sh"$'\
 is "$("$netshim" ps --json | json "[(p['class'], p['rule'], p['user'], p['locked']) for p in a['processes'] if p['pid'] == $first]")" \
 	"[(None, 'lan', 'nobody', False)]" "ps --json"
 is "$("$netshim" ps --json lan | json 'len(a["processes"])') $("$netshim" ps of-nineteen-letters | wc -l)" "3 1" "of one class"
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/chain.c" -o "$scratch/chain"
+"$netshim" run lan "$scratch/chain" $((2000 / slow)) >"$scratch/last" &
+chain=$!
+wait_until test -s "$scratch/last"
+is "$("$netshim" ps --tree lan | awk '/chain$/ { n++; if (length > longest) longest = length } END { print n, longest < 200 }')" \
+	"$((2000 / slow + 1)) 1" "a long chain of processes: only the first levels are indented"
+kill -KILL $chain
+wait $chain 2>/dev/null
+wait_until has_ended "$(<"$scratch/last")"
 on_terminal 40 "$netshim" ps --tree >"$scratch/out"
 is "$(sed 's/\x1b\[[0-9]*m//g' "$scratch/out" | grep -cE '^.{41}')" 0 "ps fits into a narrow terminal"
 

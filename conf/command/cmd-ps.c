@@ -138,12 +138,16 @@ static const char *user_of(const struct process *p)
 	return user ? user->pw_name : "?";
 }
 
-static void add_process(const struct listing *l, struct columns *to, size_t at, unsigned depth)
+/* Beneath so many, others are no longer told apart, and lines would only become longer. */
+#define DEEPEST 40
+
+static void add_process(const struct listing *l, struct columns *to, size_t at, int depth)
 {
+	int indent = depth < DEEPEST ? depth : DEEPEST;
 	const struct process *p = &l->all.items[at];
 	const char *wanted = l->wanted[at];
 	char *id = printed("%d", p->pid);
-	char *name = printed("%*s%s%s", depth ? (int)(depth - 1) * 2 : 0, "", depth ? "\\_ " : "", p->name);
+	char *name = printed("%*s%s%s", indent ? (indent - 1) * 2 : 0, "", indent ? "\\_ " : "", p->name);
 
 	columns_add(to, id, COLOUR_OFF);
 	columns_add(to, user_of(p), COLOUR_OFF);
@@ -156,18 +160,49 @@ static void add_process(const struct listing *l, struct columns *to, size_t at, 
 	free(name);
 }
 
-/* What one has started, beneath it; with parent 0, what nobody has that is there. */
-static void add_branch(const struct listing *l, struct columns *to, pid_t parent, unsigned depth)
-{
-	for (size_t i = 0; i < l->all.count; i++) {
-		const struct process *p = &l->all.items[i];
-		bool is_child = parent ? p->parent == parent : !processes_find(&l->all, p->parent);
+/* Of one that is shown: who has started it, and which others the same one and it itself have. */
+struct kin {
+	struct kin *parent, *next, *child;
+};
 
-		if (!l->shown[i] || !is_child)
+/* One a process; what nobody has started that is there is the last one's, which is none. */
+static struct kin *find_kin(const struct listing *l)
+{
+	size_t count = l->all.count;
+	struct kin *kin = zalloc((count + 1) * sizeof(*kin));
+
+	for (size_t i = count; i-- > 0;) {
+		const struct process *parent = processes_find(&l->all, l->all.items[i].parent);
+		struct kin *above = &kin[parent ? (size_t)(parent - l->all.items) : count];
+
+		if (!l->shown[i])
 			continue;
-		add_process(l, to, i, depth);
-		add_branch(l, to, p->pid, depth + 1);
+		kin[i] = (struct kin){ .parent = above, .next = above->child, .child = kin[i].child };
+		above->child = &kin[i];
 	}
+	return kin;
+}
+
+/* What one has started comes beneath it. */
+static const struct kin *next_line(const struct kin *k, int *depth)
+{
+	if (k->child) {
+		++*depth;
+		return k->child;
+	}
+	for (; k->parent && !k->next; k = k->parent)
+		--*depth;
+	return k->next;
+}
+
+static void add_tree(const struct listing *l, struct columns *to)
+{
+	struct kin *kin = find_kin(l);
+	int depth = 0;
+
+	for (const struct kin *k = kin[l->all.count].child; k; k = next_line(k, &depth))
+		add_process(l, to, (size_t)(k - kin), depth);
+	free(kin);
 }
 
 static void add_class(const struct listing *l, struct columns *to, const char *class, bool locked)
@@ -195,7 +230,7 @@ static void print_listing(const struct listing *l, struct rules *rules)
 	struct rules_class class;
 
 	if (l->options->tree) {
-		add_branch(l, &table, 0, 0);
+		add_tree(l, &table);
 	} else {
 		for (uint32_t i = 0; rules_class(rules, i, &class, name); i++) {
 			add_class(l, &table, name, false);

@@ -299,6 +299,42 @@ strace -qq -o /dev/null -e trace="$(calls rename)" -e inject="$(calls rename):er
 is "$? $(grep -c "refused_tcp4\|elements.*$lan_host" <<<"$rules") $(table)" "1 3 $rules" "where it is the text that it puts back"
 strace -qq -o "$scratch/calls" -e trace=sendto "$netshim" reload
 is "$? $(grep -o 'GETTABLE\|GETRULE' "$scratch/calls" | sort -u)" "0 GETTABLE" "nftables is not asked for all rules, to keep that"
+# One of the class has thousands of descriptors open, which are not looked through for each refusal.
+cat >"$scratch/holder.py" <<'EOF'
+import os, resource, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+held = [os.open("/dev/null", os.O_RDONLY) for i in range(4000)]
+print("ready", flush=True)
+time.sleep(3600)
+EOF
+cat >"$scratch/sockets.py" <<'EOF'
+import socket, sys, time
+held = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for port in range(40)]
+for port, s in enumerate(held):
+    s.connect((sys.argv[1], 101 + port))
+    try: s.send(b"x")
+    except OSError: pass
+time.sleep(3600)
+EOF
+in_background "${user[@]}" "$netshim" run kept python3 "$scratch/holder.py" >"$scratch/held"
+holder=$!
+wait_until test -s "$scratch/held"
+listen
+in_background strace -qq -o "$scratch/calls" -e trace=readlinkat -p "$(pgrep -P "$listener")"
+is_traced() { grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$(pgrep -P "$listener")/status"; }
+wait_until is_traced
+in_background "${user[@]}" "$netshim" run kept python3 "$scratch/sockets.py" $far_host
+sender=$!
+hears "kept +nobody +1  udp $far_host:101 +/usr/bin/python3[^ ]* $sender$nl" "the first one is found at once by its socket"
+hears "kept +nobody +1  udp $far_host:140 " "and the last one is heard"
+stop
+looked=$(grep -c '"/dev/null"' "$scratch/calls")
+is "$((looked < 10 * 4000))" 1 "others' descriptors are looked through seldom meanwhile ($looked)"
+strace -qq -o "$scratch/calls" -e trace=readlinkat "$netshim" blocked kept >"$scratch/said"
+looked=$(grep -c '"/dev/null"' "$scratch/calls")
+is "$(grep -c " udp $far_host:1[0-4].* /usr/bin/python3[^ ]* $sender\$" "$scratch/said") $((looked < 2 * 4000))" "40 1" \
+	"and once for all that is kept ($looked)"
+kill "$holder" "$sender"
 # As the kernel would have kept them, of all kinds.
 for kind in tcp4 tcp6 udp4 udp6 other4 other6; do
 	for ((i = 0; i < 1000; i++)); do

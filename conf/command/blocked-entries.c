@@ -108,20 +108,28 @@ static void forget_too_many(struct blocked *b)
 	b->entry_count = 0;
 }
 
-struct blocked_entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
+struct blocked_entry *blocked_known(const struct blocked *b, const char *class, const struct refusal *refusal)
 {
 	struct blocked_entry key = { .refusal = *refusal };
 	struct blocked_entry **known;
-	struct blocked_entry *new;
 
 	snprintf(key.class, sizeof(key.class), "%s", class);
 	known = tfind(&key, &b->known, compare);
+	return known ? *known : NULL;
+}
+
+struct blocked_entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal)
+{
+	struct blocked_entry *known = blocked_known(b, class, refusal);
+	struct blocked_entry *new;
+
 	if (known)
-		return *known;
+		return known;
 	forget_too_many(b);
-	key.refusal.packets = 0;
 	new = zalloc(sizeof(*new));
-	*new = key;
+	new->refusal = *refusal;
+	new->refusal.packets = 0;
+	snprintf(new->class, sizeof(new->class), "%s", class);
 	or_out_of_memory(tsearch(new, &b->known, compare));
 	b->entries = grown(b->entries, b->entry_count, sizeof(struct blocked_entry *));
 	b->entries[b->entry_count++] = new;
@@ -132,5 +140,5 @@ void blocked_find_culprit(const struct blocked *b, struct blocked_entry *e)
 {
 	const struct asked *sender = e->refusal.classid ? find_class(b, e->refusal.classid) : NULL;
 
-	culprit_find(&e->refusal, sender ? sender->name : "", &e->culprit);
+	culprit_find(&b->suspects, &e->refusal, e->inode, sender ? sender->name : "", &e->culprit);
 }

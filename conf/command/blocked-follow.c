@@ -26,6 +26,14 @@ static void tell(const struct blocked *b, struct blocked_entry *e)
 	blocked_print(b, e);
 }
 
+static void find_culprit(struct blocked *b, struct blocked_entry *e)
+{
+	e->inode = culprit_socket(&e->refusal);
+	blocked_find_culprit(b, e);
+	if (!e->culprit.sure && suspects_renew(&b->suspects))
+		blocked_find_culprit(b, e);
+}
+
 /* The first packet is told at once; the socket is looked for as long as it is there. */
 static void take_new(const struct refusal *refusal, void *with)
 {
@@ -42,7 +50,7 @@ static void take_new(const struct refusal *refusal, void *with)
 	e->refusal.local_port = refusal->local_port;
 	if (e->told)
 		return;
-	blocked_find_culprit(b, e);
+	find_culprit(b, e);
 	tell(b, e);
 }
 

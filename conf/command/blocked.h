@@ -18,6 +18,7 @@
 struct blocked_entry {
 	struct refusal refusal;
 	char class[CLASS_NAME_MAX + 1]; /* of which it is told; in a namespace, whosoever sends */
+	uint32_t inode;			/* of the socket that has sent it, or 0 */
 	struct culprit culprit;
 	uint64_t told; /* how many packets of it have been told */
 };
@@ -32,7 +33,8 @@ struct blocked {
 	int class_width;
 	struct blocked_entry **entries;
 	size_t entry_count;
-	void *known;   /* the same as a tree (tsearch) */
+	void *known; /* the same as a tree (tsearch) */
+	struct suspects suspects;
 	bool any_kept; /* there is something that keeps them */
 };
 
@@ -45,8 +47,10 @@ bool blocked_is_wanted(const struct blocked *b, const char *class);
  * is of none that is asked about. */
 const char *blocked_class(const struct blocked *b, uint32_t classid);
 
-/* That of the refusal; a new one has no packets. */
+/* That of the refusal; a new one has no packets. The other is NULL where there is none. */
 struct blocked_entry *blocked_entry(struct blocked *b, const char *class, const struct refusal *refusal);
+struct blocked_entry *blocked_known(const struct blocked *b, const char *class, const struct refusal *refusal);
+/* By its inode, among the suspects. */
 void blocked_find_culprit(const struct blocked *b, struct blocked_entry *e);
 
 void blocked_print_heading(const struct blocked *b);

@@ -19,14 +19,33 @@ static void take_kept(const struct refusal *refusal, void *with)
 		blocked_entry(b, class, refusal)->refusal.packets += refusal->packets;
 }
 
-/* Whose they are is looked for where they were sent. */
+/* Of what is kept, the local port is not known. */
+static void note_socket(const struct inet_socket *socket, void *with)
+{
+	struct blocked *b = with;
+	const char *class = socket->inode ? blocked_class(b, socket->classid) : NULL;
+	const struct refusal refusal = { .classid = socket->classid,
+					 .user = socket->user,
+					 .family = socket->family,
+					 .protocol = socket->protocol,
+					 .remote = socket->remote,
+					 .remote_port = socket->remote_port };
+	struct blocked_entry *e = class ? blocked_known(b, class, &refusal) : NULL;
+
+	if (e)
+		e->inode = socket->inode;
+}
+
+/* What has sent them is where they were sent. */
 static void look_here(struct blocked *b)
 {
-	size_t first = b->entry_count;
+	size_t before = b->entry_count;
 
 	b->any_kept = refusals_kept(take_kept, b) || b->any_kept;
-	for (size_t i = first; i < b->entry_count; i++)
-		blocked_find_culprit(b, b->entries[i]);
+	if (b->entry_count == before)
+		return;
+	sockets_each(IPPROTO_TCP, SOCKETS_ALL, note_socket, b);
+	sockets_each(IPPROTO_UDP, SOCKETS_ALL, note_socket, b);
 }
 
 static void look_inside(const struct inside *inside, void *with)
@@ -36,6 +55,14 @@ static void look_inside(const struct inside *inside, void *with)
 	b->inside = inside;
 	look_here(b);
 	b->inside = NULL;
+}
+
+static void find_culprits(struct blocked *b)
+{
+	if (b->entry_count)
+		suspects_read(&b->suspects);
+	for (size_t i = 0; i < b->entry_count; i++)
+		blocked_find_culprit(b, b->entries[i]);
 }
 
 static int by_time(const void *x, const void *y)
@@ -67,6 +94,7 @@ static int show_kept(struct blocked *b)
 {
 	look_here(b);
 	insides_each(look_inside, b);
+	find_culprits(b);
 	tell_nothing_is_kept(b);
 	if (b->entry_count)
 		qsort(b->entries, b->entry_count, sizeof(struct blocked_entry *), by_time);

@@ -6,40 +6,75 @@
  * The kernel tells of a packet's sender the user, and not the process. But the socket is
  * there as long as the program waits or tries again, and says the inode by which /proc
  * knows it. A connection that is reset has none any more: then it was one of those in the
- * class that run as that user. */
+ * class that run as that user.
+ *
+ * To find an inode, /proc has to be asked about each descriptor of each process, and a user
+ * may have many: so all are read at once, and not for each refusal. */
 
 #include "conf/command/culprit.h"
 
+#include "conf/command/boottime.h"
 #include "conf/contract/sys.h"
-#include "conf/kernel/cgroup.h"
-#include "conf/kernel/sockets.h"
 #include "conf/language/alloc.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct search {
-	const struct refusal *refusal;
-	uint32_t inode;
-	struct culprit *culprit;
-	size_t count; /* of those that it may be */
-};
+/* Milliseconds by which reading may be ahead of its share, so that of several programs that are
+ * refused something at once, each is found. */
+#define AHEAD 1000
+/* Of so many that may be it, one more than are named, each is looked at once more: it may have
+ * ended since all were read. */
+#define CERTAIN 4
 
-static void take_if_it(const struct inet_socket *socket, void *with)
+static uid_t user_of(pid_t pid)
 {
-	struct search *s = with;
-	const struct refusal *r = s->refusal;
+	char path[64];
+	struct stat st;
 
-	if (socket->inode && socket->classid == r->classid && socket->user == r->user &&
-	    socket->remote_port == r->remote_port && socket->family == r->family &&
-	    !memcmp(&socket->remote, &r->remote, sizeof(r->remote)))
-		s->inode = socket->inode;
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	return stat(path, &st) ? (uid_t)-1 : st.st_uid;
 }
 
-/* 0 where it is not there any more, or has none of TCP or UDP. */
-static void find_inode(struct search *s)
+void suspects_read(struct suspects *s)
 {
-	const struct refusal *r = s->refusal;
+	struct process_list list;
+	bool *holds;
+
+	sockets_free_holders(&s->sockets);
+	s->count = 0;
+	sockets_read_holders(&s->sockets);
+	processes_read(&list);
+	holds = zalloc(list.count + 1);
+	for (size_t i = 0; i < s->sockets.count; i++) {
+		const struct process *p = processes_find(&list, s->sockets.items[i].pid);
+
+		if (p)
+			holds[p - list.items] = true;
+	}
+	for (size_t i = 0; i < list.count; i++) {
+		if (!holds[i])
+			continue;
+		s->items = grown(s->items, s->count, sizeof(*s->items));
+		s->items[s->count++] = (struct suspect){ list.items[i], user_of(list.items[i].pid) };
+	}
+	free(holds);
+	processes_free(&list);
+}
+
+bool suspects_renew(struct suspects *s)
+{
+	int64_t begun = boottime_milliseconds();
+
+	if (s->paid > begun + AHEAD)
+		return false;
+	suspects_read(s);
+	s->paid = (s->paid > begun ? s->paid : begun) + 5 * (boottime_milliseconds() - begun);
+	return true;
+}
+
+uint32_t culprit_socket(const struct refusal *r)
+{
 	struct inet_socket socket = { .family = r->family,
 				      .protocol = r->protocol,
 				      .local = r->local,
@@ -47,106 +82,85 @@ static void find_inode(struct search *s)
 				      .local_port = r->local_port,
 				      .remote_port = r->remote_port };
 
-	if (r->protocol != IPPROTO_TCP && r->protocol != IPPROTO_UDP)
-		return;
-	if (!r->local_port)
-		sockets_each(r->protocol, SOCKETS_ALL, take_if_it, s);
-	else if (sockets_find(&socket))
-		s->inode = socket.inode;
+	if (!r->local_port || (r->protocol != IPPROTO_TCP && r->protocol != IPPROTO_UDP))
+		return 0;
+	return sockets_find(&socket) ? socket.inode : 0;
 }
 
-static void read_name(pid_t pid, char name[16])
+static int compare(const void *x, const void *y)
 {
-	char path[64];
-	FILE *file;
+	const struct suspect *one = x;
+	const struct suspect *other = y;
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "re");
-	if (file && fgets(name, 16, file))
-		name[strcspn(name, "\n")] = '\0';
-	str_printable(name);
-	if (file)
-		fclose(file);
+	return (one->process.pid > other->process.pid) - (one->process.pid < other->process.pid);
 }
 
-/* It had a socket, and was there before the packet. */
-static bool may_be_it(pid_t pid, const struct refusal *refusal)
+static const struct suspect *find(const struct suspects *s, pid_t pid)
 {
-	uint64_t ticks = (uint64_t)sysconf(_SC_CLK_TCK);
+	const struct suspect key = { .process.pid = pid };
+
+	return s->count ? bsearch(&key, s->items, s->count, sizeof(key), compare) : NULL;
+}
+
+static bool is_of_class(const struct suspect *suspect, const char *class)
+{
+	return !*class || !strcmp(suspect->process.place.class, class);
+}
+
+static const struct suspect *find_holder(const struct suspects *s, uint32_t inode, const char *class)
+{
+	const struct socket_holder *end = s->sockets.items + s->sockets.count;
+	const struct socket_holder *holder = inode ? sockets_holder(&s->sockets, inode) : NULL;
+
+	for (; holder && holder < end && holder->inode == inode; holder++) {
+		const struct suspect *found = find(s, holder->pid);
+
+		if (found && is_of_class(found, class) && process_is_there(&found->process))
+			return found;
+	}
+	return NULL;
+}
+
+/* In the class, of that user, and there before the packet. */
+static void find_others(const struct suspects *s, const struct refusal *refusal, const char *class,
+			struct culprit *culprit)
+{
 	int64_t ago = refusals_now() - refusal->last;
-	struct process process;
+	uint64_t ticks = ago > 0 ? (uint64_t)ago * (uint64_t)sysconf(_SC_CLK_TCK) / 1000 : 0;
+	uint64_t now = processes_now();
 
-	return process_read(pid, &process) &&
-	       process.started + (ago > 0 ? (uint64_t)ago * ticks / 1000 : 0) <= processes_now() &&
-	       sockets_any_held_by(pid);
-}
+	for (size_t i = 0; i < s->count; i++) {
+		const struct process *p = &s->items[i].process;
+		bool may_be_it = (s->items[i].user == refusal->user || refusal->user == (uid_t)-1) &&
+				 is_of_class(&s->items[i], class) && p->started + ticks <= now;
 
-static bool is_of_user(pid_t pid, uid_t user)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	return !stat(path, &st) && (st.st_uid == user || user == (uid_t)-1);
-}
-
-static void look_at(const char *id, const void *with)
-{
-	struct search *s = *(struct search *const *)with;
-	pid_t pid = (pid_t)strtol(id, NULL, 10);
-	char name[16] = "";
-
-	if (s->culprit->sure)
-		return;
-	if (sockets_held_by(s->inode, pid)) {
-		s->culprit->pid = pid;
-		s->culprit->sure = true;
-	} else if (is_of_user(pid, s->refusal->user) && may_be_it(pid, s->refusal)) {
-		read_name(pid, name);
-		process_names_add(&s->culprit->others, name, pid);
-		s->culprit->pid = s->count++ ? 0 : pid;
+		if (!may_be_it || (culprit->others.count < CERTAIN && !process_is_there(p)))
+			continue;
+		process_names_add(&culprit->others, p->name, p->pid);
+		culprit->pid = culprit->others.count == 1 ? p->pid : 0;
 	}
 }
 
-static void find_unclassified(struct search *s)
-{
-	struct socket_holders holders;
-	const struct socket_holder *holder;
-
-	if (!s->inode)
-		return;
-	sockets_read_holders(&holders);
-	holder = sockets_holder(&holders, s->inode);
-	s->culprit->pid = holder ? holder->pid : 0;
-	s->culprit->sure = holder;
-	sockets_free_holders(&holders);
-}
-
-static void read_program(struct culprit *culprit)
+static void read_program(struct culprit *culprit, const struct suspect *suspect)
 {
 	char path[64];
 	ssize_t size;
 
 	snprintf(path, sizeof(path), "/proc/%d/exe", culprit->pid);
-	size = culprit->pid ? readlink(path, culprit->program, sizeof(culprit->program) - 1) : 0;
+	size = suspect ? readlink(path, culprit->program, sizeof(culprit->program) - 1) : 0;
 	culprit->program[size < 0 ? 0 : size] = '\0';
-	if (culprit->pid && !*culprit->program)
-		read_name(culprit->pid, culprit->program);
+	if (suspect && !*culprit->program)
+		strcpy(culprit->program, suspect->process.name);
 	str_printable(culprit->program);
 }
 
-void culprit_find(const struct refusal *refusal, const char *class, struct culprit *culprit)
+void culprit_find(const struct suspects *suspects, const struct refusal *refusal, uint32_t inode, const char *class,
+		  struct culprit *culprit)
 {
-	struct search search = { refusal, 0, culprit, 0 };
-	const struct search *with = &search;
+	const struct suspect *holder = find_holder(suspects, inode, class);
 
-	*culprit = (struct culprit){ .pid = 0 };
-	find_inode(&search);
-	if (*class) {
-		cgroup_each_process(class, false, look_at, &with);
-		cgroup_each_process(class, true, look_at, &with);
-	} else {
-		find_unclassified(&search);
-	}
-	read_program(culprit);
+	*culprit = (struct culprit){ .pid = holder ? holder->process.pid : 0, .sure = holder };
+	if (!holder && *class)
+		find_others(suspects, refusal, class, culprit);
+	read_program(culprit, find(suspects, culprit->pid));
 }

@@ -334,15 +334,6 @@ bool cgroup_remove(const struct ruleset *set)
 	return ok;
 }
 
-void cgroup_each_process(const char *class, bool locked, void (*visit)(const char *id, const void *with),
-			 const void *with)
-{
-	char *group = class_group(class, locked);
-
-	each_id(group, "cgroup.procs", visit, with);
-	free(group);
-}
-
 bool cgroup_try_move(const char *class, bool locked, const char *id)
 {
 	char *group = class ? class_group(class, locked) : copied(CGROUP_MOUNT);

@@ -38,10 +38,6 @@ uint32_t *cgroup_gone(const struct ruleset *set, bool *inhabited);
  * to the root group. With set NULL, removes all of them and netshim's own. */
 bool cgroup_remove(const struct ruleset *set);
 
-/* Calls visit with the id of each process in a class, or in its locked group. */
-void cgroup_each_process(const char *class, bool locked, void (*visit)(const char *id, const void *with),
-			 const void *with);
-
 /* Moves a running process with all its threads, and the sockets that it has open,
  * to a class, or to its locked group; with class NULL, to none. */
 bool cgroup_move_process(const char *class, bool locked, const char *id);

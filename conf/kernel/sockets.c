@@ -199,74 +199,27 @@ bool sockets_find(struct inet_socket *socket)
 	return ask(&request, 0, &visit);
 }
 
-/* Calls visit with the inode of each socket that the process has open, until it says no. */
-static void each_of_process(pid_t pid, bool (*visit)(uint32_t inode, pid_t pid, void *with), void *with)
+static void add_holders(struct socket_holders *holders, pid_t pid)
 {
 	char path[64];
 	const struct dirent *entry;
 	DIR *dir;
-	bool more = true;
 
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
-	while (dir && more && (entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		char link[64];
 		ssize_t size = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
 		uint32_t inode;
 
 		link[size < 0 ? 0 : size] = '\0';
-		if (sscanf(link, "socket:[%" SCNu32 "]", &inode) == 1)
-			more = visit(inode, pid, with);
+		if (sscanf(link, "socket:[%" SCNu32 "]", &inode) != 1)
+			continue;
+		holders->items = grown(holders->items, holders->count, sizeof(*holders->items));
+		holders->items[holders->count++] = (struct socket_holder){ inode, pid };
 	}
 	if (dir)
 		closedir(dir);
-}
-
-static bool is_other(uint32_t inode, pid_t pid, void *with)
-{
-	uint32_t *wanted = with;
-
-	(void)pid;
-	if (inode != *wanted)
-		return true;
-	*wanted = 0;
-	return false;
-}
-
-bool sockets_held_by(uint32_t inode, pid_t pid)
-{
-	uint32_t wanted = inode;
-
-	if (inode)
-		each_of_process(pid, is_other, &wanted);
-	return inode && !wanted;
-}
-
-static bool is_any(uint32_t inode, pid_t pid, void *with)
-{
-	bool *any = with;
-
-	(void)inode;
-	(void)pid;
-	*any = true;
-	return false;
-}
-
-bool sockets_any_held_by(pid_t pid)
-{
-	bool any = false;
-
-	each_of_process(pid, is_any, &any);
-	return any;
-}
-
-static bool add_holder(uint32_t inode, pid_t pid, void *with)
-{
-	struct socket_holders *holders = with;
-
-	holders->items = grown(holders->items, holders->count, sizeof(*holders->items));
-	holders->items[holders->count++] = (struct socket_holder){ inode, pid };
-	return true;
 }
 
 static int compare_holders(const void *a, const void *b)
@@ -287,7 +240,7 @@ void sockets_read_holders(struct socket_holders *holders)
 	*holders = (struct socket_holders){ .items = NULL };
 	while (dir && (entry = readdir(dir)))
 		if (isdigit((unsigned char)*entry->d_name))
-			each_of_process((pid_t)strtol(entry->d_name, NULL, 10), add_holder, holders);
+			add_holders(holders, (pid_t)strtol(entry->d_name, NULL, 10));
 	if (dir)
 		closedir(dir);
 	if (holders->count)

@@ -43,13 +43,9 @@ void sockets_each_gone(int gone, void (*visit)(const struct inet_socket *socket,
  * protocol, addresses and ports. */
 bool sockets_find(struct inet_socket *socket);
 
-/* Tells whether a process has the socket open, or any of whatever kind; it takes CAP_SYS_PTRACE and
- * CAP_DAC_READ_SEARCH to see that of others'. */
-bool sockets_held_by(uint32_t inode, pid_t pid);
-bool sockets_any_held_by(pid_t pid);
-
-/* Which processes have which sockets open, of any kind; of those that can be seen, as above.
- * In the order of the inodes, and then of the processes. */
+/* Which processes have which sockets open, of any kind; it takes CAP_SYS_PTRACE and
+ * CAP_DAC_READ_SEARCH to see those of others. In the order of the inodes, and then of the
+ * processes. */
 struct socket_holder {
 	uint32_t inode;
 	pid_t pid;

@@ -19,14 +19,15 @@
 #define MACHINES(m) ((m) == EM_AARCH64 || (m) == EM_ARM)
 #endif
 
-static bool is_program(const char *path)
+/* Relative ones begin in folder. */
+static bool is_program(int folder, const char *path)
 {
 	struct sys_file file;
 
-	return !sys_stat(AT_FDCWD, path, 0, &file) && S_ISREG(file.mode) && !sys_may_execute(AT_FDCWD, path, 0);
+	return !sys_stat(folder, path, 0, &file) && S_ISREG(file.mode) && !sys_may_execute(folder, path, 0);
 }
 
-static bool elf_is_known(const char *head, size_t size)
+static bool elf_is_known(const char *head, size_t size, int folder)
 {
 	const ElfW(Ehdr) *elf = (const void *)head;
 	const char *interpreter;
@@ -36,34 +37,13 @@ static bool elf_is_known(const char *head, size_t size)
 	if (head[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32))
 		return true;
 	return elf->e_phentsize == sizeof(ElfW(Phdr)) && elf->e_phnum &&
-	       (match_elf_interpreter(head, size, &interpreter) <= 0 || is_program(interpreter));
+	       (match_elf_interpreter(head, size, &interpreter) <= 0 || is_program(folder, interpreter));
 }
 
 /* The path depends on dirfd. */
 bool program_uses_dirfd(const struct program *p)
 {
 	return p->dirfd != AT_FDCWD && !p->cwd && p->path[0] != '/';
-}
-
-/* Tells whether the kernel will be able to start what is in the file: after the
- * helper has been started in its place, an error has nobody to go to. Where this
- * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
- * cannot be told from here, is caught at its start). */
-bool program_format_is_known(const struct program *p)
-{
-	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
-	const char *interpreter;
-	long n = match_read_head(p->dirfd, p->path, head, sizeof(head));
-
-	if (n < 0)
-		return true; /* unreadable, which the kernel does not mind */
-	if (n >= SELFMAG && str_after(head, ELFMAG))
-		return elf_is_known(head, (size_t)n);
-	head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
-	interpreter = match_interpreter(head);
-	/* A script beneath a close-on-exec descriptor is out of its interpreter's
-	 * reach: ENOENT. */
-	return interpreter && is_program(interpreter) && !(program_uses_dirfd(p) && sys_is_close_on_exec(p->dirfd));
 }
 
 int program_check_environment(char *const *envp)
@@ -144,4 +124,32 @@ int program_check(const struct program *p)
 	int err = check_file(p);
 
 	return err ? err : program_check_environment(p->envp);
+}
+
+/* Tells whether the kernel will be able to start what is in the file: after the
+ * helper has been started in its place, an error has nobody to go to. Where this
+ * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
+ * cannot be told from here, is caught at its start). */
+bool program_format_is_known(const struct program *p)
+{
+	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
+	const int folder = p->cwd ? p->dirfd : AT_FDCWD;
+	struct program file = *p;
+
+	for (unsigned scripts = 0;; scripts++) {
+		long n = match_read_head(file.dirfd, file.path, head, sizeof(head));
+
+		if (n < 0)
+			return true; /* unreadable, which the kernel does not mind */
+		if (n >= SELFMAG && str_after(head, ELFMAG))
+			return elf_is_known(head, (size_t)n, folder);
+		head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
+		/* A script beneath a close-on-exec descriptor is out of its interpreter's
+		 * reach: ENOENT. */
+		if (scripts == MATCH_SCRIPTS_MAX || (program_uses_dirfd(&file) && sys_is_close_on_exec(file.dirfd)))
+			return false;
+		file = (struct program){ .dirfd = folder, .path = match_interpreter(head), .cwd = p->cwd };
+		if (!file.path || !is_program(folder, file.path) || check_file(&file))
+			return false;
+	}
 }

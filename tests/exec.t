@@ -173,16 +173,31 @@ printf '#!/no/such/interpreter\n' >"$scratch/no-interpreter"
 chmod 755 "$scratch/no-format" "$scratch/no-interpreter"
 mkdir "$scratch/folder"
 ln -s loop "$scratch/loop"
+sed 's|/ld-linux|/no-linux|' "$bin/probe" >"$scratch/no-loader"
+cp "$bin/probe" "$scratch/written"
+chown 65534 "$scratch/written" # before Linux 6.8 only its owner is told
+odds=(not-executable no-format no-interpreter missing loop)
+for interpreter in not-executable no-format no-interpreter missing folder no-loader written; do
+	printf '#!%s\n' "$scratch/$interpreter" >"$scratch/by-$interpreter"
+	odds+=("by-$interpreter")
+done
+printf '#!%s class\n' "$bin/probe-static" >"$scratch/by-1" # one interpreter
+for n in 2 3 4 5 6; do printf '#!%s\n' "$scratch/by-$((n - 1))" >"$scratch/by-$n"; done
+odds+=(by-6)
+chmod 755 "$scratch"/{by-*,no-loader}
+exec 9>>"$scratch/written"
 {
 	rules
-	for odd in not-executable no-format no-interpreter missing loop; do echo "app '$scratch/$odd' { class = net }"; done
+	for odd in "${odds[@]}" by-5; do echo "app '$scratch/$odd' { class = other }"; done
 } | configure
+is "$(shim launcher execve "$scratch/by-5")" "$group/other" "as many interpreters as the kernel follows"
 for entry in execve execvp posix_spawn fexecve; do
-	for odd in not-executable no-format no-interpreter missing loop folder; do
+	for odd in "${odds[@]}" folder; do
 		is "$(PATH=$PATH:$scratch shim launcher errno $entry "$scratch/$odd" 2>/dev/null)" \
 			"$(PATH=$PATH:$scratch as_user launcher errno $entry "$scratch/$odd" 2>/dev/null)" "$entry: the error for $odd"
 	done
 done
+exec 9>&-
 cp "$bin/probe" "$scratch/own"
 chown 65534 "$scratch/own"
 {

@@ -14,12 +14,13 @@ for file in absolute here there; do cp "$bin/target-static" "$folder/$file"; don
 cp "$bin/target" "$folder/dynamic"
 cp "$bin/target-static" "$folder/inner/there"
 cp "$bin/target-static" "$folder/inner/only"
+printf '#!./only\n' >"$folder/inner/script"
 cp "$bin/target-static" "$folder/not-executable"
 printf '#!/no/such/interpreter\n' >"$folder/no-interpreter"
 : >"$folder/empty"
-chmod 755 "$folder/empty" "$folder/no-interpreter"
+chmod 755 "$folder/empty" "$folder/no-interpreter" "$folder/inner/script"
 chmod 644 "$folder/not-executable"
-programs=("$folder/absolute" "$folder/dynamic" ./here ./there ./only there only "$folder/missing" "$folder/not-executable"
+programs=("$folder/absolute" "$folder/dynamic" ./here ./there ./only ./script there only "$folder/missing" "$folder/not-executable"
 	"$folder/empty" "$folder/no-interpreter" "$folder")
 
 spawn_all() { # spawn_all PRELOAD
@@ -31,7 +32,7 @@ without=$(spawn_all "$empty")
 {
 	echo "class net { }"
 	echo "class other { }"
-	for file in absolute dynamic missing not-executable empty no-interpreter inner/there inner/only; do
+	for file in absolute dynamic missing not-executable empty no-interpreter inner/there inner/only inner/script; do
 		echo "app '$folder/$file' { class = net }"
 	done
 	echo "app '$folder/here' { class = other }"
@@ -60,6 +61,7 @@ is "$(class_of none ./here)" "$group/other" "one with a rule"
 for case in chdir chdir-twice fchdir fchdir-opened everything; do
 	is "$(class_of $case ./there) $(class_of $case there)" "$group/net $group/net" "$case: a relative path is the child's"
 	is "$(class_of $case ./only) $(class_of $case only)" "$group/net $group/net" "$case: also where the caller has no such file"
+	is "$(class_of $case ./script)" "$group/net" "$case: a script's relative interpreter, too"
 done
 
 finish

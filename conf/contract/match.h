@@ -78,8 +78,8 @@ int match_open(struct rules *rules, int dirfd, const char *path, int flags, char
 
 #define MATCH_SCRIPTS_MAX 5 /* as many interpreters as the kernel follows */
 
-/* Reads the head of the regular file at path (dirfd itself where that is empty), at
- * most size - 1 bytes, and terminates it. Returns its length or -errno. */
+/* Reads the head of the regular file at path (dirfd itself where that is empty; it may lie
+ * in head), at most size - 1 bytes, and terminates it. Returns its length or -errno. */
 long match_read_head(int dirfd, const char *path, char *head, size_t size);
 
 /* Returns the interpreter that a script's head names, terminated in place, or

@@ -449,31 +449,70 @@ static int exec_named(const struct program *p, struct route *route)
 	return route_failed(p, route);
 }
 
-bool route_means_caller(const struct program *p)
+/* Returns how the path goes on behind a descriptor that is closed by the time that the
+ * helper follows it (/proc/self/fd/3/NAME), or NULL where there is none. */
+static const char *behind_closed(const char *path)
+{
+	const char *rest;
+	uint64_t fd;
+
+	for (; *path; path++)
+		if ((rest = str_after(path, "/fd/")) && str_number(&rest, &fd) && *rest == '/')
+			return sys_is_close_on_exec((int)fd) ? rest : NULL;
+	return NULL;
+}
+
+/* A function of its own, as every start comes to the next one, and hardly one to this. */
+__attribute__((noinline)) static bool means_caller(const char *path)
 {
 	struct sys_file named;
 	struct sys_file proc;
 
-	if (!str_after(p->path, "/proc/") && !str_after(p->path, "/dev/fd/"))
-		return false;
-	return sys_stat(AT_FDCWD, p->path, AT_SYMLINK_NOFOLLOW, &named) ||
+	return behind_closed(path) || sys_stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &named) ||
 	       sys_stat(AT_FDCWD, RUNNING, AT_SYMLINK_NOFOLLOW, &proc) || named.device == proc.device;
+}
+
+bool route_means_caller(const struct program *p)
+{
+	return (str_after(p->path, "/proc/") || str_after(p->path, "/dev/fd/")) && means_caller(p->path);
+}
+
+/* Puts what the link of /proc's leads to into target, and behind that the rest of the path.
+ * Returns the length, at least size where that does not fit, or -errno. */
+static long read_link(const char *path, char *target, size_t size)
+{
+	const char *rest = behind_closed(path);
+	size_t link = rest ? (size_t)(rest - path) : 0;
+	char *end = target;
+	long n;
+
+	if (!rest)
+		return sys_readlink(path, target, size);
+	if (link + 1 + str_len(rest) >= size)
+		return (long)size;
+	str_append(&end, target + link + 1, path);
+	n = sys_readlink(target, target, size - str_len(rest));
+	if (n <= 0)
+		return n;
+	end = target + n;
+	str_append(&end, target + size, rest);
+	return n + (long)str_len(rest);
 }
 
 size_t route_resolve_size(const struct program *p)
 {
 	char few[512];
 
-	return sys_readlink(p->path, few, sizeof(few)) < (long)sizeof(few) ? sizeof(few) : RULE_PATH_MAX;
+	return read_link(p->path, few, sizeof(few)) < (long)sizeof(few) ? sizeof(few) : RULE_PATH_MAX;
 }
 
 bool route_resolve(struct program *p, char *target, size_t size)
 {
-	long n = sys_readlink(p->path, target, size);
+	long n = read_link(p->path, target, size);
 	struct sys_file named;
 	struct sys_file meant;
 
-	if (n <= 0 || (size_t)n == size || target[0] != '/')
+	if (n <= 0 || (size_t)n >= size || target[0] != '/')
 		return false;
 	target[n] = '\0';
 	if (sys_stat(AT_FDCWD, target, 0, &named) || sys_stat(AT_FDCWD, p->path, 0, &meant) ||

@@ -53,7 +53,8 @@ bool route_is_parents(const struct route *route);
 int route_program(const struct program *program, struct route *route);
 
 /* Tells whether the path's last name is a link of /proc's own, which may mean another
- * file to the helper (RUNNING, a descriptor that is closed by then), or was one. */
+ * file to the helper (RUNNING, a descriptor that is closed by then), or was one, or the path
+ * leads through such a descriptor. */
 bool route_means_caller(const struct program *program);
 
 /* Replaces such a path by the file's own, in target; false where it has none (any more). */

@@ -58,7 +58,7 @@ run_matrix() { # run_matrix OUTPUT DRIVER FOLDER PRELOAD [TARGET...]
 # The class is not for programs to notice. A program with a rule that is started by
 # a descriptor's name has its file's name as its own (netshim-helper(8) has it).
 comparable() {
-	sed -e 's/ class=[^ |]*//g' -e '/ruled/{ / \(cloexec-\)\?\(descriptor\|dev-fd\): /s/ \(execfn\|comm\)=[^ ]*//g }' "$1"
+	sed -e 's/ class=[^ |]*//g' -e '/ruled/{ / \(cloexec-\|in-\)\?\(descriptor\|dev-fd\): /s/ \(execfn\|comm\)=[^ ]*//g }' "$1"
 }
 
 same() { # same WITHOUT WITH NAME

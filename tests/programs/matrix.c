@@ -73,6 +73,8 @@ static struct target targets[] = {
 	{ "dev-fd", "/dev/fd/20", NORMAL },
 	{ "cloexec-descriptor", "/proc/self/fd/21", NORMAL },
 	{ "memfd", "/proc/self/fd/22", NORMAL },
+	{ "in-descriptor", "/proc/self/fd/24/static", NORMAL },
+	{ "in-dev-fd", "/dev/fd/24/musl-static", NORMAL },
 	{ "not-executable", "not-executable", NORMAL },
 	{ "unreadable", "unreadable", NORMAL },
 	{ "folder", "folder", NORMAL },
@@ -586,6 +588,7 @@ static void open_descriptors(const char *folder)
 	dup2(open(path, O_RDONLY), 22);
 	close(in);
 	dup2(open(folder, O_RDONLY | O_DIRECTORY), 23);
+	dup3(23, 24, O_CLOEXEC);
 	for (fd = 10; fd < 20; fd++)
 		close(fd);
 	fcntl(dup2(2, 12), F_SETFD, FD_CLOEXEC);

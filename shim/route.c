@@ -377,7 +377,7 @@ static size_t count_env(char *const *envp)
 /* Puts before the environment what the helper takes, or the mark by which the library in
  * the program knows that it is to stay where it is. */
 static int start_with(const struct program *p, const struct route *route, route_starter *start, const void *context,
-		      const char **env)
+		      const char **env, size_t count)
 {
 	char text[REQUEST_MAX];
 	char *text_end = text;
@@ -392,7 +392,8 @@ static int start_with(const struct program *p, const struct route *route, route_
 	*end++ = text;
 	if (!route->again)
 		*end++ = p->path;
-	for (char *const *from = p->envp; from && *from; from++)
+	/* Another thread may have made it longer meanwhile (setenv). */
+	for (char *const *from = p->envp; from && *from && end < env + count - 1; from++)
 		*end++ = *from;
 	*end = NULL;
 	return start(p->argv, (char *const *)env, context);
@@ -404,7 +405,7 @@ __attribute__((noinline)) static int start_on_stack(const struct program *p, con
 {
 	const char *env[count];
 
-	return start_with(p, route, start, context, env);
+	return start_with(p, route, start, context, env, count);
 }
 
 static int start_in_map(const struct program *p, const struct route *route, route_starter *start, const void *context,
@@ -412,7 +413,7 @@ static int start_in_map(const struct program *p, const struct route *route, rout
 {
 	struct spare spare;
 	const char **env = spare_take(&spare, count * sizeof(*env));
-	int ret = env ? start_with(p, route, start, context, env) : -ENOMEM;
+	int ret = env ? start_with(p, route, start, context, env, count) : -ENOMEM;
 
 	spare_give_back(&spare);
 	return ret;

@@ -40,6 +40,10 @@ is "$(shim caller environment 5000 20 "$bin/probe-static" class | tail -n 1)" "g
 is "$(shim caller limited 5000 "$scratch/plain" class)" / "no right to more data: a program without a rule starts"
 is "$(shim caller limited 5000 "$bin/probe-static" class)" "Cannot allocate memory" "one with a rule cannot, and its caller is told"
 
+for count in 1500 5000; do
+	is "$(shim caller changing $count $((5000 / slow)) "$bin/probe-static")" "unharmed" "$count variables, which another thread takes and gives back"
+done
+
 # --- the stack
 
 for entry in execvpe posix_spawnp; do

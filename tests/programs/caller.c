@@ -15,6 +15,11 @@
  *       close them
  *   caller few SOFT HARD PROGRAM [ARG...]
  *       with these limits of descriptors
+ *   caller changing VARIABLES ROUNDS PROGRAM
+ *       so many times, by posix_spawn, which fails, while another thread changes between a
+ *       few variables and so many
+ *   caller handler VARIABLES PROGRAM [ARG...]
+ *       with so many variables, from a signal handler with a stack that is just enough
  *   caller limited VARIABLES PROGRAM [ARG...]
  *       with so many variables, and no right to any more data (RLIMIT_DATA)
  *   caller path SIZE execvpe|posix_spawnp NAME [ARG...]
@@ -101,6 +106,55 @@ static int environment(int count, int rounds, char **argv)
 	}
 	printf("grown by %ld\n", count_pages() - before);
 	return 0;
+}
+
+static void *change(void *variable)
+{
+	char *volatile *place = variable;
+	char *kept = *place;
+
+	while (kept) {
+		*place = NULL;
+		*place = kept;
+	}
+	return NULL;
+}
+
+static int changing(int count, int rounds, const char *program)
+{
+	char **envp = variables(count);
+	posix_spawn_file_actions_t actions;
+	pthread_t thread;
+	pid_t pid;
+
+	/* That fails, and so nothing is executed, which would take longer. */
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/no/such/file", O_RDONLY, 0);
+	if (pthread_create(&thread, NULL, change, envp + 3))
+		return 96;
+	for (int i = 0; i < rounds; i++)
+		if (!posix_spawn(&pid, program, &actions, NULL, (char *[]){ NULL }, envp))
+			return 97;
+	puts("unharmed");
+	exit(0);
+}
+
+static char **handled_argv;
+static char **handled_envp;
+
+static void handle(int signal)
+{
+	(void)signal;
+	execve(handled_argv[0], handled_argv, handled_envp);
+}
+
+static int handler(int count, char **argv)
+{
+	handled_argv = argv;
+	handled_envp = variables(count);
+	call_in_handler(handle);
+	puts(strerror(errno));
+	return 98;
 }
 
 static int full(const char *how, int left, const char *entry, char **argv)
@@ -218,6 +272,10 @@ int main(int argc, char **argv)
 		return loading(argv + 2);
 	if (argc > 4 && !strcmp(argv[1], "environment"))
 		return environment(atoi(argv[2]), atoi(argv[3]), argv + 4);
+	if (argc > 4 && !strcmp(argv[1], "changing"))
+		return changing(atoi(argv[2]), atoi(argv[3]), argv[4]);
+	if (argc > 3 && !strcmp(argv[1], "handler"))
+		return handler(atoi(argv[2]), argv + 3);
 	if (argc > 5 && !strcmp(argv[1], "full"))
 		return full(argv[2], atoi(argv[3]), argv[4], argv + 5);
 	if (argc > 4 && !strcmp(argv[1], "few"))

@@ -29,7 +29,6 @@
 
 #define REPORT 9
 #define STACK 8192
-#define HANDLER_STACK 4800 /* besides what the kernel puts there, which is more on some processors */
 #define BAD ((char *)1)
 
 extern char **environ;
@@ -250,16 +249,6 @@ static int child(void *cell)
 	return errno;
 }
 
-/* A stack of that size and not a byte more. */
-static char *small_stack(size_t size)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	char *map = mmap(NULL, page + size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	mprotect(map, page, PROT_NONE);
-	return map + page;
-}
-
 static int in_clone_with(struct cell *c, int flags)
 {
 	static char *stack;
@@ -290,14 +279,8 @@ static void handler(int signal)
 
 static int in_handler(struct cell *c)
 {
-	size_t size = (size_t)sysconf(_SC_MINSIGSTKSZ) + HANDLER_STACK;
-	stack_t stack = { .ss_sp = small_stack(size), .ss_size = size };
-	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_ONSTACK };
-
 	handled = c;
-	sigaltstack(&stack, NULL);
-	sigaction(SIGHUP, &action, NULL);
-	raise(SIGHUP);
+	call_in_handler(handler);
 	errno = c->error;
 	return -1;
 }

@@ -18,8 +18,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* Environments larger than this go to memory of their own, not to the stack. */
-#define STACK_ENV_MAX 2048
+/* Environments larger than this go to memory of their own: on a stack that is as small as
+ * libnetshim(7) allows, there is no room for them. */
+#define STACK_ENV_MAX 256
 
 static bool is_free(int fd)
 {

@@ -47,8 +47,8 @@ bool route_is_parents(const struct route *route);
  *
  * All functions here are async-signal-safe, work in a vfork child, leave errno,
  * memory and descriptors alone, and need about 2.5 KiB of stack (5 KiB for paths
- * of more than some 500 bytes) and 8 bytes for each variable in the environment. Where
- * there are rules by argument, 1 KiB more (5 KiB for an argument of more than that, 2 KiB
+ * of more than some 500 bytes) and 8 bytes for each of up to 250 variables in the environment.
+ * Where there are rules by argument, 1 KiB more (5 KiB for an argument of more than that, 2 KiB
  * for a script). */
 int route_program(const struct program *program, struct route *route);
 

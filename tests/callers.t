@@ -46,6 +46,9 @@ done
 
 # --- the stack
 
+for count in 0 100 200 500 1500 5000; do
+	is "$(shim caller handler $count "$bin/probe-static" class)" "$group/net" "a signal handler's small stack, $count variables"
+done
 for entry in execvpe posix_spawnp; do
 	for size in 70000 10000000; do
 		of="$entry, a small stack and $size bytes of PATH"

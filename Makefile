@@ -105,7 +105,7 @@ LIBS = -lconfuse -lcap-ng -lnetfilter_log -lnftables -ljansson -lncurses -ltinfo
 # All that the library takes from libc. With one name more that its process does not
 # have, the loader would end every program, a login of root's as well; so a product
 # that needs one is not made.
-FROM_LIBC = __errno_location environ getauxval dlsym dlvsym
+FROM_LIBC = __errno_location __environ getauxval dlsym dlvsym
 needs_only = symbols=$$(readelf -sW $@) || exit 1; \
 	more=$$(printf '%s\n' "$$symbols" | sed -n 's/.* UND \([^ @][^ @]*\).*/\1/p' | sort -u | grep -vx $(addprefix -e ,'' $(1))); \
 	test -z "$$more" || { echo "$@: no program could start with it: it needs" $$more >&2; exit 1; }

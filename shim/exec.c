@@ -60,7 +60,7 @@ static int exec_path(const char *path, char *const argv[], char *const envp[])
 static int exec_search(const char *file, char *const argv[])
 {
 	struct next n = next();
-	int err = route_search(file, argv, environ);
+	int err = route_search(file, argv, __environ);
 
 	return err ? fail_with(err) : n.execvp ? n.execvp(file, argv) : fail_with(-ENOSYS);
 }
@@ -72,7 +72,7 @@ HOOK int execve(const char *path, char *const argv[], char *const envp[])
 
 HOOK int execv(const char *path, char *const argv[])
 {
-	return exec_path(path, argv, environ);
+	return exec_path(path, argv, __environ);
 }
 
 HOOK int execvp(const char *file, char *const argv[])
@@ -140,7 +140,7 @@ HOOK int execl(const char *path, const char *arg, ...)
 	va_start(args, arg);
 	COLLECT(argv, arg, args);
 	va_end(args);
-	return exec_path(path, argv, environ);
+	return exec_path(path, argv, __environ);
 }
 
 HOOK int execlp(const char *file, const char *arg, ...)

@@ -13,6 +13,10 @@
 
 #define HOOK __attribute__((visibility("default")))
 
+/* The environment that both libcs' functions go by, setenv and execv among them: "environ" may
+ * be a variable of the program's own. */
+extern char **__environ;
+
 /* Weak: musl has no dlvsym, and neither is linked against. */
 __typeof__(dlsym) dlsym __attribute__((weak));
 __typeof__(dlvsym) dlvsym __attribute__((weak));

@@ -17,7 +17,7 @@ static const char *search_path(void)
 {
 	const char *path;
 
-	for (char *const *variable = environ; variable && *variable; variable++)
+	for (char *const *variable = __environ; variable && *variable; variable++)
 		if ((path = str_after(*variable, "PATH=")))
 			return path;
 	return next_is_glibc() ? "/bin:/usr/bin" : "/usr/local/bin:/bin:/usr/bin";

@@ -27,7 +27,7 @@
  * from it, argc is the first word that equals the number of words passed. */
 static char **arguments(char **argv)
 {
-	uintptr_t *env = (uintptr_t *)(void *)environ;
+	uintptr_t *env = (uintptr_t *)(void *)__environ;
 	uintptr_t top = getauxval(AT_EXECFN);
 
 	if (next_is_glibc())
@@ -125,8 +125,8 @@ static bool take_mark(const char *mark, char **env)
 	if (!value || !str_number(&value, &pid) || pid != (uint64_t)SYS(SYS_getpid, 0, 0, 0, 0, 0))
 		return false;
 	remove_variable(env, mark);
-	if (environ && environ != env)
-		remove_variable(environ, mark);
+	if (__environ && __environ != env)
+		remove_variable(__environ, mark);
 	return true;
 }
 
@@ -152,7 +152,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	char **own = arguments(argv);
-	char **env = next_is_glibc() ? envp : environ;
+	char **env = next_is_glibc() ? envp : __environ;
 	enum place place;
 	bool by_fd;
 
@@ -177,7 +177,7 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
 	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)) || route_is_parents(&route))
 		return;
-	program.envp = environ;
+	program.envp = __environ;
 	request_state(&route.request);
 	if (route.other)
 		program.path = RUNNING;

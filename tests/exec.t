@@ -67,6 +67,53 @@ like "$(shim sh -c '"$0" -c 300 -i 0.2 127.0.0.1 >/dev/null & until grep -qx pin
 	cat /proc/$!/cgroup; kill $!' "$scratch/ping")" \
 	"net_cls:$group/other" "a set-capability target (ping)"
 
+# --- an environ that is not libc's
+
+cat >"$scratch/caller.c" <<'EOF'
+#include <string.h>
+#include <unistd.h>
+#ifdef OWN
+char **environ; /* not extern, as some old programs have it: not libc's */
+#endif
+int main(int argc, char **argv)
+{
+	const char *entry = argv[1], *program = argv[2], *name = strrchr(program, '/') + 1;
+
+	(void)argc;
+	if (!strcmp(entry, "execv"))
+		execv(program, argv + 2);
+	if (!strcmp(entry, "execvp"))
+		execvp(name, argv + 2);
+	if (!strcmp(entry, "execl"))
+		execl(program, argv[2], argv[3], NULL);
+	if (!strcmp(entry, "execlp"))
+		execlp(name, argv[2], argv[3], NULL);
+	return 99;
+}
+EOF
+cp "$bin/probe-static" "$scratch/unnamed"
+echo 'char **environ;' | gcc -shared -fPIC -x c - -o "$scratch/environ.so"
+gcc "$scratch/caller.c" -o "$scratch/caller"
+keeps() { # keeps NAME COMMAND...: the environment
+	is "$(shim PATH="$PATH:$scratch" KEPT=yes "${@:2}" | grep ^env.KEPT)" "env KEPT=yes" "$1"
+}
+for libc in gcc musl-gcc; do
+	$libc -DOWN "$scratch/caller.c" -o "$scratch/own-$libc"
+	for entry in execv execvp execl execlp; do
+		keeps "$libc, a program with an environ of its own, $entry: no rule" "$scratch/own-$libc" $entry "$scratch/unnamed" state
+		keeps "$libc, a program with an environ of its own, $entry: a rule" "$scratch/own-$libc" $entry "$bin/probe-static" state
+	done
+	is "$(shim PATH="$PATH" "$scratch/own-$libc" execvp "$bin/probe-static" class)" "$group/net" \
+		"$libc, a program with an environ of its own, execvp: found on PATH"
+done
+keeps "a library with an environ of its own" LD_PRELOAD="$scratch/environ.so:$preload" "$scratch/caller" execl "$scratch/unnamed" state
+{
+	rules
+	echo "app '$scratch/own-musl-gcc' { class = other }"
+} | configure
+is "$(as_user LD_PRELOAD="$preload" launcher-static execve "$scratch/own-musl-gcc" execv "$scratch/unnamed" class)" "$group/other" \
+	"musl, a program with an environ of its own is put right at its start"
+
 # --- launchers without the shim: the check at start
 
 is "$(as_user sh -c "export LD_PRELOAD=$preload; $bin/probe class")" "$group/net" \

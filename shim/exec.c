@@ -125,12 +125,13 @@ static size_t count_args(va_list from)
 	return count;
 }
 
-/* Copies the variable arguments with the NULL that ends them. */
-#define COLLECT(argv, first, args)                          \
-	size_t count = given(first) ? count_args(args) : 0; \
-	char *argv[count + 1];                              \
-	argv[0] = (char *)(uintptr_t)(first);               \
-	for (size_t i = 1; i <= count; i++)                 \
+/* Copies the variable arguments with the NULL that ends them, which is looked for behind
+ * the first, as in both libcs. */
+#define COLLECT(argv, first, args)            \
+	size_t count = count_args(args);      \
+	char *argv[count + 1];                \
+	argv[0] = (char *)(uintptr_t)(first); \
+	for (size_t i = 1; i <= count; i++)   \
 	argv[i] = va_arg(args, char *)
 
 HOOK int execl(const char *path, const char *arg, ...)

@@ -67,7 +67,7 @@ like "$(shim sh -c '"$0" -c 300 -i 0.2 127.0.0.1 >/dev/null & until grep -qx pin
 	cat /proc/$!/cgroup; kill $!' "$scratch/ping")" \
 	"net_cls:$group/other" "a set-capability target (ping)"
 
-# --- an environ that is not libc's
+# --- what libc's own functions make of environment and arguments
 
 cat >"$scratch/caller.c" <<'EOF'
 #include <string.h>
@@ -78,6 +78,7 @@ char **environ; /* not extern, as some old programs have it: not libc's */
 int main(int argc, char **argv)
 {
 	const char *entry = argv[1], *program = argv[2], *name = strrchr(program, '/') + 1;
+	char *volatile none = NULL;
 
 	(void)argc;
 	if (!strcmp(entry, "execv"))
@@ -85,9 +86,15 @@ int main(int argc, char **argv)
 	if (!strcmp(entry, "execvp"))
 		execvp(name, argv + 2);
 	if (!strcmp(entry, "execl"))
-		execl(program, argv[2], argv[3], NULL);
+		execl(program, argv[2], argv[3], none);
 	if (!strcmp(entry, "execlp"))
-		execlp(name, argv[2], argv[3], NULL);
+		execlp(name, argv[2], argv[3], none);
+	if (!strcmp(entry, "execl-none"))
+		execl(program, none, none);
+	if (!strcmp(entry, "execlp-none"))
+		execlp(name, none, none);
+	if (!strcmp(entry, "execle-none"))
+		execle(program, none, none, (char *[]){ "KEPT=yes", none });
 	return 99;
 }
 EOF
@@ -99,7 +106,7 @@ keeps() { # keeps NAME COMMAND...: the environment
 }
 for libc in gcc musl-gcc; do
 	$libc -DOWN "$scratch/caller.c" -o "$scratch/own-$libc"
-	for entry in execv execvp execl execlp; do
+	for entry in execv execvp execl execlp execl-none execlp-none execle-none; do
 		keeps "$libc, a program with an environ of its own, $entry: no rule" "$scratch/own-$libc" $entry "$scratch/unnamed" state
 		keeps "$libc, a program with an environ of its own, $entry: a rule" "$scratch/own-$libc" $entry "$bin/probe-static" state
 	done

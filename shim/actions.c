@@ -4,10 +4,11 @@
 /* What file actions make of a spawned child: see actions.h. POSIX gives nobody a way
  * to ask what they hold, so they are read as libc has written them; but first a few
  * that are known are written and read, and where that libc keeps them in another way,
- * nothing is read. */
+ * nothing is believed. */
 
 #include "shim/actions.h"
 
+#include "conf/contract/rules.h"
 #include "conf/contract/sys.h"
 #include "shim/next.h"
 
@@ -199,9 +200,25 @@ static int folder_before(const posix_spawn_file_actions_t *list, int end, int de
 	return 0;
 }
 
+/* By what no check has shown yet: it says "perhaps". */
+static bool may_change_folder(const posix_spawn_file_actions_t *list)
+{
+	struct action a;
+
+	for (int i = 0; read_action(list, i, &a); i++)
+		if (a.what == CHDIR || a.what == FCHDIR)
+			return true;
+	return false;
+}
+
+/* The check takes the loader's lock, and dlerror's message away: not where nothing depends on it. */
 int actions_folder(const posix_spawn_file_actions_t *actions, int *folder)
 {
+	struct sys_file rules;
+
 	*folder = AT_FDCWD;
+	if (!may_change_folder(actions) || sys_stat(AT_FDCWD, RULES_PATH, 0, &rules) == -ENOENT)
+		return 0;
 	return actions_readable(actions) ? folder_before(actions, -1, DEPTH, folder) : 0;
 }
 

@@ -31,6 +31,56 @@ is "$(shim caller loading "$scratch/endless.so" "$bin/probe-static" class)" "$gr
 	"a vfork child does not wait for a thread that loads a library"
 is "$(shim caller loading "$scratch/endless.so" "$scratch/plain" class)" / "nor for a program without a rule"
 
+cat >"$scratch/spawns.c" <<'EOF'
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+extern char **environ;
+
+static void *spawn(void *unused)
+{
+	posix_spawn_file_actions_t actions;
+	char *argv[] = { getenv("NAME"), "class", NULL };
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 5, "/dev/null", O_WRONLY, 0);
+	if (getenv("FOLDER"))
+		posix_spawn_file_actions_addchdir_np(&actions, getenv("FOLDER"));
+	posix_spawnp(&(pid_t){ 0 }, argv[0], &actions, NULL, argv, environ);
+	wait(NULL);
+	return unused;
+}
+
+__attribute__((constructor)) static void constructor(void)
+{
+	pthread_t thread;
+
+	if (getenv("IN_THREAD") && !pthread_create(&thread, NULL, spawn, NULL))
+		pthread_join(thread, NULL);
+}
+
+int main(void)
+{
+	dlopen("/missing.so", RTLD_NOW);
+	spawn(NULL);
+	puts(dlerror() ? "kept" : "lost");
+}
+EOF
+gcc -D_GNU_SOURCE -fPIC -shared "$scratch/spawns.c" -o "$scratch/spawns.so"
+gcc -D_GNU_SOURCE "$scratch/spawns.c" -o "$scratch/spawns"
+spawns() { # spawns CLASS NAME VARIABLE...: in a constructor's thread, and beside a message
+	is "$(IN_THREAD=1 shim PATH="$PATH:$scratch" "${@:3}" timeout 20 python3 -c "import ctypes; ctypes.CDLL('$scratch/spawns.so')")" "$1" \
+		"$2: posix_spawnp with file actions in a thread that a library's constructor waits for"
+	is "$(shim PATH="$PATH:$scratch" "${@:3}" "$scratch/spawns" | xargs)" "$1 kept" "$2: and what dlerror would say is kept"
+}
+spawns "$group/net" "a program with a rule" NAME=probe-static
+spawns / "one without" NAME=plain
+
 # --- memory
 
 is "$(shim caller environment 1000 20 "$bin/probe-static" class | tail -n 1)" "grown by 0" \
@@ -140,5 +190,6 @@ for limits in "0 100" "1 100" "2 2"; do
 done
 "$netshim" down
 is "$(shim caller full cloexec 0 execve "$scratch/denied" class)" / "netshim is not up: a program as ever"
+spawns / "and in another folder" NAME=./plain FOLDER="$scratch"
 
 finish

@@ -25,17 +25,19 @@ static int fail_with(int err)
 /* execve and execveat always have the system call to fall back on. */
 static int plain_execve(const char *path, char *const argv[], char *const envp[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 
-	return n.execve ? n.execve(path, argv, envp) : fail_with(sys_execve(path, argv, envp));
+	return n->execve ? n->execve(path, argv, envp) : fail_with(sys_execve(path, argv, envp));
 }
 
 static int plain_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 
-	if (n.execveat)
-		return n.execveat(dirfd, path, argv, envp, flags);
+	if (n->execveat)
+		return n->execveat(dirfd, path, argv, envp, flags);
 	return fail_with(sys_execveat(dirfd, path, argv, envp, flags));
 }
 
@@ -59,10 +61,11 @@ static int exec_path(const char *path, char *const argv[], char *const envp[])
 
 static int exec_search(const char *file, char *const argv[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 	int err = route_search(file, argv, __environ);
 
-	return err ? fail_with(err) : n.execvp ? n.execvp(file, argv) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : n->execvp ? n->execvp(file, argv) : fail_with(-ENOSYS);
 }
 
 HOOK int execve(const char *path, char *const argv[], char *const envp[])
@@ -82,10 +85,11 @@ HOOK int execvp(const char *file, char *const argv[])
 
 HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 	int err = route_search(file, argv, envp);
 
-	return err ? fail_with(err) : n.execvpe ? n.execvpe(file, argv, envp) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : n->execvpe ? n->execvpe(file, argv, envp) : fail_with(-ENOSYS);
 }
 
 HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
@@ -104,13 +108,14 @@ static bool given(const void *pointer)
 
 HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 	int err = 0;
 
 	/* Both libcs refuse these before they ask the kernel. */
 	if (fd >= 0 && given(argv) && given(envp))
 		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false, NULL });
-	return err ? fail_with(err) : n.fexecve ? n.fexecve(fd, argv, envp) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : n->fexecve ? n->fexecve(fd, argv, envp) : fail_with(-ENOSYS);
 }
 
 static size_t count_args(va_list from)

@@ -21,11 +21,6 @@ extern char **__environ;
 __typeof__(dlsym) dlsym __attribute__((weak));
 __typeof__(dlvsym) dlvsym __attribute__((weak));
 
-static inline bool next_is_glibc(void)
-{
-	return dlvsym;
-}
-
 /* A member is NULL if there is no such function. */
 struct next {
 	__typeof__(execve) *execve;
@@ -40,8 +35,12 @@ struct next {
 /* dlsym takes the loader's lock and may use malloc, so it is not for vfork children
  * and signal handlers: they are found when the library is loaded (next_keep). Where
  * a constructor that runs before that calls a hook, they are looked for there. */
-void next_keep(void);
-struct next next(void);
+void next_keep(bool glibc);
+const struct next *next(struct next *early);
+
+/* Until the library is loaded, by dlvsym: which those have as well that run programs of glibc with
+ * musl. */
+bool next_is_glibc(void);
 
 /* With glibc, the library's data, with pointers to functions among it, is read-only
  * once the library is loaded; what needs to write makes it writable first. (The

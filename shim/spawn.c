@@ -181,17 +181,19 @@ HOOK spawn_function NEW(posix_spawnp);
 int NEW(posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 
-	return spawn_path(&(struct spawn){ n.posix_spawn, n.posix_spawn, pid, actions, attr }, path, argv, envp);
+	return spawn_path(&(struct spawn){ n->posix_spawn, n->posix_spawn, pid, actions, attr }, path, argv, envp);
 }
 
 int NEW(posix_spawnp)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	struct next n = next();
+	struct next early;
+	const struct next *n = next(&early);
 
-	return spawn_search(&(struct spawn){ n.posix_spawnp, n.posix_spawn, pid, actions, attr }, file, argv, envp);
+	return spawn_search(&(struct spawn){ n->posix_spawnp, n->posix_spawn, pid, actions, attr }, file, argv, envp);
 }
 
 /* glibc 2.39; declared here because older headers do not. */

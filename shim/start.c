@@ -13,7 +13,6 @@
 
 #include <linux/binfmts.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #ifndef AT_FLAGS_PRESERVE_ARGV0
@@ -22,16 +21,22 @@
 
 #define ARGS_MAX (1L << 24)
 
-/* glibc passes constructors argc, argv and envp; musl passes nothing. There the
- * arguments lie before the environment where the kernel put both: going back
+/* glibc passes constructors argc, argv and envp, as the kernel has put them onto the stack; musl
+ * passes nothing, and in their place is whatever was there before. */
+static bool are_passed(int argc, char **argv, char **envp, uintptr_t top)
+{
+	char here;
+
+	return envp == argv + argc + 1 && top - (uintptr_t)envp < top - (uintptr_t)&here && !envp[-1];
+}
+
+/* With musl, the arguments lie before the environment where the kernel put both: going back
  * from it, argc is the first word that equals the number of words passed. */
-static char **arguments(char **argv)
+static char **arguments(void)
 {
 	uintptr_t *env = (uintptr_t *)(void *)__environ;
 	uintptr_t top = getauxval(AT_EXECFN);
 
-	if (next_is_glibc())
-		return argv;
 	/* Not on the stack: somebody's constructor has replaced the environment. */
 	if ((uintptr_t)env > top || top - (uintptr_t)env > (uintptr_t)ARGS_MAX * 8 || env[-1])
 		return NULL;
@@ -151,14 +156,13 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	const char *execfn = (const char *)getauxval(AT_EXECFN);
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
-	char **own = arguments(argv);
-	char **env = next_is_glibc() ? envp : __environ;
+	bool glibc = dlvsym && are_passed(argc, argv, envp, (uintptr_t)execfn);
+	char **own = glibc ? argv : arguments();
+	char **env = glibc ? envp : __environ;
 	enum place place;
 	bool by_fd;
 
-	(void)argc;
-	next_keep();
-	next_protect(PROT_READ);
+	next_keep(glibc);
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
 	if (take_mark(first_variable(own, env, execfn), env) || getauxval(AT_SECURE) || !execfn || !own)

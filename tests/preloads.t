@@ -19,6 +19,7 @@ configure <<EOF
 class net { }
 app '$bin/probe'        { class = net }
 app '$bin/probe-static' { class = net }
+app '$bin/probe-musl'   { class = net }
 app '$scratch/id'       { class = net }
 app '$scratch/python'   { class = net }
 app '$scratch/asan'     { class = net }
@@ -108,6 +109,23 @@ printf '[snoopy]\noutput = file:%s\n' "$scratch/snoopy.log" >"$scratch/snoopy.in
 mount --bind "$scratch/snoopy.ini" /etc/snoopy.ini
 both_orders snoopy "$(library libsnoopy.so)" is_logged
 ok "$([ -e /etc/ld.so.preload ]; echo $((!$?)))" "and its package is in no other process of this machine"
+
+# --- where dlsym and its kin are somebody else's
+
+cp "$bin/probe-static" "$scratch/plain"
+# As gcompat has it, which runs programs of glibc with musl.
+gcc -nostdlib -shared -fPIC -x c - -o "$scratch/layer.so" <<'EOF'
+extern void *dlsym(void *, const char *);
+void *dlvsym(void *handle, const char *name, const char *version) { return version ? dlsym(handle, name) : 0; }
+EOF
+for entry in execve execvp posix_spawn; do
+	is "$(as_user LD_PRELOAD="$preload:$scratch/layer.so" "$bin/launcher-musl" $entry "$bin/probe-static" class 2>&1)" "$group/net" \
+		"musl with a dlvsym: $entry, a program with a rule"
+	is "$(PATH=$PATH:$scratch as_user LD_PRELOAD="$preload:$scratch/layer.so" "$bin/launcher-musl" $entry "$scratch/plain" class 2>&1)" / \
+		"musl with a dlvsym: $entry, one without"
+done
+is "$(as_user LD_PRELOAD="$preload:$scratch/layer.so" "$bin/launcher-static" execve "$bin/probe-musl" class 2>&1)" "$group/net" \
+	"musl with a dlvsym: at start"
 
 # --- programs with AddressSanitizer
 

@@ -14,15 +14,34 @@
 static struct next found;
 static enum { UNKNOWN, MUSL, GLIBC } libc;
 
-#define FIND(name) (*(void **)&n->name = dlsym(RTLD_NEXT, #name))
+/* The linker's names for the first and the last of the library, and the first of its data. */
+extern char __ehdr_start[] __attribute__((visibility("hidden")));
+extern char _end[] __attribute__((visibility("hidden")));
+extern char _DYNAMIC[] __attribute__((visibility("hidden")));
 
+/* The library's own, and what is the first in the process, is behind nothing. */
+static bool is_behind(__typeof__(execve) *function)
+{
+	uintptr_t at = (uintptr_t)function;
+
+	return at && (at < (uintptr_t)__ehdr_start || at >= (uintptr_t)_end) && function != execve;
+}
+
+#define FIND(name) (n->name = (__typeof__(n->name))n->dlsym(RTLD_NEXT, #name))
+
+/* With RTLD_NEXT, dlsym looks behind its caller. Another preload's dlsym that calls the next one
+ * from where it stands itself finds what is behind that preload, and a program's own may find
+ * nothing: then libc's is asked, by the version that it has since glibc 2.34. */
 static void find(struct next *n, bool glibc)
 {
-	if (!dlsym) {
-		*n = (struct next){ .execve = NULL };
-		return;
+	n->dlsym = dlsym;
+	if (!n->dlsym || !is_behind(FIND(execve))) {
+		n->dlsym = glibc ? (__typeof__(n->dlsym))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34") : NULL;
+		if (!n->dlsym || !is_behind(FIND(execve))) {
+			*n = (struct next){ .dlsym = NULL };
+			return;
+		}
 	}
-	FIND(execve);
 	FIND(execvp);
 	FIND(execvpe);
 	FIND(fexecve);
@@ -41,10 +60,6 @@ bool next_is_glibc(void)
 
 	return kept ? kept == GLIBC : dlvsym != NULL;
 }
-
-/* The linker's names for the first and the last of it. */
-extern char _DYNAMIC[] __attribute__((visibility("hidden")));
-extern char _end[] __attribute__((visibility("hidden")));
 
 static bool protect(int protection)
 {
@@ -73,4 +88,11 @@ const struct next *next(struct next *early)
 		return &found;
 	find(early, next_is_glibc());
 	return early;
+}
+
+void *next_now(const char *name)
+{
+	const struct next *n = next(&(struct next){ .dlsym = NULL });
+
+	return n->dlsym ? n->dlsym(RTLD_NEXT, name) : NULL;
 }

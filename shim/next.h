@@ -23,6 +23,7 @@ __typeof__(dlvsym) dlvsym __attribute__((weak));
 
 /* A member is NULL if there is no such function. */
 struct next {
+	__typeof__(dlsym) *dlsym; /* that looks behind this library */
 	__typeof__(execve) *execve;
 	__typeof__(execveat) *execveat;
 	__typeof__(execvp) *execvp;
@@ -53,6 +54,7 @@ bool next_protect(int protection);
 /* For what no program calls there: a function that not every libc has, by
  * dlsym at each use. Asking for it in vain at start would leave a message for
  * dlerror. */
-#define NEXT_NOW(name) ((__typeof__(name) *)(dlsym ? dlsym(RTLD_NEXT, #name) : NULL))
+#define NEXT_NOW(name) ((__typeof__(name) *)next_now(#name))
+void *next_now(const char *name);
 
 #endif

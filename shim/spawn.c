@@ -218,7 +218,9 @@ int pidfd_spawnp(pid_t *pidfd, const char *file, const posix_spawn_file_actions_
 #ifdef OLD_VERSION
 static spawn_function *old_version(const char *name)
 {
-	return (spawn_function *)(dlvsym ? dlvsym(RTLD_NEXT, name, OLD_VERSION) : NULL);
+	__typeof__(dlvsym) *look = NEXT_NOW(dlvsym);
+
+	return (spawn_function *)(look ? look(RTLD_NEXT, name, OLD_VERSION) : NULL);
 }
 
 HOOK spawn_function posix_spawn_old;

@@ -112,7 +112,69 @@ ok "$([ -e /etc/ld.so.preload ]; echo $((!$?)))" "and its package is in no other
 
 # --- where dlsym and its kin are somebody else's
 
+# As MangoHud has it: it asks from where it is itself, so that RTLD_NEXT is what is behind it.
+cat >"$scratch/asks.c" <<'EOF'
+#include <dlfcn.h>
+void *dlsym(void *handle, const char *name)
+{
+	void *volatile found = ((void *(*)(void *, const char *))dlvsym(RTLD_NEXT, "dlsym", "GLIBC_2.34"))(handle, name);
+	return found;
+}
+EOF
+gcc -D_GNU_SOURCE -shared -fPIC "$scratch/asks.c" -o "$scratch/asks.so"
+echo 'void *dlsym(void *handle, const char *name) { (void)handle; (void)name; return 0; }' >"$scratch/stub.c"
+gcc -D_GNU_SOURCE -I"$tests/.." "$tests/programs/launcher.c" "$scratch/stub.c" -o "$scratch/launcher-stub"
+cp "$preload" "$scratch/copy.so"
 cp "$bin/probe-static" "$scratch/plain"
+cat >"$scratch/pidfd.c" <<'EOF'
+#include <dlfcn.h>
+#include <spawn.h>
+#include <string.h>
+#include <stdio.h>
+#include <unistd.h>
+int pidfd_spawn(int *, const char *, void *, void *, char *const *, char *const *) __attribute__((weak));
+int main(int argc, char **argv)
+{
+	int fd;
+	int err = pidfd_spawn ? pidfd_spawn(&fd, argv[1], NULL, NULL, argv + argc, environ) : 0;
+
+	puts(err ? strerror(err) : "there");
+}
+EOF
+gcc -D_GNU_SOURCE "$scratch/pidfd.c" -o "$scratch/pidfd"
+limited() { timeout -s KILL 20 "${user[@]}" "$@"; }
+for entry in execv execve execvp execvpe execveat execl execle execlp fexecve posix_spawn posix_spawnp; do
+	for program in "plain /" "probe-static $group/net"; do
+		for libraries in "$scratch/asks.so:$preload" "$scratch/asks.so:$preload:$scratch/copy.so"; do
+			is "$(PATH=$PATH:$scratch limited LD_PRELOAD="$libraries" "$bin/launcher" $entry "$(PATH=$scratch:$bin command -v "${program% *}")" class)" \
+				"${program#* }" "$entry of ${program% *}, with $(tr ':' '\n' <<<"$libraries" | wc -l) libraries, the first with a dlsym of its own"
+		done
+		is "$(PATH=$PATH:$scratch limited LD_PRELOAD="$preload" "$scratch/launcher-stub" $entry "$(PATH=$scratch:$bin command -v "${program% *}")" class)" \
+			"${program#* }" "$entry of ${program% *}, by a program whose dlsym finds nothing"
+	done
+done
+is "$(limited LD_PRELOAD="$scratch/asks.so:$preload" "$scratch/pidfd" /usr/bin/true)" "$(shim "$scratch/pidfd" /usr/bin/true)" "pidfd_spawn"
+
+# The same with dlvsym, by which the older versions of posix_spawn are found.
+if [ "$(uname -m)" = x86_64 ]; then
+	gcc -D_GNU_SOURCE -shared -fPIC -x c - -o "$scratch/asks-version.so" <<'EOF'
+#include <dlfcn.h>
+void *dlvsym(void *handle, const char *name, const char *version)
+{
+	void *volatile found = ((__typeof__(dlvsym) *)dlsym(RTLD_NEXT, "dlvsym"))(handle, name, version);
+	return found;
+}
+EOF
+	gcc -D_GNU_SOURCE -I"$tests/.." -include spawn.h -x c - -o "$scratch/launcher-old" <<EOF
+__asm__(".symver posix_spawn, posix_spawn@GLIBC_2.2.5\n.symver posix_spawnp, posix_spawnp@GLIBC_2.2.5");
+#include "$tests/programs/launcher.c"
+EOF
+	for entry in posix_spawn posix_spawnp; do
+		is "$(PATH=$PATH:$scratch limited LD_PRELOAD="$scratch/asks-version.so:$preload" "$scratch/launcher-old" $entry "$scratch/plain" class)" / \
+			"$entry of an older version, behind a dlvsym that asks from where it is"
+	done
+fi
+
 # As gcompat has it, which runs programs of glibc with musl.
 gcc -nostdlib -shared -fPIC -x c - -o "$scratch/layer.so" <<'EOF'
 extern void *dlsym(void *, const char *);

@@ -6,7 +6,8 @@
  * calls to it stay inside libc.
  *
  * Each asks route.c about the program; what no rule names goes to the next
- * definition of the same function with the caller's own arguments. */
+ * definition of the same function with the caller's own arguments. (Those of execl,
+ * execle and execlp cannot be passed on in C: they go to that of execv, execve and execvp.) */
 
 #include "conf/contract/sys.h"
 #include "shim/next.h"
@@ -22,7 +23,7 @@ static int fail_with(int err)
 	return -1;
 }
 
-/* execve and execveat always have the system call to fall back on. */
+/* execve, execv and execveat always have the system call to fall back on. */
 static int plain_execve(const char *path, char *const argv[], char *const envp[])
 {
 	struct next early;
@@ -68,6 +69,15 @@ static int exec_search(const char *file, char *const argv[])
 	return err ? fail_with(err) : n->execvp ? n->execvp(file, argv) : fail_with(-ENOSYS);
 }
 
+static int exec_here(const char *path, char *const argv[])
+{
+	struct next early;
+	const struct next *n = next(&early);
+	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, __environ, false, NULL });
+
+	return err ? fail_with(err) : n->execv ? n->execv(path, argv) : fail_with(sys_execve(path, argv, __environ));
+}
+
 HOOK int execve(const char *path, char *const argv[], char *const envp[])
 {
 	return exec_path(path, argv, envp);
@@ -75,7 +85,7 @@ HOOK int execve(const char *path, char *const argv[], char *const envp[])
 
 HOOK int execv(const char *path, char *const argv[])
 {
-	return exec_path(path, argv, __environ);
+	return exec_here(path, argv);
 }
 
 HOOK int execvp(const char *file, char *const argv[])
@@ -146,7 +156,7 @@ HOOK int execl(const char *path, const char *arg, ...)
 	va_start(args, arg);
 	COLLECT(argv, arg, args);
 	va_end(args);
-	return exec_path(path, argv, __environ);
+	return exec_here(path, argv);
 }
 
 HOOK int execlp(const char *file, const char *arg, ...)

@@ -42,6 +42,7 @@ static void find(struct next *n, bool glibc)
 			return;
 		}
 	}
+	FIND(execv);
 	FIND(execvp);
 	FIND(execvpe);
 	FIND(fexecve);

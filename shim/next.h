@@ -25,6 +25,7 @@ __typeof__(dlvsym) dlvsym __attribute__((weak));
 struct next {
 	__typeof__(dlsym) *dlsym; /* that looks behind this library */
 	__typeof__(execve) *execve;
+	__typeof__(execv) *execv;
 	__typeof__(execveat) *execveat;
 	__typeof__(execvp) *execvp;
 	__typeof__(execvpe) *execvpe;

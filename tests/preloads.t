@@ -110,6 +110,55 @@ mount --bind "$scratch/snoopy.ini" /etc/snoopy.ini
 both_orders snoopy "$(library libsnoopy.so)" is_logged
 ok "$([ -e /etc/ld.so.preload ]; echo $((!$?)))" "and its package is in no other process of this machine"
 
+# --- a library behind netshim has the same calls as without it
+
+cat >"$scratch/hooks.c" <<'EOF'
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define NEXT(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+#ifdef HOOK_execv
+int execv(const char *path, char *const argv[])
+{
+	dprintf(1, "execv hooked, ");
+	return NEXT(execv)(path, argv);
+}
+#endif
+#ifdef HOOK_execve
+int execve(const char *path, char *const argv[], char *const envp[])
+{
+	dprintf(1, "execve hooked, ");
+	return NEXT(execve)(path, argv, envp);
+}
+#endif
+#ifdef HOOK_execvp
+int execvp(const char *file, char *const argv[])
+{
+	dprintf(1, "execvp hooked, ");
+	return NEXT(execvp)(file, argv);
+}
+#endif
+#ifdef HOOK_by_execv
+int execve(const char *path, char *const argv[], char *const envp[])
+{
+	environ = (char **)envp;
+	return execv(path, argv);
+}
+#endif
+EOF
+cp "$bin/probe-static" "$scratch/plain"
+for hooked in execv execve execvp by_execv; do
+	gcc -D_GNU_SOURCE -DHOOK_$hooked -shared -fPIC "$scratch/hooks.c" -o "$scratch/$hooked.so"
+	for entry in execv execve execvp execvpe execveat execl execle execlp fexecve posix_spawn; do
+		# Where C cannot pass the arguments on.
+		case $hooked-$entry in execv-execl | execve-execle | execvp-execlp) continue ;; esac
+		is "$(PATH=$PATH:$scratch with "$preload:$scratch/$hooked.so" "$bin/launcher" $entry "$scratch/plain" class)" \
+			"$(PATH=$PATH:$scratch with "$scratch/$hooked.so" "$bin/launcher" $entry "$scratch/plain" class)" \
+			"a hook of $hooked behind netshim: $entry"
+	done
+done
+
 # --- where dlsym and its kin are somebody else's
 
 # As MangoHud has it: it asks from where it is itself, so that RTLD_NEXT is what is behind it.
@@ -125,7 +174,6 @@ gcc -D_GNU_SOURCE -shared -fPIC "$scratch/asks.c" -o "$scratch/asks.so"
 echo 'void *dlsym(void *handle, const char *name) { (void)handle; (void)name; return 0; }' >"$scratch/stub.c"
 gcc -D_GNU_SOURCE -I"$tests/.." "$tests/programs/launcher.c" "$scratch/stub.c" -o "$scratch/launcher-stub"
 cp "$preload" "$scratch/copy.so"
-cp "$bin/probe-static" "$scratch/plain"
 cat >"$scratch/pidfd.c" <<'EOF'
 #include <dlfcn.h>
 #include <spawn.h>

@@ -225,12 +225,14 @@ int main(int argc, char **argv)
 		pause();
 }
 END
+talks_to_81() { ss -tnH state established | grep -q "$far_host:81"; }
+talks_to_nobody() { ! talks_to_81; }
 suggested() { # suggested AS: for one that says to be that
 	in_background "${user[@]}" "$scratch/bin/liar" "$far_host" "$1"
-	wait_until eval 'ss -tnH state established | grep -q "$far_host:81"'
+	wait_until talks_to_81
 	suggested=$(timeout 20 "$netshim" suggest | sed -n "s/^app '\(.*\)' .*/\1/p")
 	kill $!
-	wait_until eval '! ss -tnH state established | grep -q "$far_host:81"'
+	wait_until talks_to_nobody
 }
 suggested /usr/bin/ldd
 is "$suggested" "$scratch/bin/liar" "a program that says to be somebody's script is suggested as what it is"

@@ -196,6 +196,28 @@ ip route replace default via 10.11.0.3 dev vpn0 metric 5000
 comes_true "with the configuration as it was put into force" leads "default via 10.11.0.3 dev vpn0"
 is "$("$netshim" status 2>/dev/null | awk '$2 ~ /:/ { print $1 }' | xargs)" "cut vpn" "and no other classes"
 
+cp /etc/passwd "$scratch/passwd"
+echo "visitor:x:4242:4242::/:/bin/sh" >>"$scratch/passwd"
+mount --bind "$scratch/passwd" /etc/passwd
+cat >"$config" <<END
+class cut    { action = reject }
+class vpn    { interface = 'vpn0'  table = 4711 }
+class guests { users = { 'visitor' }  action = reject }
+END
+"$netshim" reload
+grep -v '^visitor:' "$scratch/passwd" >"$scratch/fewer"
+cat "$scratch/fewer" >"$scratch/passwd"
+far_back
+comes_true "a user of a class is deleted: interfaces are followed all the same" leads "default via 10.11.0.2 dev vpn0"
+like "$("$netshim" lift guests 1m 2>&1; echo $?)" "^class guests: for 1 min, .*0$" "and what the class refuses can be lifted"
+chmod 644 "$root/run/netshim/config" # so it is not believed
+ip route replace default via 10.11.0.4 dev vpn0 metric 5000
+sleep $((slow / 2)).5
+chmod 600 "$root/run/netshim/config"
+wait_until leads "default via 10.11.0.4 dev vpn0"
+ok $? "what could not be followed is tried again, with no other event"
+umount /etc/passwd
+
 cat >"$config" <<END
 class vpn   { interface = 'vpn*'  table = 4711 }
 class plain { interface = 'ordinary'  table = 4712 }

@@ -112,6 +112,8 @@ static struct watch {
 	bool interfaces_changed;
 	int64_t first_change, last_change;
 	int64_t interfaces_until;
+	int64_t again_at; /* the child has failed; 0: it has not */
+	unsigned interfaces_failures;
 	int follower; /* what the child says; -1: there is none */
 	pid_t follower_process;
 	int64_t used_by_children;
@@ -158,6 +160,7 @@ static void want_interfaces(void)
 		close(w.interfaces);
 		w.interfaces = -1;
 		w.interfaces_changed = false;
+		w.again_at = 0;
 	}
 	interfaces_note(w.wanted);
 }
@@ -194,10 +197,16 @@ static bool table_is_whole(void)
 	return !w.news.lacking && (!*w.news.number || !strcmp(w.news.number, w.number));
 }
 
+/* When to try again: after two seconds, and after a minute where it goes on to fail. */
+static int64_t later(unsigned *failures)
+{
+	*failures += *failures < 6;
+	return boottime_milliseconds() + (1000 << *failures);
+}
+
 static void tell_failure(const char *words)
 {
-	w.failures += w.failures < 6;
-	w.table_until = boottime_milliseconds() + CREDIT + (1000 << w.failures);
+	w.table_until = later(&w.failures) + CREDIT;
 	syslog(LOG_DAEMON | LOG_ERR,
 	       "netshim's nftables table is gone, nothing is filtered, and nftables does not take "
 	       "it again: %s",
@@ -314,16 +323,29 @@ static void start_follower(void)
 	if (!pid)
 		follow(ends[1]);
 	w.used_by_children = used(RUSAGE_CHILDREN);
-	w.interfaces_changed = pid < 0; /* then it is tried again */
-	if (pid < 0)
-		spend(&w.interfaces_until, CREDIT);
-	else
+	w.interfaces_changed = false;
+	w.again_at = pid < 0 ? later(&w.interfaces_failures) : 0;
+	if (pid >= 0)
 		w.follower = ends[0];
 	w.follower_process = pid;
 	if (pid < 0 && ends[0] >= 0)
 		close(ends[0]);
 	if (ends[1] >= 0)
 		close(ends[1]);
+}
+
+/* What it could not follow, no other event need come to tell again. */
+static void end_follower(void)
+{
+	int status;
+
+	close(w.follower);
+	w.follower = -1;
+	if (waitpid(w.follower_process, &status, 0) < 0 || status)
+		w.again_at = later(&w.interfaces_failures);
+	else
+		w.interfaces_failures = 0;
+	spend(&w.interfaces_until, used(RUSAGE_CHILDREN) - w.used_by_children);
 }
 
 /* Lines for the system's log; and at last that it has ended. */
@@ -337,12 +359,9 @@ static void hear_follower(void)
 		for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
 			if (*line)
 				syslog(LOG_DAEMON | LOG_WARNING, "%s", line);
-		return;
+	} else {
+		end_follower();
 	}
-	close(w.follower);
-	w.follower = -1;
-	waitpid(w.follower_process, NULL, 0);
-	spend(&w.interfaces_until, used(RUSAGE_CHILDREN) - w.used_by_children);
 }
 
 /* As others see it, it is no process that watches. */
@@ -411,13 +430,16 @@ static int sooner(int a, int b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+static int left_until(int64_t time)
+{
+	int64_t left = time - boottime_milliseconds();
+
+	return left > 0 ? (int)left : 0;
+}
+
 static int answerers_patience(void)
 {
-	int64_t left = w.answerers_at - boottime_milliseconds();
-
-	if (w.answerers >= 0 || !answerers_wanted())
-		return -1;
-	return left > 0 ? (int)left : 0;
+	return w.answerers >= 0 || !answerers_wanted() ? -1 : left_until(w.answerers_at);
 }
 
 /* How long nothing is to be done in turn (state_turn), for what is known; -1: for ever. */
@@ -432,7 +454,9 @@ static int patience(void)
 /* The same for what a child does. */
 static int follower_patience(void)
 {
-	return w.interfaces_changed && w.follower < 0 ? left_to_settle() : -1;
+	if (w.follower >= 0)
+		return -1;
+	return w.interfaces_changed ? left_to_settle() : w.again_at ? left_until(w.again_at) : -1;
 }
 
 static void read_events(void)

@@ -19,7 +19,7 @@ bool load_whole(struct ruleset *set, const char *path);
  * it, or another message, on stderr. */
 bool load_text(struct ruleset *set, const char *path);
 
-/* The same of its classes alone, for who has no rights but CAP_NET_ADMIN. */
+/* The same of what its classes may send alone, for who has no rights but CAP_NET_ADMIN. */
 bool load_classes(struct ruleset *set, const char *path);
 
 #endif

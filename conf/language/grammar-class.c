@@ -347,7 +347,8 @@ int grammar_class_ended(cfg_t *cfg, cfg_opt_t *option)
 	read_ipv6(section, &class);
 	read_packets(section, &class);
 	READ_VALUES(section, "on-error", value_on_error, &class.on_error_allow);
-	READ_VALUES(section, "users", value_user, &class.users);
+	if (!reading.no_apps) /* without them, nobody is let into a class either */
+		READ_VALUES(section, "users", value_user, &class.users);
 	class.classid_at = value_at("classid", 0);
 	set->classes = grown(set->classes, set->class_count, sizeof(*set->classes));
 	set->classes[set->class_count++] = class;

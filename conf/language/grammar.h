@@ -16,7 +16,8 @@ void grammar_read(struct ruleset *set, const char *path);
  * whatever is in them now. false where it is damaged. */
 bool grammar_read_text(struct ruleset *set, char *text, size_t size);
 
-/* The same without the apps, whose patterns are looked for in every user's folders. */
+/* The same without the apps, whose patterns are looked for in every user's folders, and the
+ * users of classes, some of whom nobody may know any more. */
 bool grammar_read_classes(struct ruleset *set, char *text, size_t size);
 
 #endif

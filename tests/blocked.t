@@ -98,6 +98,16 @@ wait_until listening
 run shut curl -m 2 "http://$lan_host:82/"
 hears "shut +nobody +1  tcp $lan_host:82 " "and where others take the table away"
 
+# --- the clock is set back meanwhile
+stop
+export LD_PRELOAD=$root/bin/clock.so CLOCK_SET=$scratch/clock
+listen
+unset LD_PRELOAD CLOCK_SET
+echo -86400 >"$scratch/clock"
+sleep 12 # longer than what one has asked is in force
+run shut curl -m 2 "http://$lan_host:84/"
+hears "shut +nobody +1  tcp $lan_host:84 " "where the clock is set back, it goes on"
+
 # --- it ends by itself
 kill -KILL "$listener"
 wait "$listener" 2>/dev/null

@@ -70,6 +70,10 @@ harm "nft flush ruleset" nft flush ruleset
 is "$(nft list tables)" "table inet netshim" "others' tables stay away"
 like "$(cat "$restored")" "^1 [0-9]+ nft$" "it is known who that was"
 like "$("$netshim" status 2>&1 >/dev/null)" "netshim: 'nft' has taken netshim's nftables table away at [0-9:]*; netshim has put it back, " "and status says so"
+for seconds in 86400 -86400; do
+	echo $seconds >"$scratch/clock"
+	like "$(LD_PRELOAD=$root/bin/clock.so CLOCK_SET=$scratch/clock "$netshim" status 2>&1 >/dev/null)" "'nft' has taken .* at [0-9:]*; " "also where the clock has been set by $seconds seconds"
+done
 rm "$restored"
 watcher=$(watcher)
 in_background strace -qq -o /dev/null -e trace=recvfrom -e inject=recvfrom:error=EAGAIN:when=2+3 -p "$watcher"

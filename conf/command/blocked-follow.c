@@ -4,6 +4,7 @@
 /* blocked: what is refused while one looks, in every network namespace of netshim's. */
 
 #include "conf/command/blocked.h"
+#include "conf/command/boottime.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/queries.h"
 #include "conf/kernel/table.h"
@@ -18,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AGAIN 10 /* seconds, until one that goes on is told once more */
+#define AGAIN 10000 /* milliseconds, until one that goes on is told once more */
 
 static void tell(const struct blocked *b, struct blocked_entry *e)
 {
@@ -108,8 +109,8 @@ static void hear_table(struct blocked *b, int events)
 _Noreturn static void follow_here(struct blocked *b)
 {
 	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
-	time_t asked = time(NULL);
-	time_t told = asked;
+	int64_t asked = boottime_milliseconds();
+	int64_t told = asked;
 
 	ask(b);
 	if (!b->inside && !b->json)
@@ -120,12 +121,12 @@ _Noreturn static void follow_here(struct blocked *b)
 			err(EXIT_FAILURE, "cannot wait");
 		hear_table(b, fds[1].fd);
 		refusals_hear(take_new, b);
-		if (time(NULL) - asked >= REFUSALS_ASKED / 3) {
-			asked = time(NULL);
+		if (boottime_milliseconds() - asked >= REFUSALS_ASKED * 1000 / 3) {
+			asked = boottime_milliseconds();
 			ask(b);
 		}
-		if (time(NULL) - told >= AGAIN) {
-			told = time(NULL);
+		if (boottime_milliseconds() - told >= AGAIN) {
+			told = boottime_milliseconds();
 			tell_again(b);
 		}
 	}

@@ -5,6 +5,7 @@
 
 #include "conf/command/restored.h"
 
+#include "conf/command/boottime.h"
 #include "conf/contract/rules.h"
 #include "conf/language/alloc.h"
 
@@ -26,9 +27,14 @@
 
 static struct restored {
 	unsigned count;
-	int64_t last;
+	int64_t last; /* seconds of the boot: somebody may set the clock */
 	char by[sizeof(((struct table_news *)NULL)->by)];
 } restored;
+
+static int64_t seconds_now(void)
+{
+	return boottime_milliseconds() / 1000;
+}
 
 static char *path_of(const char *class)
 {
@@ -73,7 +79,7 @@ static void write_note(const char *class)
 
 void restored_note(const char *class, const struct table_news *news, long milliseconds)
 {
-	int64_t now = time(NULL);
+	int64_t now = seconds_now();
 
 	restored.count = now - restored.last > CALM ? 1 : restored.count + 1;
 	restored.last = now;
@@ -97,12 +103,16 @@ static bool read_note(const char *class, struct restored *note)
 char *restored_words(const char *class)
 {
 	struct restored note;
+	int64_t ago;
 	char when[32];
 	char *place;
 
-	if (!read_note(class, &note) || time(NULL) - note.last > REMINDED)
+	if (!read_note(class, &note))
 		return NULL;
-	strftime(when, sizeof(when), "%T", localtime(&(time_t){ note.last }));
+	ago = seconds_now() - note.last;
+	if (ago < 0 || ago > REMINDED) /* an older version's is of another clock */
+		return NULL;
+	strftime(when, sizeof(when), "%T", localtime(&(time_t){ time(NULL) - ago }));
 	place = place_of(class);
 	if (note.count >= MANY)
 		return printed(

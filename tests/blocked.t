@@ -98,8 +98,18 @@ wait_until listening
 run shut curl -m 2 "http://$lan_host:82/"
 hears "shut +nobody +1  tcp $lan_host:82 " "and where others take the table away"
 
-# --- the clock is set back meanwhile
+# --- nobody reads it any more
 stop
+mkfifo "$scratch/unread"
+head -n 1 <"$scratch/unread" >"$scratch/first" &
+in_background sh -c "trap '' PIPE; exec '$netshim' blocked -f" >"$scratch/unread" # as systemd starts services
+wait_until has_ended $!
+like "$(cat "$scratch/first")" "^LAST " "its reader goes: it ends, also where no signal says so"
+wait_until nobody_listens
+like "$(timeout 9 "$netshim" blocked -f 2>&1 >/dev/full; echo $?)" "^netshim: cannot write the answer: No space left on device"$'\n'"1$" "where nothing can be written: it ends, and says so"
+wait_until nobody_listens
+
+# --- the clock is set back meanwhile
 export LD_PRELOAD=$root/bin/clock.so CLOCK_SET=$scratch/clock
 listen
 unset LD_PRELOAD CLOCK_SET

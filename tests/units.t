@@ -234,6 +234,7 @@ rm -r $generated/plain.service.d
 like "$(doctor)" "services.*'fault'.*$config:3.*plain.service.*daemon-reload" "but where the drop-in has gone"
 "$generator" $generated
 is "$(su nobody -s /bin/sh -c "$netshim units" | grep -c '^\[Service\]')" 2 "units prints them to everybody"
+like "$("$netshim" units 2>&1 >/dev/full; echo $?)" "^netshim: cannot write the answer: No space left on device.1$" "or says that it cannot"
 "$netshim" down
 is "$? $(told) $(ls $generated "$root/run")" "0 daemon-reload $generated:
 

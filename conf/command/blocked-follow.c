@@ -5,6 +5,7 @@
 
 #include "conf/command/blocked.h"
 #include "conf/command/boottime.h"
+#include "conf/command/terminal.h"
 #include "conf/kernel/nft.h"
 #include "conf/kernel/queries.h"
 #include "conf/kernel/table.h"
@@ -108,16 +109,18 @@ static void hear_table(struct blocked *b, int events)
 
 _Noreturn static void follow_here(struct blocked *b)
 {
-	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 }, { table_events(), POLLIN, 0 } };
+	struct pollfd fds[] = { { refusals_listen(queries_hear), POLLIN, 0 },
+				{ table_events(), POLLIN, 0 },
+				{ STDOUT_FILENO, 0, 0 } };
 	int64_t asked = boottime_milliseconds();
 	int64_t told = asked;
 
 	ask(b);
 	if (!b->inside && !b->json)
 		blocked_print_heading(b);
-	fflush(stdout);
-	for (;;) {
-		if (poll(fds, 2, 1000) < 0 && errno != EINTR)
+	/* A pipe without a reader is an error of its other end (POLLERR), before anything is written. */
+	while (terminal_flush() && !fds[2].revents) {
+		if (poll(fds, 3, 1000) < 0 && errno != EINTR)
 			err(EXIT_FAILURE, "cannot wait");
 		hear_table(b, fds[1].fd);
 		refusals_hear(take_new, b);
@@ -130,6 +133,7 @@ _Noreturn static void follow_here(struct blocked *b)
 			tell_again(b);
 		}
 	}
+	exit(EXIT_FAILURE);
 }
 
 struct listener {

@@ -6,6 +6,7 @@
 #include "conf/command/blocked.h"
 #include "conf/command/columns.h"
 #include "conf/command/json.h"
+#include "conf/command/terminal.h"
 #include "conf/kernel/queries.h"
 #include "conf/language/alloc.h"
 
@@ -160,7 +161,8 @@ void blocked_print(const struct blocked *b, const struct blocked_entry *e)
 		json_print(json_entry(e));
 	else
 		print_entry(b, e);
-	fflush(stdout);
+	if (!terminal_flush())
+		exit(EXIT_FAILURE);
 }
 
 static void add_entry(struct columns *to, const struct blocked_entry *e)

@@ -265,7 +265,7 @@ static void run_checks(struct doctor *d, const struct checks *subjects, json_t *
 				print_finding(check->name, &d->findings[i]);
 			if (json)
 				json_array_append_new(json, json_check(s->subject, check->name, d));
-			fflush(stdout);
+			terminal_flush();
 		}
 	}
 }

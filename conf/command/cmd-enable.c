@@ -5,6 +5,7 @@
 
 #include "conf/command/state.h"
 #include "conf/command/sudoers.h"
+#include "conf/command/terminal.h"
 #include "conf/command/trial.h"
 #include "conf/command/verbs.h"
 #include "conf/command/ways-in.h"
@@ -133,7 +134,7 @@ static void tell_put(const struct way *way, const struct edit *edit, bool dry_ru
 	if (way->kind == WAY_SYSTEM && ways_annoy_snaps())
 		warnx("each program in a snap will complain that it does not see the library; 'enable --login' does "
 		      "without that");
-	fflush(stdout);
+	terminal_flush();
 }
 
 /* Nobody could log in any more with a library that ends programs. */
@@ -209,7 +210,7 @@ static bool take_all(unsigned kinds, const struct passwd *user)
 
 	for (size_t i = 0; i < work.count; i++) {
 		printf("takes netshim's lines out of %s\n", work.edits[i].path);
-		fflush(stdout);
+		terminal_flush();
 		ok = edit_write(&work.edits[i], work.ways[i]->check) && ok;
 	}
 	return ok;

@@ -396,7 +396,7 @@ static void print(struct status *s, const struct options *options)
 		print_json(s->rows, s->count, &unclassified, s->root && s->loaded);
 	else
 		print_table(s->rows, s->count, &unclassified, s->root && s->loaded, options->bytes);
-	fflush(stdout);
+	terminal_flush();
 }
 
 static void tell_rest(const struct status *s)

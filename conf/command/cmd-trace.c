@@ -132,7 +132,7 @@ int cmd_trace(const struct command *command)
 	if (!t.to)
 		err(EXIT_REFUSED, "%s", what.file);
 	code = trace(&t, &what);
-	if (t.to != stderr)
-		fclose(t.to);
+	if (t.to != stderr && (fflush(t.to) || ferror(t.to) || fclose(t.to)))
+		warnx("trace: not all could be written to %s", what.file);
 	return code;
 }

@@ -5,6 +5,7 @@
 
 #include "conf/command/json.h"
 
+#include "conf/command/terminal.h"
 #include "conf/language/alloc.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
@@ -53,14 +54,14 @@ json_t *json_number(bool known, uint64_t number)
 
 void json_print_to(FILE *to, json_t *value)
 {
-	if (!value || json_dumpf(value, to, JSON_ENSURE_ASCII))
-		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory, or nobody reads it");
+	if (!value || (json_dumpf(value, to, JSON_ENSURE_ASCII) && !ferror(to)))
+		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory");
 	putc('\n', to);
-	fflush(to);
 	json_decref(value);
 }
 
 void json_print(json_t *value)
 {
 	json_print_to(stdout, value);
+	terminal_flush();
 }

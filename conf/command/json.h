@@ -17,8 +17,8 @@ json_t *json_text(const char *text);
 /* null where the number is not known. */
 json_t *json_number(bool known, uint64_t number);
 
-/* Prints a value as one line, at once, and gives it back. In ASCII, so that a terminal shows
- * it as it is. */
+/* Prints a value as one line, to standard output at once, and gives it back. In ASCII, so that a
+ * terminal shows it as it is. */
 void json_print(json_t *value);
 void json_print_to(FILE *to, json_t *value);
 

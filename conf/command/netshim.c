@@ -179,7 +179,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 	return verb->run(command);
 }
 
-int main(int argc, char **argv)
+static int run_words(int argc, char **argv)
 {
 	static const struct option options[] = { { "help", no_argument, NULL, 'h' },
 						 { "version", no_argument, NULL, 'V' },
@@ -210,4 +210,12 @@ int main(int argc, char **argv)
 	command.argc = argc - optind - 1;
 	command.argv = argv + optind + 1;
 	return run_verb(find_verb(argv[optind]), &command);
+}
+
+/* An answer that could not be written is none. */
+int main(int argc, char **argv)
+{
+	int code = run_words(argc, argv);
+
+	return terminal_flush() || code ? code : EXIT_FAILURE;
 }

@@ -12,6 +12,7 @@
 
 #include "conf/command/running.h"
 
+#include "conf/command/terminal.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
@@ -433,11 +434,11 @@ void running_move(struct rules *before, const char *note_path, bool back)
 	int status = 0;
 	pid_t child;
 
-	fflush(stdout);
+	terminal_flush();
 	child = fork();
 	if (!child) {
 		work_at(&work, back);
-		fflush(stdout);
+		terminal_flush();
 		_exit(EXIT_SUCCESS);
 	}
 	if (child < 0)

@@ -8,6 +8,7 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -34,6 +35,23 @@ const char *terminal_colour(enum colour colour)
 	};
 
 	return coloured ? codes[colour] : "";
+}
+
+bool terminal_flush(void)
+{
+	static bool told;
+	bool failed = ferror(stdout);
+
+	if (fflush(stdout)) {
+		if (!told && errno != EPIPE)
+			warn("cannot write the answer");
+	} else if (!failed) {
+		return true;
+	} else if (!told) {
+		warnx("cannot write all of the answer"); /* why is forgotten by now */
+	}
+	told = true;
+	return false;
 }
 
 size_t terminal_width(void)

@@ -18,6 +18,10 @@ void terminal_begin(void);
 enum colour { COLOUR_OFF, COLOUR_BOLD, COLOUR_FAINT, COLOUR_GOOD, COLOUR_NOTE, COLOUR_BAD };
 const char *terminal_colour(enum colour colour);
 
+/* Whether all that was printed until now is written; says so where it is not, but of a pipe that
+ * nobody reads any more. */
+bool terminal_flush(void);
+
 /* Columns of the terminal that standard output is; 80 where it is none. */
 size_t terminal_width(void);
 

@@ -90,7 +90,6 @@ static void print_start(struct trace *t, const struct start *s)
 	say(t->to, "%7d  %-16s  %s: %s", s->process, place, s->started_as, rule);
 	if (s->problem)
 		say(t->to, "%27s%s", "", s->problem);
-	fflush(t->to);
 	free(rule);
 	free(place);
 }
@@ -101,6 +100,7 @@ void trace_tell(struct trace *t, const struct start *s)
 		json_print_to(t->to, json_start(t, s));
 	else
 		print_start(t, s);
+	fflush(t->to);
 	t->programs++;
 	t->moved += !same_place(&s->before, &s->after);
 	t->elsewhere += s->problem != NULL;
@@ -126,7 +126,6 @@ static void print_end(const struct trace *t)
 	    t->programs == 1 ? "" : "s", t->moved, t->elsewhere);
 	if (lost)
 		say(t->to, "netshim: lost sight of %zu that still run%s: %s", lost, lost == 1 ? "s" : "", t->lost.text);
-	fflush(t->to);
 }
 
 void trace_tell_end(const struct trace *t)
@@ -135,4 +134,5 @@ void trace_tell_end(const struct trace *t)
 		json_print_to(t->to, json_end(t));
 	else
 		print_end(t);
+	fflush(t->to);
 }

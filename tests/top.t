@@ -128,5 +128,15 @@ wait_until shows "^ended 1"
 like "$(screen capture-pane -p -J)" "a terminal 'dumb' cannot be drawn on; 'netshim status' shows the sums" "a dumb terminal: it says what else there is"
 screen kill-server
 like "$("$netshim" top 2>&1 </dev/null; echo $?)" "this is no terminal.*1$" "no terminal"
+is "$(python3 -c '
+import os, pty, subprocess, sys
+terminal, end = pty.openpty() # not its controlling one, which SIGHUP would be of
+top = subprocess.Popen(sys.argv[1:], stdin=end, stdout=end, env={"TERM": "xterm"})
+os.close(end)
+os.read(terminal, 1)
+os.close(terminal)
+try: top.wait(20)
+except subprocess.TimeoutExpired: top.kill()
+print(top.returncode)' "$netshim" top)" 0 "a terminal that goes away, without a signal: it ends"
 
 finish

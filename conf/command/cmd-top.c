@@ -131,12 +131,13 @@ static void heed(int key)
 		sort_key = key;
 }
 
-/* Draws at each look and each key; a look is due once a second, whatever keys come. */
+/* Draws at each look and each key; a look is due once a second, whatever keys come. A terminal
+ * that is gone is none any more (the kernel's EIO), and tells who has another one by no signal. */
 static void run(void)
 {
 	struct traffic traffic = { .count = 0 };
 
-	while (!ended) {
+	while (!ended && isatty(STDOUT_FILENO)) {
 		bool up = traffic_look(&traffic);
 		struct timespec begun;
 		struct timespec time;

@@ -430,4 +430,38 @@ wait_until test -e "$scratch/flushed"
 wait_until is_back
 is "$(rules)" "$wanted" "what is taken away as soon as reload has ended is back"
 
+# --- while a reload waits for a name service
+
+cat >"$config" <<END
+class cut  { action = reject  users = { 'root' } }
+class late { }
+END
+waiting_reload() { # waiting_reload: for the users
+	hold_at openat /etc/passwd sh -c '"$1" reload; echo $?' sh "$netshim"
+}
+reload_says() { # reload_says PATTERN NAME
+	let_go
+	until_like "$1" "$2" cat "$scratch/said"
+}
+waiting_reload
+nft flush ruleset
+comes_true "nft flush ruleset: all is back" is_back
+reload_says '^0$' "the reload goes on"
+like "$(rules)" "chain class_late" "and puts into force what it has read"
+waiting_reload
+"$netshim" down
+reload_says "^netshim: netshim is not up; run 'netshim up'"$'\n1$' "after a down it does nothing"
+is "$(ls "$root/run")" "" "and leaves nothing"
+"$netshim" up
+wait_until is_watched
+waiting_reload
+echo "class other { }" >"$scratch/other.conf"
+"$netshim" -c "$scratch/other.conf" reload
+reload_says "^netshim: nothing was changed: another netshim has put another configuration than $config into force meanwhile; .*"$'\n1$' "nor after another configuration"
+like "$(rules)" "chain class_other" "which stays in force"
+hold_at openat "$root/run/netshim/rules.new" "$netshim" reload
+is "$((0x$(sed -n 's/^SigBlk:.*\(.\{6\}\)$/\1/p' "/proc/$held/status") & 7 << 19))" $((7 << 19)) "what would stop it (^Z) waits for as long as it has the lock"
+let_go
+wait_until has_ended "$held"
+
 finish

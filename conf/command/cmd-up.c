@@ -18,6 +18,7 @@
 #include "conf/language/text.h"
 
 #include <getopt.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Nothing that is there could leak by it. */
@@ -267,9 +268,54 @@ static int reload_for_hook(const struct options *options)
 	return put(&set, options);
 }
 
-int cmd_reload(const struct command *command)
+static void refuse_down(const struct command *command)
+{
+	if (!state_is_up())
+		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
+	state_refuse_elsewhere(command);
+}
+
+static ino_t rules_now(void)
+{
+	struct stat st = { .st_ino = 0 };
+
+	stat(RULES_PATH, &st);
+	return st.st_ino;
+}
+
+/* It is read before the lock is had, as a name service may take its time, and with the lock nobody
+ * else would put back what is taken away. */
+static int reload(const struct command *command, const struct options *options)
 {
 	static struct ruleset set;
+	const char *path;
+	bool replaced;
+	ino_t rules;
+	int result;
+
+	refuse_down(command);
+	rules = rules_now();
+	path = command->config ? command->config : config_in_force();
+	load_ruleset(&set, path);
+	if (!services_can(&set))
+		return EXIT_FAILURE;
+	state_lock(false);
+	state_leave();
+	refuse_down(command);
+	replaced = rules_now() != rules;
+	if (replaced && !command->config && strcmp(path, config_in_force()) != 0)
+		errx(EXIT_FAILURE,
+		     "nothing was changed: another netshim has put another configuration than %s into force "
+		     "meanwhile; run 'netshim reload' again for that one",
+		     path);
+	result = put(&set, options);
+	if (replaced && result == EXIT_SUCCESS && set.package_count)
+		follow_packages();
+	return result;
+}
+
+int cmd_reload(const struct command *command)
+{
 	struct options options = read_options(command, "chlp");
 	const char *hook = options.for_packages ? "packages" : options.for_hook ? "hook" : NULL;
 
@@ -278,15 +324,7 @@ int cmd_reload(const struct command *command)
 		      options.for_packages ? "hook" : "packages");
 		return EXIT_USAGE;
 	}
-	if (hook)
-		return reload_for_hook(&options);
-	if (state_is_up())
-		state_lock(false);
-	if (!state_is_up())
-		errx(EXIT_FAILURE, "netshim is not up; run 'netshim up'");
-	state_refuse_elsewhere(command);
-	load_ruleset(&set, command->config ? command->config : config_in_force());
-	return services_can(&set) ? put(&set, &options) : EXIT_FAILURE;
+	return hook ? reload_for_hook(&options) : reload(command, &options);
 }
 
 int cmd_down(const struct command *command)

@@ -69,14 +69,16 @@ static bool replace(const char *text)
 	return !unlink(SERVICES_PATH) || errno == ENOENT;
 }
 
-/* A command holds signals while it changes what is in force. */
+/* A command holds signals while it changes what is in force; but it would wait for ever for
+ * what ^Z has stopped. */
 _Noreturn static void become_systemctl(void)
 {
 	char *arguments[] = { copied("systemctl"), copied("daemon-reload"), NULL };
-	sigset_t none;
+	sigset_t held;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&held);
+	sigaddset(&held, SIGTSTP);
+	sigprocmask(SIG_SETMASK, &held, NULL);
 	execv("/usr/bin/systemctl", arguments);
 	execv("/bin/systemctl", arguments);
 	_exit(EXIT_FAILURE);

@@ -32,7 +32,8 @@ static const char lock_path[] = NETSHIM_RUNDIR "/lock";
 #define WATCH_PATH_SIZE (sizeof(WATCH) + CLASS_NAME_MAX + 8)
 
 /* A command that is ended half way, or whose messages nobody reads any more, would
- * leave half of the old state and half of the new. */
+ * leave half of the old state and half of the new; and one that is stopped, by ^Z say, would
+ * hold off all others. */
 static void hold_signals(void)
 {
 	sigset_t set;
@@ -42,6 +43,9 @@ static void hold_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGPIPE);
+	sigaddset(&set, SIGTSTP);
+	sigaddset(&set, SIGTTIN);
+	sigaddset(&set, SIGTTOU);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 }
 

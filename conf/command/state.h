@@ -21,7 +21,7 @@ void be_impatient(const char *what);
 void be_patient(void);
 
 /* Holds off every other up, reload and down until this process ends, and signals that
- * would end it. Makes NETSHIM_RUNDIR. Ends the command where it cannot. One for a hook
+ * would end or stop it. Makes NETSHIM_RUNDIR. Ends the command where it cannot. One for a hook
  * (see cmd_reload) ends it too where another one waits already: that one looks at what
  * there is by then. */
 void state_lock(bool for_hook);

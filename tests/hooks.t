@@ -156,13 +156,19 @@ ended_after() { # ended_after COMMAND...: its exit status, how many times five s
 	said=$("$@" 2>&1)
 	echo "$? $((($(date +%s%N) - start) / 5000000000)) $said"
 }
-sed -i "s/class offline {/& users = { 'root' }/" "$config"
+sed -i "s/class offline {/& users = { 'root', 'visitor' }/" "$config"
+cp /etc/passwd "$scratch/passwd"
+mount --bind "$scratch/passwd" /etc/passwd
+echo "visitor:x:4242:4242::/:/bin/sh" >>"$scratch/passwd"
 in_own_world() { # where the lock is another one
 	# shellcheck disable=SC2016 # the inner shell's
 	unshare --net --mount sh -c 'mount -t tmpfs -o mode=755 tmpfs "$1" && "$2" up && (shift 2 && "$@"); status=$?; "$2" down; exit $status' \
 		sh "$root/run" "$netshim" "$@"
 }
-ended_after in_own_world strace -qq -o /dev/null -P /etc/passwd -e inject=openat:delay_enter=11000000 "$netshim" reload --hook >"$scratch/names-late" &
+# An older version's text does not say who the users are.
+# shellcheck disable=SC2016 # the inner shell's
+ended_after in_own_world sh -c 'sed -i "/^[0-9]* \x00# /,\$d" "$0" && exec "$@"' "$root/run/netshim/config" \
+	strace -qq -o /dev/null -P /etc/passwd -e inject=openat:delay_enter=11000000 "$netshim" reload --hook >"$scratch/names-late" &
 late=($!)
 hold
 ended_after "$root/etc/network/if-up.d/netshim" >"$scratch/hook-late" &
@@ -171,6 +177,15 @@ ended_after "$netshim" down >"$scratch/down-late" &
 late+=($!)
 wait "${late[@]}"
 kill $holder
+"$netshim" reload
+id_is() { [ "$(od -An -t u4 -v "$root/run/netshim/rules" | grep -cw 4242)" = 1 ]; }
+id_is
+is "$? $(grep -v '^visitor:' "$scratch/passwd" >"$scratch/fewer"; cat "$scratch/fewer" >"$scratch/passwd"; "$netshim" reload --hook 2>&1; echo $?)" "0 0" \
+	"a user of a class is deleted: the hook does its work"
+id_is
+ok $? "and the class is still that user's, and nobody else's"
+like "$("$netshim" reload 2>&1; echo $?)" "unknown user 'visitor'.*1$" "reload tells it"
+umount /etc/passwd
 like "$(cat "$scratch/hook-late")" "^0 2 netshim: gave up after 10 seconds: another netshim holds $lock" "another netshim hangs: the hook ends after 10 seconds, and tells"
 like "$(cat "$scratch/down-late")" "^1 2 netshim: gave up after 10 seconds: another netshim holds $lock" "so does down"
 like "$(cat "$scratch/names-late")" "^1 2 netshim: gave up after 10 seconds: .*users and groups" "users cannot be looked up: a hook does not wait for them"

@@ -14,6 +14,7 @@
 
 #include "conf/language/alloc.h"
 #include "conf/language/grammar-parts.h"
+#include "conf/language/users.h"
 #include "conf/language/value.h"
 
 #include <confuse.h>
@@ -394,8 +395,21 @@ static void begin(struct ruleset *set, const char *path, bool again)
 	reading.again = again;
 	reading.input_count = 0;
 	reading.rights = 0;
+	users_forget();
 	set->path = absolute(path);
 	keep_text(set->path, "", 0);
+}
+
+/* No file has this name. */
+#define USERS ""
+
+static void keep_users(void)
+{
+	char *text = users_text();
+
+	if (*text)
+		keep_text(USERS, text, strlen(text));
+	free(text);
 }
 
 void grammar_read(struct ruleset *set, const char *path)
@@ -404,6 +418,7 @@ void grammar_read(struct ruleset *set, const char *path)
 	grammar_add_input(path, (struct place_in_file){ NULL, 0 }, false);
 	for (size_t i = 0; i < reading.input_count; i++)
 		read_input(i);
+	keep_users();
 }
 
 /* Takes the next file's path and text from what is left of a text. */
@@ -424,24 +439,51 @@ static bool next_file(char **at, size_t *left, char **path, size_t *size)
 	return true;
 }
 
-bool grammar_read_text(struct ruleset *set, char *text, size_t size)
+static void read_kept_file(const char *path, char *text, size_t size)
+{
+	if (!strcmp(path, USERS))
+		return;
+	reading.file = copied(path);
+	keep_text(path, text, size);
+	parse_text(text, size);
+}
+
+static void read_kept_users(const char *path, char *text, size_t size)
+{
+	(void)size;
+	if (!strcmp(path, USERS))
+		users_read(text);
+}
+
+/* false where it does not end with one of them. */
+static bool each_file(char *text, size_t size, void (*read)(const char *path, char *text, size_t size))
 {
 	char *path;
 	size_t file_size;
 
-	if (!next_file(&text, &size, &path, &file_size))
-		return false;
-	begin(set, path, true);
 	while (next_file(&text, &size, &path, &file_size)) {
 		char *copy = zalloc(file_size + 1);
 
 		memcpy(copy, text - file_size, file_size);
-		reading.file = copied(path);
-		keep_text(path, copy, file_size);
-		parse_text(copy, file_size);
+		read(path, copy, file_size);
 		free(copy);
 	}
 	return !size;
+}
+
+bool grammar_read_text(struct ruleset *set, char *text, size_t size)
+{
+	char *path;
+	size_t file_size;
+	bool whole;
+
+	if (!next_file(&text, &size, &path, &file_size))
+		return false;
+	begin(set, path, true);
+	each_file(text, size, read_kept_users);
+	whole = each_file(text, size, read_kept_file);
+	keep_users();
+	return whole;
 }
 
 bool grammar_read_classes(struct ruleset *set, char *text, size_t size)

@@ -6,6 +6,7 @@
 #include "conf/language/value.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/users.h"
 
 #include <ctype.h>
 #include <grp.h>
@@ -204,30 +205,24 @@ const char *value_at_boot(const char *text, enum at_boot *at_boot)
 		       text);
 }
 
-static void add_user(struct user_list *users, uint32_t id, bool is_group)
-{
-	users->users = grown(users->users, users->count, sizeof(*users->users));
-	users->users[users->count++] = (struct rules_user){ .id = id, .is_group = is_group };
-}
-
 const char *value_user(const char *text, struct user_list *users)
 {
-	const struct passwd *user = *text == '@' ? NULL : getpwnam(text);
-	const struct group *group = *text == '@' ? getgrnam(text + 1) : NULL;
+	struct rules_user user = { .is_group = *text == '@' };
 	unsigned long id;
 
-	if (user)
-		add_user(users, user->pw_uid, false);
-	else if (group)
-		add_user(users, group->gr_gid, true);
-	else if (value_number(text + (*text == '@'), 10, UINT32_MAX - 1, &id))
-		add_user(users, (uint32_t)id, *text == '@');
-	else if (*text == '@')
-		return printed("unknown group '%s'; it is '@' and a name in the group database, or its number", text);
-	else
-		return printed(
-			"unknown user '%s'; it is a name in the user database, or its number (groups are '@NAME')",
-			text);
+	if (!users_find(text, &user)) {
+		if (!value_number(text + user.is_group, 10, UINT32_MAX - 1, &id))
+			return user.is_group
+				       ? printed("unknown group '%s'; it is '@' and a name in the group database, or "
+						 "its number",
+						 text)
+				       : printed("unknown user '%s'; it is a name in the user database, or its number "
+						 "(groups are '@NAME')",
+						 text);
+		user.id = (uint32_t)id;
+	}
+	users->users = grown(users->users, users->count, sizeof(*users->users));
+	users->users[users->count++] = user;
 	return NULL;
 }
 

@@ -459,6 +459,23 @@ echo "class other { }" >"$scratch/other.conf"
 "$netshim" -c "$scratch/other.conf" reload
 reload_says "^netshim: nothing was changed: another netshim has put another configuration than $config into force meanwhile; .*"$'\n1$' "nor after another configuration"
 like "$(rules)" "chain class_other" "which stays in force"
+printf '%s: files nosuch\n' passwd group >"$scratch/nsswitch.conf"
+mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
+asked() { sed -n '/flock(/,$p' "$scratch/calls" | grep -c 'libnss_nosuch'; }
+echo "class vpn { interface = 'vpn0' }" >"$config"
+strace -f -o "$scratch/calls" -e trace=openat,flock "$netshim" -c "$config" reload
+is "$? $(asked)" "0 0" "who has the lock asks no name service, as nftables does whether somebody is named 0"
+kill "$(watcher)"
+wait_until is_unwatched
+in_background strace -f -o "$scratch/calls" -e trace=openat,flock "$netshim" watch
+is_held() { ! is_given_up "$root/run/netshim/watch"; }
+wait_until is_held
+wanted=$(rules)
+nft flush ruleset
+wait_until is_back
+is "$(asked)" 0 "nor does who puts the table back"
+kill $!
+umount /etc/nsswitch.conf
 hold_at openat "$root/run/netshim/rules.new" "$netshim" reload
 is "$((0x$(sed -n 's/^SigBlk:.*\(.\{6\}\)$/\1/p' "/proc/$held/status") & 7 << 19))" $((7 << 19)) "what would stop it (^Z) waits for as long as it has the lock"
 let_go

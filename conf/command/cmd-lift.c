@@ -126,18 +126,16 @@ static char *orderer(void)
 	return user ? printed(", by %s", user->pw_name) : copied("");
 }
 
-static void tell(const char *class, unsigned seconds)
+static void tell(const char *class, unsigned seconds, const char *by)
 {
 	const char *kind = strcmp(class, LIFTS_OTHERS) ? "class " : "";
 	char time[LIFTS_TIME_SIZE];
 	char *words = seconds ? printed("%s%s: for %s, it may send what action and deny refuse", kind, class,
 					lifts_time(seconds, time))
 			      : printed("%s%s: action and deny refuse again", kind, class);
-	char *by = orderer();
 
 	puts(words);
 	syslog(LOG_DAEMON | LOG_NOTICE, "%s%s", words, by);
-	free(by);
 	free(words);
 }
 
@@ -147,6 +145,7 @@ int cmd_lift(const struct command *command)
 	const char *name = read_class(command->argv[0]);
 	const struct class *class;
 	unsigned seconds = read_seconds(command->argv[1]);
+	char *by = orderer(); /* while name services are asked */
 	long before;
 
 	if (!state_is_up())
@@ -164,6 +163,7 @@ int cmd_lift(const struct command *command)
 		lifts_note(name, (unsigned)before);
 		return EXIT_FAILURE;
 	}
-	tell(name, seconds);
+	tell(name, seconds, by);
+	free(by);
 	return EXIT_SUCCESS;
 }

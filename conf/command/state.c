@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <nss.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -47,6 +48,14 @@ static void hold_signals(void)
 	sigaddset(&set, SIGTTIN);
 	sigaddset(&set, SIGTTOU);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* nftables' library looks for a user named 0 before it takes "skuid 0" for a number
+ * (uid_type_parse in its src/meta.c): that is not to wait for a name service. */
+static void ask_no_name_service(void)
+{
+	__nss_configure_lookup("passwd", "files");
+	__nss_configure_lookup("group", "files");
 }
 
 #define PATIENCE 10 /* seconds */
@@ -135,6 +144,7 @@ void state_lock(bool for_hook)
 	/* The lock was held by a `down`, which has removed the file. */
 	if (is_still(fd, lock_path)) {
 		hold_signals();
+		ask_no_name_service();
 		return;
 	}
 	close(fd);
@@ -401,6 +411,7 @@ bool state_is_watched(const char *class)
 
 int state_watch(const char *class)
 {
+	ask_no_name_service();
 	return open_to_watch_soon(class, O_RDONLY);
 }
 

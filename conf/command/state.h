@@ -21,9 +21,9 @@ void be_impatient(const char *what);
 void be_patient(void);
 
 /* Holds off every other up, reload and down until this process ends, and signals that
- * would end or stop it. Makes NETSHIM_RUNDIR. Ends the command where it cannot. One for a hook
- * (see cmd_reload) ends it too where another one waits already: that one looks at what
- * there is by then. */
+ * would end or stop it; names of users are those of the machine's own files from then on. Makes NETSHIM_RUNDIR. Ends
+ * the command where it cannot. One for a hook (see cmd_reload) ends it too where another one waits already: that one
+ * looks at what there is by then. */
 void state_lock(bool for_hook);
 
 /* For a child that may live on: it keeps these descriptors, whose numbers change, and a

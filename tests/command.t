@@ -316,7 +316,6 @@ for words in --help --version "ps --help" check ruleset status "status --json" p
 	like "$("$netshim" $words 2>&1 >/dev/full; echo $?)" "(^|"$'\n'")$cannot"$'\n'"(.*"$'\n'")?1$" "$words: cannot be written: exit 1"
 done
 like "$("$netshim" ruleset -x 2>&1 >/dev/full; echo $?)" "what is '-x'.*2$" "the exit code of what has failed stays"
-# shellcheck disable=SC2016 # expanded by that shell
 is "$(trap '' PIPE; { sleep 0.2; "$netshim" status 2>&1; echo $? >"$scratch/code"; } | true; cat "$scratch/code")" 1 "a pipe that nobody reads, and no SIGPIPE: exit 1"
 like "$("$netshim" trace -o /dev/full true 2>&1; echo $?)" "^netshim: trace: not all could be written to /dev/full.0$" "trace says so, and exits as the command did"
 

@@ -437,6 +437,7 @@ class cut  { action = reject  users = { 'root' } }
 class late { }
 END
 waiting_reload() { # waiting_reload: for the users
+	# shellcheck disable=SC2016 # expanded by that shell
 	hold_at openat /etc/passwd sh -c '"$1" reload; echo $?' sh "$netshim"
 }
 reload_says() { # reload_says PATTERN NAME

@@ -159,10 +159,10 @@ is "$? $(shim "$scratch/program" class)" "0 $group/one" "where it is up already,
 # where it is not up
 configure <<<"class one { action = reject }"
 before=$(nft list table inet netshim; cksum "$run/rules"; ls -R "$run/net_cls$group")
-for verb in up "-c $config reload" down status "status --json" "blocked one --follow" "lift one 5m"; do
+for verb in up "-c $scratch/other reload" down status "status --json" "blocked --follow one" "lift one 5m"; do
 	# shellcheck disable=SC2086 # words
 	like "$(unshare --net "$netshim" $verb 2>&1; echo $?)" \
-		"^netshim: netshim is up in another network namespace; run 'nsenter --net=/proc/[0-9]+/ns/net netshim $verb'"$'\n1$' "${verb/$config/FILE} in another network namespace: refused"
+		"^netshim: netshim is up in another network namespace; run 'nsenter --net=/proc/[0-9]+/ns/net netshim $verb'"$'\n1$' "${verb/$scratch\/other/FILE} in another network namespace: refused"
 done
 is "$(unshare --net "$netshim" reload --hook 2>&1; echo $?)" 0 "reload --hook does nothing"
 is "$(nft list table inet netshim; cksum "$run/rules"; ls -R "$run/net_cls$group")" "$before" "all is as before"

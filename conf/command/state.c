@@ -226,11 +226,11 @@ static char *way_to(uint64_t network)
 	return pid ? printed("/proc/%d/ns/net", pid) : way;
 }
 
-/* As it was given; -c stands before the verb. */
+/* As it was given, where another configuration than the usual one was; -c stands before the verb. */
 static char *words_of(const struct command *command)
 {
-	char *words =
-		command->config ? printed("-c %s %s", command->config, command->argv[-1]) : copied(command->argv[-1]);
+	bool other = command->config && strcmp(command->config, NETSHIM_CONFIG) != 0;
+	char *words = other ? printed("-c %s %s", command->config, command->argv[-1]) : copied(command->argv[-1]);
 
 	for (int i = 0; i < command->argc; i++) {
 		char *longer = printed("%s %s", words, command->argv[i]);

@@ -40,6 +40,14 @@ static bool elf_is_known(const char *head, size_t size, int folder)
 	       (match_elf_interpreter(head, size, &interpreter) <= 0 || is_program(folder, interpreter));
 }
 
+/* Of another processor: binfmt_misc may know what runs it. */
+static bool elf_is_foreign(const char *head, size_t size)
+{
+	const ElfW(Ehdr) *elf = (const void *)head;
+
+	return size >= sizeof(*elf) && !MACHINES(elf->e_machine);
+}
+
 /* The path depends on dirfd. */
 bool program_uses_dirfd(const struct program *p)
 {
@@ -129,7 +137,8 @@ int program_check(const struct program *p)
 /* Tells whether the kernel will be able to start what is in the file: after the
  * helper has been started in its place, an error has nobody to go to. Where this
  * says no, the caller's own exec says why (and a binfmt_misc interpreter, which
- * cannot be told from here, is caught at its start). */
+ * cannot be told from here, is caught at its start). A script's interpreter of another
+ * processor's is left to the helper: who runs that may be static, and is not caught. */
 bool program_format_is_known(const struct program *p)
 {
 	_Alignas(ElfW(Ehdr)) char head[MATCH_ELF_HEAD];
@@ -142,7 +151,7 @@ bool program_format_is_known(const struct program *p)
 		if (n < 0)
 			return true; /* unreadable, which the kernel does not mind */
 		if (n >= SELFMAG && str_after(head, ELFMAG))
-			return elf_is_known(head, (size_t)n, folder);
+			return elf_is_known(head, (size_t)n, folder) || (scripts && elf_is_foreign(head, (size_t)n));
 		head[n < MATCH_HEAD ? n : MATCH_HEAD - 1] = '\0';
 		/* A script beneath a close-on-exec descriptor is out of its interpreter's
 		 * reach: ENOENT. */

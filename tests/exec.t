@@ -238,13 +238,18 @@ done
 printf '#!%s class\n' "$bin/probe-static" >"$scratch/by-1" # one interpreter
 for n in 2 3 4 5 6; do printf '#!%s\n' "$scratch/by-$((n - 1))" >"$scratch/by-$n"; done
 odds+=(by-6)
+cp "$bin/probe-static" "$scratch/other-processor"
+printf ZZ | dd of="$scratch/other-processor" bs=1 seek=18 conv=notrunc status=none # e_machine
+printf '#!%s\n' "$scratch/other-processor" >"$scratch/by-other-processor"
 chmod 755 "$scratch"/{by-*,no-loader}
 exec 9>>"$scratch/written"
 {
 	rules
-	for odd in "${odds[@]}" by-5; do echo "app '$scratch/$odd' { class = other }"; done
+	for odd in "${odds[@]}" by-5 by-other-processor; do echo "app '$scratch/$odd' { class = other }"; done
 } | configure
 is "$(shim launcher execve "$scratch/by-5")" "$group/other" "as many interpreters as the kernel follows"
+like "$(shim launcher execve "$scratch/by-other-processor" 2>&1)" "by-other-processor: not started" \
+	"one of another processor's, which binfmt_misc may give to what is static: the helper tells"
 for entry in execve execvp posix_spawn fexecve; do
 	for odd in "${odds[@]}" folder; do
 		is "$(PATH=$PATH:$scratch shim launcher errno $entry "$scratch/$odd" 2>/dev/null)" \

@@ -100,6 +100,10 @@ is_refused() { # is_refused NAME
 with "at-boot = refuse"
 like "$(boot)" "^1 one soft .*$config:6.*not started; mend it" "at-boot = refuse: up says so"
 is_refused "at-boot = refuse"
+"$netshim" down
+like "$(strace -f -qq -o /dev/null -P "$config" -e trace=openat -e inject=openat:signal=SEGV:when=1 "$netshim" up --boot 2>&1)" \
+	"$config could not be read: Segmentation fault.*not started; mend it" "reading it does not come to an end"
+is_refused "that at boot"
 is "$("$netshim" status 2>&1 >/dev/null)" "netshim: $config could not be put into force when the machine started: programs that had a rule when it last was are not started; mend it, then run 'netshim reload'" "status says so"
 "$root/etc/network/if-up.d/netshim"
 like "$(start "$root/bin/probe")" "$refused" "a hook changes nothing"

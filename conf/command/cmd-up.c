@@ -18,8 +18,12 @@
 #include "conf/language/text.h"
 
 #include <getopt.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define READING 40 /* seconds that a boot waits for a configuration, of the 60 of netshim.service */
 
 /* Nothing that is there could leak by it. */
 static void tell_what_is_lacking(int result)
@@ -204,11 +208,34 @@ static bool services_can(struct ruleset *set)
 	return !ruleset_report(set);
 }
 
+/* At boot, what is in force must not depend on whether reading comes to an end: somebody else
+ * tries it first. Tells whether it did, in time for what was in force last to be put there
+ * instead. */
+static bool can_be_read(const char *config)
+{
+	static struct ruleset set;
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		alarm(READING);
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(EXIT_FAILURE);
+		_exit(load_whole(&set, config) && services_can(&set) ? EXIT_SUCCESS : EXIT_FAILURE);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
+		return true;
+	warnx("%s could not be read: %s; mend that", config,
+	      WTERMSIG(status) == SIGALRM ? "a name service, for a user in it, or a file system does not answer"
+					  : strsignal(WTERMSIG(status)));
+	return false;
+}
+
 int cmd_up(const struct command *command)
 {
 	static struct ruleset set;
 	struct options options = read_options(command, "clb");
-	bool whole = load_whole(&set, command->config);
+	bool whole = (!options.at_boot || can_be_read(command->config)) && load_whole(&set, command->config);
 	int result = EXIT_FAILURE;
 
 	if (!options.at_boot && !(whole && services_can(&set)))

@@ -129,12 +129,9 @@ static void show_parents(struct listing *l)
 
 static const char *user_of(const struct process *p)
 {
-	char path[64];
-	const struct passwd *user;
-	struct stat st;
+	uid_t id = process_user(p->thread);
+	const struct passwd *user = id == (uid_t)-1 ? NULL : getpwuid(id);
 
-	snprintf(path, sizeof(path), "/proc/%d", p->thread);
-	user = stat(path, &st) ? NULL : getpwuid(st.st_uid);
 	return user ? user->pw_name : "?";
 }
 

@@ -17,7 +17,6 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Milliseconds by which reading may be ahead of its share, so that of several programs that are
@@ -26,15 +25,6 @@
 /* Of so many that may be it, one more than are named, each is looked at once more: it may have
  * ended since all were read. */
 #define CERTAIN 4
-
-static uid_t user_of(pid_t pid)
-{
-	char path[64];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	return stat(path, &st) ? (uid_t)-1 : st.st_uid;
-}
 
 void suspects_read(struct suspects *s)
 {
@@ -56,7 +46,7 @@ void suspects_read(struct suspects *s)
 		if (!holds[i])
 			continue;
 		s->items = grown(s->items, s->count, sizeof(*s->items));
-		s->items[s->count++] = (struct suspect){ list.items[i], user_of(list.items[i].pid) };
+		s->items[s->count++] = (struct suspect){ list.items[i], process_user(list.items[i].pid) };
 	}
 	free(holds);
 	processes_free(&list);

@@ -19,6 +19,15 @@
 #define KTHREADD 2 /* the parent of all kernel threads */
 #define NAMED 3	   /* so many in a message */
 
+uid_t process_user(pid_t pid)
+{
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d", pid);
+	return stat(path, &st) ? (uid_t)-1 : st.st_uid;
+}
+
 int process_open(pid_t pid, const char *name)
 {
 	char path[64];

@@ -51,6 +51,9 @@ bool process_is_there(const struct process *process);
 /* Reads one; false where it has ended. */
 bool process_read(pid_t pid, struct process *process);
 
+/* Its effective user, or root where it is not dumpable (proc(5)); (uid_t)-1 where it has ended. */
+uid_t process_user(pid_t pid);
+
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
 

@@ -188,12 +188,11 @@ static bool is_run_by(const char *path, const struct stat *file)
 {
 	char head[MATCH_HEAD];
 	char interpreter[MATCH_HEAD];
-	struct stat st;
 
 	for (unsigned depth = 0; depth < MATCH_SCRIPTS_MAX; depth++) {
 		const char *found;
 
-		if (stat(path, &st) || !S_ISREG(st.st_mode) || match_read_head(AT_FDCWD, path, head, sizeof(head)) <= 0)
+		if (match_read_regular(path, head, sizeof(head)) <= 0)
 			return false;
 		found = match_interpreter(head);
 		if (!found)

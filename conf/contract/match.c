@@ -81,9 +81,7 @@ int match_elf_interpreter(const char *head, size_t size, const char **interprete
 	return 0;
 }
 
-/* Of a script's interpreter, which may be anything: the kernel opens regular files only
- * (may_open in fs/namei.c), and so nothing is taken out of a pipe. */
-static long read_regular(const char *path, char *head, size_t size)
+long match_read_regular(const char *path, char *head, size_t size)
 {
 	struct sys_file file;
 
@@ -107,7 +105,7 @@ bool match_is_static(int dirfd, const char *path)
 		if (!interpreter)
 			return false;
 		str_append(&end, copy + sizeof(copy), interpreter);
-		n = read_regular(copy, head, sizeof(head));
+		n = match_read_regular(copy, head, sizeof(head));
 	}
 	return n >= (long)sizeof(*elf) && str_after(head, ELFMAG) && head[EI_CLASS] == ELFCLASS64 &&
 	       elf->e_phentsize == sizeof(ElfW(Phdr)) && !match_elf_interpreter(head, (size_t)n, &interpreter);

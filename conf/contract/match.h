@@ -82,6 +82,10 @@ int match_open(struct rules *rules, int dirfd, const char *path, int flags, char
  * in head), at most size - 1 bytes, and terminates it. Returns its length or -errno. */
 long match_read_head(int dirfd, const char *path, char *head, size_t size);
 
+/* The same of what may be anything, as a script's interpreter: 0 where it is no regular file. The
+ * kernel executes no others (may_open in fs/namei.c), and so nothing is taken out of a pipe. */
+long match_read_regular(const char *path, char *head, size_t size);
+
 /* Returns the interpreter that a script's head names, terminated in place, or
  * NULL where it is no script. */
 char *match_interpreter(char *head);

@@ -113,9 +113,7 @@ static bool is_as_written(const posix_spawn_file_actions_t *list)
 	       !read_action(list, 5, &a);
 }
 
-/* Looked for where they are needed: to look for one takes the loader 800 instructions, at the
- * start of each program. They use malloc themselves, so that dlsym is no worse. */
-#define FIND(name) __typeof__(posix_spawn_file_actions_##name) *name = NEXT_NOW(posix_spawn_file_actions_##name)
+#define FIND(name) __typeof__(posix_spawn_file_actions_##name) *name = NEXT(posix_spawn_file_actions_##name)
 
 static bool write_and_read(void)
 {
@@ -211,7 +209,7 @@ static bool may_change_folder(const posix_spawn_file_actions_t *list)
 	return false;
 }
 
-/* The check takes the loader's lock, and dlerror's message away: not where nothing depends on it. */
+/* The check uses malloc: not where nothing depends on it. */
 int actions_folder(const posix_spawn_file_actions_t *actions, int *folder)
 {
 	struct sys_file rules;

@@ -19,27 +19,26 @@
 
 static int fail_with(int err)
 {
-	errno = -err;
+	int *place = next_errno();
+
+	if (place)
+		*place = -err;
 	return -1;
 }
 
 /* execve, execv and execveat always have the system call to fall back on. */
 static int plain_execve(const char *path, char *const argv[], char *const envp[])
 {
-	struct next early;
-	const struct next *n = next(&early);
+	__typeof__(execve) *plain = NEXT(execve);
 
-	return n->execve ? n->execve(path, argv, envp) : fail_with(sys_execve(path, argv, envp));
+	return plain ? plain(path, argv, envp) : fail_with(sys_execve(path, argv, envp));
 }
 
 static int plain_execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	struct next early;
-	const struct next *n = next(&early);
+	__typeof__(execveat) *plain = NEXT(execveat);
 
-	if (n->execveat)
-		return n->execveat(dirfd, path, argv, envp, flags);
-	return fail_with(sys_execveat(dirfd, path, argv, envp, flags));
+	return plain ? plain(dirfd, path, argv, envp, flags) : fail_with(sys_execveat(dirfd, path, argv, envp, flags));
 }
 
 /* What execvp and execvpe do beside libc's own work. */
@@ -62,20 +61,20 @@ static int exec_path(const char *path, char *const argv[], char *const envp[])
 
 static int exec_search(const char *file, char *const argv[])
 {
-	struct next early;
-	const struct next *n = next(&early);
-	int err = route_search(file, argv, __environ);
+	__typeof__(execvp) *plain = NEXT(execvp);
+	int err = plain ? route_search(file, argv, __environ) : -ENOSYS;
 
-	return err ? fail_with(err) : n->execvp ? n->execvp(file, argv) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : plain(file, argv);
 }
 
 static int exec_here(const char *path, char *const argv[])
 {
-	struct next early;
-	const struct next *n = next(&early);
+	__typeof__(execv) *plain = NEXT(execv);
 	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, __environ, false, NULL });
 
-	return err ? fail_with(err) : n->execv ? n->execv(path, argv) : fail_with(sys_execve(path, argv, __environ));
+	if (err)
+		return fail_with(err);
+	return plain ? plain(path, argv) : fail_with(sys_execve(path, argv, __environ));
 }
 
 HOOK int execve(const char *path, char *const argv[], char *const envp[])
@@ -95,11 +94,10 @@ HOOK int execvp(const char *file, char *const argv[])
 
 HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	struct next early;
-	const struct next *n = next(&early);
-	int err = route_search(file, argv, envp);
+	__typeof__(execvpe) *plain = NEXT(execvpe);
+	int err = plain ? route_search(file, argv, envp) : -ENOSYS;
 
-	return err ? fail_with(err) : n->execvpe ? n->execvpe(file, argv, envp) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : plain(file, argv, envp);
 }
 
 HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
@@ -118,14 +116,13 @@ static bool given(const void *pointer)
 
 HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 {
-	struct next early;
-	const struct next *n = next(&early);
-	int err = 0;
+	__typeof__(fexecve) *plain = NEXT(fexecve);
+	int err = plain ? 0 : -ENOSYS;
 
 	/* Both libcs refuse these before they ask the kernel. */
-	if (fd >= 0 && given(argv) && given(envp))
+	if (!err && fd >= 0 && given(argv) && given(envp))
 		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false, NULL });
-	return err ? fail_with(err) : n->fexecve ? n->fexecve(fd, argv, envp) : fail_with(-ENOSYS);
+	return err ? fail_with(err) : plain(fd, argv, envp);
 }
 
 static size_t count_args(va_list from)

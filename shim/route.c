@@ -11,6 +11,7 @@
 #include "conf/contract/sys.h"
 #include "shim/actions.h"
 #include "shim/aside.h"
+#include "shim/next.h"
 #include "shim/spare.h"
 
 #include <string.h>
@@ -221,7 +222,7 @@ static bool is_own_rule(const struct route *route)
 
 bool route_is_again(const struct program *p, const struct route *route)
 {
-	const char *started_as = (const char *)getauxval(AT_EXECFN);
+	const char *started_as = (const char *)next_auxval(AT_EXECFN);
 	struct sys_file running;
 	struct sys_file meant;
 

@@ -6,7 +6,6 @@
 #include "shim/spare.h"
 
 #include "conf/contract/sys.h"
-#include "shim/next.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -26,9 +25,7 @@ static bool take_kept(void **tid_address)
 	uint64_t address = 0;
 	int nobody = 0;
 
-	/* Written from here on, in this process and its parent, for good: another
-	 * thread may be at it when this one is done. */
-	if (!next_protect(PROT_READ | PROT_WRITE) || SYS(SYS_prctl, PR_GET_TID_ADDRESS, &address, 0, 0, 0) ||
+	if (SYS(SYS_prctl, PR_GET_TID_ADDRESS, &address, 0, 0, 0) ||
 	    !__atomic_compare_exchange_n(&kept.user, &nobody, (int)SYS(SYS_gettid, 0, 0, 0, 0, 0), false,
 					 __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 		return false;

@@ -11,6 +11,7 @@
 #include "shim/route.h"
 #include "shim/search.h"
 
+#include <dlfcn.h>
 #include <spawn.h>
 
 typedef int spawn_function(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
@@ -181,19 +182,16 @@ HOOK spawn_function NEW(posix_spawnp);
 int NEW(posix_spawn)(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		     const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	struct next early;
-	const struct next *n = next(&early);
+	spawn_function *plain = NEXT(posix_spawn);
 
-	return spawn_path(&(struct spawn){ n->posix_spawn, n->posix_spawn, pid, actions, attr }, path, argv, envp);
+	return spawn_path(&(struct spawn){ plain, plain, pid, actions, attr }, path, argv, envp);
 }
 
 int NEW(posix_spawnp)(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
 		      const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	struct next early;
-	const struct next *n = next(&early);
-
-	return spawn_search(&(struct spawn){ n->posix_spawnp, n->posix_spawn, pid, actions, attr }, file, argv, envp);
+	return spawn_search(&(struct spawn){ NEXT(posix_spawnp), NEXT(posix_spawn), pid, actions, attr }, file, argv,
+			    envp);
 }
 
 /* glibc 2.39; declared here because older headers do not. */
@@ -203,7 +201,7 @@ HOOK spawn_function pidfd_spawnp;
 int pidfd_spawn(pid_t *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	spawn_function *plain = NEXT_NOW(pidfd_spawn);
+	spawn_function *plain = NEXT(pidfd_spawn);
 
 	return spawn_path(&(struct spawn){ plain, plain, pidfd, actions, attr }, path, argv, envp);
 }
@@ -211,14 +209,14 @@ int pidfd_spawn(pid_t *pidfd, const char *path, const posix_spawn_file_actions_t
 int pidfd_spawnp(pid_t *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return spawn_search(&(struct spawn){ NEXT_NOW(pidfd_spawnp), NEXT_NOW(pidfd_spawn), pidfd, actions, attr },
-			    file, argv, envp);
+	return spawn_search(&(struct spawn){ NEXT(pidfd_spawnp), NEXT(pidfd_spawn), pidfd, actions, attr }, file, argv,
+			    envp);
 }
 
 #ifdef OLD_VERSION
 static spawn_function *old_version(const char *name)
 {
-	__typeof__(dlvsym) *look = NEXT_NOW(dlvsym);
+	__typeof__(dlvsym) *look = NEXT(dlvsym);
 
 	return (spawn_function *)(look ? look(RTLD_NEXT, name, OLD_VERSION) : NULL);
 }

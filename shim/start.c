@@ -35,7 +35,7 @@ static bool are_passed(int argc, char **argv, char **envp, uintptr_t top)
 static char **arguments(void)
 {
 	uintptr_t *env = (uintptr_t *)(void *)__environ;
-	uintptr_t top = getauxval(AT_EXECFN);
+	uintptr_t top = next_auxval(AT_EXECFN);
 
 	/* Not on the stack: somebody's constructor has replaced the environment. */
 	if ((uintptr_t)env > top || top - (uintptr_t)env > (uintptr_t)ARGS_MAX * 8 || env[-1])
@@ -78,7 +78,7 @@ static char **own_arguments(char **argv, const char *execfn)
 			return arg;
 		if (runs_itself(execfn))
 			return argv;
-		return arg + (getauxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
+		return arg + (next_auxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
 	}
 	return argv;
 }
@@ -87,14 +87,15 @@ static char **own_arguments(char **argv, const char *execfn)
  * again when the helper executes the program. */
 static void drop_opened(void)
 {
-	int before = errno;
+	int *error = next_errno();
+	int before = *error;
 	unsigned long fd;
 
-	errno = 0;
-	fd = getauxval(AT_EXECFD);
-	if (!errno)
+	*error = 0;
+	fd = next_auxval(AT_EXECFD);
+	if (!*error)
 		SYS(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0);
-	errno = before;
+	*error = before;
 }
 
 static void remove_variable(char **env, const char *variable)
@@ -153,19 +154,19 @@ static void classify(const struct program *program, struct route *route)
 
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
 {
-	const char *execfn = (const char *)getauxval(AT_EXECFN);
+	__typeof__(next_auxval) *auxval = NEXT(getauxval);
+	const char *execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
-	bool glibc = dlvsym && are_passed(argc, argv, envp, (uintptr_t)execfn);
+	bool glibc = next_is_glibc() && are_passed(argc, argv, envp, (uintptr_t)execfn);
 	char **own = glibc ? argv : arguments();
 	char **env = glibc ? envp : __environ;
 	enum place place;
 	bool by_fd;
 
-	next_keep(glibc);
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
-	if (take_mark(first_variable(own, env, execfn), env) || getauxval(AT_SECURE) || !execfn || !own)
+	if (!execfn || take_mark(first_variable(own, env, execfn), env) || auxval(AT_SECURE) || !own)
 		return;
 	program.argv = own_arguments(own, execfn);
 	/* Started by a descriptor that is closed by now, or by a name that may mean another

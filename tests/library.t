@@ -19,8 +19,8 @@ is "$exported" "execl execle execlp execv execve execveat execvp execvpe fexecve
 is "$(readelf --dyn-syms -W "$preload" | awk 'NR > 4 && $7 != "UND" && $4 != "FUNC" && $5 != "LOCAL" { print $8 }' | sed 's/GLIBC_.*/GLIBC/' | sort -u)" \
 	GLIBC "and their versions; nothing else"
 is "$(readelf --dyn-syms -W "$preload" | awk 'NR > 4 && $7 == "UND" && $5 == "GLOBAL" { print $8 }' | sort | xargs)" \
-	"__environ __errno_location getauxval" "nothing else is asked of libc for sure, and that both libcs have"
-is "$(readelf --dyn-syms -W "$preload" | awk 'NR > 4 && $7 == "UND" && $5 == "WEAK" { print $8 }' | sort | xargs)" "dlsym dlvsym" \
+	"__environ" "nothing else is asked of libc for sure, and that both libcs have"
+is "$(readelf --dyn-syms -W "$preload" | awk 'NR > 4 && $7 == "UND" && $5 == "WEAK" { print $8 }' | sort | xargs)" "_dl_debug_addr _r_debug" \
 	"and no more where a libc has it: the loader looks for each, whenever a program starts"
 is "$(readelf -lW "$preload" | grep -c TLS) $(readelf -dW "$preload" | grep -c -e NEEDED -e STATIC_TLS)" "0 0" \
 	"no thread-local storage, no other library"

@@ -159,6 +159,40 @@ for hooked in execv execve execvp by_execv; do
 	done
 done
 
+# Where it has its names in the table that all loaders know, and names of an older version
+# only, which the loader takes for none.
+gcc -D_GNU_SOURCE -DHOOK_execve -shared -fPIC -Wl,--hash-style=sysv "$scratch/hooks.c" -o "$scratch/sysv.so"
+echo 'OLD { };' >"$scratch/old.map"
+{
+	cat "$scratch/hooks.c"
+	echo '__asm__(".symver execve, execve@OLD");'
+} >"$scratch/old.c"
+for style in gnu sysv; do
+	gcc -D_GNU_SOURCE -DHOOK_execve -shared -fPIC -Wl,--version-script="$scratch/old.map" -Wl,--hash-style=$style \
+		"$scratch/old.c" -o "$scratch/old-$style.so"
+done
+for library in sysv old-gnu old-sysv; do
+	for entry in execve execl posix_spawn; do
+		is "$(with "$preload:$scratch/$library.so" "$bin/launcher" $entry "$scratch/plain" class)" \
+			"$([ $library-$entry != sysv-execve ] || echo "execve hooked, ")/" "a library with its names in a table $library: $entry"
+	done
+done
+
+# One that an auditor of the loader's watches has two lists of libraries.
+gcc -D_GNU_SOURCE -shared -fPIC -x c - -o "$scratch/auditor.so" <<'EOF'
+#include <link.h>
+#include <unistd.h>
+unsigned la_version(unsigned version) { return version; }
+unsigned la_objopen(struct link_map *map, Lmid_t list, uintptr_t *cookie)
+{
+	return LA_FLG_BINDTO | LA_FLG_BINDFROM;
+}
+EOF
+for entry in execve execvp posix_spawn; do
+	is "$(with "$preload" env LD_AUDIT="$scratch/auditor.so" "$bin/launcher" $entry "$bin/probe-static" class)" "$group/net" \
+		"beside an auditor: $entry"
+done
+
 # --- where dlsym and its kin are somebody else's
 
 # As MangoHud has it: it asks from where it is itself, so that RTLD_NEXT is what is behind it.

@@ -19,10 +19,10 @@
 
 static int fail_with(int err)
 {
-	int *place = next_errno();
+	__typeof__(__errno_location) *place = LIBC(__errno_location);
 
 	if (place)
-		*place = -err;
+		*place() = -err;
 	return -1;
 }
 

@@ -14,21 +14,23 @@
  * be a variable of the program's own. */
 extern char **__environ;
 
-/* The function of that name in the first object behind this library that has one, in the order
- * in which the loader looks for symbols (gABI, "Dynamic Linking"), and of several versions
- * the default; NULL where there is none. As dlsym finds it with RTLD_NEXT, but without the
- * loader's lock, without malloc and without a message for dlerror, so that it can be looked for
- * when it is called, and not at each start; and nothing is kept that could be written over.
- * Async-signal-safe: the objects that a program starts with are never unloaded, and libc is
- * one of them, so nobody looks at those behind it for what libc has. */
+/* The function of that name in the first object behind this library, as far as libc, that has
+ * one, in the order in which the loader looks for symbols (gABI, "Shared Object Dependencies");
+ * NULL where there is none. Of several versions it is the default, as with dlsym and RTLD_NEXT,
+ * or the one that is asked for, as with dlvsym. But it takes no lock and no memory, and leaves
+ * no message for dlerror, so that it can be looked for when it is called, and not at each start;
+ * and nothing is kept that could be written over. Async-signal-safe: what is as far as libc is
+ * there from the start of the program, and never unloaded. (Functions that choose themselves
+ * which they are, STT_GNU_IFUNC, are passed by: of these names, nobody's are.) */
 #define NEXT(name) ((__typeof__(name) *)next(#name))
 void *next(const char *name);
+void *next_version(const char *name, const char *version);
 
-/* What libc's functions say; 0, and NULL, where they cannot be found: in a namespace of
- * dlmopen's. The library imports no function, whose address would lie where it could be
- * written over. Async-signal-safe. */
-unsigned long next_auxval(unsigned long type);
-int *next_errno(void);
+/* A function of libc's that this library does not hide. It imports none: their addresses would
+ * lie where they could be written over. NULL where the loader's list does not have this library:
+ * where dlmopen has loaded it. Async-signal-safe. */
+#define LIBC(name) ((__typeof__(name) *)next_libc(#name))
+void *next_libc(const char *name);
 
 /* Else it is musl. */
 bool next_is_glibc(void);

@@ -222,7 +222,8 @@ static bool is_own_rule(const struct route *route)
 
 bool route_is_again(const struct program *p, const struct route *route)
 {
-	const char *started_as = (const char *)next_auxval(AT_EXECFN);
+	__typeof__(getauxval) *auxval = LIBC(getauxval);
+	const char *started_as = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct sys_file running;
 	struct sys_file meant;
 

@@ -11,7 +11,6 @@
 #include "shim/route.h"
 #include "shim/search.h"
 
-#include <dlfcn.h>
 #include <spawn.h>
 
 typedef int spawn_function(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
@@ -216,9 +215,7 @@ int pidfd_spawnp(pid_t *pidfd, const char *file, const posix_spawn_file_actions_
 #ifdef OLD_VERSION
 static spawn_function *old_version(const char *name)
 {
-	__typeof__(dlvsym) *look = NEXT(dlvsym);
-
-	return (spawn_function *)(look ? look(RTLD_NEXT, name, OLD_VERSION) : NULL);
+	return (spawn_function *)next_version(name, OLD_VERSION);
 }
 
 HOOK spawn_function posix_spawn_old;

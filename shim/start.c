@@ -32,10 +32,9 @@ static bool are_passed(int argc, char **argv, char **envp, uintptr_t top)
 
 /* With musl, the arguments lie before the environment where the kernel put both: going back
  * from it, argc is the first word that equals the number of words passed. */
-static char **arguments(void)
+static char **arguments(uintptr_t top)
 {
 	uintptr_t *env = (uintptr_t *)(void *)__environ;
-	uintptr_t top = next_auxval(AT_EXECFN);
 
 	/* Not on the stack: somebody's constructor has replaced the environment. */
 	if ((uintptr_t)env > top || top - (uintptr_t)env > (uintptr_t)ARGS_MAX * 8 || env[-1])
@@ -78,7 +77,7 @@ static char **own_arguments(char **argv, const char *execfn)
 			return arg;
 		if (runs_itself(execfn))
 			return argv;
-		return arg + (next_auxval(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
+		return arg + (LIBC(getauxval)(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
 	}
 	return argv;
 }
@@ -87,12 +86,12 @@ static char **own_arguments(char **argv, const char *execfn)
  * again when the helper executes the program. */
 static void drop_opened(void)
 {
-	int *error = next_errno();
+	int *error = LIBC(__errno_location)();
 	int before = *error;
 	unsigned long fd;
 
 	*error = 0;
-	fd = next_auxval(AT_EXECFD);
+	fd = LIBC(getauxval)(AT_EXECFD);
 	if (!*error)
 		SYS(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0);
 	*error = before;
@@ -154,12 +153,12 @@ static void classify(const struct program *program, struct route *route)
 
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
 {
-	__typeof__(next_auxval) *auxval = NEXT(getauxval);
+	__typeof__(getauxval) *auxval = LIBC(getauxval);
 	const char *execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
 	bool glibc = next_is_glibc() && are_passed(argc, argv, envp, (uintptr_t)execfn);
-	char **own = glibc ? argv : arguments();
+	char **own = glibc ? argv : arguments((uintptr_t)execfn);
 	char **env = glibc ? envp : __environ;
 	enum place place;
 	bool by_fd;

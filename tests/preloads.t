@@ -193,6 +193,92 @@ for entry in execve execvp posix_spawn; do
 		"beside an auditor: $entry"
 done
 
+# --- where the loader's list is not where it is looked for first, or not as it mostly is
+
+# A variable of that name is another's: Dyninst's library has one.
+echo 'char _r_debug[64]; char *_r_debug_of = _r_debug;' >"$scratch/debug.c"
+gcc -shared -fPIC "$scratch/debug.c" -o "$scratch/libdebug.so"
+sources=(-D_GNU_SOURCE -I"$tests/.." "$tests/programs/launcher.c")
+gcc "${sources[@]}" "$scratch/debug.c" -o "$scratch/launcher-own"
+gcc "${sources[@]}" -Wl,--no-as-needed -L"$scratch" -ldebug -Wl,-rpath,"$scratch" -o "$scratch/launcher-library"
+musl-gcc "${sources[@]}" "$scratch/debug.c" -o "$scratch/launcher-musl-own" -rdynamic
+for launcher in own library musl-own; do
+	for entry in execve execvp fexecve posix_spawn; do
+		is "$(PATH=$PATH:$bin with "$preload" "$scratch/launcher-$launcher" $entry "$bin/probe-static" class)" "$group/net" \
+			"with a variable _r_debug, launcher-$launcher: $entry"
+	done
+done
+loader=$(readelf -lW "$bin/launcher" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+is "$(with "$preload" "$loader" "$scratch/launcher-own" execve "$bin/probe-static" class)" "$group/net" \
+	"and where the loader is executed for it"
+is "$(as_user LD_PRELOAD="$preload:$scratch/libdebug.so" "$bin/launcher-static" execve "$bin/probe" class)" "$group/net" \
+	"at start, with a variable _r_debug"
+is "$(as_user LD_PRELOAD="libc.so.6:$preload" "$bin/launcher-static" execve "$bin/probe" class)" "$group/net" \
+	"at start, with libc before netshim"
+
+# Linked for addresses that are taken by then, the second lies below its own; and one without names.
+echo 'int unused(void) { return 0; }' >"$scratch/unused.c"
+taken=()
+[ "$(uname -m)" != x86_64 ] || taken=(-Wl,-Ttext-segment=0x7fff00000000)
+for name in first second; do gcc -shared -fPIC -nostdlib "${taken[@]}" "$scratch/unused.c" -o "$scratch/$name.so"; done
+gcc -shared -fPIC -nostdlib -Wl,--hash-style=sysv "$scratch/unused.c" -o "$scratch/empty.so"
+python3 - "$scratch/empty.so" "$(readelf -SW "$scratch/empty.so" | sed 's/^ *\[ *[0-9]*\]//' | awk '$1 == ".hash" { print $4 }')" <<'EOF'
+import sys
+with open(sys.argv[1], 'r+b') as file:
+    file.seek(int(sys.argv[2], 16))
+    file.write(bytes(4))
+EOF
+for entry in execve posix_spawn; do
+	is "$(with "$preload:$scratch/first.so:$scratch/second.so:$scratch/empty.so" "$bin/launcher" $entry "$bin/probe-static" class)" "$group/net" \
+		"libraries elsewhere than they were linked for, and one without names: $entry"
+done
+
+# What no libc has is looked for while a thread takes away what was loaded after libc.
+cat >"$scratch/race.c" <<'EOF'
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static void *load(void *library)
+{
+	for (;;) {
+		void *loaded = dlopen(library, RTLD_NOW);
+
+		if (loaded)
+			dlclose(loaded);
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	int (*spawn)(int *, const char *, void *, void *, char **, char **) = dlsym(RTLD_DEFAULT, "pidfd_spawn");
+	int (*execute)(int, const char *, char **, char **, int) = dlsym(RTLD_DEFAULT, "execveat");
+	time_t end = time(NULL) + 3;
+	pthread_t thread;
+	int fd;
+
+	if (!spawn || !execute || pthread_create(&thread, NULL, load, argv[1]))
+		return 1;
+	while (time(NULL) < end) {
+		spawn(&fd, "/nowhere", NULL, NULL, argv, environ);
+		execute(AT_FDCWD, "/nowhere", argv, environ, 0);
+	}
+	dprintf(1, "no crash");
+	_exit(0);
+}
+EOF
+gcc -D_GNU_SOURCE -include fcntl.h "$scratch/race.c" -o "$scratch/race"
+musl-gcc -D_GNU_SOURCE -include fcntl.h "$scratch/race.c" -o "$scratch/race-musl"
+is "$(with "$preload" "$scratch/race" "$scratch/libdebug.so")" "no crash" "while a library is loaded and unloaded"
+# musl unloads only what it could not load to its end.
+echo 'extern int nowhere(void); int (*there)(void) = nowhere;' | gcc -shared -fPIC -x c - -o "$scratch/broken.so"
+is "$(with "$preload" "$scratch/race-musl" "$scratch/broken.so")" "no crash" "while musl cannot load a library"
+
 # --- where dlsym and its kin are somebody else's
 
 # As MangoHud has it: it asks from where it is itself, so that RTLD_NEXT is what is behind it.
@@ -237,7 +323,7 @@ for entry in execv execve execvp execvpe execveat execl execle execlp fexecve po
 done
 is "$(limited LD_PRELOAD="$scratch/asks.so:$preload" "$scratch/pidfd" /usr/bin/true)" "$(shim "$scratch/pidfd" /usr/bin/true)" "pidfd_spawn"
 
-# The same with dlvsym, by which the older versions of posix_spawn are found.
+# The older versions of posix_spawn.
 if [ "$(uname -m)" = x86_64 ]; then
 	gcc -D_GNU_SOURCE -shared -fPIC -x c - -o "$scratch/asks-version.so" <<'EOF'
 #include <dlfcn.h>
@@ -255,6 +341,19 @@ EOF
 		is "$(PATH=$PATH:$scratch limited LD_PRELOAD="$scratch/asks-version.so:$preload" "$scratch/launcher-old" $entry "$scratch/plain" class)" / \
 			"$entry of an older version, behind a dlvsym that asks from where it is"
 	done
+	gcc -D_GNU_SOURCE -include spawn.h -x c - -o "$scratch/message" <<'EOF'
+__asm__(".symver posix_spawn, posix_spawn@GLIBC_2.2.5");
+#include <dlfcn.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	dlsym(RTLD_DEFAULT, "nowhere");
+	posix_spawn(NULL, "/nowhere", NULL, NULL, argv, environ);
+	puts(dlerror() ? "kept" : "lost");
+}
+EOF
+	is "$(with "$preload" "$scratch/message")" kept "and a message for dlerror is kept"
 fi
 
 # As gcompat has it, which runs programs of glibc with musl.

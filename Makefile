@@ -92,7 +92,7 @@ FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -f
 	-fno-asynchronous-unwind-tables -fvisibility=hidden -ffunction-sections
 # The hooks stand in for functions whose headers promise what callers do not keep.
 SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
-# No relro: nothing that is called is found by what it would make read-only, and it costs each start 2 %.
+# No relro: no function is called by what it would make read-only (shim/next.c), and it costs each start 2 %.
 SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
 	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 # Its code lies just beneath where the stack may be: the kernel makes fewer page tables.

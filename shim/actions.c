@@ -113,7 +113,7 @@ static bool is_as_written(const posix_spawn_file_actions_t *list)
 	       !read_action(list, 5, &a);
 }
 
-#define FIND(name) __typeof__(posix_spawn_file_actions_##name) *name = NEXT(posix_spawn_file_actions_##name)
+#define FIND(name) __typeof__(posix_spawn_file_actions_##name) *name = NEXT_LOOK(posix_spawn_file_actions_##name)
 
 static bool write_and_read(void)
 {

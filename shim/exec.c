@@ -19,7 +19,7 @@
 
 static int fail_with(int err)
 {
-	__typeof__(__errno_location) *place = LIBC(__errno_location);
+	__typeof__(__errno_location) *place = NEXT(__errno_location);
 
 	if (place)
 		*place() = -err;

@@ -222,7 +222,7 @@ static bool is_own_rule(const struct route *route)
 
 bool route_is_again(const struct program *p, const struct route *route)
 {
-	__typeof__(getauxval) *auxval = LIBC(getauxval);
+	__typeof__(getauxval) *auxval = NEXT(getauxval);
 	const char *started_as = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct sys_file running;
 	struct sys_file meant;

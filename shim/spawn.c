@@ -200,7 +200,7 @@ HOOK spawn_function pidfd_spawnp;
 int pidfd_spawn(pid_t *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
 		const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	spawn_function *plain = NEXT(pidfd_spawn);
+	spawn_function *plain = NEXT_LOOK(pidfd_spawn);
 
 	return spawn_path(&(struct spawn){ plain, plain, pidfd, actions, attr }, path, argv, envp);
 }
@@ -208,14 +208,14 @@ int pidfd_spawn(pid_t *pidfd, const char *path, const posix_spawn_file_actions_t
 int pidfd_spawnp(pid_t *pidfd, const char *file, const posix_spawn_file_actions_t *actions,
 		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	return spawn_search(&(struct spawn){ NEXT(pidfd_spawnp), NEXT(pidfd_spawn), pidfd, actions, attr }, file, argv,
-			    envp);
+	return spawn_search(&(struct spawn){ NEXT_LOOK(pidfd_spawnp), NEXT_LOOK(pidfd_spawn), pidfd, actions, attr },
+			    file, argv, envp);
 }
 
 #ifdef OLD_VERSION
 static spawn_function *old_version(const char *name)
 {
-	return (spawn_function *)next_version(name, OLD_VERSION);
+	return (spawn_function *)next_look(name, OLD_VERSION);
 }
 
 HOOK spawn_function posix_spawn_old;

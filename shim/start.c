@@ -77,7 +77,7 @@ static char **own_arguments(char **argv, const char *execfn)
 			return arg;
 		if (runs_itself(execfn))
 			return argv;
-		return arg + (LIBC(getauxval)(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
+		return arg + (NEXT(getauxval)(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
 	}
 	return argv;
 }
@@ -86,12 +86,12 @@ static char **own_arguments(char **argv, const char *execfn)
  * again when the helper executes the program. */
 static void drop_opened(void)
 {
-	int *error = LIBC(__errno_location)();
+	int *error = NEXT(__errno_location)();
 	int before = *error;
 	unsigned long fd;
 
 	*error = 0;
-	fd = LIBC(getauxval)(AT_EXECFD);
+	fd = NEXT(getauxval)(AT_EXECFD);
 	if (!*error)
 		SYS(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0);
 	*error = before;
@@ -151,9 +151,9 @@ static void classify(const struct program *program, struct route *route)
 	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
 }
 
-__attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
+static void put_right(int argc, char **argv, char **envp)
 {
-	__typeof__(getauxval) *auxval = LIBC(getauxval);
+	__typeof__(getauxval) *auxval = NEXT(getauxval);
 	const char *execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
 	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
@@ -186,4 +186,10 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	if (route.other)
 		program.path = RUNNING;
 	classify(&program, &route);
+}
+
+__attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
+{
+	next_keep();
+	put_right(argc, argv, envp);
 }

@@ -202,14 +202,19 @@ sources=(-D_GNU_SOURCE -I"$tests/.." "$tests/programs/launcher.c")
 gcc "${sources[@]}" "$scratch/debug.c" -o "$scratch/launcher-own"
 gcc "${sources[@]}" -Wl,--no-as-needed -L"$scratch" -ldebug -Wl,-rpath,"$scratch" -o "$scratch/launcher-library"
 musl-gcc "${sources[@]}" "$scratch/debug.c" -o "$scratch/launcher-musl-own" -rdynamic
-for launcher in own library musl-own; do
-	for entry in execve execvp fexecve posix_spawn; do
+# As an object, and with what is no list; and what is musl's, in a program of glibc.
+echo 'struct { long version; void *first; } _r_debug = { 1, (void *)5 }, *of = &_r_debug;' >"$scratch/list.c"
+gcc "${sources[@]}" "$scratch/list.c" -o "$scratch/launcher-list"
+echo 'long _dl_debug_addr = 5, *of = &_dl_debug_addr;' >"$scratch/address.c"
+gcc "${sources[@]}" "$scratch/address.c" -rdynamic -o "$scratch/launcher-address"
+for launcher in own library musl-own list address; do
+	for entry in execvp fexecve posix_spawn; do
 		is "$(PATH=$PATH:$bin with "$preload" "$scratch/launcher-$launcher" $entry "$bin/probe-static" class)" "$group/net" \
-			"with a variable _r_debug, launcher-$launcher: $entry"
+			"with a variable of the loader's, launcher-$launcher: $entry"
 	done
 done
 loader=$(readelf -lW "$bin/launcher" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
-is "$(with "$preload" "$loader" "$scratch/launcher-own" execve "$bin/probe-static" class)" "$group/net" \
+is "$(with "$preload" "$loader" "$scratch/launcher-own" execvp "$bin/probe-static" class)" "$group/net" \
 	"and where the loader is executed for it"
 is "$(as_user LD_PRELOAD="$preload:$scratch/libdebug.so" "$bin/launcher-static" execve "$bin/probe" class)" "$group/net" \
 	"at start, with a variable _r_debug"
@@ -219,8 +224,8 @@ is "$(as_user LD_PRELOAD="libc.so.6:$preload" "$bin/launcher-static" execve "$bi
 # Linked for addresses that are taken by then, the second lies below its own; and one without names.
 echo 'int unused(void) { return 0; }' >"$scratch/unused.c"
 taken=()
-[ "$(uname -m)" != x86_64 ] || taken=(-Wl,-Ttext-segment=0x7fff00000000)
-for name in first second; do gcc -shared -fPIC -nostdlib "${taken[@]}" "$scratch/unused.c" -o "$scratch/$name.so"; done
+[ "$(uname -m)" != x86_64 ] || taken=('-Wl,-Ttext-segment=0x7fff00000000')
+for name in first second; do gcc -fuse-ld=bfd -shared -fPIC -nostdlib "${taken[@]}" "$scratch/unused.c" -o "$scratch/$name.so"; done
 gcc -shared -fPIC -nostdlib -Wl,--hash-style=sysv "$scratch/unused.c" -o "$scratch/empty.so"
 python3 - "$scratch/empty.so" "$(readelf -SW "$scratch/empty.so" | sed 's/^ *\[ *[0-9]*\]//' | awk '$1 == ".hash" { print $4 }')" <<'EOF'
 import sys
@@ -228,6 +233,8 @@ with open(sys.argv[1], 'r+b') as file:
     file.seek(int(sys.argv[2], 16))
     file.write(bytes(4))
 EOF
+ok "$([ -e "$scratch/first.so" ] && [ -e "$scratch/second.so" ] && [ -e "$scratch/empty.so" ]; echo $?)" \
+	"there are libraries that were linked for the same addresses, and one without names"
 for entry in execve posix_spawn; do
 	is "$(with "$preload:$scratch/first.so:$scratch/second.so:$scratch/empty.so" "$bin/launcher" $entry "$bin/probe-static" class)" "$group/net" \
 		"libraries elsewhere than they were linked for, and one without names: $entry"
@@ -300,11 +307,12 @@ cat >"$scratch/pidfd.c" <<'EOF'
 #include <string.h>
 #include <stdio.h>
 #include <unistd.h>
-int pidfd_spawn(int *, const char *, void *, void *, char *const *, char *const *) __attribute__((weak));
+/* Since glibc 2.39, <spawn.h> declares it, with other types. */
+int start(int *, const char *, void *, void *, char *const *, char *const *) __asm__("pidfd_spawn") __attribute__((weak));
 int main(int argc, char **argv)
 {
 	int fd;
-	int err = pidfd_spawn ? pidfd_spawn(&fd, argv[1], NULL, NULL, argv + argc, environ) : 0;
+	int err = start ? start(&fd, argv[1], NULL, NULL, argv + argc, environ) : 0;
 
 	puts(err ? strerror(err) : "there");
 }

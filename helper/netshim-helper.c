@@ -282,9 +282,10 @@ static enum action decide(struct job *job, struct rules *rules)
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
 	if (now.place == PLACE_UNKNOWN || process_namespace("cgroup") != rules->header.cgroup_namespace)
-		return problem(job,
-			       "cannot tell the class of this process: it is in another cgroup namespace, or has no "
-			       "/proc");
+		return problem(
+			job,
+			"cannot tell the class of this process: net_cls is not mounted (run 'netshim up' as root), or "
+			"it is in another cgroup namespace, or has no /proc");
 	return check_netns(job, rules);
 }
 

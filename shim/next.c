@@ -31,10 +31,10 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 /* One object's; NULL what it has not. */
 struct symbols {
-	const ElfW(Sym) * table;
+	const ElfW(Sym) *table;
 	const char *names;
-	const ElfW(Half) * versions;
-	const ElfW(Verdef) * version_names;
+	const ElfW(Half) *versions;
+	const ElfW(Verdef) *version_names;
 	const uint32_t *gnu_hash;
 	const uint32_t *hash;
 	bool are_libcs;
@@ -83,7 +83,7 @@ static uintptr_t distance(uintptr_t a, uintptr_t b)
 
 /* musl leaves them as in the file. glibc makes addresses of them, but not where it cannot
  * write to the section; and that lies nearer to the other tables than where they would be. */
-static const void *address(const struct link_map *object, const ElfW(Dyn) * entry, bool glibc)
+static const void *address(const struct link_map *object, const ElfW(Dyn) *entry, bool glibc)
 {
 	ElfW(Addr) section = (ElfW(Addr))object->l_ld;
 	ElfW(Addr) value = entry->d_un.d_ptr;
@@ -141,7 +141,7 @@ static bool is_version(const struct symbols *s, uint32_t index, const char *vers
 {
 	unsigned number = s->versions ? s->versions[index] : 0;
 	const ElfW(Verdef) *definition = version ? s->version_names : NULL;
-	const ElfW(Verdaux) * name;
+	const ElfW(Verdaux) *name;
 
 	while (definition && definition->vd_ndx != (number & ~HIDDEN_VERSION)) {
 		const char *following = definition->vd_next ? (const char *)definition + definition->vd_next : NULL;
@@ -305,22 +305,20 @@ static bool is_loaders(const struct r_debug *debug)
 	       (unsigned)debug->r_state <= RT_DELETE && debug->r_map && (uintptr_t)debug->r_map % sizeof(void *) == 0;
 }
 
-static const struct link_map *first_object(void)
+static const struct link_map *first_by_symbol(void)
 {
-	const struct link_map *first = NULL;
-
 	if (!next_is_glibc())
 		return &_dl_debug_addr && _dl_debug_addr ? _dl_debug_addr->r_map : NULL;
-	if (&_r_debug && is_loaders(&_r_debug))
-		first = find_own(_r_debug.r_map) ? _r_debug.r_map : NULL;
-	return first ? first : first_by_loader();
+	return is_loaders(&_r_debug) ? _r_debug.r_map : NULL;
 }
 
 static void look(struct wanted *wanted, unsigned count)
 {
-	const struct link_map *first = first_object();
+	const struct link_map *first = first_by_symbol();
 	const struct link_map *own = find_own(first);
 
+	if (!own && next_is_glibc())
+		own = find_own(first = first_by_loader());
 	if (!own)
 		return;
 	look_from(own->l_next, wanted, count);

@@ -213,18 +213,39 @@ ip -6 route replace default via fd77::3 dev here table 1001 metric 100 proto 78
 ip route replace default dev here scope link table 1000 metric 100 proto 78
 is "$(routes_sent) $(changed)" "3 " "and where others are"
 
+calls_of_reload() { # without those for memory, and for descriptors
+	strace -o "$scratch/trace" -e trace='/^(socket|sendmsg|ioctl|openat|newfstatat|readlink|pread64|mkdir.*|getdents64)$' \
+		"$netshim" reload
+	awk '/^[a-z]/ && !/AT_EMPTY_PATH/ { sub(/\(.*/, ""); sub(/^mkdirat/, "mkdir"); n[$0]++ } END { for (call in n) print call, n[call] }' "$scratch/trace" | sort
+}
+for_each() { # for_each HOW-MANY-MORE
+	join - "$scratch/few" | awk -v more="$1" '$2 != $3 { printf "%d %s ", ($2 - $3) / more + 0.5, $1 }'
+}
+
 # What more there is for each class: the classid of its groups, where its routing rules are (of
 # all others the kernel knows best whether they are there), whether others may write to its groups.
-calls_with() { # calls_with CLASSES: of a reload, without those for memory, and for descriptors
+calls_with_classes() { # calls_with_classes CLASSES
 	local i
 	for ((i = 0; i < $1; i++)); do
 		echo "class c$i { interface = 'here'  dns = { '192.168.77.5' }  mark = $((5000 + i))  rate = '10 mbit'  action = reject  allow = { 'tcp/443' } }"
 	done | configure
-	strace -o "$scratch/trace" -e trace='/^(socket|sendmsg|ioctl|openat|newfstatat|mkdir.*|getdents64)$' "$netshim" reload
-	awk '/^[a-z]/ && !/AT_EMPTY_PATH/ { sub(/\(.*/, ""); sub(/^mkdirat/, "mkdir"); n[$0]++ } END { for (call in n) print call, n[call] }' "$scratch/trace" | sort
+	calls_of_reload
 }
-calls_with 10 >"$scratch/few"
-is "$(calls_with 30 | join - "$scratch/few" | awk '$2 != $3 { printf "%d %s ", ($2 - $3) / 20 + 0.5, $1 }')" \
-	"2 getdents64 2 ioctl 2 mkdir 6 newfstatat 3 openat 2 sendmsg 2 socket " "system calls of a reload for each class"
+calls_with_classes 10 >"$scratch/few"
+is "$(calls_with_classes 30 | for_each 20)" \
+	"2 getdents64 2 ioctl 2 mkdir 6 newfstatat 3 openat 2 pread64 2 sendmsg 2 socket " "system calls of a reload for each class"
+
+# For each rule: whether it names a folder; and it is read back, by its name, slot, path and class. The
+# folders of the rules are looked at once.
+calls_with_rules() { # calls_with_rules RULES
+	local i
+	{
+		echo 'class net { action = accept }'
+		for ((i = 0; i < $1; i++)); do echo "app '/opt/many/folder-$((i % 10))/program-$i' { class = net }"; done
+	} | configure
+	calls_of_reload
+}
+calls_with_rules 100 >"$scratch/few"
+is "$(calls_with_rules 300 | for_each 200)" "1 newfstatat 4 pread64 " "system calls of a reload for each rule"
 
 finish

@@ -53,18 +53,26 @@ bool compile_find(struct rules *rules, const struct app *app, struct rules_slot 
 	return false;
 }
 
-static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
+/* Where it is the path itself, that has been compared. */
+static bool written_reads_back(struct rules *rules, const struct rules_slot *rule, const struct app *app)
 {
 	const char *written = app_written(app);
 	char text[RULE_PATH_MAX];
 	size_t size = strnlen(written, sizeof(text) - 1) + 1;
+
+	if (rule->written == rule->path)
+		return !strcmp(app->canonical, written);
+	return rules_string(rules, rule->written, text, size) && !strcmp(text, written);
+}
+
+static bool reads_back(struct rules *rules, const struct ruleset *set, const struct app *app)
+{
 	char name[CLASS_NAME_MAX + 1] = "none";
 	struct rules_class class;
 	struct rules_slot rule;
 
 	return compile_find(rules, app, &rule) && rule.line == (uint32_t)app->at.line &&
-	       rule.users.count == app->users.count && rules_string(rules, rule.written, text, size) &&
-	       !strcmp(text, written) &&
+	       rule.users.count == app->users.count && written_reads_back(rules, &rule, app) &&
 	       (rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, name)) &&
 	       !strcmp(name, app_class_name(set, app)) && !rules->damaged;
 }

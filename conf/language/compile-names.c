@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <search.h>
 #include <sys/stat.h>
 
 /* The canonical form of a directory that may not exist yet: without symlinks, as far
@@ -62,12 +63,13 @@ struct folder {
 	char *astray;	  /* where it leads, which is not theirs, or NULL */
 };
 
-static void find_folder(struct folder *f, char *written)
+static struct folder *find_folder(const char *written)
 {
+	struct folder *f = zalloc(sizeof(*f));
 	char *plain = copied(written);
 
 	plain[strlen(plain) - 1] = '\0';
-	*f = (struct folder){ .written = written, .canonical = canonical_directory(written) };
+	*f = (struct folder){ .written = copied(written), .canonical = canonical_directory(written) };
 	if (strcmp(plain, f->canonical))
 		f->changeable = trust_changeable(written);
 	if (f->changeable && leads_astray(f->changeable, f->canonical)) {
@@ -76,38 +78,55 @@ static void find_folder(struct folder *f, char *written)
 	} else {
 		free(plain);
 	}
+	return f;
 }
 
-static void free_folder(struct folder *f)
+static void free_folder(void *folder)
 {
+	struct folder *f = folder;
+
 	free(f->written);
 	free(f->canonical);
 	free(f->changeable);
 	free(f->astray);
+	free(f);
+}
+
+static int by_written(const void *a, const void *b)
+{
+	const struct folder *x = a;
+	const struct folder *y = b;
+
+	return strcmp(x->written, y->written);
+}
+
+/* That of a path. Many rules share one, and which folders have been found stays known in
+ * folders, a tree of tsearch's. */
+static const struct folder *folder_of(const char *path, size_t size, void **folders)
+{
+	struct folder sought = { .written = or_out_of_memory(strndup(path, size)) };
+	struct folder **found = or_out_of_memory(tsearch(&sought, folders, by_written));
+
+	if (*found == &sought)
+		*found = find_folder(sought.written);
+	free(sought.written);
+	return *found;
 }
 
 /* What a file is looked up by: its directory without symlinks, and its name; for a
- * tree, the directory and a slash. Many rules share a directory, so the last one is
- * remembered. */
-static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, struct folder *last)
+ * tree, the directory and a slash. */
+static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, void **folders)
 {
 	const char *slash = strrchr(path, '/');
-	char *written = or_out_of_memory(strndup(path, (size_t)(slash - path) + 1));
-	const char *canonical;
+	const struct folder *folder = folder_of(path, (size_t)(slash - path) + 1, folders);
+	const char *canonical = printed("%s/%s", folder->canonical, slash + 1);
 
-	if (!last->written || strcmp(written, last->written)) {
-		free_folder(last);
-		find_folder(last, written);
-	} else {
-		free(written);
-	}
-	app->by_others = app->by_others || last->changeable;
-	canonical = printed("%s/%s", last->canonical, slash + 1);
-	if (last->astray) {
+	app->by_others = app->by_others || folder->changeable;
+	if (folder->astray) {
 		ruleset_warning(set, app->at,
 				"'%s' leads to '%s' by '%s', which others than root can change; this rule has no "
 				"effect: write the folder's own path",
-				last->written, last->astray, last->changeable);
+				folder->written, folder->astray, folder->changeable);
 		/* Its name may be one that not everybody can find. */
 		app->left_out = app->left_out || app->matched;
 	} else if (strlen(canonical) >= RULE_PATH_MAX && app->by_others) {
@@ -119,14 +138,11 @@ static const char *find_canonical(struct ruleset *set, struct app *app, const ch
 	return canonical;
 }
 
-static void find_names(struct ruleset *set, struct app *app)
+static void find_names(struct ruleset *set, struct app *app, void **folders)
 {
-	static struct folder of_programs;
-	static struct folder of_arguments;
-
 	app->by_others = app->matched;
-	app->canonical = find_canonical(set, app, app->path, &of_programs);
-	app->text = app->kind == WITH_FILE ? find_canonical(set, app, app->with, &of_arguments) : app->with;
+	app->canonical = find_canonical(set, app, app->path, folders);
+	app->text = app->kind == WITH_FILE ? find_canonical(set, app, app->with, folders) : app->with;
 }
 
 /* Its own name, by which its processes tell it. */
@@ -216,16 +232,18 @@ void compile_names(struct ruleset *set)
 {
 	struct app **list = zalloc((set->app_count + 1) * sizeof(struct app *));
 	struct app *first = NULL;
+	void *folders = NULL;
 	size_t count = 0;
 
 	for (size_t i = 0; i < set->app_count; i++) {
 		if (set->apps[i].unit)
 			find_unit(&set->apps[i]);
 		else
-			find_names(set, &set->apps[i]);
+			find_names(set, &set->apps[i], &folders);
 		if (!set->apps[i].left_out)
 			list[count++] = &set->apps[i];
 	}
+	tdestroy(folders, free_folder);
 	qsort(list, count, sizeof(struct app *), by_canonical);
 	for (size_t i = 0; i < count; i++) {
 		bool same = first && !strcmp(first->canonical, list[i]->canonical);

@@ -135,13 +135,14 @@ static void add_app(struct parts *p, const struct app *app, struct rules_slot *s
 {
 	struct rules_header *h = &p->header;
 	size_t size = strlen(app->canonical);
+	uint32_t path = add_string(p, app->canonical);
 
 	*slot = (struct rules_slot){
-		.path = add_string(p, app->canonical),
+		.path = path,
 		.path_size = (uint32_t)size,
 		.class_index = app->class_index,
 		.users = add_users(p, &app->users),
-		.written = add_written(p, app),
+		.written = strcmp(app_written(app), app->canonical) ? add_written(p, app) : path,
 		.file = add_file_name(p, app->at.file),
 		.line = (uint32_t)app->at.line,
 	};

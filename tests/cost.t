@@ -196,7 +196,9 @@ class link  { table = 1001  interface = 'here' }
 class gone  { interface = 'gone' }
 class proxy { proxy = { '127.0.0.1:9', '[::1]:9' }  proxy-udp = { '127.0.0.1:9', '[::1]:9' }  dns = { '127.0.0.1:53', '[::1]:53' } }
 EOF
-routes_sent() { strace -v -e trace=sendmsg "$netshim" reload 2>&1 | grep -c RTM_NEWROUTE; }
+routes_sent() { # routes_sent [OPTION...]: of strace's
+	strace -v -e trace=sendmsg "$@" "$netshim" reload 2>&1 | grep -c RTM_NEWROUTE
+}
 routes() { ip route show table all proto 78 | sort; }
 changed() { diff "$scratch/routes" <(routes); }
 routes >"$scratch/routes"
@@ -212,6 +214,12 @@ ip -6 route replace default via fd77::3 dev here table 1000 metric 100 proto 78
 ip -6 route replace default via fd77::3 dev here table 1001 metric 100 proto 78
 ip route replace default dev here scope link table 1000 metric 100 proto 78
 is "$(routes_sent) $(changed)" "3 " "and where others are"
+end_watching
+late_failure=(-e trace="sendmsg,$(calls rename)" -e inject="$(calls rename):error=ENOSPC")
+is "$(routes_sent "${late_failure[@]}") $(changed)" "0 " "routes that one sends that fails, and goes back, where all are there"
+end_watching
+sed -i 's/192.168.77.2/192.168.77.3/; s/fd77::2/fd77::3/' "$config"
+is "$(routes_sent "${late_failure[@]}") $(changed)" "4 " "and where it has replaced two: these, and those that were there"
 
 calls_of_reload() { # without those for memory, and for descriptors
 	strace -o "$scratch/trace" -e trace='/^(socket|sendmsg|ioctl|openat|newfstatat|readlink|pread64|mkdir.*|getdents64)$' \

@@ -31,6 +31,10 @@ bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtn
 /* Adds netshim's rules that were there and have gone. */
 void routing_put_back_rules(struct nl_sock *socket, const struct routing *from);
 
+/* Tells whether it is there, with all that it says. Then it is not to be sent: the kernel would
+ * replace one of IPv6 by its like, forget what it has learned for it (path MTUs) and tell everybody
+ * (fib6_add_rt2node in its net/ipv6/ip6_fib.c). */
+bool routing_route_is_listed(const struct routing *now, struct rtnl_route *route);
 /* Where it is not there as it is wanted. */
 bool routing_add_way(struct nl_sock *socket, const struct routing *now, const struct class *class,
 		     const struct way *way);

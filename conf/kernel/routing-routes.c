@@ -79,8 +79,7 @@ static bool leads_no_other_way(struct rtnl_route *route, struct rtnl_route *want
 	       (rtnl_route_get_nnexthops(route) == 1 && has_gateway(route) == has_gateway(wanted));
 }
 
-/* With all that is to be said of it. */
-static bool is_listed(const struct routing *now, struct rtnl_route *route)
+bool routing_route_is_listed(const struct routing *now, struct rtnl_route *route)
 {
 	struct nl_object *found = nl_cache_search(now->routes, (struct nl_object *)route);
 	bool listed = found && nl_object_match_filter(found, (struct nl_object *)route) &&
@@ -95,16 +94,14 @@ static bool is_listed(const struct routing *now, struct rtnl_route *route)
 static bool is_there(const struct routing *now, struct rtnl_route *route)
 {
 	struct nl_addr *to = rtnl_route_get_dst(route);
-	bool there = is_listed(now, route);
+	bool there = routing_route_is_listed(now, route);
 
 	if (there || nl_addr_get_prefixlen(to))
 		return there;
 	nl_addr_set_binary_addr(to, NULL, 0);
-	return is_listed(now, route);
+	return routing_route_is_listed(now, route);
 }
 
-/* The kernel would replace one of IPv6 by its like, forget what it has learned for it (path
- * MTUs) and tell everybody (fib6_add_rt2node in its net/ipv6/ip6_fib.c). */
 static int put_route(struct nl_sock *socket, const struct routing *now, struct rtnl_route *route)
 {
 	int error = is_there(now, route) ? 0 : rtnl_route_add(socket, route, NLM_F_REPLACE);

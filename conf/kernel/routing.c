@@ -182,6 +182,7 @@ bool routing_check(const struct routing *now, const struct ruleset *set)
 struct restoring {
 	struct nl_sock *socket;
 	const struct routing *before;
+	const struct routing *now;
 };
 
 static bool was_there(struct nl_cache *before, struct nl_object *object)
@@ -194,10 +195,11 @@ static bool was_there(struct nl_cache *before, struct nl_object *object)
 
 static void put_back_route(struct nl_object *object, void *with)
 {
+	struct rtnl_route *route = (struct rtnl_route *)object;
 	const struct restoring *r = with;
 
-	if (routing_route_is_ours(object))
-		rtnl_route_add(r->socket, (struct rtnl_route *)object, NLM_F_REPLACE);
+	if (routing_route_is_ours(object) && !routing_route_is_listed(r->now, route))
+		rtnl_route_add(r->socket, route, NLM_F_REPLACE);
 }
 
 static void undo_rule(struct nl_object *object, void *with)
@@ -218,17 +220,18 @@ static void undo_route(struct nl_object *object, void *with)
 
 void routing_restore(const struct routing *before)
 {
-	struct restoring r = { rtnetlink_socket(), before };
-	struct routing *now = r.socket ? routing_read() : NULL;
+	struct nl_sock *socket = rtnetlink_socket();
+	struct routing *now = socket ? routing_read() : NULL;
+	struct restoring r = { socket, before, now };
 
 	if (now) {
 		nl_cache_foreach(before->routes, put_back_route, &r);
-		routing_put_back_rules(r.socket, before);
+		routing_put_back_rules(socket, before);
 		nl_cache_foreach(now->rules, undo_rule, &r);
 		nl_cache_foreach(now->routes, undo_route, &r);
 	}
 	routing_free(now);
-	nl_socket_free(r.socket);
+	nl_socket_free(socket);
 }
 
 static int hear_way(struct nl_msg *message, void *with)

@@ -190,7 +190,7 @@ static void find_caller(struct doctor *d)
 	processes_read(&list);
 	p = processes_find(&list, d->caller);
 	while (p && is_between(p->name))
-		p = processes_find(&list, p->parent);
+		p = processes_parent(&list, p);
 	if (p && p->pid != d->caller) {
 		d->caller = p->pid;
 		d->preload = preload_of(p->pid);

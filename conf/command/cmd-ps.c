@@ -120,9 +120,9 @@ static void read_listing(struct listing *l, struct rules *rules)
 static void show_parents(struct listing *l)
 {
 	for (size_t i = 0; i < l->all.count; i++) {
-		const struct process *p = l->shown[i] ? processes_find(&l->all, l->all.items[i].parent) : NULL;
+		const struct process *p = l->shown[i] ? processes_parent(&l->all, &l->all.items[i]) : NULL;
 
-		for (; p && !l->shown[p - l->all.items]; p = processes_find(&l->all, p->parent))
+		for (; p && !l->shown[p - l->all.items]; p = processes_parent(&l->all, p))
 			l->shown[p - l->all.items] = true;
 	}
 }
@@ -169,7 +169,7 @@ static struct kin *find_kin(const struct listing *l)
 	struct kin *kin = zalloc((count + 1) * sizeof(*kin));
 
 	for (size_t i = count; i-- > 0;) {
-		const struct process *parent = processes_find(&l->all, l->all.items[i].parent);
+		const struct process *parent = processes_parent(&l->all, &l->all.items[i]);
 		struct kin *above = &kin[parent ? (size_t)(parent - l->all.items) : count];
 
 		if (!l->shown[i])

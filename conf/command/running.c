@@ -169,13 +169,11 @@ static void decide(const struct work *work, struct candidate *c)
 	c->moves = c->moves && !same_place(&c->to, &c->process.place);
 }
 
-/* A number that was given anew is nobody's parent: its process is the younger one. */
 static struct candidate *parent_of(const struct work *work, const struct candidate *c)
 {
-	const struct process *parent = processes_find(&work->processes, c->process.parent);
+	const struct process *parent = processes_parent(&work->processes, &c->process);
 
-	return parent && parent->started <= c->process.started ? &work->candidates[parent - work->processes.items]
-							       : NULL;
+	return parent ? &work->candidates[parent - work->processes.items] : NULL;
 }
 
 /* Where a parent came from and goes to, or went to in an earlier pass. With what goes back

@@ -128,6 +128,13 @@ struct process *processes_find(const struct process_list *list, pid_t pid)
 	return list->count ? bsearch(&key, list->items, list->count, sizeof(key), compare_pids) : NULL;
 }
 
+struct process *processes_parent(const struct process_list *list, const struct process *process)
+{
+	struct process *parent = processes_find(list, process->parent);
+
+	return parent && parent->started <= process->started ? parent : NULL;
+}
+
 void processes_mark_children(struct process_list *list)
 {
 	bool found = true;
@@ -137,7 +144,7 @@ void processes_mark_children(struct process_list *list)
 		found = false;
 		for (size_t i = 0; i < list->count; i++) {
 			struct process *p = &list->items[i];
-			const struct process *parent = p->in_force ? NULL : processes_find(list, p->parent);
+			const struct process *parent = p->in_force ? NULL : processes_parent(list, p);
 
 			if (!parent || !parent->in_force)
 				continue;

@@ -34,6 +34,10 @@ void processes_free(struct process_list *list);
 
 struct process *processes_find(const struct process_list *list, pid_t pid);
 
+/* The one that has started it, or to which the kernel gave it when that ended; NULL where that is
+ * not in the list. A number that was given anew is nobody's parent: its process is the younger. */
+struct process *processes_parent(const struct process_list *list, const struct process *process);
+
 /* What those have started, and so on, that are in_force, becomes so, too. */
 void processes_mark_children(struct process_list *list);
 

@@ -3,6 +3,7 @@
 
 /* netshim enable: has sessions load the library; netshim disable: no longer. */
 
+#include "conf/command/child.h"
 #include "conf/command/state.h"
 #include "conf/command/sudoers.h"
 #include "conf/command/terminal.h"
@@ -13,15 +14,11 @@
 #include "conf/language/alloc.h"
 
 #include <grp.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define WAYS_MAX 16
-#define USER_SECONDS 10
+#define PATIENCE 10000 /* milliseconds, for what is done in one user's home */
 
 /* What enable is asked for: kinds of ways, as bits. */
 struct wish {
@@ -224,23 +221,6 @@ __attribute__((noreturn)) static void take_as(const struct passwd *user)
 	exit(take_all(KIND(WAY_USER), user) ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* The user may stop that process, and a home on a file system that does not answer holds it
- * even when it is killed (request_wait_answer in the kernel's fs/fuse/dev.c): nobody else waits
- * for longer than this. */
-static bool ends_well(pid_t child)
-{
-	struct pollfd ended = { .fd = (int)syscall(SYS_pidfd_open, child, 0), .events = POLLIN };
-	bool in_time =
-		ended.fd < 0 || poll(&ended, 1, USER_SECONDS * 1000) > 0; /* before Linux 5.3, whenever it ends */
-	int status = 0;
-
-	if (ended.fd >= 0)
-		close(ended.fd);
-	if (!in_time)
-		kill(child, SIGKILL);
-	return waitpid(child, &status, in_time ? 0 : WNOHANG) == child && !status;
-}
-
 static void pass_on(int said, FILE *to)
 {
 	char text[4096];
@@ -274,7 +254,7 @@ static void take_from(const struct passwd *user)
 		dup2(wrong, STDERR_FILENO);
 		take_as(user);
 	}
-	well = child > 0 && ends_well(child);
+	well = child > 0 && !child_status(child, PATIENCE);
 	pass_on(said, stdout);
 	pass_on(wrong, stderr);
 	if (!well)

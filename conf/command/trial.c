@@ -5,13 +5,14 @@
 
 #include "conf/command/trial.h"
 
+#include "conf/command/boottime.h"
+#include "conf/command/child.h"
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
 
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/wait.h>
@@ -37,25 +38,29 @@ __attribute__((noreturn)) static void become(const char *const argv[], const cha
 	err(EXIT_FAILURE, "cannot start it");
 }
 
-/* Until it is ended, or nothing comes: somebody may have stopped it, and then no alarm ends it. */
-static bool goes_on(int fd, pid_t child)
+/* After its alarm, which does not end what somebody has stopped. */
+static int64_t time_to_end(void)
 {
-	struct pollfd output = { .fd = fd, .events = POLLIN };
+	return boottime_milliseconds() + (int64_t)(SECONDS + 1) * 1000;
+}
 
-	if (poll(&output, 1, (SECONDS + 1) * 1000) > 0)
-		return true;
-	kill(child, SIGKILL);
-	return false;
+static int left(int64_t until)
+{
+	int64_t time = until - boottime_milliseconds();
+
+	return time > 0 ? (int)time : 0;
 }
 
 /* All that it writes there, as far as it can matter. */
-static char *read_all(int fd, pid_t child)
+static char *read_all(int fd, int64_t until)
 {
+	struct pollfd output = { .fd = fd, .events = POLLIN };
 	char *text = zalloc(OUTPUT_MAX + 1);
 	size_t size = 0;
 	ssize_t n;
 
-	while (size < OUTPUT_MAX && goes_on(fd, child) && (n = read(fd, text + size, OUTPUT_MAX - size)) > 0)
+	while (size < OUTPUT_MAX && poll(&output, 1, left(until)) > 0 &&
+	       (n = read(fd, text + size, OUTPUT_MAX - size)) > 0)
 		size += (size_t)n;
 	return text;
 }
@@ -91,8 +96,9 @@ static char *what_is_wrong(const char *program, const char *output, int status)
 
 char *trial_run(const char *const argv[], const char *preload, uid_t user)
 {
+	int64_t until = time_to_end();
 	int ends[2];
-	int status = 0;
+	int status;
 	char *output;
 	char *wrong;
 	pid_t child;
@@ -105,9 +111,8 @@ char *trial_run(const char *const argv[], const char *preload, uid_t user)
 	if (!child)
 		become(argv, preload, user, ends[1]);
 	close(ends[1]);
-	output = read_all(ends[0], child);
-	while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-		;
+	output = read_all(ends[0], until);
+	status = child_status(child, left(until));
 	close(ends[0]);
 	wrong = what_is_wrong(argv[0], output, status);
 	free(output);
@@ -222,8 +227,9 @@ static char *try_all(const char *text)
 /* In a process that ends with its namespace. Words are written whole, as they are few. */
 char *trial_of_preload(const char *text)
 {
+	int64_t until = time_to_end();
 	int ends[2];
-	int status = 0;
+	int status;
 	pid_t child;
 	char *wrong;
 
@@ -237,9 +243,9 @@ char *trial_of_preload(const char *text)
 		_exit(wrong && write(ends[1], wrong, strlen(wrong)) > 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 	}
 	close(ends[1]);
-	wrong = read_all(ends[0], child);
+	wrong = read_all(ends[0], until);
 	close(ends[0]);
-	waitpid(child, &status, 0);
+	status = child_status(child, left(until));
 	if (*wrong)
 		return wrong;
 	free(wrong);

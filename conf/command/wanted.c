@@ -15,6 +15,7 @@
 
 #include "conf/command/wanted.h"
 
+#include "conf/command/child.h"
 #include "conf/command/state.h"
 #include "conf/contract/match.h"
 #include "conf/contract/sys.h"
@@ -27,7 +28,6 @@
 #include <grp.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -426,8 +426,9 @@ static void end_child(struct looker *l, bool hangs)
 		return;
 	close(l->end);
 	if (hangs)
-		kill(l->child, SIGKILL);
-	waitpid(l->child, NULL, hangs ? WNOHANG : 0);
+		child_kill(l->child);
+	else
+		waitpid(l->child, NULL, 0);
 	l->child = 0;
 }
 

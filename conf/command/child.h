@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-FileCopyrightText: 2026 The netshim developers */
+
+/* How a process ends that this one has started and that may hang: its user may stop it, and a file
+ * system that does not answer holds it even when it is killed (request_wait_answer in the kernel's
+ * fs/fuse/dev.c). So what is killed here is not waited for. */
+
+#ifndef NETSHIM_CHILD_H
+#define NETSHIM_CHILD_H
+
+#include <sys/types.h>
+
+/* Returns its status, as waitpid has it: that of one that was killed where it is not known yet. */
+int child_kill(pid_t child);
+
+/* Returns it when it ends by itself; after so many milliseconds, it is killed. */
+int child_status(pid_t child, int patience);
+
+#endif

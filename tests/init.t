@@ -6,6 +6,10 @@
 # codes are those of the Linux Standard Base.
 . "$(dirname "$0")/lib.sh"
 
+unpacked=$tests/../build/unpacked/insserv
+[ -d "$unpacked" ] || unpacked=/
+insserv=$(PATH=$unpacked/usr/sbin:$unpacked/sbin command -v insserv) || cannot_run "needs insserv"
+
 make_hosts 80
 script=$root/etc/init.d/netshim
 init() { "$script" "$@" >"$scratch/said" 2>&1; }
@@ -67,8 +71,7 @@ init_script mountall ""
 init_script networking "\$local_fs"
 init_script nftables "\$local_fs \$network"
 install -m 755 "$script" "$boot/init.d/netshim"
-unpacked=$tests/../build/unpacked/insserv
-"$(find "$unpacked" -path '*sbin/insserv')" -c "$unpacked/etc/insserv.conf" -p "$boot/init.d" mountall networking nftables netshim >"$scratch/said" 2>&1
+"$insserv" -c "$unpacked/etc/insserv.conf" -p "$boot/init.d" mountall networking nftables netshim >"$scratch/said" 2>&1
 is "$? $(cat "$scratch/said")" "0 " "insserv finds a place for it"
 is "$(cd "$boot" && echo rc?.d/*netshim)" rcS.d/S02netshim "it is started at boot, after the disks, and never stopped"
 is "$(cd "$boot" && echo rcS.d/*networking)" rcS.d/S03networking "before the network"

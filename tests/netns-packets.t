@@ -6,6 +6,7 @@
 # the command says of such classes.
 . "$(dirname "$0")/lib.sh"
 
+bwrap=$(command -v bwrap) || cannot_run "needs bwrap"
 bin=$root/bin
 netns=$root/usr/libexec/netshim-netns
 tasks=$root/run/netshim/net_cls$group
@@ -45,7 +46,7 @@ for name in jailed private other; do
 	cp "$(command -v bash)" "$scratch/$name"
 	cp "$bin/probe-static" "$scratch/$name-static"
 done
-cp "$(command -v bwrap)" "$scratch/bwrap"
+cp "$bwrap" "$scratch/bwrap"
 cat >"$scratch/jails" <<EOF
 class jail    { netns = 'jail' }
 class other   { netns = 'other' }

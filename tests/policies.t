@@ -8,7 +8,9 @@
 
 ready=$root/usr/share/netshim
 unpacked=$tests/../build/unpacked
-gnugo=$(PATH=$PATH:/usr/games command -v gnugo)
+for program in ssh msmtp; do command -v $program >/dev/null || cannot_run "needs $program"; done
+gnugo=$(PATH=$PATH:/usr/games command -v gnugo) || cannot_run "needs gnugo"
+tor=$(PATH=$unpacked/tor/usr/bin:$PATH command -v tor) || cannot_run "needs tor"
 all=("$ready"/*.conf)
 said() { # said CHECK...: what check says of it, and all warnings
 	"$netshim" check "$@" 2>&1 | sed "s|^$scratch/||"
@@ -158,7 +160,7 @@ ControlPort unix:$scratch/tor/control
 CookieAuthentication 0
 Log notice file $scratch/tor/log
 EOF
-in_background "$unpacked/tor/usr/bin/tor" -f "$scratch/torrc" --defaults-torrc /dev/null --ignore-missing-torrc --quiet
+in_background "$tor" -f "$scratch/torrc" --defaults-torrc /dev/null --ignore-missing-torrc --quiet
 # shellcheck disable=SC2016 # for eval
 wait_until eval '[ -S "$scratch/tor/control" ] && ss -Hltn "sport = 9040" | grep -q .'
 # Without what it asks for of its own accord: its directory servers, NAME.exit.

@@ -7,6 +7,7 @@
 # host.
 . "$(dirname "$0")/lib.sh"
 
+redsocks=$(PATH=$tests/../build/unpacked/redsocks/usr/sbin:$PATH command -v redsocks) || cannot_run "needs redsocks"
 make_hosts 80 8080
 ip addr add 192.168.77.5/24 dev here
 ip addr add fd77::5/64 dev here nodad
@@ -90,7 +91,7 @@ cat >"$scratch/redsocks.conf" <<EOF
 base { log_debug = off; log_info = off; daemon = off; redirector = iptables; }
 redsocks { local_ip = 127.0.0.1; local_port = 12347; ip = 127.0.0.1; port = 1080; type = socks5; }
 EOF
-in_background "$tests/../build/unpacked/redsocks/usr/sbin/redsocks" -c "$scratch/redsocks.conf" >/dev/null 2>&1
+in_background "$redsocks" -c "$scratch/redsocks.conf" >/dev/null 2>&1
 wait_until eval 'ss -Hltn "sport = 12347" | grep -q .'
 is "$(get socks http://$far_host:8080/) $(asked socks)" "0 $far_host 8080" "redsocks, and a SOCKS proxy behind it"
 

@@ -227,7 +227,7 @@ calls_of_reload() { # without those for memory, and for descriptors
 	awk '/^[a-z]/ && !/AT_EMPTY_PATH/ { sub(/\(.*/, ""); sub(/^mkdirat/, "mkdir"); n[$0]++ } END { for (call in n) print call, n[call] }' "$scratch/trace" | sort
 }
 for_each() { # for_each HOW-MANY-MORE
-	join - "$scratch/few" | awk -v more="$1" '$2 != $3 { printf "%d %s ", ($2 - $3) / more + 0.5, $1 }'
+	join - "$scratch/few" | awk -v more="$1" '{ n = int(($2 - $3) / more + 0.5) } n { printf "%d %s ", n, $1 }'
 }
 
 # What more there is for each class: the classid of its groups, where its routing rules are (of

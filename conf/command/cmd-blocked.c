@@ -4,6 +4,7 @@
 /* netshim blocked: what was refused, by whom, where to; or is, while one looks. */
 
 #include "conf/command/blocked.h"
+#include "conf/command/options.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/language/alloc.h"
@@ -119,8 +120,7 @@ static void read_options(const struct command *command, struct blocked *b)
 	b->only = argv[optind];
 	if (option == -1 && (!b->only || !argv[optind + 1]))
 		return;
-	warnx("blocked: what is '%s'? 'netshim blocked --help' tells what it takes",
-	      option == -1 ? argv[optind + 1] : argv[optind - 1]);
+	options_tell_unknown("blocked", option == -1 ? argv[optind + 1] : argv[optind - 1]);
 	exit(EXIT_USAGE);
 }
 

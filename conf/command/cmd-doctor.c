@@ -7,6 +7,7 @@
 #include "conf/command/doctor.h"
 #include "conf/command/json.h"
 #include "conf/command/load.h"
+#include "conf/command/options.h"
 #include "conf/command/search.h"
 #include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
@@ -108,7 +109,7 @@ static bool read_options(const struct command *command, struct options *options)
 			options->arguments = command->argv + i;
 			break;
 		} else {
-			warnx("doctor: what is '%s'? 'netshim doctor --help' tells what it takes", word);
+			options_tell_unknown("doctor", word);
 			return false;
 		}
 	}

@@ -4,6 +4,7 @@
 /* netshim enable: has sessions load the library; netshim disable: no longer. */
 
 #include "conf/command/child.h"
+#include "conf/command/options.h"
 #include "conf/command/state.h"
 #include "conf/command/sudoers.h"
 #include "conf/command/terminal.h"
@@ -57,7 +58,7 @@ static struct wish read_wish(const struct command *command)
 	for (int i = 0; i < command->argc; i++) {
 		if (read_option(command->argv[i], &wish))
 			continue;
-		warnx("enable: what is '%s'? 'netshim enable --help' tells what it takes", command->argv[i]);
+		options_tell_unknown("enable", command->argv[i]);
 		exit(EXIT_USAGE);
 	}
 	if (!wish.kinds)

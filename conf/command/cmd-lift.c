@@ -6,6 +6,7 @@
 #include "conf/command/duration.h"
 #include "conf/command/lifts.h"
 #include "conf/command/load.h"
+#include "conf/command/options.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/kernel/namespace.h"
@@ -38,7 +39,7 @@ static const char *read_class(const char *word)
 		return LIFTS_OTHERS;
 	if (*word != '-')
 		return word;
-	warnx("lift: what is '%s'? 'netshim lift --help' tells what it takes", word);
+	options_tell_unknown("lift", word);
 	exit(EXIT_USAGE);
 }
 

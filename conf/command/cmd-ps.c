@@ -6,6 +6,7 @@
 
 #include "conf/command/columns.h"
 #include "conf/command/json.h"
+#include "conf/command/options.h"
 #include "conf/command/verbs.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/process.h"
@@ -66,7 +67,7 @@ static bool read_options(const struct command *command, struct options *options)
 		else if (*word != '-' && !options->class)
 			options->class = word;
 		else {
-			warnx("ps: what is '%s'? 'netshim ps --help' tells what it takes", word);
+			options_tell_unknown("ps", word);
 			return false;
 		}
 	}

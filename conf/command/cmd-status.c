@@ -11,6 +11,7 @@
 #include "conf/command/json.h"
 #include "conf/command/last.h"
 #include "conf/command/lifts.h"
+#include "conf/command/options.h"
 #include "conf/command/proxy.h"
 #include "conf/command/restored.h"
 #include "conf/command/state.h"
@@ -315,7 +316,7 @@ static bool read_options(const struct command *command, struct options *options)
 		bool json = !strcmp(command->argv[i], "--json");
 
 		if (!json && strcmp(command->argv[i], "--bytes") != 0) {
-			warnx("status: what is '%s'? 'netshim status --help' tells what it takes", command->argv[i]);
+			options_tell_unknown("status", command->argv[i]);
 			return false;
 		}
 		*(json ? &options->json : &options->bytes) = true;

@@ -8,6 +8,7 @@
 #include "conf/command/cmd-grant.h"
 #include "conf/command/last.h"
 #include "conf/command/load.h"
+#include "conf/command/options.h"
 #include "conf/command/restored.h"
 #include "conf/command/services.h"
 #include "conf/command/state.h"
@@ -147,8 +148,7 @@ static struct options read_options(const struct command *command, const char *kn
 	}
 	if (option == -1 && !argv[optind])
 		return options;
-	warnx("%s: what is '%s'? 'netshim %s --help' tells what it takes", argv[0],
-	      option == -1 ? argv[optind] : argv[optind - 1], argv[0]);
+	options_tell_unknown(argv[0], option == -1 ? argv[optind] : argv[optind - 1]);
 	exit(EXIT_USAGE);
 }
 

@@ -5,6 +5,7 @@
  * does not need before any input is read, and runs it. */
 
 #include "conf/command/confine.h"
+#include "conf/command/options.h"
 #include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
 
@@ -149,8 +150,7 @@ static int run_verb(const struct verb *verb, struct command *command)
 		return EXIT_SUCCESS;
 	}
 	if (command->argc && is_mistaken(verb, command->argv[0])) {
-		warnx("%s: what is '%s'? 'netshim %s --help' tells what it takes", verb->name, command->argv[0],
-		      verb->name);
+		options_tell_unknown(verb->name, command->argv[0]);
 		return EXIT_USAGE;
 	}
 	if (command->argc < verb->min_args || (verb->max_args >= 0 && command->argc > verb->max_args)) {

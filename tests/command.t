@@ -256,9 +256,29 @@ is $? 2 "an unknown verb: exit 2"
 is $? 2 "too many words: exit 2"
 "$netshim" run one >/dev/null 2>&1
 is $? 2 "too few: exit 2"
-for words in "which --" "which --json" "run -c true" "run -- true" "ps -x" "move -9 1" "down --confirm" "check -x" "up --json" "up x" "status -j"; do
+for words in "which --" "which --json" "run -c true" "run -- true" "ps -x" "move -9 1" "down --confirm" "check -x" "up --json" "up x" "status -j" \
+	"suggest x" "suggest --json=1" "trace -x" "trace -x true" "trace --to true" "doctor --too" "blocked --too"; do
 	# shellcheck disable=SC2086 # words
 	like "$("$netshim" $words 2>&1; echo $?)" "^(netshim: ${words%% *}: what is '|usage: netshim .*${words%% *}).*2$" "$words: exit 2, and says what it does not know"
+done
+lacks_word() { # lacks_word WORDS MESSAGE
+	# shellcheck disable=SC2086 # words
+	is "$("$netshim" $1 2>&1; echo $?)" "netshim: $2"$'\n2' "$1: exit 2, and says what the option takes"
+}
+for verb in up reload; do lacks_word "$verb --leave-running --confirm" "$verb: '--confirm' takes a number of seconds, as in --confirm 60"; done
+for words in "doctor --to" "doctor sh --json --to"; do
+	lacks_word "$words" "doctor: '--to' takes an address and a port, as in --to 192.0.2.1:443"
+done
+lacks_word "suggest --json --for" "suggest: '--for' takes a time, as in --for 10m"
+lacks_word "trace --json -u" "trace: '-u' takes a user, as in -u nobody"
+lacks_word "trace -o" "trace: '-o' takes a file, as in -o trace.txt"
+lacks_word -c "'-c' takes a configuration, as in -c other.conf"
+for words in "trace -xu true" "trace --json -xu true" "blocked -xf" "blocked one --json -fx"; do
+	# shellcheck disable=SC2086 # words
+	like "$("$netshim" $words 2>&1; echo $?)" "^netshim: ${words%% *}: what is '-x'.*2$" "$words: of several letters, it says which"
+done
+for words in -x --fly; do
+	is "$("$netshim" $words 2>&1; echo $?)" "netshim: what is '$words'? 'netshim --help' tells what it takes"$'\n2' "$words before the verb"
 done
 configure <<<"class one { }"
 is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "ps: an unknown class, and no list of it"

@@ -241,7 +241,7 @@ suggested "$scratch/fifo"
 is "$suggested" "$scratch/bin/liar" "and what else it names is not opened"
 
 like "$("$netshim" suggest --for soon 2>&1; echo $?)" "'soon' is no time.*2$" "a time that is none"
-like "$("$netshim" suggest 5m 2>&1; echo $?)" "usage: .*2$" "a word too many"
+like "$("$netshim" suggest 5m 2>&1; echo $?)" "^netshim: suggest: what is '5m'.*2$" "a word too many"
 "$netshim" down
 like "$("$netshim" suggest 2>&1; echo $?)" "netshim is not up.*1$" "netshim is not up"
 

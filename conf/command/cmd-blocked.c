@@ -9,8 +9,6 @@
 #include "conf/command/verbs.h"
 #include "conf/language/alloc.h"
 
-#include <getopt.h>
-
 static void take_kept(const struct refusal *refusal, void *with)
 {
 	struct blocked *b = with;
@@ -112,15 +110,15 @@ static void read_options(const struct command *command, struct blocked *b)
 	int option;
 
 	optind = 0; /* begins anew */
-	opterr = 0;
-	while ((option = getopt_long(command->argc + 1, argv, "f", names, NULL)) > 0 && option != '?') {
+	while ((option = options_next(command, "f", names)) > 0 && option != '?') {
 		b->follow = b->follow || option == 'f';
 		b->json = b->json || option == 'j';
 	}
 	b->only = argv[optind];
 	if (option == -1 && (!b->only || !argv[optind + 1]))
 		return;
-	options_tell_unknown("blocked", option == -1 ? argv[optind + 1] : argv[optind - 1]);
+	if (option == -1)
+		options_tell_unknown("blocked", argv[optind + 1]);
 	exit(EXIT_USAGE);
 }
 

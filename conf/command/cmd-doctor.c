@@ -93,6 +93,14 @@ struct options {
 	const char *to;
 };
 
+static void tell_mistake(const char *word)
+{
+	if (!strcmp(word, "--to"))
+		options_tell_lacking("doctor", "--to", "an address and a port, as in --to 192.0.2.1:443");
+	else
+		options_tell_unknown("doctor", word);
+}
+
 static bool read_options(const struct command *command, struct options *options)
 {
 	*options = (struct options){ .json = false };
@@ -109,7 +117,7 @@ static bool read_options(const struct command *command, struct options *options)
 			options->arguments = command->argv + i;
 			break;
 		} else {
-			options_tell_unknown("doctor", word);
+			tell_mistake(word);
 			return false;
 		}
 	}

@@ -6,6 +6,7 @@
 
 #include "conf/command/duration.h"
 #include "conf/command/json.h"
+#include "conf/command/options.h"
 #include "conf/command/talkers.h"
 #include "conf/command/verbs.h"
 #include "conf/language/alloc.h"
@@ -15,7 +16,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <getopt.h>
 #include <pwd.h>
 
 #define SHOWN 8	    /* destinations of a program */
@@ -245,8 +245,10 @@ static bool read_options(const struct command *command, unsigned *seconds, bool 
 	int option;
 
 	optind = 0;
-	while ((option = getopt_long(command->argc + 1, command->argv - 1, "", options, NULL)) != -1) {
-		if (option == '?')
+	while ((option = options_next(command, ":", options)) != -1) {
+		if (option == ':')
+			options_tell_lacking("suggest", "--for", "a time, as in --for 10m");
+		if (option == ':' || option == '?')
 			return false;
 		if (option == 'j') {
 			*json = true;
@@ -258,7 +260,9 @@ static bool read_options(const struct command *command, unsigned *seconds, bool 
 			return false;
 		}
 	}
-	return optind == command->argc + 1;
+	if (optind <= command->argc)
+		options_tell_unknown("suggest", command->argv[optind - 1]);
+	return optind > command->argc;
 }
 
 int cmd_suggest(const struct command *command)
@@ -269,10 +273,8 @@ int cmd_suggest(const struct command *command)
 	bool json = false;
 	size_t programs = 0;
 
-	if (!read_options(command, &seconds, &json)) {
-		warnx("suggest: usage: netshim suggest [--for TIME] [--json]");
+	if (!read_options(command, &seconds, &json))
 		return EXIT_USAGE;
-	}
 	if (!compile_open(&rules, true)) {
 		if (errno == ENOENT)
 			warnx("netshim is not up; run 'netshim up' as root");

@@ -9,6 +9,7 @@
  * it is told of a moment later. */
 
 #include "conf/command/confine.h"
+#include "conf/command/options.h"
 #include "conf/command/search.h"
 #include "conf/command/trace.h"
 #include "conf/command/verbs.h"
@@ -16,7 +17,6 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 
-#include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
@@ -94,6 +94,14 @@ static int trace(struct trace *t, const struct what *what)
 	return end_like(t->tracer.status);
 }
 
+static void tell_lacking(int option)
+{
+	if (option == 'u')
+		options_tell_lacking("trace", "-u", "a user, as in -u nobody");
+	else
+		options_tell_lacking("trace", "-o", "a file, as in -o trace.txt");
+}
+
 /* What is told, and what is run, by the words behind the verb. */
 static bool read_options(const struct command *command, struct trace *t, struct what *what)
 {
@@ -101,8 +109,10 @@ static bool read_options(const struct command *command, struct trace *t, struct 
 	int option;
 
 	optind = 0;
-	while ((option = getopt_long(command->argc + 1, command->argv - 1, "+u:o:", options, NULL)) != -1) {
-		if (option == '?')
+	while ((option = options_next(command, "+:u:o:", options)) != -1) {
+		if (option == ':')
+			tell_lacking(optopt);
+		if (option == ':' || option == '?')
 			return false;
 		t->json = t->json || option == 'j';
 		what->file = option == 'o' ? optarg : what->file;

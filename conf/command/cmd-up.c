@@ -18,7 +18,6 @@
 #include "conf/language/compile.h"
 #include "conf/language/text.h"
 
-#include <getopt.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -137,8 +136,7 @@ static struct options read_options(const struct command *command, const char *kn
 	int option;
 
 	optind = 0; /* begins anew */
-	opterr = 0;
-	while ((option = getopt_long(command->argc + 1, argv, "+", names, NULL)) > 0 && strchr(known, option)) {
+	while ((option = options_next(command, "+:", names)) > 0 && strchr(known, option)) {
 		if (option == 'c')
 			options.confirm = read_seconds(argv[0], optarg);
 		options.for_hook = options.for_hook || option == 'h';
@@ -148,7 +146,10 @@ static struct options read_options(const struct command *command, const char *kn
 	}
 	if (option == -1 && !argv[optind])
 		return options;
-	options_tell_unknown(argv[0], option == -1 ? argv[optind] : argv[optind - 1]);
+	if (option == ':')
+		options_tell_lacking(argv[0], "--confirm", "a number of seconds, as in --confirm 60");
+	else if (option != '?')
+		options_tell_unknown(argv[0], option == -1 ? argv[optind] : argv[optind - 1]);
 	exit(EXIT_USAGE);
 }
 

@@ -187,7 +187,8 @@ static int run_words(int argc, char **argv)
 	struct command command = { .config = NULL };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "+c:h", options, NULL)) != -1) {
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+:c:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
 			command.config = optarg;
@@ -198,8 +199,11 @@ static int run_words(int argc, char **argv)
 		case 'V':
 			puts("netshim " NETSHIM_VERSION);
 			return EXIT_SUCCESS;
+		case ':':
+			warnx("'-c' takes a configuration, as in -c other.conf");
+			return EXIT_USAGE;
 		default:
-			print_usage(stderr);
+			warnx("what is '%s'? 'netshim --help' tells what it takes", options_mistaken(argv, 0));
 			return EXIT_USAGE;
 		}
 	}

@@ -420,7 +420,7 @@ write "class of_a_name_that_is_long { netns = 'private' }"
 like "$("$netshim" blocked of_a_name_that_is_long 2>&1)" "nothing is kept|nothing that class" "an empty one keeps nothing"
 
 # --- mistakes
-is "$("$netshim" blocked none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them, and 'unclassified' is no class" \
+is "$("$netshim" blocked none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them; 'unclassified' stands for what is in no class" \
 	"a class that is not there"
 for words in "-x" "shut gone" "--jso=1" "-f --all"; do
 	# shellcheck disable=SC2086 # several words

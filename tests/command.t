@@ -282,6 +282,8 @@ for words in -x --fly; do
 done
 configure <<<"class one { }"
 is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "ps: an unknown class, and no list of it"
+is "$("$netshim" move nosuch $$ 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them; 'none' takes a process out of its class"$'\n1' \
+	"move: an unknown class, and what none is"
 like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
 "$netshim" down
 is "$("$netshim" status 2>&1 >/dev/null; echo $?)" "netshim: netshim is not up; run 'netshim up' as root"$'\n1' "status of what is not up says so to standard error"

@@ -67,7 +67,8 @@ void blocked_check_class(const struct blocked *b)
 	for (size_t i = 0; i < b->class_count; i++)
 		if (b->classes[i].wanted)
 			return;
-	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them, and '" UNCLASSIFIED "' is no class",
+	errx(EXIT_FAILURE,
+	     "there is no class '%s'; 'netshim status' lists them; '" UNCLASSIFIED "' stands for what is in no class",
 	     b->only);
 }
 

@@ -374,7 +374,8 @@ int cmd_move(const struct command *command)
 	if (!rules || !is_mounted())
 		return EXIT_FAILURE;
 	if (strcmp(name, "none") && !rules_class_named(rules, name, &index, &class)) {
-		warnx("there is no class '%s'; 'netshim status' lists them, and 'none' is no class", name);
+		warnx("there is no class '%s'; 'netshim status' lists them; 'none' takes a process out of its class",
+		      name);
 		return EXIT_FAILURE;
 	}
 	if (class.flags & CLASS_NETNS) {

@@ -66,7 +66,7 @@ for shell in bash zsh fish; do
 	is "$(offers "netshim ")" "$(words <<<"$verbs")" "$shell: the verbs"
 	is "$(offers "netshim -")" "$(sed -n 's/^  \(-[a-z-]*\) .*/\1/p' <<<"$help" | words)" "$shell: the options before the verb"
 	for verb in $verbs; do
-		is "$(offers "netshim $verb -")" "$({ netshim "$verb" --help | head -n 1 | sed "s/.* $verb\>//" | grep -oE '[ [](-[a-z]|--[a-z-]+)\>' | cut -c 2-; echo --help; } | words)" \
+		is "$(offers "netshim $verb -")" "$({ netshim "$verb" --help | head -n 1 | sed "s/.* $verb\>//" | grep -oE '[ [|](-[a-z]|--[a-z-]+)\>' | cut -c 2-; echo --help; } | words)" \
 			"$shell: $verb, its options"
 	done
 	is "$(offers "netshim ps l")" "lan lan-2" "$shell: the classes"
@@ -82,7 +82,13 @@ for shell in bash zsh fish; do
 	for verb in blocked lift ruleset watch; do
 		is "$(offers "netshim $verb lan-")" "lan-2" "$shell: $verb, a class"
 	done
-	is "$(offers "netshim lift lan ")" "off" "$shell: behind that, to lift it no more"
+	is "$(offers "netshim lift ")" "--unclassified lan lan-2" "$shell: or to lift what is in none"
+	for what in lan --unclassified; do
+		is "$(offers "netshim lift $what ")" "off" "$shell: behind $what, to lift it no more"
+	done
+	for options in "" "-f " "--follow --json "; do
+		is "$(offers "netshim blocked $options")" "lan lan-2 unclassified" "$shell: blocked $options, the classes and what is in none"
+	done
 	for before in "check" "-c" "up -c" "status --json"; do
 		like "$(offers "netshim $before $scratch/files/o" | sed 's/ $//')" "$([[ $before == *-c || $before == check ]] && [[ $before != up* ]] && echo '/one.conf$|^one.conf$' || echo '^$')" \
 			"$shell: $before, a file"

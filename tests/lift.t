@@ -218,7 +218,11 @@ for words in "shut 0s" "shut 10" "shut 8d" "shut 1m1" "shut -1s" "shut 1ms" "shu
 	"$netshim" lift $words >/dev/null 2>&1
 	[ $? -eq 2 ] || ok 1 "usage: lift $words"
 done
-is "$("$netshim" lift none 2>&1)" "netshim: there is no class 'none'; 'netshim status' lists them" "a class that is not there"
+for name in none unclassified; do
+	is "$("$netshim" lift $name 2>&1)" "netshim: there is no class '$name'; 'netshim status' lists them; for what is in no class: netshim lift --unclassified" \
+		"a class that is not there: $name"
+done
+like "$("$netshim" lift --unclassified shut 10m 2>&1)" "^usage: netshim lift CLASS\|--unclassified \[DURATION\|off\]"$'\n' "both: the usage says that it takes one"
 like "$("$netshim" lift free 2>&1)" "free refuses nothing by action or deny" "one that refuses nothing"
 like "$("$netshim" lift alone 2>&1)" "alone refuses nothing by action or deny" "one that has an empty namespace"
 like "$(as_user "$netshim" lift shut 2>&1)" "is for root" "who is not root"

@@ -29,7 +29,7 @@ is "$(part $command DESCRIPTION | entries Fl | sed 's/[^ ]*/-&/g')" \
 	"$("$netshim" --help | sed -n 's/^  \(-[a-z-]*\) .*/\1/p' | words)" "netshim(1): the options before the verb"
 for verb in $verbs; do
 	is "$(part $command COMMANDS | grep "^\.It Ic $verb\>" | grep -oE ' Fl -?[a-z][a-z-]*' | sed 's/ Fl /-/' | words)" \
-		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '\[(-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[' | words)" "netshim(1): $verb, its options"
+		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '[[|](-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[|' | words)" "netshim(1): $verb, its options"
 done
 
 names() { python3 -c 'import json, sys; print("\n".join(c["check"] for c in json.load(sys.stdin)["checks"]))'; }

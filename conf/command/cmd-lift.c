@@ -51,7 +51,10 @@ static const struct class *find_class(const struct ruleset *set, const char *nam
 	for (size_t i = 0; i < set->class_count; i++)
 		if (!strcmp(set->classes[i].name, name))
 			return &set->classes[i];
-	errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them", name);
+	errx(EXIT_FAILURE,
+	     "there is no class '%s'; 'netshim status' lists them; for what is in no class: netshim lift "
+	     "--unclassified",
+	     name);
 }
 
 /* What is in force, whatever the configuration's files say by now. */

@@ -69,10 +69,11 @@ static const struct verb {
 	  -1, LOOK_CAPS },
 	{ "move", "CLASS|none PID...", "put running processes into a class, or out", cmd_move, true, false, 2, -1,
 	  CAP(CAP_SYS_PTRACE) },
-	{ "blocked", "[--follow] [--json] [CLASS]", "show what was refused, by whom, where to", cmd_blocked, true,
-	  false, 0, -1, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_SYS_ADMIN) },
-	{ "lift", "[--unclassified] [CLASS] [DURATION|off]", "let through for a time what a class refuses", cmd_lift,
-	  true, false, 1, 2, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN) },
+	{ "blocked", "[-f|--follow] [--json] [CLASS|unclassified]", "show what was refused, by whom, where to",
+	  cmd_blocked, true, false, 0, -1,
+	  CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_SYS_ADMIN) },
+	{ "lift", "CLASS|--unclassified [DURATION|off]", "let through for a time what a class refuses", cmd_lift, true,
+	  false, 1, 2, CAP(CAP_NET_ADMIN) | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN) },
 	{ "which", "PROGRAM... [ARG...]", "tell a program's class, and which rule says so", cmd_which, false, false, 1,
 	  -1, 0 },
 	{ "run", "CLASS [--] COMMAND...", "run a command in a class that it cannot leave", cmd_run, false, false, 2, -1,
@@ -130,9 +131,9 @@ static const struct verb *find_verb(const char *name)
 /* A word like an option, for a verb that has none. What it takes never begins so. */
 static bool is_mistaken(const struct verb *verb, const char *word)
 {
-	const char *option = strstr(verb->arguments, "[--");
+	const char *option = strstr(verb->arguments, "--");
 
-	return *word == '-' && (!option || option[strlen("[--")] == ']');
+	return *word == '-' && (!option || option[strlen("--")] == ']');
 }
 
 /* What a user runs must find the user's own capabilities, environment, descriptors and file

@@ -16,7 +16,7 @@ _netshim_kind() { # _netshim_kind NETSHIM KIND WORD
 		FOLDER) compgen -d -- "$3" ;;
 		USER) compgen -u -- "$3" ;;
 		PROGRAM) compgen -c -f -- "$3" ;;
-		*[!a-z]*) ;;
+		*[!a-z-]*) ;;
 		*) compgen -W "$alternative" -- "$3" ;;
 		esac
 	done
@@ -35,12 +35,13 @@ _netshim() {
 	done
 	if [ -n "$verb" ]; then
 		usage=$("$netshim" "$verb" --help 2>/dev/null | sed -n "s/^usage: .* $verb\> *//p" | head -n 1)
-		options="$(grep -oE -e '\[-[a-z-]*[a-z]' <<<"$usage" | tr -d '[') --help"
+		options="$(grep -oE -e '[[|]-[a-z-]*[a-z]' <<<"$usage" | tr -d '[|') --help"
 		read -ra kinds <<<"$(sed 's/\[-[^]]*\]//g; s/[][]//g' <<<"$usage")"
 		for ((at++; at < COMP_CWORD; at++)); do
 			case ${COMP_WORDS[at]} in
 			--) ;;
-			-*) # with an argument?
+			-*) # in the place of a word? with an argument?
+				[[ ${kinds[count]:-}\| != *"|${COMP_WORDS[at]}|"* ]] || { ((++count)) && continue; }
 				kind=$(sed -n "s/.*\[${COMP_WORDS[at]} \([A-Z]*\)\].*/\1/p" <<<"$usage")
 				[ -z "$kind" ] || [ $((++at)) -eq "$COMP_CWORD" ] || kind=''
 				;;

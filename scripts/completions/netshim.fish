@@ -22,7 +22,7 @@ function __netshim_kind --argument-names netshim kind word
                 complete -C "" | string match -- "$word*"
                 __fish_complete_path $word
             case '*'
-                string match -r '^[a-z]+$' -- $alternative
+                string match -r '^[a-z-]+$' -- $alternative
         end
     end
 end
@@ -64,7 +64,12 @@ function __netshim
         while test $at -le (count $words)
             switch $words[$at]
                 case --
-                case '-*' # with an argument?
+                case '-*' # in the place of a word? with an argument?
+                    if string match -q -- "*|$words[$at]|*" "$kinds[$count]|"
+                        set count (math $count + 1)
+                        set at (math $at + 1)
+                        continue
+                    end
                     set kind (string match -rg "\[$words[$at] ([A-Z]+)\]" -- $usage)
                     set at (math $at + 1)
                     test $at -gt (count $words); and continue
@@ -79,7 +84,7 @@ function __netshim
         end
         test -n "$kind"; or set kind $kinds[$count]
         if string match -q -- '-*' $word
-            string match -rag -- '\[(-[a-z-]*[a-z])' $usage
+            string match -rag -- '[[|](-[a-z-]*[a-z])' $usage
             echo --help
         end
     end

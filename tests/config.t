@@ -342,6 +342,28 @@ class a { action = reject; };
 app '/bin/;' { class = a ; } # ;
 app /bin/a;b { class = a }
 EOF
+comma="a comma has no meaning here; options stand side by side, and a list stands in braces: allow = { 'A', 'B' }"
+says "$(for line in 1 2 3 6; do echo "$file:$line: $comma"; done)
+$file:6: unknown class 'c'; define it with: class c { ... }, or write class = none" "commas between options and sections, and whatever else is wrong" <<'EOF'
+class a { action = reject, allow = { 'lan', 'link' }, log = true, },
+class b { deny = { 'lan' } }, include('/nosuch/*,*')
+app '/bin/a,b' { class = a, }
+# a, b
+// c, d
+app '/bin/sh' { users = { 'root' }, class = c }
+EOF
+says "$(for line in 1 3 4 6; do echo "$file:$line: $comma"; done)" "lists without braces, and nothing else about their values" <<'EOF'
+class a { action = reject allow = 'lan', 'link' , "tcp/80" log = true }
+class b { action = reject
+  allow = lan,
+    link, /* , */ tcp/80 # ,
+  log = true
+  deny = 'tcp/25', tcp/26 }
+EOF
+accepts "commas in lists, quotes and comments" <<'EOF'
+class a { users = /* , { */ { 'root' /* , } */, 'daemon', } // ,
+  nft += { 'meta mark { 1, 2 } accept', "log prefix \",\"" } } # ,
+EOF
 says "$file:2: missing equal sign after option 'action'; write action = VALUE" "no equal sign" <<'EOF'
 class a {
   action reject

@@ -15,6 +15,10 @@ struct scan {
 	bool in_comment;
 	int opened[64]; /* where comment, quote and braces were opened */
 	int depth;
+	bool after_equal; /* what comes is a value */
+	bool in_list;
+	char *begin;   /* of the last unquoted value */
+	char *dropped; /* behind a comma that is wrong, from where on; or NULL */
 };
 
 static void open_at(struct scan *s)
@@ -22,6 +26,43 @@ static void open_at(struct scan *s)
 	if (s->depth < 64)
 		s->opened[s->depth] = s->line;
 	s->depth++;
+}
+
+static void blank(char *from, const char *to)
+{
+	for (; from < to; from++)
+		if (*from != '\n')
+			*from = ' ';
+}
+
+/* Behind such a comma there may be values of a list without braces, which libconfuse would take
+ * for options. They end where an option begins, or the section ends. */
+static void drop_values(struct scan *s, const char *c)
+{
+	if (*c == '=')
+		blank(s->dropped, s->begin);
+	else if (*c == '}' || *c == ',')
+		blank(s->dropped, c);
+	s->dropped = NULL;
+}
+
+/* Commas are between the values of a list, and nowhere else. */
+static void scan_list(struct scan *s, char *c)
+{
+	if (s->dropped && strchr("={}(,", *c))
+		drop_values(s, c);
+	if (*c == '{' || *c == '(')
+		s->in_list = *c == '(' || s->after_equal || s->depth;
+	else if (*c == '}' || *c == ')')
+		s->in_list = false;
+	s->after_equal = *c == '=' || (s->after_equal && strchr(" \t\n\r#/*", *c));
+	if (*c != ',' || s->in_list)
+		return;
+	ruleset_problem(reading.set, here(s->line),
+			"a comma has no meaning here; options stand side by side, and a list stands in braces: "
+			"allow = { 'A', 'B' }");
+	*c = ' ';
+	s->dropped = c;
 }
 
 /* Within an unquoted value, a slash begins no comment. */
@@ -33,7 +74,9 @@ static void scan_outside(struct scan *s, char *c)
 	s->in_comment = after_slash && *c == '*';
 	s->quote = *c == '"' || *c == '\'' ? *c : 0;
 	s->word = s->to_line_end || strchr(" \t\n\r#\"'={}()+,*", *c) ? 0 : s->word + 1;
+	s->begin = s->word == 1 ? c : s->begin;
 	s->last = 0;
+	scan_list(s, c);
 	if (*c == ';' && strchr(" \t\n\r#,}", c[1])) {
 		ruleset_problem(
 			reading.set, here(s->line),
@@ -85,7 +128,7 @@ static void scan(struct scan *s, char *c)
  * comments more than once: they are made blank. */
 void grammar_scan(char *text, size_t size)
 {
-	struct scan s = { .line = 1 };
+	struct scan s = { .line = 1, .begin = text };
 
 	for (size_t i = 0; i < size; i++)
 		scan(&s, &text[i]);

@@ -596,6 +596,8 @@ is "$(get web http://web.test/) $(get web http://$far_host/)" "resolve host 200"
 is "$("$netshim" status 2>&1 | grep -c 'nobody looks up names')" 2 "status tells of each"
 "$netshim" reload
 is "$? $(get web http://web.test/ -4)" "0 200" "reload starts it again"
+like "$("$netshim" ps web)" "^[^"$'\n'"]*"$'\n'" *[0-9]+ +[^ ]+ +web +netshim-names$" "ps shows it by its name, in its class"
+is "$(cat "/proc/$(watcher)/comm")" netshim-watch "and so do others what watches"
 
 # --- what is in no class
 cat >"$config" <<EOF2
@@ -612,7 +614,7 @@ asked_now() { [ "$(get_outside http://web.test/ -m 1)" = 200 ]; }
 wait_until asked_now
 ok 0 "resolv.conf names another resolver: that is asked"
 
-in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"exe"'; }
+in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"netshim-\(names\|watch\)"'; }
 [ "$(in_sockets)" -ge 4 ]
 ok $? "their sockets are at the loopback interface: $(in_sockets)"
 "$netshim" down

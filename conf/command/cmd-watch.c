@@ -51,6 +51,7 @@
 #include <linux/capability.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -371,6 +372,7 @@ static bool load_for_answerers(struct ruleset *set)
 
 	close(w.watching);
 	strncpy(w.verb, "names", strlen(w.verb));
+	prctl(PR_SET_NAME, "netshim-names");
 	return text && load_classes(set, text);
 }
 
@@ -512,6 +514,8 @@ int cmd_watch(const struct command *command)
 {
 	w.class = command->argv[0];
 	w.verb = command->argv[-1];
+	/* It is executed by /proc/self/exe, and would have the name of that. */
+	prctl(PR_SET_NAME, "netshim-watch");
 	if (!answerers_wanted())
 		confine(CAP(CAP_NET_ADMIN), "watch");
 	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

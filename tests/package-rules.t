@@ -139,6 +139,8 @@ begin
 is "$(apt install ns-tools=1)" "" "apt installs it"
 end "installed"
 is "$("$netshim" which ns-one)" "/usr/bin/ns-one: class tools, by rule for package 'ns-tools' at $config:3" "which says the package"
+like "$("$netshim" doctor --json /usr/bin/ns-one)" "/usr/bin/ns-one: class tools, by rule for package 'ns-tools' at $config:3" "so does doctor"
+like "$(LD_PRELOAD=$preload "$netshim" trace /usr/bin/ns-one class 2>&1)" "/usr/bin/ns-one: rule for package 'ns-tools' at $config:3" "and trace"
 is "$(ruled)" "/usr/bin/ns-one /usr/bin/ns-two /usr/bin/ns-link /usr/bin/ns-hard /usr/bin/ns-three /bin/ns-three /usr/lib/ns-tools/in side /opt/ns/run" \
 	"its programs have the rule, wherever they are, and links to them"
 is "$("$netshim" check "$config")" "$config: ok, 2 classes, 8 rules" "and nothing else of it has"

@@ -75,19 +75,15 @@ static const char *why_no_rule(struct rules *rules, const char *path, bool unit)
 	return "no rule names it, a folder above it or, if it is a script, its interpreter";
 }
 
-static void explain_rule(struct rules *rules, const char *path, const struct rules_slot *rule, bool unit,
-			 const char *class)
+static void explain_rule(struct rules *rules, const char *path, const struct rules_slot *rule, const char *class)
 {
-	uint32_t with = rule->with_count ? 0 : rule->with;
 	struct rule_words words;
-	const char *kind;
 	char *text;
 
-	if (!rule_words_read(rules, rule->written, with, rule->file, rule->line, &words))
+	if (!rule_words_read(rules, rule, &words))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	kind = unit ? "for unit " : *words.written == '/' ? "" : "for package ";
 	text = rule_words_text(&words);
-	say(stdout, "%s: class %s, by rule %s%s", path, class, kind, text);
+	say(stdout, "%s: class %s, by rule %s", path, class, text);
 	free(text);
 }
 
@@ -99,7 +95,7 @@ static bool explain_class(struct rules *rules, const char *path, const struct ru
 
 	if (rule->class_index != RULES_CLASS_NONE && !rules_class(rules, rule->class_index, &record, class))
 		errx(EXIT_FAILURE, "%s is damaged; run 'netshim reload' as root", RULES_PATH);
-	explain_rule(rules, path, rule, unit, class);
+	explain_rule(rules, path, rule, class);
 	if (!rules_understood(rule->flags, record.flags))
 		say(stdout,
 		    "%s: but a newer netshim has made this rule, and this one does not understand it; run 'netshim "

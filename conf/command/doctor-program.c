@@ -48,9 +48,7 @@ static void look_at_rule(struct doctor *d)
 		tell_no_rule(d, found);
 		return;
 	}
-	rule = rule_words_read(d->rules, d->rule.written, d->rule.with, d->rule.file, d->rule.line, &words)
-		       ? rule_words_text(&words)
-		       : copied("?");
+	rule = rule_words_read(d->rules, &d->rule, &words) ? rule_words_text(&words) : copied("?");
 	if (d->rule.class_index == RULES_CLASS_NONE)
 		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule %s", d->program, rule);
 	else if (!rules_class(d->rules, d->rule.class_index, &d->record, d->class))

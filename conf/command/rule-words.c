@@ -6,14 +6,22 @@
 #include "conf/command/rule-words.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/unit.h"
 
-bool rule_words_read(struct rules *rules, uint32_t written, uint32_t with, uint32_t file, uint32_t line,
-		     struct rule_words *words)
+bool rule_words_read(struct rules *rules, const struct rules_slot *rule, struct rule_words *words)
 {
-	words->line = line;
-	return rules_string(rules, written, words->written, sizeof(words->written)) &&
-	       rules_string(rules, with, words->with, sizeof(words->with)) &&
-	       rules_string(rules, file, words->file, sizeof(words->file));
+	char path[RULE_PATH_MAX];
+
+	if (!rules_string(rules, rule->path, path, sizeof(path)) ||
+	    !rules_string(rules, rule->written, words->written, sizeof(words->written)) ||
+	    !rules_string(rules, rule->with_count ? 0 : rule->with, words->with, sizeof(words->with)) ||
+	    !rules_string(rules, rule->file, words->file, sizeof(words->file)))
+		return false;
+	words->kind = *words->written == '/' ? "" : "for package ";
+	if (!strncmp(path, UNIT_KEY, strlen(UNIT_KEY)))
+		words->kind = "for unit ";
+	words->line = rule->line;
+	return true;
 }
 
 char *rule_words_text(const struct rule_words *words)
@@ -21,5 +29,6 @@ char *rule_words_text(const struct rule_words *words)
 	const char *with = *words->with ? " with '" : "";
 	const char *end = *words->with ? "'" : "";
 
-	return printed("'%s'%s%s%s at %s:%u", words->written, with, words->with, end, words->file, words->line);
+	return printed("%s'%s'%s%s%s at %s:%u", words->kind, words->written, with, words->with, end, words->file,
+		       words->line);
 }

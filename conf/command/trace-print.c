@@ -31,7 +31,7 @@ static bool same_place(const struct membership *a, const struct membership *b)
 
 static bool read_rule(struct trace *t, const struct wanted *w, struct rule_words *rule)
 {
-	return rule_words_read(&t->rules, w->written, w->with, w->file, w->line, rule);
+	return rule_words_read(&t->rules, &w->by, rule);
 }
 
 static char *rule_text(struct trace *t, const struct start *s)

@@ -217,14 +217,6 @@ static void check_start(struct program *p)
 	free(changeable);
 }
 
-static void note_rule(struct wanted *w, const struct rules_slot *rule)
-{
-	w->written = rule->written;
-	w->with = rule->with_count ? 0 : rule->with;
-	w->file = rule->file;
-	w->line = rule->line;
-}
-
 /* By the name that the kernel knows it by. */
 static bool find_others(struct rules *rules, const char *name, struct rules_slot *rule)
 {
@@ -312,10 +304,10 @@ static void ask(struct rules *rules, const struct program *p, struct wanted *w)
 	if (!program && !has_unit_rule(rules, p, &rule)) {
 		w->others = find_others(rules, p->name, &rule);
 		if (w->others)
-			note_rule(w, &rule);
+			w->by = rule;
 		return;
 	}
-	note_rule(w, &rule);
+	w->by = rule;
 	w->rule = rule.class_index == RULES_CLASS_NONE || rules_class(rules, rule.class_index, &class, w->class);
 	if (!w->rule || !*w->class)
 		return;

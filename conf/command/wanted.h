@@ -17,11 +17,7 @@ struct wanted {
 	bool others;			/* no rule, but one for other users */
 	bool elsewhere;			/* in another network namespace, which only a start leads into */
 	char class[CLASS_NAME_MAX + 1]; /* "": none */
-	/* Of that rule, as in struct rules_slot. */
-	uint32_t written;
-	uint32_t with; /* 0: for no argument */
-	uint32_t file;
-	uint32_t line;
+	struct rules_slot by;		/* that rule */
 };
 
 /* What is known of a process. */

@@ -432,10 +432,10 @@ rules="$(sed 's/^class \([a-z]*\) .*/app '"${scratch//\//\\/}"'\/as-\1 { class =
 { cat "$scratch/good.conf" && echo "$rules" && cat; } >"$config" <<EOF
 class inside { classid = 7f3a:6  netns = 'inside'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  action = reject  allow = { 'tcp/80', '10.97.10.1:443' } }
 class empty  { classid = 7f3a:7  netns = 'private' }
-app '$scratch/as-inside' { class = inside }
-app '$scratch/as-empty' { class = empty }
+class narrow { classid = 7f3a:8  action = reject  allow = { '$lan_host:80', 'tcp/8000-8010' }  deny = { '[2001:DB8:0::7]:80', '203.0.113.0/24' } }
+$(for class in inside empty narrow; do echo "app '$scratch/as-$class' { class = $class }"; done)
 EOF
-for class in lan web four vpn games inside empty; do cp "$root/bin/probe" "$scratch/as-$class"; done
+for class in lan web four vpn games inside empty narrow; do cp "$root/bin/probe" "$scratch/as-$class"; done
 "$netshim" reload
 said() { # said CLASS DESTINATION
 	case $("$netshim" doctor "$scratch/as-$1" --to "$2" | tr -s ' \n' ' ') in
@@ -461,6 +461,10 @@ like "$("$netshim" doctor "$scratch/as-inside" --to $far_host:80 | tr -s ' \n' '
 like "$("$netshim" doctor "$scratch/as-vpn" --to udp/9.9.9.9:53 | tr -s ' \n' ' ')" "it goes to the resolver of the class instead, 10.8.0.1 port 53" "a name query"
 like "$("$netshim" doctor "$scratch/as-vpn" --to 9.9.9.9:80 | tr -s ' \n' ' ')" "leads out by way.*, with the mark of the class" "the route is that of the class's mark"
 like "$("$netshim" doctor "$scratch/as-lan" --to 127.0.0.1:80 | tr -s ' \n' ' ')" "by 'loopback' in allow of class lan at $config:1" "the word is named, and where"
+in_words() { "$netshim" doctor "$scratch/as-$1" --to "$2" | tr -s ' \n' ' '; } # in_words CLASS DESTINATION
+for entry in "$lan_host:80 $lan_host:80" "$lan_host:8001 tcp/8000-8010" "[2001:db8::7]:80 [2001:DB8:0::7]:80" "$far_host:1 203.0.113.0/24"; do
+	is "$(in_words narrow "${entry% *}" | grep -o "by '[^']*' in")" "by '${entry#* }' in" "as it is written there: ${entry#* }"
+done
 before=$(nft list counter inet netshim out_lan)
 "$netshim" doctor "$scratch/as-lan" --to "$lan_host:80" >/dev/null
 is "$(nft list counter inet netshim out_lan)" "$before" "nothing has been sent"

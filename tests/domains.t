@@ -365,6 +365,8 @@ says() { # says ADDRESS:PORT: what doctor says would become of it
 	"$netshim" doctor /usr/bin/curl --to "$1" 2>&1 | tr -s ' \n' ' ' | grep -o "netshim lets it through, by '[^']*'\|by the action\|nobody has asked for it lately\|netshim's own resolver instead" | paste -sd' '
 }
 is "$(says $far_host:80)" "netshim lets it through, by 'web.test'" "doctor --to: an address that is open by a name"
+in_class web dig +short other.test >"$scratch/ignored"
+is "$(says 203.0.113.8:80)" "netshim lets it through, by 'tcp/80@other.test'" "with its port, as it is written"
 is "$(says 203.0.113.9:80)" "by the action nobody has asked for it lately" "and one that may come to be"
 is "$(says $lan_host:53)" "netshim's own resolver instead" "and a query"
 is "$("$netshim" status 2>&1 | grep -c 'nobody looks up')" 0 "status: all resolvers are there"

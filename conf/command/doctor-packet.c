@@ -29,27 +29,6 @@ static const struct class *find_class(const struct ruleset *set, const char *nam
 	return NULL;
 }
 
-/* As the configuration has it; allocated. */
-static char *word_of(const struct allowance *a)
-{
-	static const char *const kinds[] = {
-		[ALLOW_NONE] = "none", [ALLOW_LOOPBACK] = "loopback", [ALLOW_LAN] = "lan", [ALLOW_LINK] = "link"
-	};
-	const char *protocol = a->protocol == IPPROTO_TCP ? "tcp" : "udp";
-	char address[INET6_ADDRSTRLEN] = "?";
-
-	if (a->kind == ALLOW_PORTS)
-		return a->first_port == a->last_port ? printed("%s/%u", protocol, a->first_port)
-						     : printed("%s/%u-%u", protocol, a->first_port, a->last_port);
-	if (a->kind == ALLOW_NAME)
-		return a->first_port ? printed("%s/%u-%u@%s", protocol, a->first_port, a->last_port, a->name)
-				     : copied(a->name);
-	if (a->kind != ALLOW_NETWORK)
-		return copied(kinds[a->kind]);
-	inet_ntop(a->family, &a->address, address, sizeof(address));
-	return printed("%s/%u", address, a->prefix);
-}
-
 /* whose as in policy-names.h. */
 static const struct allowance *find_match(const struct allow_list *list, const struct packet_end *to, bool denied,
 					  const char *whose)
@@ -78,10 +57,10 @@ static bool judge(struct doctor *d, const struct verdict *verdict, const struct 
 		doctor_tell(d, RESULT_NOTE, NULL, "netshim lets it through, as long as the refusals of %s are lifted",
 			    whose);
 	else if (denied)
-		doctor_tell(d, RESULT_NOTE, NULL, "it is %s, by '%s' in deny of %s", refusal(verdict), word_of(denied),
+		doctor_tell(d, RESULT_NOTE, NULL, "it is %s, by '%s' in deny of %s", refusal(verdict), denied->written,
 			    whose);
 	else if (allowed)
-		doctor_tell(d, RESULT_OK, NULL, "netshim lets it through, by '%s' in allow of %s", word_of(allowed),
+		doctor_tell(d, RESULT_OK, NULL, "netshim lets it through, by '%s' in allow of %s", allowed->written,
 			    whose);
 	else if (refused)
 		doctor_tell(d, RESULT_NOTE, NULL, "it is %s, by the action of %s, as nothing in its allow is for it",

@@ -33,7 +33,8 @@ struct allowance {
 	unsigned prefix;
 	int protocol; /* IPPROTO_TCP or IPPROTO_UDP; 0 is any */
 	unsigned first_port, last_port;
-	const char *name; /* of ALLOW_NAME, as a resolver is asked for it; "*.NAME" is all beneath it */
+	const char *name;    /* of ALLOW_NAME, as a resolver is asked for it; "*.NAME" is all beneath it */
+	const char *written; /* as the configuration has it */
 };
 
 struct allow_list {

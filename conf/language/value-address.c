@@ -11,10 +11,11 @@
 
 #include <arpa/inet.h>
 
-static void add_allowance(struct allow_list *allow, const struct allowance *item)
+static void add_allowance(struct allow_list *allow, const struct allowance *item, const char *text)
 {
 	allow->items = grown(allow->items, allow->count, sizeof(*allow->items));
-	allow->items[allow->count++] = *item;
+	allow->items[allow->count] = *item;
+	allow->items[allow->count++].written = copied(text);
 }
 
 /* "443" or "8000-8010". */
@@ -128,7 +129,7 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
 		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
 			       text, item.prefix);
-	add_allowance(allow, &item);
+	add_allowance(allow, &item, text);
 	return NULL;
 }
 
@@ -153,7 +154,7 @@ static const char *name_destination(const char *text, struct allow_list *list)
 	item.name = domain_read(at ? at + 1 : text);
 	if (!item.name)
 		return printed(bad_destination, text);
-	add_allowance(list, &item);
+	add_allowance(list, &item, text);
 	return NULL;
 }
 
@@ -168,7 +169,7 @@ static const char *allowance_or_none(const char *text, struct allow_list *list)
 
 	if (strcmp(text, "none"))
 		return value_allowance(text, list);
-	add_allowance(list, &none);
+	add_allowance(list, &none, text);
 	return NULL;
 }
 

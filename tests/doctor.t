@@ -433,9 +433,12 @@ rules="$(sed 's/^class \([a-z]*\) .*/app '"${scratch//\//\\/}"'\/as-\1 { class =
 class inside { classid = 7f3a:6  netns = 'inside'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  action = reject  allow = { 'tcp/80', '10.97.10.1:443' } }
 class empty  { classid = 7f3a:7  netns = 'private' }
 class narrow { classid = 7f3a:8  action = reject  allow = { '$lan_host:80', 'tcp/8000-8010' }  deny = { '[2001:DB8:0::7]:80', '203.0.113.0/24' } }
-$(for class in inside empty narrow; do echo "app '$scratch/as-$class' { class = $class }"; done)
+class gone   { classid = 7f3a:9  interface = 'tun9' }
+class asking { classid = 7f3a:a  interface = 'tun9'  dns = { '127.0.0.1' } }
+class behind { classid = 7f3a:b  netns = 'behind'  address = '10.97.11.2/24'  uplink = 'tun9' }
+$(for class in inside empty narrow gone asking behind; do echo "app '$scratch/as-$class' { class = $class }"; done)
 EOF
-for class in lan web four vpn games inside empty narrow; do cp "$root/bin/probe" "$scratch/as-$class"; done
+for class in lan web four vpn games inside empty narrow gone asking behind; do cp "$root/bin/probe" "$scratch/as-$class"; done
 "$netshim" reload
 said() { # said CLASS DESTINATION
 	case $("$netshim" doctor "$scratch/as-$1" --to "$2" | tr -s ' \n' ' ') in
@@ -468,6 +471,27 @@ done
 before=$(nft list counter inet netshim out_lan)
 "$netshim" doctor "$scratch/as-lan" --to "$lan_host:80" >/dev/null
 is "$(nft list counter inet netshim out_lan)" "$before" "nothing has been sent"
+
+# A class whose interface leads nowhere.
+has_no_way() { echo "FAULT packet: it is refused$2: class $1 at $config:[0-9]* has no way out by $3 \(not there, down, or without an address\) do: bring the interface up"; }
+like "$(in_words vpn "[2001:db8::7]:80")" "note packet: it is refused: class vpn at $config:4 has a way out by way for IPv4 alone" "no address of one family: that may be meant"
+is "$(becomes vpn "[2001:db8::7]:80")" refused "and it is so"
+ip link set way down
+for class in gone vpn; do
+	for to in "$far_host:80" "[2001:db8::7]:80" "$lan_host:80"; do
+		is "$(said $class "$to")" "$(becomes $class "$to")" "class $class to $to, without its interface"
+	done
+done
+like "$(in_words gone 192.0.2.1:80)" "$(has_no_way gone "" tun9).* [0-9] fault" "an interface that is not there is a fault"
+[[ $(in_words gone 192.0.2.1:80) != *"leads out by"* ]]
+ok $? "and its last route is no way out"
+like "$(in_words vpn 192.0.2.1:80)" "$(has_no_way vpn "" way)" "one that is down, too"
+like "$(in_words gone "$lan_host:80")" "leads out by here.*lets it through" "but what is local goes out by the other one"
+like "$(in_words vpn udp/9.9.9.9:53)" "it goes to the resolver of the class instead, 10.8.0.1 port 53 $(has_no_way vpn "" way)" "a query goes where its resolver is"
+like "$(in_words asking udp/9.9.9.9:53)" "instead, 127.0.0.1 port 53 [0-9] fault" "which may be on this machine"
+like "$(in_words behind 192.0.2.1:80)" "$(has_no_way behind " outside of the namespace" tun9)" "from a network namespace, too"
+ip link set way up
+"$netshim" reload
 
 # --- a user
 

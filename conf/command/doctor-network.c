@@ -204,9 +204,7 @@ static void look_at_class_routes(struct doctor *d, const struct machine *m, cons
 			    "interface %s of class %s is not there: what the class sends is refused until it is",
 			    class->interface, class->name);
 	else if (class->device && !routing_way_out(m->routing, class->table))
-		doctor_tell(d, RESULT_FAULT,
-			    "bring the interface up, and give it its address; if it has both, run 'netshim reload' as "
-			    "root",
+		doctor_tell(d, RESULT_FAULT, DOCTOR_BRING_UP,
 			    "class %s has no route out by %s in table %u: what it sends is refused", class->name,
 			    class->device, class->table);
 }

@@ -21,6 +21,8 @@
 
 #define DNS 53
 
+#define LOOPBACK "lo"
+
 static const struct class *find_class(const struct ruleset *set, const char *name)
 {
 	for (size_t i = 0; i < set->class_count; i++)
@@ -82,6 +84,40 @@ static const struct resolver *of_family(const struct resolver_list *list, int fa
 	return NULL;
 }
 
+/* A class whose interface leads nowhere is left its last route, into the loopback interface
+ * (routing.c). */
+static bool is_cut(const struct class *class, int family, const struct in6_addr *address)
+{
+	struct way_to way;
+
+	return class && class->interface && routing_ask(family, address, class->mark.value, &way) && !way.local &&
+	       !strcmp(way.interface, LOOPBACK);
+}
+
+static bool has_way_out(const struct class *class)
+{
+	struct routing *now = routing_read();
+	bool has = now && routing_way_out(now, class->table);
+
+	routing_free(now);
+	return has;
+}
+
+/* Where the one family has a way out, the other has no address: that may be meant. */
+static void tell_cut(struct doctor *d, const struct class *class, int family, const char *where)
+{
+	const char *other = family == AF_INET ? "IPv6" : "IPv4";
+
+	if (has_way_out(class))
+		doctor_tell(d, RESULT_NOTE, NULL, "it is refused%s: class %s at %s:%d has a way out by %s for %s alone",
+			    where, class->name, class->at.file, class->at.line, class->interface, other);
+	else
+		doctor_tell(d, RESULT_FAULT, DOCTOR_BRING_UP,
+			    "it is refused%s: class %s at %s:%d has no way out by %s (not there, down, or without an "
+			    "address)",
+			    where, class->name, class->at.file, class->at.line, class->interface);
+}
+
 static void tell_other_end(struct doctor *d, const char *what, const struct resolver *to)
 {
 	char address[INET6_ADDRSTRLEN] = "?";
@@ -97,7 +133,9 @@ static bool judge_query(struct doctor *d, const struct class *class, int family)
 
 	if (resolver)
 		tell_other_end(d, class->dns.count > 1 ? "resolvers" : "resolver", resolver);
-	else
+	if (resolver && is_cut(class, family, &resolver->address))
+		tell_cut(d, class, family, "");
+	else if (!resolver)
 		doctor_tell(d, RESULT_NOTE, NULL,
 			    "it is refused: it is a name query, and no resolver of the class is of its "
 			    "family");
@@ -116,13 +154,12 @@ static bool judge_class(struct doctor *d, const struct class *class, const struc
 			    whose);
 	if (class->no_ipv6 && to->family == AF_INET6)
 		doctor_tell(d, RESULT_NOTE, NULL, "it is %s: %s has ipv6 = false", refusal(&class->verdict), whose);
-	else if (ways_are_cut(class) && !to->local)
-		doctor_tell(d, RESULT_NOTE, NULL, "it is refused: interface %s of %s is not there", class->interface,
-			    whose);
 	else if (class->verdict.has_names && to->port == DNS)
 		doctor_tell(d, RESULT_OK, NULL, "it goes to netshim's own resolver instead, which asks for %s", whose);
 	else if (class->dns.count && to->port == DNS)
 		passes = judge_query(d, class, to->family);
+	else if (is_cut(class, to->family, &to->address))
+		tell_cut(d, class, to->family, "");
 	else
 		passes = judge(d, &class->verdict, to, whose);
 	if (passes && proxy && !(class->dns.count && to->port == DNS))
@@ -151,10 +188,11 @@ static bool ask_way(struct doctor *d, const struct class *class, struct packet_e
 			    mark ? ", with the mark of the class" : "");
 		return false;
 	}
-	to->local = way.local || !strcmp(way.interface, "lo");
+	to->local = way.local || !strcmp(way.interface, LOOPBACK);
 	to->neighbour = !to->local && !way.has_gateway;
-	doctor_tell(d, RESULT_OK, NULL, "the kernel's route for it leads out by %s%s%s", way.interface,
-		    way.has_gateway ? ", by a gateway" : "", mark ? ", with the mark of the class" : "");
+	if (!is_cut(class, to->family, &to->address))
+		doctor_tell(d, RESULT_OK, NULL, "the kernel's route for it leads out by %s%s%s", way.interface,
+			    way.has_gateway ? ", by a gateway" : "", mark ? ", with the mark of the class" : "");
 	return true;
 }
 
@@ -170,10 +208,12 @@ static bool is_named(const struct allow_list *list, const struct packet_end *to)
 static void judge_outside(struct doctor *d, const struct class *class, const struct packet_end *to)
 {
 	struct way_to way;
-	bool there = !ways_are_cut(class) && routing_ask(to->family, &to->address, class->mark.value, &way);
+	bool there = routing_ask(to->family, &to->address, class->mark.value, &way);
 	bool within = there && (way.local || !strncmp(way.interface, NAMESPACE_LINK, strlen(NAMESPACE_LINK)));
 
-	if (!there)
+	if (is_cut(class, to->family, &to->address))
+		tell_cut(d, class, to->family, " outside of the namespace");
+	else if (!there)
 		doctor_tell(d, RESULT_NOTE, NULL, "it is refused outside of the namespace, as there is no way for it");
 	else if (within && !is_named(&class->verdict.allow, to))
 		doctor_tell(d, RESULT_NOTE, NULL,

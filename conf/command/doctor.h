@@ -71,6 +71,8 @@ void look_at_shell(struct doctor *doctor);
  * returns false where nobody can tell. */
 bool doctor_compare_table(struct doctor *doctor, const char *class, const char *place);
 
+#define DOCTOR_BRING_UP "bring the interface up, and give it its address; if it has both, run 'netshim reload' as root"
+
 /* What a packet to doctor->to would meet in the class. */
 void look_at_packet(struct doctor *doctor);
 

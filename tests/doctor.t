@@ -181,6 +181,8 @@ is "$(named setpriv --bounding-set -dac_override)" "privileges=fault" "a boundin
 like "$(named unshare --user --map-root-user)" "privileges=fault" "a user namespace"
 like "$(says unshare --user --map-root-user)" "this session is in a user namespace" "which is named"
 is "$(in_environment='' named)" "shell=fault" "a shell without the library"
+like "$(in_environment='' says)" "do: log in anew, as 'netshim enable' has been run; or in this shell: export LD_PRELOAD='[^']*/\\\$LIB/libnetshim.so' and then exec bash" \
+	"what to do where it is enabled"
 is "$(bash -c 'LD_PRELOAD=$1 "$2" doctor --json; exit' bash "$word" "$netshim" | answer 'c["result"] != "ok"')" "shell=note" "one that only gives it on"
 is "$(in_environment=$preload named)" "shell=note" "LD_PRELOAD for one kind of program alone"
 is "$(in_environment=/nosuch/libnetshim.so named)" "shell=fault" "another netshim's library"
@@ -189,6 +191,7 @@ is "$(in_shell sudo -n "$netshim" doctor --json | answer 'c["check"] == "shell"'
 "$netshim" disable >/dev/null
 is "$(named)" "enabled=note" "no session is enabled, but this one has it"
 is "$(in_environment='' named)" "shell=fault enabled=fault" "nor has this one it"
+like "$(in_environment='' says)" "fault shell: .* do: run 'netshim enable', then log in anew" "what to do then"
 "$netshim" enable >/dev/null
 mkdir "$scratch/manager"
 cp "$(command -v bash)" "$scratch/manager/systemd"

@@ -116,6 +116,14 @@ static bool is_given_on(const struct doctor *d)
 	return (d->preload && strstr(d->preload, PRELOAD_NAME)) || trial_is_in_preload();
 }
 
+/* Tells whether the next session of this user has it. */
+static bool is_enabled(void)
+{
+	const struct passwd *user = getpwuid(getuid());
+
+	return ways_state(WAY_USER, user) == WAY_OPEN || ways_state(WAY_LOGIN, user) == WAY_OPEN;
+}
+
 void look_at_shell(struct doctor *d)
 {
 	enum holding library = library_of(d->caller);
@@ -131,7 +139,10 @@ void look_at_shell(struct doctor *d)
 			    "set-capability program that it starts is in no class",
 			    who);
 	else
-		doctor_tell(d, RESULT_FAULT, "run 'netshim enable', then log in anew",
+		doctor_tell(d, RESULT_FAULT,
+			    is_enabled() ? "log in anew, as 'netshim enable' has been run; or in this shell: export "
+					   "LD_PRELOAD='" PRELOAD_WORD "' and then exec bash"
+					 : "run 'netshim enable', then log in anew",
 			    "%s has not the library, and gives it to nothing that it starts: that is in no class", who);
 	if (d->preload && strstr(d->preload, PRELOAD_NAME))
 		tell_form(d);
@@ -227,7 +238,9 @@ static void look_at_managers(struct doctor *d)
 	}
 	processes_free(&list);
 	if (without.count)
-		doctor_tell(d, RESULT_NOTE, "run 'netshim enable', end all sessions of that user, and log in anew",
+		doctor_tell(d, RESULT_NOTE,
+			    "end all sessions of that user and log in anew, after 'netshim enable' if that has not "
+			    "been run",
 			    "%zu user manager%s the library to nothing that is started (%s): what menus, timers and "
 			    "services of users start is in no class",
 			    without.count, without.count == 1 ? " gives" : "s give", without.text);

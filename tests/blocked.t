@@ -78,6 +78,8 @@ import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 try: s.sendto(b'x', ('$far_host', 7))
 except OSError: pass"
+until_heard "vpn +nobody +[0-9]+  tcp $far_host:80 " "by TCP" run vpn curl -m 2 "http://$far_host/"
+until_heard "vpn +nobody +[0-9]+  tcp \[2001:db8::7\]:80 " "by IPv6" run vpn curl -g -m 2 "http://[2001:db8::7]/"
 ip link set vpn0 up
 get_unclassified() { as_user curl -m 2 "$1" >/dev/null 2>&1; }
 until_heard "unclassified +nobody +[12]  tcp $lan_host:8080 " "what is in no class" get_unclassified "http://$lan_host:8080/"

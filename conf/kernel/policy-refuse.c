@@ -18,9 +18,9 @@ static bool any_keeps(const struct ruleset *set)
 	return set->unclassified.log_refused || policy_any(set, class_keeps);
 }
 
-/* What `netshim blocked` is told while it listens, and what it finds. Who listens puts a
- * jump for each classid into the map, with a timeout: where nobody does, it is empty. */
-static void write_telling(FILE *out, const struct ruleset *set, const uint32_t *live)
+/* Who listens puts a jump for each classid into the map, with a timeout: where nobody does, it
+ * is empty. */
+void policy_write_telling(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\t\tmeta cgroup vmap @" POLICY_TELL "\n");
 	if (policy_any(set, class_keeps)) {
@@ -48,11 +48,11 @@ static void write_ends(FILE *out, const struct ruleset *set, const uint32_t *liv
 	fprintf(out, "\n\t# who is told what is refused\n\tmap " POLICY_TELL
 		     " {\n\t\ttypeof meta cgroup : verdict\n\t\tflags timeout\n\t}\n"
 		     "\n\t# action = reject: the program is told at once\n\tchain reject_it {\n");
-	write_telling(out, set, live);
+	policy_write_telling(out, set, live);
 	fprintf(out, "\t\tmeta l4proto tcp reject with tcp reset\n"
 		     "\t\treject with icmpx admin-prohibited\n"
 		     "\t}\n\tchain drop_it {\n");
-	write_telling(out, set, live);
+	policy_write_telling(out, set, live);
 	fprintf(out, "\t\tdrop\n\t}\n");
 	write_end(out, "refuse", "reject_it");
 	write_end(out, "refuse_silently", "drop_it");

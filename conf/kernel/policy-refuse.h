@@ -35,6 +35,9 @@
  * is kept. */
 void policy_write_refuse(FILE *out, const struct ruleset *set, const uint32_t *live);
 
+/* Rules by which `netshim blocked` is told of a packet while it listens, and finds it later. */
+void policy_write_telling(FILE *out, const struct ruleset *set, const uint32_t *live);
+
 /* A rule that logs what else has to match, as whose it is. */
 void policy_write_log(FILE *out, const char *what, const char *whose);
 

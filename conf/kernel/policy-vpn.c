@@ -14,6 +14,7 @@
 
 #include "conf/kernel/policy-allow.h"
 #include "conf/kernel/policy-map.h"
+#include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
 #include "conf/language/value.h"
 
@@ -235,14 +236,16 @@ static void free_shared(struct shared *shared)
 	free(shared->rules);
 }
 
-/* What is on the last route is dropped here,
- * which the sender is told (EPERM), but for TCP, which takes no notice of that: it goes on into
- * the loopback interface, and gets a reset in dead_end by its mark. */
-static void write_round(FILE *out)
+/* What is on the last route is dropped here, which the sender is told (EPERM), but for TCP, which
+ * takes no notice of that: it goes on into the loopback interface, and gets a reset in dead_end by
+ * its mark. Whose it is, nobody can tell there any more. */
+static void write_round(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
 	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n"
 		     "\tchain round {\n\t\tfib daddr type @here accept\n"
-		     "\t\tmeta l4proto != tcp goto refuse_silently\n\t}\n");
+		     "\t\tmeta l4proto != tcp goto refuse_silently\n");
+	policy_write_telling(out, set, live);
+	fprintf(out, "\t}\n");
 }
 
 static void write_kept(FILE *out, const struct class *class, size_t way)
@@ -278,7 +281,7 @@ static bool write_all_kept(FILE *out, const struct ruleset *set, const uint32_t 
 	if (!policy_any(set, has_interface))
 		return false;
 	elements = memstream_open(&map, &(size_t){ 0 });
-	write_round(out);
+	write_round(out, set, live);
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct guarded g = { &set->classes[i], networks, &networks->ways[i], 0 };
 		char *to;

@@ -173,18 +173,18 @@ serve() { # serve [RUNNER...] -- PORT...: answers there when this returns
 	wait_until test -s "$ready"
 }
 
-resolver() { # resolver ANSWER [RUNNER...] -- OPTION...: says ANSWER to every name in test
-	local answer=$1 runner=()
+resolver() { # resolver ANSWER [RUNNER...] -- OPTION...: says ANSWER to every name in test, by UDP and TCP when this returns
+	local answer=$1 runner=() ready
 	shift
 	while [ "$1" != -- ]; do
 		runner+=("$1")
 		shift
 	done
+	ready=$(mktemp "$scratch/ready.XXXXXX")
 	in_background "${runner[@]}" dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces \
-		--pid-file= --user=root --address="/test/$answer" "${@:2}"
-	wait_until listens_for_datagrams $!
+		--pid-file="$ready" --user=root --address="/test/$answer" "${@:2}"
+	wait_until test -s "$ready"
 }
-listens_for_datagrams() { nsenter --net="/proc/$1/ns/net" ss -Hlnup | grep -q "pid=$1,"; } # so that a query to it is not refused
 
 new_host() { # a network namespace; $new_host is a process in it
 	in_background unshare --net sleep $((3600 * slow))

@@ -160,15 +160,19 @@ sed -i "s/class offline {/& users = { 'root', 'visitor' }/" "$config"
 cp /etc/passwd "$scratch/passwd"
 mount --bind "$scratch/passwd" /etc/passwd
 echo "visitor:x:4242:4242::/:/bin/sh" >>"$scratch/passwd"
-in_own_world() { # where the lock is another one
-	# shellcheck disable=SC2016 # the inner shell's
-	unshare --net --mount sh -c 'mount -t tmpfs -o mode=755 tmpfs "$1" && "$2" up && (shift 2 && "$@"); status=$?; "$2" down; exit $status' \
-		sh "$root/run" "$netshim" "$@"
+mkfifo "$scratch/unanswered"
+names_late() { # in a world where the lock is another one
+	mount -t tmpfs -o mode=755 tmpfs "$root/run"
+	"$netshim" up
+	# An older version's text does not say who the users are.
+	sed -i '/^[0-9]* \x00# /,$d' "$root/run/netshim/config"
+	mount --bind "$scratch/unanswered" /etc/passwd
+	ended_after "$netshim" reload --hook
+	umount /etc/passwd
+	"$netshim" down
 }
-# An older version's text does not say who the users are.
-# shellcheck disable=SC2016 # the inner shell's
-ended_after in_own_world sh -c 'sed -i "/^[0-9]* \x00# /,\$d" "$0" && exec "$@"' "$root/run/netshim/config" \
-	strace -qq -o /dev/null -P /etc/passwd -e inject=openat:delay_enter=11000000 "$netshim" reload --hook >"$scratch/names-late" &
+export -f ended_after names_late
+root=$root netshim=$netshim scratch=$scratch unshare --net --mount bash -c names_late >"$scratch/names-late" &
 late=($!)
 hold
 ended_after "$root/etc/network/if-up.d/netshim" >"$scratch/hook-late" &

@@ -59,13 +59,30 @@ hears_of_waiting() { # hears_of_waiting CLASS URL PATTERN NAME
 	kill $!
 	wait $! 2>/dev/null
 }
+python=$(readlink -f "$(command -v python3)")
+mkfifo -m 644 "$scratch/go"
+in_background "${user[@]}" "$netshim" run some "$python" -c "
+import socket, time
+kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+print(flush=True)
+open('$scratch/go').read()
+socket.socket().connect_ex(('$lan_host', 8080))
+time.sleep(900)" >"$scratch/ready"
+goes_on=$!
+wait_until test -s "$scratch/ready"
 listen
 hears_of_waiting gone "http://$lan_host/" "$time  gone +nobody +1  tcp $lan_host:80 +/usr/bin/curl [0-9]+\$" \
 	"who waits for an answer: the program and the process, by its socket"
 in_background "${user[@]}" "$netshim" run some sleep 60
-run some curl -m 2 "http://$lan_host:8080/"
-hears "some +nobody +1  tcp $lan_host:8080 +(perhaps |)(/usr/bin/curl [0-9]+|.not there any more.)\$" \
-	"who is refused at once: the program, or that it has ended, and nobody else"
+echo >"$scratch/go"
+hears "some +nobody +1  tcp $lan_host:8080 +(perhaps |)$python $goes_on\$" "who is refused at once, and goes on: the program, and nobody else"
+kill "$goes_on"
+wait "$goes_on" 2>/dev/null
+follower=$(pgrep -P "$listener")
+suspend "$follower"
+run some curl -m 2 "http://$lan_host:8081/"
+kill -CONT "$follower"
+hears "some +nobody +1  tcp $lan_host:8081 +.not there any more.\$" "who has ended: that, and nobody else"
 run shut curl -g -m 2 'http://[fd77::2]:8080/'
 hears "shut +nobody +[12]  tcp \[fd77::2\]:8080 " "IPv6"
 run shut ping -c 1 -W 1 $far_host

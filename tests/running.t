@@ -64,14 +64,15 @@ child=$(ask one fork)
 grandchild=$(ask one grandchild)
 thread=$(ask one thread)
 is "$(ask one send) $(ask two send)" "sent sent" "before, both send"
-before=$(got)
+has_got() { [ "$(got)" -eq "$1" ]; }
+wait_until has_got 2
 cat >"$config" <<<"class blocked { action = reject } app '$one' { class = blocked }"
 like "$("$netshim" up; echo $?)" "^moved 4 running programs into class blocked \(one [0-9]+, one [0-9]+, one [0-9]+, \.\.\.\)
 --leave-running would have left them where they were
 0$" "up says how many it has moved"
 is "$(classes_of "${pid[one]}" "$child" "$grandchild" "${pid[one]}/task/$thread")" "/blocked /blocked /blocked /blocked" \
 	"a program that runs when its rule comes, its children and its threads"
-is "$(ask one send) $(got)" "1 $before" "what it has open is refused from now on, and no packet comes through"
+is "$(ask one send) $(got)" "1 2" "what it has open is refused from now on, and no packet comes through"
 is "$(class_of "${pid[two]}") $(ask two send)" "/ sent" "another one goes on"
 is "$("$netshim" up; "$netshim" reload)" "" "what is in force is put into force again: nothing is moved, nothing is said"
 

@@ -82,9 +82,9 @@ cannot_run() { # cannot_run REASON: the whole script
 	exit 0
 }
 
-until_like() { # until_like PATTERN NAME COMMAND...: what it says by then, ten seconds from now at the latest
+until_like() { # until_like PATTERN NAME COMMAND...: what it says by then, ten seconds from now at the latest, or later on a slow machine
 	local said tries
-	for ((tries = 0; tries < 500; tries++)); do
+	for ((tries = 0; tries < 500 * slow; tries++)); do
 		said=$("${@:3}" 2>&1)
 		[[ ! $said =~ $1 ]] || break
 		sleep 0.02
@@ -143,9 +143,9 @@ trap 'exit 1' INT TERM
 rm -rf --one-file-system "$scratch"
 mkdir -m 755 "$scratch"
 
-wait_until() { # wait_until COMMAND...: for at most ten seconds
+wait_until() { # wait_until COMMAND...: for at most ten seconds, or longer on a slow machine
 	local tries
-	for ((tries = 0; tries < 500; tries++)); do
+	for ((tries = 0; tries < 500 * slow; tries++)); do
 		"$@" && return
 		sleep 0.02
 	done

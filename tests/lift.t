@@ -121,7 +121,7 @@ is "$(get_unclassified) $(expiries lifted_others)" "7 []" "after its time the ke
 is "$(get jail $lan "$lan6" http://$lan_host:8080/)" "7 7 0 " "before: a class in a namespace"
 is "$("$netshim" lift jail 1m)" "class jail: for 1 min, it may send what action and deny refuse" "it is lifted, too"
 is "$(get jail $lan "$lan6" http://192.168.77.1:8081/)" "0 0 7 " "and may send there, but still not to this machine's own services"
-is "$(nsenter --net=/run/netns/jail curl -sS -m 1 -o /dev/null $lan 2>&1; echo $?) $(get shut $lan)" "0 7 " "and whoever else is in there; no other class"
+is "$(nsenter --net=/run/netns/jail curl -sS -m 9 -o /dev/null $lan 2>&1; echo $?) $(get shut $lan)" "0 7 " "and whoever else is in there; no other class"
 "$netshim" reload
 between 30 "$(left jail)" 60
 is "$? $(get jail $lan)" "0 0 " "after a reload, for the time that is left"

@@ -170,6 +170,56 @@ is "$("$netshim" check "$home/bob/own.conf" 2>&1 | grep -c 'cannot open')" 0 "wh
 truncate -s 100G "$home/bob/more.conf"
 like "$(timeout 10 "$netshim" check "$home/bob/own.conf" 2>&1)" "'$home/bob/more.conf' is larger than 64 MiB" "a file of 100 GB is not"
 
+# --- what is in a sticky folder, where all can put names
+
+shared=$scratch/shared
+mkdir -m 1777 "$shared"
+cat >"$config" <<END
+class one { } class two { } class three { }
+app '$shared/*.sh'   { class = one }
+app '$shared/a*'     { class = two }
+app '$shared/*/tool' { class = three }
+END
+"$netshim" reload
+taken=".*:3: '$shared/a.sh' has a rule already, as '$shared/a.sh' at .*:2: this one has no effect"
+touch "$shared/a.sh"
+loads "$taken" "a name that was moved there is root's, and two patterns match it"
+chown 65534 "$shared/a.sh"
+loads "$taken" "a user's name that two patterns match"
+"$netshim" down
+like "$("$netshim" up --boot 2>&1; echo "$? $(class "$shared/a.sh")")" "^$taken"$'\n'"0 one$" "at boot too"
+rm "$shared/a.sh"
+touch "$shared/roots.sh"
+for i in {1..5000}; do echo "$shared/many-$i.sh"; done | xargs touch
+chown 65534 "$shared"/many-*
+touch "$shared/late.sh"
+chown daemon "$shared/late.sh"
+loads ".*:2: '$shared/\*.sh' matches more than 4096 names, .* where others than root can change '$shared': the rest have no rule; .*" \
+	"a user's names without end"
+is "$(class "$shared/late.sh") $(class "$shared/roots.sh") $("$netshim" status 2>/dev/null | awk '$1 == "one" { print $3 }')" \
+	"one one $((4096 + 2))" "they take no rule from another user, or from root"
+rm "$shared"/*.sh
+python3 - "$shared" <<'END'
+import os, sys
+os.setuid(65534)
+for i in range(80000):
+    os.close(os.open(f"{sys.argv[1]}/many-{i}", os.O_CREAT))
+END
+mkdir "$shared"/late-{1..30}
+touch "$shared"/late-{1..30}/tool
+chown -R daemon "$shared"/late-*
+loads ".*:4: '$shared/\*/tool' matches more than .* or 65536 were looked at, where others than root can change '$shared': .*" \
+	"names without end, in none of which there is anything"
+is "$("$netshim" status 2>/dev/null | awk '$1 == "three" { print $3 }')" 30 "they take no rule from what is in another user's folder"
+find "$shared" -name 'many-*' -delete
+rm -r "$shared"/late-*
+# As a user's file system may do.
+mkdir "$shared/mount"
+chown 65534 "$shared/mount"
+printf '%s\n' "class one { }" "app '$shared/m*' { class = one }" >"$config"
+like "$(strace -qq -o /dev/null -P "$shared/mount" -e trace=newfstatat,statx -e inject=newfstatat,statx:error=EIO "$netshim" reload 2>&1; echo $?)" \
+	"^$config:2: cannot look into '$shared/': .*as others than root can change '$shared'"$'\n'"0$" "a user's file system that fails is no mistake"
+
 # --- what reaches a terminal
 
 # What there is of it that is not to be printed, or that a shell's echo would make so.

@@ -40,6 +40,7 @@ struct search {
 	struct owner *owners;
 	struct owner *last_owner;
 	char *last_folder; /* whose that one is */
+	bool last_shared;
 	char path[RULE_PATH_MAX];
 	char *hidden; /* a folder that not everybody can look into */
 	bool more_hidden;
@@ -86,12 +87,38 @@ static struct owner *owner_of_folder(struct search *s)
 	if (where)
 		sys_stat(AT_FDCWD, where, AT_SYMLINK_NOFOLLOW, &file);
 	s->last_owner = where ? owner_named(s, file.uid, where) : NULL;
+	s->last_shared = trust_is_shared(folder(s));
 	return s->last_owner;
+}
+
+/* Who may have put that name into the folder of the path so far. In a sticky folder, each name
+ * is its owner's. Others may have moved there what is root's, so that has a share too. */
+static struct owner *owner_of_name(struct search *s, const char *name)
+{
+	struct owner *owner = owner_of_folder(s);
+	struct sys_file file;
+	char *path;
+
+	if (owner || !s->last_shared)
+		return owner;
+	path = printed("%s/%s", s->path, name);
+	if (sys_stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &file))
+		file.uid = 0;
+	free(path);
+	return owner_named(s, file.uid, copied(folder(s)));
 }
 
 static bool is_full(const struct owner *owner)
 {
 	return owner && (owner->found > FOUND_MAX || owner->looked_at > LOOKED_AT_MAX);
+}
+
+/* Returns false where that is one more than the owner's share. */
+static bool may_look_at(struct owner *owner)
+{
+	if (owner)
+		owner->looked_at++;
+	return !is_full(owner);
 }
 
 /* Where nobody may not look, in a folder whose name is that long. Only of what is there
@@ -139,7 +166,7 @@ static void found(struct search *s, size_t size, bool tree)
 	if (error || (tree && !S_ISDIR(file.mode)))
 		return;
 	*slash = '\0';
-	owner = owner_of_folder(s);
+	owner = owner_of_name(s, slash + 1);
 	*slash = '/';
 	if (owner)
 		owner->found++;
@@ -179,11 +206,10 @@ static void search_folder(struct search *s, size_t size, const char *names, cons
 	}
 	owner = owner_of_folder(s);
 	while ((entry = folders_next(dir, &error))) {
-		if (owner)
-			owner->looked_at++;
-		if (is_full(owner))
+		if (!may_look_at(owner))
 			break;
-		if (!fnmatch(names, entry->d_name, FNM_PERIOD))
+		if (!fnmatch(names, entry->d_name, FNM_PERIOD) &&
+		    (owner || may_look_at(owner_of_name(s, entry->d_name))))
 			search_name(s, size, entry->d_name, strlen(entry->d_name), rest);
 	}
 	if (!entry && error)

@@ -8,6 +8,7 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -31,6 +32,18 @@ static char *look_behind(const char *link, unsigned links)
 	return found;
 }
 
+/* What cannot be looked at may be what others have put into such a folder. */
+static char *shared_above(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == path ? copied("/") : printed("%.*s", (int)(slash - path), path);
+
+	if (trust_is_shared(folder))
+		return folder;
+	free(folder);
+	return NULL;
+}
+
 /* What is not there cannot be led elsewhere. */
 static char *look_along(const char *path, unsigned links)
 {
@@ -38,12 +51,16 @@ static char *look_along(const char *path, unsigned links)
 	char *found = NULL;
 	struct sys_file file;
 	char *end = part;
+	int error;
 
 	while (!found && end) {
 		end = strchr(end, '/');
 		if (end)
 			*end = '\0';
-		if (sys_stat(AT_FDCWD, *part ? part : "/", AT_SYMLINK_NOFOLLOW, &file))
+		error = sys_stat(AT_FDCWD, *part ? part : "/", AT_SYMLINK_NOFOLLOW, &file);
+		if (error && error != -ENOENT && error != -ENOTDIR && *part)
+			found = shared_above(part);
+		if (error)
 			break;
 		if (file_others_may_change(&file))
 			found = copied(*part ? part : "/");
@@ -54,6 +71,14 @@ static char *look_along(const char *path, unsigned links)
 	}
 	free(part);
 	return found;
+}
+
+bool trust_is_shared(const char *folder)
+{
+	struct sys_file file;
+
+	return !sys_stat(AT_FDCWD, folder, 0, &file) && S_ISDIR(file.mode) &&
+	       (file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)));
 }
 
 char *trust_changeable(const char *path)

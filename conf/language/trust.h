@@ -6,9 +6,15 @@
 #ifndef NETSHIM_TRUST_H
 #define NETSHIM_TRUST_H
 
+#include <stdbool.h>
+
 /* Returns the first folder or symlink on the way along path that others than root
  * can change (allocated), or NULL where there is none. What lies at its end is for
  * the caller to look at, when it is open. */
 char *trust_changeable(const char *path);
+
+/* Tells whether others than root can put names into a folder: into a sticky one too, where
+ * they can change none of root's. */
+bool trust_is_shared(const char *folder);
 
 #endif

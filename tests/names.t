@@ -213,6 +213,21 @@ loads ".*:4: '$shared/\*/tool' matches more than .* or 65536 were looked at, whe
 is "$("$netshim" status 2>/dev/null | awk '$1 == "three" { print $3 }')" 30 "they take no rule from what is in another user's folder"
 find "$shared" -name 'many-*' -delete
 rm -r "$shared"/late-*
+echo "include('$shared/*.conf')" >>"$config"
+echo "class four { }" >"$shared/roots.conf"
+echo "no configuration" >"$shared/users.conf"
+not_read=".*:5: '$shared/users.conf' is not read, as others than root can change '$shared/users.conf'"
+chmod 666 "$shared/users.conf"
+loads "$not_read" "a pattern of included files, and what all can write to"
+chmod 644 "$shared/users.conf"
+chown 65534 "$shared/users.conf"
+loads "$not_read" "and what is a user's"
+rm "$shared/users.conf"
+mkfifo "$shared/users.conf"
+chown 65534 "$shared/users.conf"
+loads "$not_read" "and a user's that is no file"
+rm "$shared/users.conf"
+like "$("$netshim" status)" "four" "what is root's is read"
 # As a user's file system may do.
 mkdir "$shared/mount"
 chown 65534 "$shared/mount"

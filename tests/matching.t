@@ -29,6 +29,10 @@ make_tree() {
 	chmod 755 "$1"/other/*script* "$1/bin/script"
 }
 make_tree "$scratch"
+deepest=$scratch
+while [ "${deepest//[!\/]/}" != "$(printf '/%.0s' {1..63})" ]; do deepest+=/d; done
+mkdir -p "$deepest"
+cp "$root/bin/probe" "$deepest/in"
 cat >"$scratch/rules" <<EOF
 class file { } class tree { } class deep { } class applet { } class script { } class later { } class users { }
 app '$scratch/bin/prog'         { class = file }
@@ -43,6 +47,7 @@ app '$scratch/bin/script'       { class = script }
 app '$scratch/bin/later'        { class = later }
 app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
 app '$scratch/deep/'            { class = deep }
+app '$deepest/'                 { class = deep }
 app '/usr/bin/gzip'             { class = file }
 EOF
 configure <"$scratch/rules"
@@ -69,6 +74,7 @@ agree bin/busy none "a rule on a symlink: not the file itself"
 agree bin/link-to-applet applet "a rule on a symlink: reached by another"
 agree tree/in tree "in a tree"
 agree tree/deep/er/in deep "in a tree within the tree: the longest"
+agree "$deepest/in" deep "in the deepest tree that there can be"
 agree tree/own/in file "in a tree, with a rule of its own"
 agree tree/exempt none "in a tree, exempt by class = none"
 agree tree/leads-out tree "a name in the tree, the file outside"

@@ -77,7 +77,14 @@ EOF
 ln -sfn "$deep" "$home/bob/to"
 chown -h daemon "$home/bob/to"
 loads "$config:4: '$home/bob/to/tool' leads too deep; this rule has no effect" "a link to a folder too deep for any rule"
-rm "$home/bob/to"
+steps=$home/bob/steps/$(printf 'd/%.0s' {1..64})
+mkdir -p "$steps"
+chown -R daemon "$home/bob/steps"
+ln -sfn "$steps" "$home/bob/to"
+chown -h daemon "$home/bob/to"
+sed -i "4s|to/tool|to/|" "$config"
+loads "$config:4: '$home/bob/to/' leads too deep; this rule has no effect" "a link to a folder too deep for a tree"
+rm -r "$home/bob/to" "$home/bob/steps"
 for i in {1..5000}; do echo "$home/bob/bin/many-$i"; done | xargs touch
 loads "$config:2: '$home/\*/bin/\*' matches more than 4096 names, .* where others than root can change '$home/bob': the rest have no rule; .*" "names without end"
 is "$(class "$home/alice/bin/tool") $(class true)" "one three" "they take no rule from another user, or from root"

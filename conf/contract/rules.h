@@ -90,7 +90,7 @@ struct rules_header {
 	uint32_t readers; /* the oldest version that can read it */
 	uint64_t file_size;
 	uint64_t key[2];
-	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes */
+	uint64_t tree_depths; /* bit n: some tree rule has n+1 slashes; none has more than 64 */
 	uint64_t slot_count;  /* a power of two */
 	uint64_t slots;	      /* offsets from the start of the file */
 	uint64_t classes;

@@ -113,6 +113,13 @@ static const struct folder *folder_of(const char *path, size_t size, void **fold
 	return *found;
 }
 
+static bool is_too_deep(const char *canonical)
+{
+	size_t size = strlen(canonical);
+
+	return size >= RULE_PATH_MAX || (canonical[size - 1] == '/' && compile_slashes(canonical) > TREE_SLASHES_MAX);
+}
+
 /* What a file is looked up by: its directory without symlinks, and its name; for a
  * tree, the directory and a slash. */
 static const char *find_canonical(struct ruleset *set, struct app *app, const char *path, void **folders)
@@ -128,12 +135,17 @@ static const char *find_canonical(struct ruleset *set, struct app *app, const ch
 				"effect: write the folder's own path",
 				folder->written, folder->astray, folder->changeable);
 		/* Its name may be one that not everybody can find. */
-		app->left_out = app->left_out || app->matched;
-	} else if (strlen(canonical) >= RULE_PATH_MAX && app->by_others) {
+		app->left_out = app->left_out || app->matched || is_too_deep(canonical);
+	} else if (is_too_deep(canonical) && app->by_others) {
 		ruleset_warning(set, app->at, "'%s' leads too deep; this rule has no effect", path);
 		app->left_out = true;
 	} else if (strlen(canonical) >= RULE_PATH_MAX) {
 		ruleset_problem(set, app->at, "path '%s' is too long", path);
+	} else if (is_too_deep(canonical)) {
+		ruleset_problem(set, app->at,
+				"'%s' is too deep for a tree, which has at most %d slashes, links followed; name a "
+				"folder above it, or its programs",
+				path, TREE_SLASHES_MAX);
 	}
 	return canonical;
 }

@@ -91,7 +91,7 @@ static void add_class(struct parts *p, const struct class *class, struct rules_c
 	memcpy(record->name, class->name, strlen(class->name));
 }
 
-static unsigned slashes(const char *path)
+unsigned compile_slashes(const char *path)
 {
 	unsigned count = 0;
 
@@ -148,8 +148,8 @@ static void add_app(struct parts *p, const struct app *app, struct rules_slot *s
 	};
 	if (app->kind != WITH_ANY)
 		add_withs(p, app, slot);
-	if (app->canonical[size - 1] == '/' && slashes(app->canonical) <= 64)
-		h->tree_depths |= UINT64_C(1) << (slashes(app->canonical) - 1);
+	if (app->canonical[size - 1] == '/')
+		h->tree_depths |= UINT64_C(1) << (compile_slashes(app->canonical) - 1);
 }
 
 /* Puts a rule into the table. Returns false where readers would not search so far. */

@@ -11,6 +11,10 @@
 
 #include <stdio.h>
 
+/* How many a path has; that of a tree, as readers find it, has at most so many. */
+#define TREE_SLASHES_MAX 64
+unsigned compile_slashes(const char *path);
+
 /* Finds what each app is looked up by, and notes conflicts. */
 void compile_names(struct ruleset *set);
 

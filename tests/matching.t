@@ -29,6 +29,7 @@ make_tree() {
 	chmod 755 "$1"/other/*script* "$1/bin/script"
 }
 make_tree "$scratch"
+cp "$root/bin/probe" "$scratch/in"
 deepest=$scratch
 while [ "${deepest//[!\/]/}" != "$(printf '/%.0s' {1..63})" ]; do deepest+=/d; done
 mkdir -p "$deepest"
@@ -47,6 +48,7 @@ app '$scratch/bin/script'       { class = script }
 app '$scratch/bin/later'        { class = later }
 app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
 app '$scratch/deep/'            { class = deep }
+app '$scratch/.*/in'            { class = later }
 app '$deepest/'                 { class = deep }
 app '/usr/bin/gzip'             { class = file }
 EOF
@@ -74,6 +76,7 @@ agree bin/busy none "a rule on a symlink: not the file itself"
 agree bin/link-to-applet applet "a rule on a symlink: reached by another"
 agree tree/in tree "in a tree"
 agree tree/deep/er/in deep "in a tree within the tree: the longest"
+agree ./in none "a rule for hidden folders, of which this one is not"
 agree "$deepest/in" deep "in the deepest tree that there can be"
 agree tree/own/in file "in a tree, with a rule of its own"
 agree tree/exempt none "in a tree, exempt by class = none"

@@ -193,6 +193,11 @@ static void search_name(struct search *s, size_t size, const char *name, size_t 
 	s->path[size] = '\0';
 }
 
+static bool is_dots(const char *name)
+{
+	return !strcmp(name, ".") || !strcmp(name, "..");
+}
+
 static void search_folder(struct search *s, size_t size, const char *names, const char *rest)
 {
 	DIR *dir = opendir(folder(s));
@@ -208,7 +213,7 @@ static void search_folder(struct search *s, size_t size, const char *names, cons
 	while ((entry = folders_next(dir, &error))) {
 		if (!may_look_at(owner))
 			break;
-		if (!fnmatch(names, entry->d_name, FNM_PERIOD) &&
+		if (!is_dots(entry->d_name) && !fnmatch(names, entry->d_name, FNM_PERIOD) &&
 		    (owner || may_look_at(owner_of_name(s, entry->d_name))))
 			search_name(s, size, entry->d_name, strlen(entry->d_name), rest);
 	}

@@ -269,6 +269,12 @@ complains 1 "path 'bin/sh' is not absolute; begin it with a slash" "a relative p
 complains 1 "'/usr/bin' is a folder; write '/usr/bin/'" "a folder without its slash" <<<"class a { } app '/usr/bin' { class = a }"
 accepts "a tree with 64 slashes" <<<"class a { } app '/$(printf 'd/%.0s' {1..63})' { class = a }"
 complains 1 "'/d/.*' is too deep for a tree, .* at most 64 slashes" "a tree with more" <<<"class a { } app '/$(printf 'd/%.0s' {1..64})' { class = a }"
+for path in /nosuch/.. /nosuch/. /usr/bin/.. '/usr/*/..'; do
+	complains 1 "'${path//\*/\\*}' ends in '.' or '..'; write the path without it" "a last name that is no file's: $path" \
+		<<<"class a { } app '$path' { class = a }"
+done
+complains 1 "'/nosuch/..' ends in '.' or '..'; write the path without it" "one in with" \
+	<<<"class a { } app '/bin/x' { class = a with = '/nosuch/..' }"
 complains 1 "app '/bin/x' has no class; add class = NAME" "an app without a class" <<<"app '/bin/x' { }"
 for bad in 10.0.0.0/33 10.0.0/8 tcp/0 tcp/65536 udp/9-8 sctp/1 1.2.3.4:0 1.2.3.4:x '[::1]' ::1:80:x lann '' 300.1.1.1 \
 	'10.0.0.1/8 ' fe80::/129 tcp/ 'tcp/80,81' ']' 'x]' example.org:443 http://example.org/ \

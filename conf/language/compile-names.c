@@ -16,6 +16,26 @@
 #include <search.h>
 #include <sys/stat.h>
 
+static bool is_link(const char *path)
+{
+	struct sys_file file;
+
+	return !sys_stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &file) && S_ISLNK(file.mode);
+}
+
+/* A name in a folder of canonical form. Above a link that leads nowhere, nobody knows what
+ * there is: the dots stay, and no program's path has them. */
+static char *canonical_name(const char *folder, const char *name)
+{
+	const char *last = strrchr(folder, '/');
+
+	if (!*name || !strcmp(name, "."))
+		return copied(folder);
+	if (!strcmp(name, "..") && !is_link(folder))
+		return printed("%.*s", last ? (int)(last - folder) : 0, folder);
+	return printed("%s/%s", folder, name);
+}
+
 /* The canonical form of a directory that may not exist yet: without symlinks, as far
  * as it exists. Allocated, without a trailing slash ("" is the root). */
 static char *canonical_directory(const char *path)
@@ -38,8 +58,7 @@ static char *canonical_directory(const char *path)
 		return above;
 	*slash = '\0';
 	real = canonical_directory(slash == above ? "/" : above);
-	joined = !strcmp(slash + 1, "..") || !strcmp(slash + 1, ".") || !slash[1] ? copied(real)
-										  : printed("%s/%s", real, slash + 1);
+	joined = canonical_name(real, slash + 1);
 	free(real);
 	free(above);
 	return joined;

@@ -94,6 +94,8 @@ static void read_app(cfg_t *section)
 		ruleset_problem(
 			reading.set, app.at,
 			"the path of this app is too long or has a line break in it; put it in 'single quotes'");
+	else if (path_ends_in_dots(app.path))
+		ruleset_problem(reading.set, app.at, "'%s' ends in '.' or '..'; write the path without it", app.path);
 	else if (is_folder(app.path))
 		ruleset_problem(reading.set, app.at, "'%s' is a folder; write '%s/' for the whole tree beneath it",
 				app.path, app.path);

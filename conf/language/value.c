@@ -226,6 +226,13 @@ const char *value_user(const char *text, struct user_list *users)
 	return NULL;
 }
 
+bool path_ends_in_dots(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !strcmp(slash, "/.") || !strcmp(slash, "/..");
+}
+
 /* What begins with a slash is the path of a file. */
 const char *value_with(const char *text, enum with_kind *kind)
 {
@@ -243,6 +250,8 @@ const char *value_with(const char *text, enum with_kind *kind)
 	if (*kind == WITH_FILE && text[size - 1] == '/')
 		return printed("'%s' ends in a slash; leave that out, or for what is beneath it, write '%s*'", text,
 			       text);
+	if (*kind == WITH_FILE && path_ends_in_dots(text))
+		return printed("'%s' ends in '.' or '..'; write the path without it", text);
 	return NULL;
 }
 

@@ -31,6 +31,8 @@ const char *value_priority(const char *text, uint32_t *priority);
 const char *value_mark(const char *text, struct packet_mark *mark);
 const char *value_table(const char *text, uint32_t *table);
 const char *value_interface(const char *text, const char **interface);
+/* Tells whether the last name of a path is . or .., which is no file's. */
+bool path_ends_in_dots(const char *path);
 /* Tells whether nftables can be given an interface's name as text. */
 bool interface_name_valid(const char *name);
 const char *value_gateway(const char *text, struct resolver_list *gateways);

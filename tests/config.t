@@ -275,6 +275,17 @@ for path in /nosuch/.. /nosuch/. /usr/bin/.. '/usr/*/..'; do
 done
 complains 1 "'/nosuch/..' ends in '.' or '..'; write the path without it" "one in with" \
 	<<<"class a { } app '/bin/x' { class = a with = '/nosuch/..' }"
+mkdir "$scratch/Game [GOG]"
+touch "$scratch/Game [GOG]/start" "$scratch/more[1].conf"
+printf '%s\n' "class a { }" "app '$scratch/Game [GOG]/start' { class = a }" "app '$scratch/G* [GOG]/' { class = a }" \
+	"app '$scratch/Game [GOG]/' { class = a }" "include('$scratch/more[1].conf')" >"$file"
+is "$("$netshim" check "$file" 2>&1; echo $?)" "$(for at in "2: '$scratch/Game [GOG]/start'" "4: '$scratch/Game [GOG]/'" "5: '$scratch/more[1].conf'"; do
+	echo "$file:$at is a pattern that matches nothing, though this very path is there; write \[ for each [ in it"
+done)
+$file: ok, 1 class, 0 rules
+0" "a pattern that is a file's name"
+sed -i -e '3d' -e 's/\[/\\[/' "$file"
+is "$("$netshim" check "$file" 2>&1)" "$file: ok, 1 class, 2 rules" "the name, with a backslash"
 complains 1 "app '/bin/x' has no class; add class = NAME" "an app without a class" <<<"app '/bin/x' { }"
 for bad in 10.0.0.0/33 10.0.0/8 tcp/0 tcp/65536 udp/9-8 sctp/1 1.2.3.4:0 1.2.3.4:x '[::1]' ::1:80:x lann '' 300.1.1.1 \
 	'10.0.0.1/8 ' fe80::/129 tcp/ 'tcp/80,81' ']' 'x]' example.org:443 http://example.org/ \

@@ -59,6 +59,8 @@ static void add_matching_inputs(const char *pattern, struct place_in_file at)
 		ruleset_problem(reading.set, at,
 				"cannot look for all files of '%s': %s; mend that, as those would be left out", pattern,
 				strerror(error));
+	if (!found.gl_pathc)
+		pattern_warn_of_name(reading.set, pattern, at);
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		grammar_add_input(found.gl_pathv[i], at, true);
 	globfree(&found);

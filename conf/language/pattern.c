@@ -41,6 +41,7 @@ struct search {
 	struct owner *last_owner;
 	char *last_folder; /* whose that one is */
 	bool last_shared;
+	bool any;
 	char path[RULE_PATH_MAX];
 	char *hidden; /* a folder that not everybody can look into */
 	bool more_hidden;
@@ -165,6 +166,7 @@ static void found(struct search *s, size_t size, bool tree)
 		note_failure(s, -error, (size_t)(slash - s->path));
 	if (error || (tree && !S_ISDIR(file.mode)))
 		return;
+	s->any = true;
 	*slash = '\0';
 	owner = owner_of_name(s, slash + 1);
 	*slash = '/';
@@ -257,6 +259,17 @@ static void warn_of_left_out(const struct search *s)
 					s->pattern, FOUND_MAX, LOOKED_AT_MAX, o->where);
 }
 
+void pattern_warn_of_name(struct ruleset *set, const char *pattern, struct place_in_file at)
+{
+	struct sys_file file;
+
+	if (strchr(pattern, '[') && !sys_stat(AT_FDCWD, pattern, AT_SYMLINK_NOFOLLOW, &file))
+		ruleset_warning(set, at,
+				"'%s' is a pattern that matches nothing, though this very path is there; write \\[ for "
+				"each [ in it",
+				pattern);
+}
+
 void pattern_expand(struct ruleset *set, const char *pattern, struct place_in_file at,
 		    void (*found_one)(const char *path, bool by_others, const void *with), const void *with)
 {
@@ -268,6 +281,8 @@ void pattern_expand(struct ruleset *set, const char *pattern, struct place_in_fi
 		return;
 	}
 	search_from(&s, 0, pattern);
+	if (!s.any)
+		pattern_warn_of_name(set, pattern, at);
 	rights_give_back();
 	warn_of_left_out(&s);
 	free(s.hidden);

@@ -12,6 +12,9 @@
 /* Tells whether a path is a pattern. */
 bool pattern_is_one(const char *path);
 
+/* Warns where a pattern, which has matched nothing, is a path that is there. */
+void pattern_warn_of_name(struct ruleset *set, const char *pattern, struct place_in_file at);
+
 /* Calls found for each path that pattern, written there, matches; by_others says that
  * others than root may have put it there. What matches and is left out becomes a warning. */
 void pattern_expand(struct ruleset *set, const char *pattern, struct place_in_file at,

@@ -256,4 +256,23 @@ calls_with_rules() { # calls_with_rules RULES
 calls_with_rules 100 >"$scratch/few"
 is "$(calls_with_rules 300 | for_each 200)" "1 newfstatat 4 pread64 " "system calls of a reload for each rule"
 
+# For each argument that a program has a rule for: it is read back, by the program's slot and path, its
+# own record, its text, the path as it is written and the class, and by none of the others. (Of so few
+# rules, the names are read with the header.)
+with_values() { # with_values PROGRAM VALUES
+	echo "app '/opt/many-$1' { class = net  with = {"
+	seq -s ', ' -f 'value-%.0f' "$2"
+	echo "} }"
+}
+calls_with_values() { # calls_with_values VALUES: of each of eight programs
+	local i
+	{
+		echo 'class net { action = accept }'
+		for ((i = 0; i < 8; i++)); do with_values "$i" "$1"; done
+	} | configure
+	calls_of_reload
+}
+calls_with_values 5 >"$scratch/few"
+is "$(calls_with_values 15 | for_each 80)" "6 pread64 " "and for each rule by argument"
+
 finish

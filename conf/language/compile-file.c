@@ -35,6 +35,7 @@ static bool body_is_intact(const struct rules *rules)
 	       siphash_end(&hash, piece, (size_t)n) == rules->header.body_hash;
 }
 
+/* Goes round them from where compile_names has put it: in another file, it may have another place. */
 bool compile_find(struct rules *rules, const struct app *app, struct rules_slot *rule)
 {
 	struct rules_with with;
@@ -43,7 +44,9 @@ bool compile_find(struct rules *rules, const struct app *app, struct rules_slot 
 		return false;
 	if (rule->flags != RULE_WITH)
 		return app->kind == WITH_ANY;
-	for (uint32_t i = 0; i < rule->with_count && rules_with(rules, rule->with + i, &with); i++) {
+	for (uint32_t i = 0; i < rule->with_count; i++) {
+		if (!rules_with(rules, rule->with + (app->place + i) % rule->with_count, &with))
+			return false;
 		if (with.kind != app->kind ||
 		    (app->kind != WITH_ANY && !rules_with_is(rules, &with, app->text, strlen(app->text))))
 			continue;

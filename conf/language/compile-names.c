@@ -286,7 +286,7 @@ void compile_names(struct ruleset *set)
 		}
 		if (same)
 			first->next = list[i];
-		list[i]->follows = same;
+		list[i]->place = same ? first->place + 1 : 0;
 		first = list[i];
 	}
 	free(list);

@@ -212,7 +212,7 @@ struct app {
 	enum with_kind kind;   /* of that; WITH_ANY where there is none */
 	const char *text;      /* what arguments are compared with: the file's canonical path; compile-names.c */
 	struct app *next;      /* which comes next by arguments, for the same program, or NULL */
-	bool follows;	       /* it is next of one */
+	uint32_t place;	       /* how many of those come before it */
 };
 
 /* A rule for a package: an app for each of its programs. */

@@ -333,6 +333,30 @@ complains 3 "comment that begins here has no end; close it with" "an open commen
 class a { }
 # what's quoted '
 /* no end
+complains 3 "deny is already given at line 2" "a list of one value twice, without braces" <<EOF
+class a {
+  deny = 'tcp/80'
+  deny = 'tcp/81'
+}
+EOF
+complains 4 "deny is already given at line 2" "a list again, after more was added to it" <<EOF
+class a {
+  deny = { 'tcp/80' }
+  deny += { 'tcp/81' }
+  deny = { 'tcp/82' }
+}
+EOF
+complains 5 "bad network, port or name 'x]'" "the line of a value that is added" <<EOF
+class a {
+  deny = {
+    'tcp/80', 'tcp/81' }
+  deny += 'tcp/82'
+  deny += { 'x]', 'tcp/83' }
+}
+EOF
+ruleset_of() { cat >"$file" && "$netshim" -c "$file" ruleset 2>&1; }
+is "$(ruleset_of <<<"class a { deny += 'tcp/80'  deny += { 'tcp/81', 'tcp/82' }  deny += 'tcp/83'  deny += { } }")" \
+	"$(ruleset_of <<<"class a { deny = { 'tcp/80', 'tcp/81', 'tcp/82', 'tcp/83' } }")" "+= adds to a list"
 app '/usr/bin/ssh' { class = nosuch }
 EOF
 complains 6 "unknown class 'nosuch'" "the line of a mistake that stands behind comments" <<EOF

@@ -275,4 +275,18 @@ calls_with_values() { # calls_with_values VALUES: of each of eight programs
 calls_with_values 5 >"$scratch/few"
 is "$(calls_with_values 15 | for_each 80)" "6 pread64 " "and for each rule by argument"
 
+# What is written in one list, and what is wrong with it.
+for_each_value() { # for_each_value SED-SCRIPT: in thousands; the last process is the command itself
+	local n
+	for n in 1000 4000; do
+		{ echo 'class net { }' && with_values 0 $n; } | sed "$1" >"$scratch/values.conf"
+		valgrind --tool=callgrind --callgrind-out-file=/dev/null "$netshim" check "$scratch/values.conf" 2>&1 |
+			sed -n 's/,//g; s/.*refs: *//p' | sort -n | tail -n 1
+	done | awk '{ more = $1 - before; before = $1 } END { printf "%.0f", more / 3000 / 1000 }'
+}
+each=$(for_each_value '')
+ok $((each >= 12)) "instructions of a check for each value of a list: $each thousand"
+each=$(for_each_value "s/app .*/class other { deny = {/; s,value-,tcp/x,")
+ok $((each >= 20)) "and for each that is wrong: $each thousand"
+
 finish

@@ -19,7 +19,6 @@ struct value_mark {
 	const char *option;
 	unsigned index;
 	int line;
-	bool list_ended;
 };
 
 /* A file to read. */

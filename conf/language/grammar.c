@@ -29,43 +29,41 @@ struct place_in_file here(int line)
 	return (struct place_in_file){ reading.file, line };
 }
 
-static bool list_ended(const char *option)
+/* Or NULL. As many values come before it as its index says, so as many marks do. */
+static const struct value_mark *find_mark(const char *option, unsigned index)
 {
-	for (size_t i = 0; i < reading.mark_count; i++)
-		if (reading.marks[i].list_ended && !strcmp(reading.marks[i].option, option))
-			return true;
-	return false;
+	for (size_t i = index; i < reading.mark_count; i++)
+		if (reading.marks[i].index == index && !strcmp(reading.marks[i].option, option))
+			return &reading.marks[i];
+	return NULL;
 }
 
-/* A value has been read: remembers its line. */
+/* A value has been read: remembers its line. libconfuse calls once more at the end of a list,
+ * for none. What += adds is counted on, so only another = has a first value again. */
 static int note_value(cfg_t *section, cfg_opt_t *option)
 {
 	unsigned index = option->nvalues - 1;
+	const struct value_mark *before = index ? NULL : find_mark(option->name, index);
 
+	if (!(option->flags & CFGF_MODIFIED))
+		return 0;
+	option->flags &= ~CFGF_MODIFIED;
 	reading.section_line = reading.root->line;
-	for (size_t i = 0; i < reading.mark_count; i++) {
-		struct value_mark *m = &reading.marks[i];
-
-		if (strcmp(m->option, option->name) || m->index != index)
-			continue;
-		/* libconfuse calls once more at the end of a list. */
-		if (!(option->flags & CFGF_LIST) || list_ended(option->name))
-			ruleset_problem(reading.set, here(section->line),
-					"%s is already given at line %d; remove one of them", option->name, m->line);
-		m->list_ended = true;
+	if (before) {
+		ruleset_problem(reading.set, here(section->line), "%s is already given at line %d; remove one of them",
+				option->name, before->line);
 		return 0;
 	}
 	reading.marks = grown(reading.marks, reading.mark_count, sizeof(*reading.marks));
-	reading.marks[reading.mark_count++] = (struct value_mark){ option->name, index, section->line, false };
+	reading.marks[reading.mark_count++] = (struct value_mark){ option->name, index, section->line };
 	return 0;
 }
 
 struct place_in_file value_at(const char *option, unsigned index)
 {
-	for (size_t i = 0; i < reading.mark_count; i++)
-		if (!strcmp(reading.marks[i].option, option) && reading.marks[i].index == index)
-			return here(reading.marks[i].line);
-	return here(reading.section_line);
+	const struct value_mark *mark = find_mark(option, index);
+
+	return here(mark ? mark->line : reading.section_line);
 }
 
 /* Where the section that just ended began. Without any value in it, its end is
@@ -86,13 +84,13 @@ static void check_empty(const char *option)
 		{ "proxy", "no proxy", "'ADDRESS:PORT'" }, { "serve", "nobody", "{ 'none' }" },
 		{ "users", "nobody", "'NAME'" },	   { "with", "no argument", "'ARGUMENT'" },
 	};
+	const struct value_mark *before = find_mark(option, 0);
 
-	for (size_t i = 0; i < reading.mark_count; i++)
-		if (!strcmp(reading.marks[i].option, option)) {
-			ruleset_problem(reading.set, here(reading.marks[i].line),
-					"%s is given once more, as an empty list; remove one of them", option);
-			return;
-		}
+	if (before) {
+		ruleset_problem(reading.set, here(before->line),
+				"%s is given once more, as an empty list; remove one of them", option);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
 		if (!strcmp(lists[i].option, option))
 			ruleset_problem(reading.set, section_at(), "%s lists %s; write %s = %s, or remove it", option,

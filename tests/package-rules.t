@@ -249,7 +249,7 @@ deb ns-twin 1
 dpkg --force-overwrite -i "$scratch/archive/ns-twin_1.deb" >"$scratch/dpkg" 2>&1
 refused() { "$netshim" check "$config" 2>&1 | sed "s|$config||g"; }
 printf '%s\n' "$rules" "package 'ns-twin' { class = other }" >"$config"
-is "$(refused)" ":4: '/usr/bin/ns-three' is in class other here and, as '/bin/ns-three', in class tools at :3; a file has one class" \
+is "$(refused)" ":4: '/usr/bin/ns-three' of package 'ns-twin' is in class other here and, as '/bin/ns-three' of package 'ns-tools', in class tools at :3; a file has one class" \
 	"two packages that give one file two classes"
 sed -i '/ns-twin/d' "$config"
 echo "app '/bin/ns-one' { class = other }" >>"$config"
@@ -257,7 +257,11 @@ is "$(refused; "$netshim" reload; "$netshim" which ns-one ns-two | sed "s|$confi
 /usr/bin/ns-one: class other, by rule '/bin/ns-one' at :4
 /usr/bin/ns-two: class tools, by rule for package 'ns-tools' at :3" "an app comes before a package"
 printf '%s\n' "$rules" "app '/usr/bin/ns-one' { class = other  users = { 'root' } }" >"$config"
-like "$(refused)" "'/usr/bin/ns-one' is in class " "but not one for some users: the rest would have no rule"
+is "$(refused)" ":3: '/usr/bin/ns-one' of package 'ns-tools' is in class tools here and, as '/usr/bin/ns-one', in class other at :4; \
+remove users there, so that it is an exception from the package" "but not one for some users: the rest would have no rule"
+printf '%s\n' "$rules" "app '/usr/bin/ns-one' { class = tools  users = { 'root' } }" >"$config"
+is "$(refused)" ":3: '/usr/bin/ns-one' of package 'ns-tools' has a rule for other users, as '/usr/bin/ns-one' at :4; \
+remove users there, so that it is an exception from the package" "nor is one in the same class"
 printf '%s\n' "$rules" "app '/usr/bin/' { class = other }" >"$config"
 is "$("$netshim" reload; class_of ns-one)" "$group/tools" "and a package before a tree"
 printf '%s\n' "class a { }" "package 'No Name' { class = a }" "package 'x' { }" "package '../x' { class = a }" >"$config"

@@ -230,13 +230,18 @@ static bool gives_way(const struct app *app, const struct app *first)
 /* As the configuration has it; allocated. */
 static char *described(const struct app *app)
 {
+	if (app->package)
+		return printed("'%s' of package '%s'", app->path, app->package);
 	return app->with ? printed("'%s' with '%s'", app->path, app->with) : printed("'%s'", app->path);
 }
+
+static const char no_exception[] = "remove users there, so that it is an exception from the package";
 
 /* The second of two rules for one path is for nothing. Where others than root cannot have
  * brought that about, the two must say the same. */
 static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
 {
+	bool exception = app->package && !first->package;
 	char *rule;
 	char *before;
 
@@ -248,13 +253,12 @@ static void compare_rules(struct ruleset *set, const struct app *first, const st
 		ruleset_warning(set, app->at, "%s has a rule already, as %s at %s:%d: this one has no effect", rule,
 				before, first->at.file, first->at.line);
 	else if (first->class_index != app->class_index)
-		ruleset_problem(set, app->at,
-				"%s is in class %s here and, as %s, in class %s at %s:%d; a file has one class", rule,
+		ruleset_problem(set, app->at, "%s is in class %s here and, as %s, in class %s at %s:%d; %s", rule,
 				app_class_name(set, app), before, app_class_name(set, first), first->at.file,
-				first->at.line);
+				first->at.line, exception ? no_exception : "a file has one class");
 	else
-		ruleset_problem(set, app->at, "%s has a rule for other users at %s:%d; make one rule of the two", rule,
-				first->at.file, first->at.line);
+		ruleset_problem(set, app->at, "%s has a rule for other users, as %s at %s:%d; %s", rule, before,
+				first->at.file, first->at.line, exception ? no_exception : "make one rule of the two");
 	free(rule);
 	free(before);
 }

@@ -265,6 +265,14 @@ complains 2 "'/usr/bin/env' has a rule for other users" "a file with two rules f
 class a { } app '/usr/bin/env' { class = a }
 app '/usr/bin/env' { class = a users = { 'root' } }
 EOF
+accepts "a file with two rules for the same users, in another order and one of them twice" <<EOF
+class a { } app '/usr/bin/env' { class = a users = { 'root', '@daemon', 'daemon' } }
+app '/usr/bin/env' { class = a users = { 'daemon', 'root', '@daemon', 'root' } }
+EOF
+complains 2 "'/usr/bin/env' has a rule for other users" "a file with two rules, for a user and for the group of that number" <<EOF
+class a { } app '/usr/bin/env' { class = a users = { '0', '1' } }
+app '/usr/bin/env' { class = a users = { '0', '@1' } }
+EOF
 complains 1 "path 'bin/sh' is not absolute; begin it with a slash" "a relative path" <<<"class a { } app 'bin/sh' { class = a }"
 complains 1 "'/usr/bin' is a folder; write '/usr/bin/'" "a folder without its slash" <<<"class a { } app '/usr/bin' { class = a }"
 accepts "a tree with 64 slashes" <<<"class a { } app '/$(printf 'd/%.0s' {1..63})' { class = a }"
@@ -325,14 +333,6 @@ class a { action = drop
   allow = { 'loopback' }
 }
 EOF
-complains 2 "unclassified is already given at $file:1" "unclassified twice" <<EOF
-unclassified { action = accept }
-unclassified { action = reject }
-EOF
-complains 3 "comment that begins here has no end; close it with" "an open comment, which would hide the rest" <<EOF
-class a { }
-# what's quoted '
-/* no end
 complains 3 "deny is already given at line 2" "a list of one value twice, without braces" <<EOF
 class a {
   deny = 'tcp/80'
@@ -357,6 +357,14 @@ EOF
 ruleset_of() { cat >"$file" && "$netshim" -c "$file" ruleset 2>&1; }
 is "$(ruleset_of <<<"class a { deny += 'tcp/80'  deny += { 'tcp/81', 'tcp/82' }  deny += 'tcp/83'  deny += { } }")" \
 	"$(ruleset_of <<<"class a { deny = { 'tcp/80', 'tcp/81', 'tcp/82', 'tcp/83' } }")" "+= adds to a list"
+complains 2 "unclassified is already given at $file:1" "unclassified twice" <<EOF
+unclassified { action = accept }
+unclassified { action = reject }
+EOF
+complains 3 "comment that begins here has no end; close it with" "an open comment, which would hide the rest" <<EOF
+class a { }
+# what's quoted '
+/* no end
 app '/usr/bin/ssh' { class = nosuch }
 EOF
 complains 6 "unknown class 'nosuch'" "the line of a mistake that stands behind comments" <<EOF

@@ -59,6 +59,30 @@ static struct app read_rule(cfg_t *section)
 	return app;
 }
 
+static int compare_users(const void *a, const void *b)
+{
+	const struct rules_user *x = a;
+	const struct rules_user *y = b;
+
+	if (x->is_group != y->is_group)
+		return x->is_group ? 1 : -1;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+/* The same users make the same list, however they are written. */
+static void read_users(cfg_t *section, struct user_list *list)
+{
+	size_t count = 0;
+
+	READ_VALUES(section, "users", value_user, list);
+	if (list->count)
+		qsort(list->users, list->count, sizeof(*list->users), compare_users);
+	for (size_t i = 0; i < list->count; i++)
+		if (!count || compare_users(&list->users[count - 1], &list->users[i]))
+			list->users[count++] = list->users[i];
+	list->count = count;
+}
+
 static void add_rule(const struct app *app)
 {
 	if (pattern_is_one(app->path))
@@ -86,7 +110,7 @@ static void read_app(cfg_t *section)
 {
 	struct app app = read_rule(section);
 
-	READ_VALUES(section, "users", value_user, &app.users);
+	read_users(section, &app.users);
 	app.path = copied(cfg_title(section));
 	if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
@@ -128,7 +152,7 @@ static void read_package(cfg_t *section)
 	struct app app = read_rule(section);
 	char *wrong;
 
-	READ_VALUES(section, "users", value_user, &app.users);
+	read_users(section, &app.users);
 	app.package = copied(cfg_title(section));
 	if (!packages_name_valid(app.package)) {
 		ruleset_problem(

@@ -253,7 +253,7 @@ is "$(refused)" ":4: '/usr/bin/ns-three' of package 'ns-twin' is in class other 
 	"two packages that give one file two classes"
 sed -i '/ns-twin/d' "$config"
 echo "app '/bin/ns-one' { class = other }" >>"$config"
-is "$(refused; "$netshim" reload; "$netshim" which ns-one ns-two | sed "s|$config||")" ": ok, 2 classes, 9 rules
+is "$(refused; "$netshim" reload; "$netshim" which ns-one ns-two | sed "s|$config||")" ": ok, 2 classes, 8 rules
 /usr/bin/ns-one: class other, by rule '/bin/ns-one' at :4
 /usr/bin/ns-two: class tools, by rule for package 'ns-tools' at :3" "an app comes before a package"
 printf '%s\n' "$rules" "app '/usr/bin/ns-one' { class = other  users = { 'root' } }" >"$config"

@@ -72,6 +72,7 @@ int cmd_check(const struct command *command)
 	const char *path = command->argc ? command->argv[0] : command->config;
 	char *words = NULL;
 	char *text;
+	size_t rules;
 	bool ok;
 
 	load_ruleset(&set, path);
@@ -90,9 +91,10 @@ int cmd_check(const struct command *command)
 	for (size_t i = 0; ok && geteuid() == 0 && i < set.class_count; i++)
 		ok = !class_has_inside(&set.classes[i]) || try_inside(&set.classes[i]);
 	free(text);
+	rules = ruleset_rule_count(&set);
 	if (ok)
 		say(stdout, "%s: ok, %zu class%s, %zu rule%s", path, set.class_count, set.class_count == 1 ? "" : "es",
-		    set.app_count, set.app_count == 1 ? "" : "s");
+		    rules, rules == 1 ? "" : "s");
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -148,16 +148,10 @@ bool compile_write_programs(const struct ruleset *set, const struct rules *rules
 
 bool compile_has_programs(const struct ruleset *set, struct rules *rules)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < set->app_count; i++) {
-		if (set->apps[i].left_out)
-			continue;
-		count++;
-		if (!reads_back(rules, set, &set->apps[i]))
+	for (size_t i = 0; i < set->app_count; i++)
+		if (!set->apps[i].left_out && !reads_back(rules, set, &set->apps[i]))
 			return false;
-	}
-	return count == rules->header.rule_count;
+	return ruleset_rule_count(set) == rules->header.rule_count;
 }
 
 bool compile_commit(void)

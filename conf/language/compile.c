@@ -263,11 +263,10 @@ static struct rules_slot *add_apps(struct parts *p, const struct ruleset *set)
 {
 	struct rules_slot *rules = zalloc((set->app_count + 1) * sizeof(*rules));
 
-	for (size_t i = 0; i < set->app_count; i++) {
+	p->header.rule_count = (uint32_t)ruleset_rule_count(set);
+	for (size_t i = 0; i < set->app_count; i++)
 		if (!set->apps[i].left_out && !set->apps[i].place)
 			add_app(p, &set->apps[i], &rules[p->slot_rules++]);
-		p->header.rule_count += !set->apps[i].left_out;
-	}
 	return rules;
 }
 

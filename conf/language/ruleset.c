@@ -32,6 +32,15 @@ void ruleset_warning(struct ruleset *set, struct place_in_file at, const char *f
 	va_end(args);
 }
 
+size_t ruleset_rule_count(const struct ruleset *set)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < set->app_count; i++)
+		count += !set->apps[i].left_out;
+	return count;
+}
+
 static int compare_problems(const void *a, const void *b)
 {
 	const struct problem *x = a;

@@ -279,6 +279,9 @@ __attribute__((format(printf, 3, 4))) void ruleset_problem(struct ruleset *set, 
 __attribute__((format(printf, 3, 4))) void ruleset_warning(struct ruleset *set, struct place_in_file at,
 							   const char *format, ...);
 
+/* How many rules its apps become. */
+size_t ruleset_rule_count(const struct ruleset *set);
+
 /* Prints the mistakes and warnings to stderr, one a line, in the order of files and
  * lines, each once. Returns how many mistakes there are. */
 size_t ruleset_report(struct ruleset *set);

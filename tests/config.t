@@ -377,6 +377,10 @@ app /usr//bin/true /**/ { /*/ eight */ class = nosuch }
 EOF
 printf "class a { }\napp '/bin/\0sh' { class = a }\n" >"$file"
 like "$("$netshim" check "$file" 2>&1)" "^$file:2: there is a NUL byte in this line; take it out$" "a NUL byte, where a value would end"
+mark=$'\xef\xbb\xbf'
+accepts "a byte order mark" <<<"${mark}class a { }"
+complains 1 "no such option 'klass'" "one before a mistake" <<<"${mark}klass a { }"
+complains 2 "no such option '${mark}class'" "one that is not at the beginning" <<<$'\n'"${mark}class a { }"
 complains 1 "quoted value that begins here has no end" "an open quote" <<<"class 'a { }"
 complains 2 "section or list that begins here has no end" "an open section" <<<$'\nclass a { action = drop\n\n'
 complains 2 "'app' is still within class a here; close that with } before it" "a section that is closed too late" <<'EOF'

@@ -326,6 +326,9 @@ static void parse_text(char *text, size_t size)
 	struct ruleset before = *reading.set;
 	FILE *file;
 
+	/* Editors that put a byte order mark there do not show it. */
+	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+		memset(text, ' ', 3);
 	/* There are no files of no bytes in memory: the byte behind the text is one more. */
 	text[size++] = ' ';
 	grammar_scan(text, size);

@@ -158,6 +158,8 @@ script "$scratch/tool/main.py" "#!$python"
 script "$scratch/tool/by-link.py" "#!/usr/bin/python3 -I"
 script "$scratch/tool/quiet.py" "#!	$python   -Bs  "
 script "$scratch/tool/else.py" "#!$python"
+mkdir "$scratch/folder"
+script "$scratch/folder/__main__.py" "#!$python"
 ln -s ../tool/main.py "$scratch/other/main-link"
 printf '#!%s/tool/interpreter -u\nclass\n' "$scratch" >"$scratch/tool/script-of-script"
 printf '#!%s/prog class\n' "$scratch" >"$scratch/tool/interpreter"
@@ -170,6 +172,7 @@ shell=$(readlink -f /bin/sh)
 	cat <<END
 app '$python' { with = '$scratch/tool/main.py' class = file }
 app '/usr/bin/python3' { with = '$scratch/tool/by-link.py' class = text }
+app '$python' { with = '$scratch/folder' class = rest }
 app '$python' { with = '-Bs' class = pattern }
 app '$python' { with = '*/x.py' class = longer }
 app '$shell' { with = '$scratch/tool/main.sh' class = file }
@@ -193,6 +196,8 @@ scripted none "another script" /usr/bin/python3 ../tool/else.py
 scripted file "a script by itself" "$scratch/tool/main.py"
 scripted file "the same by a link" "$scratch/other/main-link" x
 scripted none "another one by itself" "$scratch/tool/else.py"
+scripted rest "a folder" /usr/bin/python3 ../folder
+for other in ../folder/ ../folder/. ../folder/__main__.py; do scripted none "not by $other" /usr/bin/python3 $other; done
 scripted text "a rule for a link to the interpreter" "$scratch/tool/by-link.py"
 scripted pattern "what its first line gives to the interpreter" "$scratch/tool/quiet.py"
 scripted longer "what comes behind the script" "$scratch/tool/else.py" /no/x.py

@@ -32,6 +32,7 @@ make_tree "$scratch"
 ln -s missing/folder "$scratch/nowhere"
 cp "$root/bin/probe" "$scratch/bin/gone"
 cp "$root/bin/probe" "$scratch/bin/later-too"
+cp "$root/bin/probe" "$scratch/bin/by-link"
 cp "$root/bin/probe" "$scratch/in"
 deepest=$scratch
 while [ "${deepest//[!\/]/}" != "$(printf '/%.0s' {1..63})" ]; do deepest+=/d; done
@@ -52,6 +53,7 @@ app '$scratch/bin/later'        { class = later }
 app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
 app '$scratch/deep/'            { class = deep }
 app '$scratch/missing/./../bin/later-too' { class = later }
+app '$scratch/missing/gone/../../linked-bin/by-link' { class = later }
 app '$scratch/nowhere/../bin/gone' { class = later }
 app '$scratch/.*/in'            { class = later }
 app '$deepest/'                 { class = deep }
@@ -82,6 +84,7 @@ agree bin/link-to-applet applet "a rule on a symlink: reached by another"
 agree tree/in tree "in a tree"
 agree tree/deep/er/in deep "in a tree within the tree: the longest"
 agree bin/later-too later "a rule through what is not there, and back"
+agree bin/by-link later "and on by a link"
 agree bin/gone none "a rule through a link to what is not there, and back from there"
 agree ./in none "a rule for hidden folders, of which this one is not"
 agree "$deepest/in" deep "in the deepest tree that there can be"

@@ -16,24 +16,36 @@
 #include <search.h>
 #include <sys/stat.h>
 
-static bool is_link(const char *path)
+static bool is_missing(const char *path)
 {
 	struct sys_file file;
 
-	return !sys_stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &file) && S_ISLNK(file.mode);
+	return sys_stat(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, &file) == -ENOENT;
 }
 
-/* A name in a folder of canonical form. Above a link that leads nowhere, nobody knows what
- * there is: the dots stay, and no program's path has them. */
-static char *canonical_name(const char *folder, const char *name)
+/* A folder's path, with its slash, where ".." behind what is not there leads back: the kernel
+ * would find nothing. Behind a link that leads nowhere, the dots stay, and no program's path has
+ * them. Allocated. */
+static char *lead_back(const char *written)
 {
-	const char *last = strrchr(folder, '/');
+	char *copy = copied(written);
+	char *path = zalloc(strlen(written) + 2);
+	char *rest = copy;
+	const char *name;
 
-	if (!*name || !strcmp(name, "."))
-		return copied(folder);
-	if (!strcmp(name, "..") && !is_link(folder))
-		return printed("%.*s", last ? (int)(last - folder) : 0, folder);
-	return printed("%s/%s", folder, name);
+	while ((name = strsep(&rest, "/"))) {
+		char *last = strrchr(path, '/');
+
+		if (!*name || !strcmp(name, "."))
+			continue;
+		if (!strcmp(name, "..") && last && strcmp(last, "/..") != 0 && is_missing(path))
+			*last = '\0';
+		else
+			stpcpy(stpcpy(path + strlen(path), "/"), name);
+	}
+	strcat(path, "/");
+	free(copy);
+	return path;
 }
 
 /* The canonical form of a directory that may not exist yet: without symlinks, as far
@@ -58,7 +70,7 @@ static char *canonical_directory(const char *path)
 		return above;
 	*slash = '\0';
 	real = canonical_directory(slash == above ? "/" : above);
-	joined = canonical_name(real, slash + 1);
+	joined = printed("%s/%s", real, slash + 1);
 	free(real);
 	free(above);
 	return joined;
@@ -85,12 +97,13 @@ struct folder {
 static struct folder *find_folder(const char *written)
 {
 	struct folder *f = zalloc(sizeof(*f));
-	char *plain = copied(written);
+	char *path = lead_back(written);
+	char *plain = printed("%.*s", (int)strlen(path) - 1, path);
 
-	plain[strlen(plain) - 1] = '\0';
-	*f = (struct folder){ .written = copied(written), .canonical = canonical_directory(written) };
+	*f = (struct folder){ .written = copied(written), .canonical = canonical_directory(path) };
 	if (strcmp(plain, f->canonical))
-		f->changeable = trust_changeable(written);
+		f->changeable = trust_changeable(path);
+	free(path);
 	if (f->changeable && leads_astray(f->changeable, f->canonical)) {
 		f->astray = f->canonical;
 		f->canonical = plain;

@@ -156,21 +156,8 @@ static FILE *open_file(struct input *input, const char *changeable, struct place
 	return file;
 }
 
-/* Tells whether a name may be what others than root have put into a folder that they share with
- * root. They cannot change or take away what is root's there. */
-static bool is_of_others(const char *path)
-{
-	char *folder = printed("%.*s", (int)(strrchr(path, '/') - path) + 1, path);
-	bool shared = trust_is_shared(folder);
-	struct stat st;
-
-	free(folder);
-	return shared &&
-	       (lstat(path, &st) || st.st_uid != 0 || (S_ISREG(st.st_mode) && (st.st_mode & (S_IWGRP | S_IWOTH))));
-}
-
-/* What a pattern of root's finds where others can put something is left out: it is not
- * for them whether the configuration is loaded. */
+/* What a pattern of root's finds where others can put something is left out, even what is root's,
+ * as they may have moved that there: it is not for them whether the configuration is loaded. */
 FILE *grammar_open_input(struct input *input)
 {
 	struct place_in_file at = input->included_at.file ? input->included_at : here(0);
@@ -178,8 +165,8 @@ FILE *grammar_open_input(struct input *input)
 	bool by_root = input->matched && !input->rights;
 	FILE *file = NULL;
 
-	if (by_root && !changeable && is_of_others(input->path))
-		changeable = copied(input->path);
+	if (by_root && !changeable)
+		changeable = trust_shared_above(input->path);
 	if (by_root && changeable)
 		ruleset_warning(reading.set, at, "'%s' is not read, as others than root can change '%s'", input->path,
 				changeable);

@@ -32,8 +32,7 @@ static char *look_behind(const char *link, unsigned links)
 	return found;
 }
 
-/* What cannot be looked at may be what others have put into such a folder. */
-static char *shared_above(const char *path)
+char *trust_shared_above(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *folder = slash == path ? copied("/") : printed("%.*s", (int)(slash - path), path);
@@ -59,7 +58,7 @@ static char *look_along(const char *path, unsigned links)
 			*end = '\0';
 		error = sys_stat(AT_FDCWD, *part ? part : "/", AT_SYMLINK_NOFOLLOW, &file);
 		if (error && error != -ENOENT && error != -ENOTDIR && *part)
-			found = shared_above(part);
+			found = trust_shared_above(part); /* others may have put it there */
 		if (error)
 			break;
 		if (file_others_may_change(&file))

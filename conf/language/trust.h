@@ -17,4 +17,7 @@ char *trust_changeable(const char *path);
  * they can change none of root's. */
 bool trust_is_shared(const char *folder);
 
+/* Returns the folder that path is in (allocated) where that is such a one, or NULL. */
+char *trust_shared_above(const char *path);
+
 #endif

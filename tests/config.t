@@ -398,7 +398,12 @@ app '/bin/;' { class = a ; } # ;
 app /bin/a;b { class = a }
 EOF
 comma="a comma has no meaning here; options stand side by side, and a list stands in braces: allow = { 'A', 'B' }"
-says "$(for line in 1 2 3 6; do echo "$file:$line: $comma"; done)
+between="a comma has no meaning here; sections stand side by side, and each path has an app of its own"
+says "$file:1: $comma
+$file:1: $between
+$file:2: $between
+$file:3: $comma
+$file:6: $comma
 $file:6: unknown class 'c'; define it with: class c { ... }, or write class = none" "commas between options and sections, and whatever else is wrong" <<'EOF'
 class a { action = reject, allow = { 'lan', 'link' }, log = true, },
 class b { deny = { 'lan' } }, include('/nosuch/*,*')

@@ -58,9 +58,11 @@ static void scan_list(struct scan *s, char *c)
 	s->after_equal = *c == '=' || (s->after_equal && strchr(" \t\n\r#/*", *c));
 	if (*c != ',' || s->in_list)
 		return;
-	ruleset_problem(reading.set, here(s->line),
-			"a comma has no meaning here; options stand side by side, and a list stands in braces: "
-			"allow = { 'A', 'B' }");
+	ruleset_problem(reading.set, here(s->line), "%s",
+			s->depth ? "a comma has no meaning here; options stand side by side, and a list stands in "
+				   "braces: allow = { 'A', 'B' }"
+				 : "a comma has no meaning here; sections stand side by side, and each path has an "
+				   "app of its own");
 	*c = ' ';
 	s->dropped = c;
 }

@@ -65,6 +65,8 @@
  * that has come to a second. So what happens seldom is put right at once. */
 #define CREDIT 1000 /* milliseconds */
 
+#define WATCH_NAME "netshim-watch"
+
 static int64_t used(int whose)
 {
 	struct rusage usage;
@@ -214,10 +216,11 @@ static void tell_failure(const char *words)
 	       words);
 }
 
-/* A reload that was killed has left a table that is not the one that was kept. */
+/* A reload that was killed, or what follows interfaces, has left a table that is not the one that
+ * was kept. */
 static bool was_netshim(void)
 {
-	return !strcmp(w.news.by, "netshim");
+	return !strcmp(w.news.by, "netshim") || !strcmp(w.news.by, WATCH_NAME);
 }
 
 /* What is lifted or open stays so, for the time that is left. Where nftables takes
@@ -515,7 +518,7 @@ int cmd_watch(const struct command *command)
 	w.class = command->argv[0];
 	w.verb = command->argv[-1];
 	/* It is executed by /proc/self/exe, and would have the name of that. */
-	prctl(PR_SET_NAME, "netshim-watch");
+	prctl(PR_SET_NAME, WATCH_NAME);
 	if (!answerers_wanted())
 		confine(CAP(CAP_NET_ADMIN), "watch");
 	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

@@ -116,12 +116,17 @@ static bool is_given_on(const struct doctor *d)
 	return (d->preload && strstr(d->preload, PRELOAD_NAME)) || trial_is_in_preload();
 }
 
-/* Tells whether the next session of this user has it. */
-static bool is_enabled(void)
+/* Tells whether the next session of the shell's user has it. Behind sudo, that is somebody else:
+ * what is in a user's home, root does not look at. */
+static bool is_enabled(const struct doctor *d)
 {
 	const struct passwd *user = getpwuid(getuid());
+	char *folder = printed("/proc/%d", d->caller);
+	struct stat st;
+	bool own = !stat(folder, &st) && st.st_uid == getuid();
 
-	return ways_state(WAY_USER, user) == WAY_OPEN || ways_state(WAY_LOGIN, user) == WAY_OPEN;
+	free(folder);
+	return (own && ways_state(WAY_USER, user) == WAY_OPEN) || ways_state(WAY_LOGIN, user) == WAY_OPEN;
 }
 
 void look_at_shell(struct doctor *d)
@@ -140,9 +145,9 @@ void look_at_shell(struct doctor *d)
 			    who);
 	else
 		doctor_tell(d, RESULT_FAULT,
-			    is_enabled() ? "log in anew, as 'netshim enable' has been run; or in this shell: export "
-					   "LD_PRELOAD='" PRELOAD_WORD "' and then exec bash"
-					 : "run 'netshim enable', then log in anew",
+			    is_enabled(d) ? "log in anew, as 'netshim enable' has been run; or in this shell: export "
+					    "LD_PRELOAD='" PRELOAD_WORD "' and then exec bash"
+					  : "run 'netshim enable', then log in anew",
 			    "%s has not the library, and gives it to nothing that it starts: that is in no class", who);
 	if (d->preload && strstr(d->preload, PRELOAD_NAME))
 		tell_form(d);

@@ -86,12 +86,16 @@ static const struct resolver *of_family(const struct resolver_list *list, int fa
 
 /* A class whose interface leads nowhere is left its last route, into the loopback interface
  * (routing.c). */
+static bool leads_nowhere(const struct class *class, const struct way_to *way)
+{
+	return class && class->interface && !way->local && !strcmp(way->interface, LOOPBACK);
+}
+
 static bool is_cut(const struct class *class, int family, const struct in6_addr *address)
 {
 	struct way_to way;
 
-	return class && class->interface && routing_ask(family, address, class->mark.value, &way) && !way.local &&
-	       !strcmp(way.interface, LOOPBACK);
+	return class->interface && routing_ask(family, address, class->mark.value, &way) && leads_nowhere(class, &way);
 }
 
 static bool has_way_out(const struct class *class)
@@ -190,7 +194,7 @@ static bool ask_way(struct doctor *d, const struct class *class, struct packet_e
 	}
 	to->local = way.local || !strcmp(way.interface, LOOPBACK);
 	to->neighbour = !to->local && !way.has_gateway;
-	if (!is_cut(class, to->family, &to->address))
+	if (!leads_nowhere(class, &way))
 		doctor_tell(d, RESULT_OK, NULL, "the kernel's route for it leads out by %s%s%s", way.interface,
 			    way.has_gateway ? ", by a gateway" : "", mark ? ", with the mark of the class" : "");
 	return true;
@@ -211,7 +215,7 @@ static void judge_outside(struct doctor *d, const struct class *class, const str
 	bool there = routing_ask(to->family, &to->address, class->mark.value, &way);
 	bool within = there && (way.local || !strncmp(way.interface, NAMESPACE_LINK, strlen(NAMESPACE_LINK)));
 
-	if (is_cut(class, to->family, &to->address))
+	if (there && leads_nowhere(class, &way))
 		tell_cut(d, class, to->family, " outside of the namespace");
 	else if (!there)
 		doctor_tell(d, RESULT_NOTE, NULL, "it is refused outside of the namespace, as there is no way for it");

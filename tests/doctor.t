@@ -173,6 +173,9 @@ cp -a "$preload" "$scratch/kept.so"
 sed -i "s/$version/netshim 0.0.9~old/" "$preload"
 like "$(both)" "^versions=note .*$preload is of netshim 0.0.9~ol" "a library of another version"
 cp -a "$scratch/kept.so" "$preload"
+chown 65534 "$root/usr/lib/netshim/lib"
+like "$(both)" "^library=fault .*others than root can change $root/usr/lib/netshim/lib, " "a library that others can replace"
+chown 0 "$root/usr/lib/netshim/lib"
 
 # --- the session
 

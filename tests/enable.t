@@ -135,6 +135,25 @@ rm /etc/sudoers.d/own
 "$netshim" disable >/dev/null
 unchanged "$before" "all is as before"
 
+# whose the library is
+try_library() { # try_library PATH WHAT: somebody else's, then writable by everybody, then root's again
+	local mode
+	mode=$(stat -c %a "$1")
+	chown bash "$1"
+	like "$("$netshim" enable 2>&1; echo $?) $("$netshim" enable --system 2>&1; echo $?)" \
+		"^netshim: nothing is written, .*others than root can change $1; make it root's.*1 netshim: nothing is written, .*1$" "$2 of a user's: not for root"
+	chown root "$1"
+	chmod o+w "$1"
+	like "$("$netshim" enable --user --dry-run 2>&1; echo $?)" "others than root can change $1; .*1$" "nor where users can write to it"
+	chmod "$mode" "$1"
+}
+try_library "$root/usr" "a folder above the library"
+try_library "$preload" "the library"
+try_library "$root/usr/lib/netshim" "the folder of those of each kind"
+for path in "$root/usr/lib/netshim/lib" "$(find "$root/usr/lib/netshim/lib" -name libnetshim.so | head -n 1)"; do try_library "$path" "${path#"$root/"}"; done
+try_library "$rescue" "the rescue"
+unchanged "$before" "and nothing is written"
+
 # --- for one user
 
 like "$(as bash "$netshim" enable --login 2>&1)" "for root.*enable --user" "users do not enable it for all"
@@ -159,6 +178,9 @@ is "$(manager as bash env LD_PRELOAD="$empty")" "$empty:$word" "with what it has
 is "$(as bash bash -euc '. ~/.profile; echo fine')" fine "the lines fit where a shell ends with each mistake"
 as bash "$netshim" disable >/dev/null
 is "$(find "$scratch/home/bash" -mindepth 1)" "" "disable, as a user: nothing is left"
+chown bash "$root/usr/lib/netshim"
+is "$(as bash "$netshim" enable >/dev/null 2>&1; echo $?) $(as bash "$netshim" disable >/dev/null; echo $?)" "0 0" "a library of the user's own is the user's business"
+chown root "$root/usr/lib/netshim"
 rm -rf "$scratch/home/fish/.local" "$scratch/home/fish/.cache" # fish's own
 like "$("$netshim" disable 2>&1)" "$scratch/home/zsh.*$scratch/home/fish.*$scratch/home/csh" "disable, as root: of all users"
 unchanged "$before" "all is as before"

@@ -181,14 +181,27 @@ static bool put_all(const struct work *work, bool dry_run)
 	return ok;
 }
 
+/* Root's programs would do what others want. Users decide on their own. */
+static void check_library(void)
+{
+	char *changeable = geteuid() == 0 ? ways_changeable() : NULL;
+
+	if (access(NETSHIM_BY_LIB PRELOAD_NAME, R_OK))
+		err(EXIT_FAILURE, "cannot read the library %s; install netshim again", NETSHIM_BY_LIB PRELOAD_NAME);
+	if (changeable)
+		errx(EXIT_FAILURE,
+		     "nothing is written, as others than root can change %s; make it root's, and writable by nobody "
+		     "else",
+		     changeable);
+}
+
 int cmd_enable(const struct command *command)
 {
 	struct wish wish = read_wish(command);
 	struct work work = { .count = 0 };
 	bool ok;
 
-	if (access(NETSHIM_BY_LIB PRELOAD_NAME, R_OK))
-		err(EXIT_FAILURE, "cannot read the library %s; install netshim again", NETSHIM_BY_LIB PRELOAD_NAME);
+	check_library();
 	if (!prepare(&work, wish.kinds, this_user(), true))
 		return EXIT_FAILURE;
 	if (work.count && wish.kinds & ~KIND(WAY_SYSTEM))

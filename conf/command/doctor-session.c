@@ -255,6 +255,18 @@ static void look_at_managers(struct doctor *d)
 				  : "no user manager is seen to start programs without it");
 }
 
+static void look_at_library(struct doctor *d)
+{
+	char *changeable = ways_changeable();
+
+	if (changeable)
+		doctor_tell(d, RESULT_FAULT, "make it root's, and writable by nobody else",
+			    "others than root can change %s, and with it what root's programs do", changeable);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "the library is root's");
+	free(changeable);
+}
+
 /* Each loader of the machine, those of 32 bits and of musl too, by a program that it starts. */
 static void look_at_loaders(struct doctor *d)
 {
@@ -295,11 +307,8 @@ static void look_at_older(struct doctor *d)
 }
 
 const struct check checks_session[] = {
-	{ "privileges", look_at_privileges },
-	{ "shell", look_at_shell },
-	{ "enabled", look_at_enabled },
-	{ "user managers", look_at_managers },
-	{ "loaders", look_at_loaders },
-	{ "older library", look_at_older },
-	{ NULL, NULL },
+	{ "privileges", look_at_privileges }, { "shell", look_at_shell },
+	{ "enabled", look_at_enabled },	      { "user managers", look_at_managers },
+	{ "library", look_at_library },	      { "loaders", look_at_loaders },
+	{ "older library", look_at_older },   { NULL, NULL },
 };

@@ -6,10 +6,13 @@
 #include "conf/command/ways-in.h"
 
 #include "conf/command/sudoers.h"
+#include "conf/command/trial.h"
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
+#include "conf/language/trust.h"
 
 #include <glob.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Around what is put into a file of others, and at the head of a file that was not there. */
@@ -325,6 +328,36 @@ enum way_state ways_state(enum way_kind kind, const struct passwd *user)
 		state = is_environment ? WAY_OPEN : WAY_CLOSED;
 	}
 	return state;
+}
+
+/* What lies at the end of the way, or is on it. */
+static char *changeable_by_others(const char *path)
+{
+	char *found = trust_changeable(path);
+	struct stat st;
+
+	if (!found && !stat(path, &st) && (st.st_uid || (st.st_mode & (S_IWGRP | S_IWOTH))))
+		found = copied(path);
+	return found;
+}
+
+/* A $LIB is one folder, or two, as lib/x86_64-linux-gnu. */
+char *ways_changeable(void)
+{
+	static const char *const patterns[] = { NETSHIM_LIBRARY,     NETSHIM_RESCUE,	    NETSHIM_BY_LIB,
+						NETSHIM_BY_LIB "/*", NETSHIM_BY_LIB "/*/*", NETSHIM_BY_LIB "/*/*/*" };
+	char *found = NULL;
+
+	for (size_t i = 0; !found && i < sizeof(patterns) / sizeof(*patterns); i++) {
+		glob_t paths;
+
+		if (glob(patterns[i], GLOB_NOSORT, NULL, &paths))
+			continue;
+		for (size_t j = 0; !found && j < paths.gl_pathc; j++)
+			found = changeable_by_others(paths.gl_pathv[j]);
+		globfree(&paths);
+	}
+	return found;
 }
 
 bool ways_annoy_snaps(void)

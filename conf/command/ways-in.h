@@ -45,6 +45,10 @@ enum way_state { WAY_CLOSED, WAY_OPEN, WAY_UNKNOWN };
  * user may not see that. */
 enum way_state ways_state(enum way_kind kind, const struct passwd *user);
 
+/* The first that others than root can change of what programs load by these ways, what root runs
+ * against it, and what is on the way there: allocated, or NULL. */
+char *ways_changeable(void);
+
 /* Tells whether there are snaps: their programs are shown /etc/ld.so.preload, and libraries
  * other than this machine's. */
 bool ways_annoy_snaps(void);

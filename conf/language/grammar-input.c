@@ -91,11 +91,7 @@ int grammar_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
  * read: a stranger's file includes what it likes, and a stranger's link leads to it. */
 static uid_t rights_for(const struct input *input, const char *changeable)
 {
-	struct stat st;
-
-	if (input->rights || !changeable)
-		return input->rights;
-	return lstat(changeable, &st) || !st.st_uid ? RIGHTS_NOBODY : st.st_uid;
+	return input->rights || !changeable ? input->rights : rights_of(changeable);
 }
 
 /* What can be read of it at the most: 100,000 rules are 6 MiB. */

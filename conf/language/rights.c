@@ -12,6 +12,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Root's own. */
@@ -71,4 +72,11 @@ void rights_give_back(void)
 {
 	if (geteuid() == 0 && own_groups && (!set(0, getegid()) || setgroups((size_t)own_count, own_groups)))
 		err(EXIT_FAILURE, "cannot be root again");
+}
+
+uid_t rights_of(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) || !st.st_uid ? RIGHTS_NOBODY : st.st_uid;
 }

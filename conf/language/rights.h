@@ -19,4 +19,7 @@
 bool rights_take(uid_t user);
 void rights_give_back(void);
 
+/* Those of who decides on it: the owner's, or where that is root, nobody's. */
+uid_t rights_of(const char *path);
+
 #endif

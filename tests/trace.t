@@ -256,6 +256,38 @@ in_own_root >/dev/null
 read -r -t 1 -u $secret said
 is "$said" kept "a link to what is root's alone: it is not read"
 
+# --- where others decide what the name of its file leads to
+
+into() { # into FILE: what it says and its exit code; then the heading, if that is a file
+	timeout 20 "$netshim" trace -o "$1" true 2>&1
+	echo "$?"
+	[ ! -f "$1" ] || head -n 1 "$1" | xargs
+}
+echo kept >"$scratch/kept"
+mkdir "$scratch/roots" "$scratch/sticky"
+chmod 1777 "$scratch/sticky"
+as_user ln -s "$scratch/kept" "$scratch/own/link"
+as_user ln -s "$scratch/kept" "$scratch/sticky/link"
+as_user ln -s "$scratch/roots" "$scratch/own/folder"
+as_user mkfifo "$scratch/own/pipe" "$scratch/sticky/pipe"
+for file in own/link sticky/link own/folder/new; do
+	like "$(into "$scratch/$file")" "^netshim: cannot open '$scratch/$file' with the rights of who can change '$scratch/(own|sticky/link)': Permission denied.125" \
+		"a user's link to what is root's is not followed: $file"
+done
+is "$(cat "$scratch/kept"; ls "$scratch/roots")" kept "and that stays as it was"
+for file in own/pipe sticky/pipe; do
+	like "$(into "$scratch/$file")" "cannot open '$scratch/$file' .*125$" "a user's pipe is not waited for: $file"
+	exec {reader}<>"$scratch/$file"
+	like "$(into "$scratch/$file")" "'$scratch/$file' is not a regular file.*125$" "nor one that somebody reads"
+	exec {reader}>&-
+done
+is "$(cd "$scratch/own" && into new) $(stat -c %U "$scratch/own/new")" $'0\nPID CLASS PROGRAM nobody' "a new file in a user's folder is the user's"
+is "$(into "$scratch/sticky/new") $(stat -c %U "$scratch/sticky/new")" $'0\nPID CLASS PROGRAM root' "one where all may write is root's"
+like "$(into /dev/null) $(into /dev/full) $(into /dev/stderr)" "^0 .*not all could be written to /dev/full.0  *PID .*0$" "devices"
+# shellcheck disable=SC2016 # that shell's
+like "$(python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' sh -c 'chown nobody "$(tty)" && "$1" trace -o /dev/stderr true' sh "$netshim" </dev/null)" "^ *PID .*1 program" \
+	"a terminal of a user's"
+
 # --- what is wrong
 
 like "$("$netshim" trace -u nothing-like-this true 2>&1; echo $?)" "there is no user 'nothing-like-this'.125$" "a user that is not there"

@@ -16,10 +16,14 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
+#include "conf/language/rights.h"
+#include "conf/language/trust.h"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -125,6 +129,40 @@ static bool read_options(const struct command *command, struct trace *t, struct 
 	return *what->argv;
 }
 
+/* What others have put at the end of the path may be a pipe, which they could keep full. */
+static FILE *open_as_others(const char *path, const char *changeable)
+{
+	struct stat st;
+	int fd = -1;
+
+	if (rights_take(rights_of(changeable)))
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0666);
+	if (fd < 0 || fstat(fd, &st))
+		err(EXIT_REFUSED, "cannot open '%s' with the rights of who can change '%s'", path, changeable);
+	if (!S_ISREG(st.st_mode))
+		errx(EXIT_REFUSED, "'%s' is not a regular file, and others than root can change '%s'", path,
+		     changeable);
+	rights_give_back();
+	return fdopen(fd, "w");
+}
+
+/* A terminal is its user's, but /dev is root's. */
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && S_ISCHR(st.st_mode);
+}
+
+static FILE *open_file(const char *path)
+{
+	char *changeable = trust_changeable(path);
+	FILE *file = changeable && !is_device(changeable) ? open_as_others(path, changeable) : fopen(path, "we");
+
+	free(changeable);
+	return file;
+}
+
 int cmd_trace(const struct command *command)
 {
 	struct trace t = { .json = false };
@@ -138,7 +176,7 @@ int cmd_trace(const struct command *command)
 			warnx("netshim is not up; run 'netshim up' as root");
 		return EXIT_REFUSED;
 	}
-	t.to = what.file ? fopen(what.file, "we") : stderr;
+	t.to = what.file ? open_file(what.file) : stderr;
 	if (!t.to)
 		err(EXIT_REFUSED, "%s", what.file);
 	code = trace(&t, &what);

@@ -234,6 +234,20 @@ rm -r $generated/plain.service.d
 like "$(doctor)" "services.*'fault'.*$config:3.*plain.service.*daemon-reload" "but where the drop-in has gone"
 "$generator" $generated
 is "$(su nobody -s /bin/sh -c "$netshim units" | grep -c '^\[Service\]')" 2 "units prints them to everybody"
+mkdir -p "$scratch/roots" "$scratch/theirs/plain.service.d" "$scratch/shared" # which lead from theirs and shared to root's
+echo kept >"$scratch/roots/kept"
+ln -s "$scratch/roots/kept" "$scratch/theirs/plain.service.d/~netshim.conf"
+ln -s "$scratch/theirs/plain.service.d" "$scratch/shared/plain.service.d"
+chown -R nobody "$scratch/theirs"
+chmod 1777 "$scratch/shared"
+for folder in theirs shared; do
+	is "$("$netshim" units "$scratch/$folder" 2>&1; echo $?)" \
+		"netshim: nothing is written, as others than root can change $scratch/$folder; name a folder that is root's, and writable by nobody else"$'\n1' \
+		"root puts none into a folder of others' ($folder)"
+done
+is "$(cat "$scratch/roots/kept")" kept "and so none where a link leads"
+rm -r "$scratch/theirs/plain.service.d"
+is "$(su nobody -s /bin/sh -c "$netshim units $scratch/theirs" 2>&1; echo "$?"; ls "$scratch/theirs")" $'0\n'"$(ls $generated)" "users do so in their own"
 like "$("$netshim" units 2>&1 >/dev/full; echo $?)" "^netshim: cannot write the answer: No space left on device.1$" "or says that it cannot"
 "$netshim" down
 is "$? $(told) $(ls $generated "$root/run")" "0 daemon-reload $generated:

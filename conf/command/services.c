@@ -9,6 +9,7 @@
 #include "conf/language/alloc.h"
 #include "conf/language/dropin.h"
 #include "conf/language/text.h"
+#include "conf/language/trust.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -299,6 +300,18 @@ static bool put_dropin(const struct service *service, const char *folder)
 	return ok;
 }
 
+/* What is in it may lead elsewhere. */
+static void check_folder(const char *folder)
+{
+	char *changeable = geteuid() == 0 ? trust_changeable(folder) : NULL;
+
+	if (changeable || (geteuid() == 0 && trust_is_shared(folder)))
+		errx(EXIT_FAILURE,
+		     "nothing is written, as others than root can change %s; name a folder that is root's, and "
+		     "writable by nobody else",
+		     changeable ? changeable : folder);
+}
+
 int cmd_units(const struct command *command)
 {
 	const char *folder = command->argc ? command->argv[0] : NULL;
@@ -307,6 +320,8 @@ int cmd_units(const struct command *command)
 	size_t room = 0;
 	bool ok = true;
 
+	if (folder)
+		check_folder(folder);
 	while (file && getline(&line, &room, file) > 0) {
 		struct service service;
 

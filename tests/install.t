@@ -76,10 +76,37 @@ like "$("$netshim" grant "$helper.new" 2>&1; stat -c %i "$helper")" "can be chan
 rm "$helper.new"
 mkdir "$scratch/elsewhere"
 mount -t tmpfs none "$scratch/elsewhere"
-cp "$helper" "$scratch/elsewhere"
-like "$("$netshim" grant "$scratch/elsewhere/netshim-helper" 2>&1; stat -c %i "$helper")" "cannot put $scratch/elsewhere.*same folder.*"$'\n'"$inode" \
-	"nor one from elsewhere"
+netns=${helper%-helper}-netns
+cp "$helper" "$netns" "$scratch/elsewhere"
+for name in netshim-helper netshim-netns; do
+	setcap cap_net_raw=p "$scratch/elsewhere/$name"
+	like "$("$netshim" grant "$scratch/elsewhere/$name" 2>&1; stat -c %i "$helper")" "cannot put $scratch/elsewhere.*same folder.*"$'\n'"$inode" \
+		"nor one from elsewhere: $name"
+	is "$(getcap "$scratch/elsewhere/$name")" "$scratch/elsewhere/$name cap_net_raw=p" "whose capabilities are as they were"
+done
 umount "$scratch/elsewhere"
+cp "$helper" "$scratch/netshim-helper"
+like "$("$netshim" grant "$scratch/netshim-helper" 2>&1; stat -c %i "$helper")" "cannot put .*same folder.*"$'\n'"$inode" "nor one of the same file system"
+is "$(getcap "$scratch/netshim-helper")" "" "which gets no capability"
+unfit() { # unfit SAYS WHAT: what is in $helper.new
+	like "$("$netshim" grant "$helper.new" 2>&1; echo $?; stat -c %i "$helper")" "$1.*1"$'\n'"$inode" "nor $2"
+	is "$(getcap "$helper.new")" "" "which gets no capability"
+	rm "$helper.new"
+}
+echo text >"$helper.new"
+chmod 755 "$helper.new"
+unfit "cannot put $helper.new in the place of $helper .it is not netshim's" "a text file"
+cp /bin/true "$helper.new"
+unfit "it is not netshim's" "another program"
+install -m 644 "$preload" "$helper.new"
+unfit "$helper.new has mode 644, and is for all users to run; run: chmod 755 $helper.new" "what users cannot run"
+cp "$helper" "$helper.new"
+mkdir "$scratch/same"
+mount --bind "${helper%/*}" "$scratch/same"
+like "$("$netshim" grant "$scratch/same/netshim-helper.new" 2>&1; stat -c %i "$helper"; getcap "$helper.new")" "^netshim: cannot put [^"$'\n'"]*"$'\n'"$inode$" \
+	"where it cannot take its place after all, it has the capability no longer"
+umount "$scratch/same"
+rm "$helper.new"
 
 # nothing that would end every program of a session
 like "$(make -s BUILD="$scratch/profiled" CFLAGS=-pg "$scratch/profiled/libnetshim.so" 2>&1)" "libnetshim.so: no program could start with it: it needs _*mcount" \

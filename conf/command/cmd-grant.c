@@ -7,6 +7,7 @@
 
 #include "conf/command/cmd-grant.h"
 
+#include "conf/command/product.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
 #include "conf/language/alloc.h"
@@ -82,19 +83,14 @@ static int open_program(const char *path)
 	return -1;
 }
 
-static bool grant(const struct granted *program, const char *path)
+static bool give(int fd, const struct granted *program, const char *path)
 {
-	int fd = open_program(path);
-	bool ok;
+	bool ok = is_granted(fd, program) || !set_capabilities(fd, program->caps);
 
-	if (fd < 0)
-		return false;
-	ok = is_granted(fd, program) || !set_capabilities(fd, program->caps);
 	if (!ok)
 		warn("cannot give %s its capability (its file system must support extended attributes)", path);
 	else if (!(ok = is_granted(fd, program)))
 		warnx("%s has not got %s and nothing else; reinstall netshim", path, program->text);
-	close(fd);
 	return ok;
 }
 
@@ -164,10 +160,19 @@ bool grant_check(void)
 
 bool grant_for(const struct ruleset *set)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].netns)
-			return grant(&netns, netns.path);
-	return true;
+	bool wanted = false;
+	int fd;
+	bool ok;
+
+	for (size_t i = 0; !wanted && i < set->class_count; i++)
+		wanted = set->classes[i].netns;
+	if (!wanted)
+		return true;
+	fd = open_program(netns.path);
+	ok = fd >= 0 && give(fd, &netns, netns.path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 void grant_no_more(void)
@@ -176,12 +181,46 @@ void grant_no_more(void)
 		take_away(netns.path);
 }
 
+static bool is_in_same_folder(const char *path, const char *other_path)
+{
+	char *copy = copied(path);
+	char *other_copy = copied(other_path);
+	struct stat st;
+	struct stat other;
+	bool is = !stat(dirname(copy), &st) && !stat(dirname(other_copy), &other) && st.st_dev == other.st_dev &&
+		  st.st_ino == other.st_ino;
+
+	free(copy);
+	free(other_copy);
+	return is;
+}
+
+/* Whether it can be the program: else it gets no capability, and replaces nothing. */
+static bool is_fit(int fd, const struct granted *program, const char *path)
+{
+	char *version = product_version(path);
+	struct stat st;
+	bool fit = false;
+
+	if (!is_in_same_folder(path, program->path))
+		warnx("cannot put %s in the place of %s (it must be in the same folder)", path, program->path);
+	else if (!version)
+		warnx("cannot put %s in the place of %s (it is not netshim's)", path, program->path);
+	else if (fstat(fd, &st) || (st.st_mode & 0111) != 0111)
+		warnx("%s has mode %o, and is for all users to run; run: chmod 755 %s", path, st.st_mode & 07777, path);
+	else
+		fit = true;
+	free(version);
+	return fit;
+}
+
 /* path has its capabilities by now. */
 static bool put_in_place(const struct granted *program, const char *path)
 {
 	if (!strcmp(path, program->path) || !rename(path, program->path))
 		return true;
-	warn("cannot put %s in the place of %s (it must be in the same folder)", path, program->path);
+	warn("cannot put %s in the place of %s", path, program->path);
+	take_away(path);
 	return false;
 }
 
@@ -201,16 +240,17 @@ static bool grant_one(const char *path)
 {
 	const struct granted *program = is_netns(path) ? &netns : &helper;
 	bool wanted = program == &helper || rules_have_netns();
+	int fd = open_program(path);
+	bool ok = fd >= 0 && is_fit(fd, program, path) && (!wanted || give(fd, program, path));
 
-	if (wanted && !grant(program, path))
-		return false;
-	if (!wanted)
+	if (ok && !wanted)
 		take_away(path);
-	if (!put_in_place(program, path))
-		return false;
-	if (wanted)
+	ok = ok && put_in_place(program, path);
+	if (ok && wanted)
 		printf("%s: %s\n", program->path, program->text);
-	return true;
+	if (fd >= 0)
+		close(fd);
+	return ok;
 }
 
 int cmd_grant(const struct command *command)

@@ -52,7 +52,7 @@ static int rescue(void)
 	sys_close(fd);
 	if (size < 0 || size == sizeof(text))
 		return say("it cannot be read, or is too large");
-	left = (size_t)(preload_cut(text, text + size) - text);
+	left = (size_t)(preload_cut(text, text + size, PRELOAD_LIST) - text);
 	if (left == (size_t)size)
 		return say("the library is not in it");
 	ok = left ? write_new(left, file.mode) : !SYS(SYS_unlinkat, AT_FDCWD, PRELOAD_FILE, 0, 0, 0);

@@ -262,6 +262,25 @@ try_list() { # try_list BEFORE AFTER WHAT
 try_list "$empty\n" "$empty\nWORD\n" "another preload stays before it"
 try_list "$empty" "$empty\nWORD" "a last line without an end"
 try_list "$empty:$empty  $empty\n\n" "$empty:$empty  $empty\n\nWORD\n" "several, in their order"
+try_list "# all of $word\n$empty\n" "# all of $word\n$empty\nWORD\n" "a comment stays"
+try_list "$empty# not $word" "$empty# not $word\nWORD" "and one without an end"
+by_hand() { # by_hand BEFORE AFTER: what disable and the rescue leave, of what somebody has written
+	printf %b "${1//WORD/$word}" >$list
+	is "$(env -i "$probe" loaded)" yes "the loader finds it by $1"
+	"$netshim" disable >/dev/null
+	is "$(cat $list; echo .)" "$(printf %b "${2//WORD/$word}"; echo .)" "disable takes it out"
+	is "$(env -i "$probe" loaded)" no "and the loader finds none"
+	printf %b "${1//WORD/$word}" >$list
+	"$rescue" 2>/dev/null
+	is "$(cat $list; echo .)" "$(printf %b "${2//WORD/$word}"; echo .)" "the rescue does, too"
+}
+by_hand "# mine\nWORD $empty\n" "# mine\n$empty\n"
+by_hand "# mine\nWORD\n$empty\n" "# mine\n$empty\n"
+by_hand "$empty WORD# for WORD\n" "$empty# for WORD\n"
+# glibc misses a comment behind a longer one, wholly or its end.
+by_hand "#$(printf 'x%.0s' {1..300})\n$empty # WORD\n" "#$(printf 'x%.0s' {1..300})\n$empty #\n" 2>/dev/null
+by_hand "#WORD\nWORD # WORD" "#WORD\n#" 2>/dev/null
+by_hand "WORD#WORD\n" "#WORD\n"
 rm $list
 is "$("$rescue" 2>&1; echo $?)" "netshim-rescue: $list: it is not there: the library is not loaded by it"$'\n'1 "the rescue has nothing to do"
 is "$(readelf -lW "$rescue" | grep -c -e INTERP -e DYNAMIC)" 0 "and is static"

@@ -100,7 +100,7 @@ static void tell_form(struct doctor *d)
 {
 	const char *end = d->preload + strlen(d->preload);
 
-	if (!preload_has_ours(d->preload, end) && strstr(d->preload, PRELOAD_NAME))
+	if (!preload_has_ours(d->preload, end, PRELOAD_VARIABLE) && strstr(d->preload, PRELOAD_NAME))
 		doctor_tell(d, RESULT_FAULT, "log in anew, or set it to '" PRELOAD_WORD "'",
 			    "LD_PRELOAD has another netshim's library (%s)", d->preload);
 	else if (!strstr(d->preload, PRELOAD_WORD))

@@ -85,7 +85,7 @@ static bool is_in_file(pid_t process)
 
 	if (fd >= 0)
 		close(fd);
-	return preload_has_ours(text, text + (n < 0 ? 0 : n));
+	return preload_has_ours(text, text + (n < 0 ? 0 : n), PRELOAD_LIST);
 }
 
 /* What was put before the environment for the helper, or by it. */
@@ -113,7 +113,7 @@ static bool read_environment(struct image *image, pid_t process)
 		if (first)
 			read_request(image, variable, environment);
 		if (!strncmp(variable, name, strlen(name)))
-			named = named || preload_has_ours(variable + strlen(name), variable + n - 1);
+			named = named || preload_has_ours(variable + strlen(name), variable + n - 1, PRELOAD_VARIABLE);
 	}
 	free(variable);
 	if (environment)

@@ -195,7 +195,7 @@ bool trial_is_in_preload(void)
 
 	if (fd >= 0)
 		close(fd);
-	return n < 0 || preload_has_ours(text, text + n);
+	return n < 0 || preload_has_ours(text, text + n, PRELOAD_LIST);
 }
 
 static char *try_rescue(void)

@@ -192,7 +192,7 @@ static bool has_variable(char *text)
 	struct span span = { .end = text };
 
 	while (next_value(span.end, &span))
-		if (preload_has_ours(span.begin, span.end))
+		if (preload_has_ours(span.begin, span.end, PRELOAD_VARIABLE))
 			return true;
 	return false;
 }
@@ -219,9 +219,9 @@ static void take_variable(struct edit *edit)
 	while (next_value(span.end, &span)) {
 		char *end;
 
-		if (!preload_has_ours(span.begin, span.end))
+		if (!preload_has_ours(span.begin, span.end, PRELOAD_VARIABLE))
 			continue;
-		end = preload_cut(span.begin, span.end);
+		end = preload_cut(span.begin, span.end, PRELOAD_VARIABLE);
 		if (end > span.begin) {
 			edit_remove(edit, (size_t)(end - edit->after), (size_t)(span.end - end));
 			span.end = end;
@@ -238,7 +238,7 @@ static void take_from_list(struct edit *edit)
 {
 	char *end = edit->after + strlen(edit->after);
 
-	*preload_cut(edit->after, end) = '\0';
+	*preload_cut(edit->after, end, PRELOAD_LIST) = '\0';
 	if (!*edit->after && *edit->before) {
 		free(edit->after);
 		edit->after = NULL;
@@ -253,7 +253,7 @@ static bool has_ours(const struct way *way, char *text)
 	case FORM_VARIABLE:
 		return has_variable(text);
 	case FORM_LIST:
-		return preload_has_ours(text, text + strlen(text));
+		return preload_has_ours(text, text + strlen(text), PRELOAD_LIST);
 	default:
 		return strstr(text, BLOCK_BEGIN);
 	}

@@ -126,6 +126,26 @@ echo "Defaults env_file=$environment" >/etc/sudoers.d/own
 like "$("$netshim" status 2>/dev/null)" $'\n'"sudo  *yes"$'\n' "but it is if that is the file"
 rm /etc/sudoers.d/own
 "$netshim" disable >/dev/null
+told() { # told LINES: whether they set it for all, so that enable leaves it, and to that file, so that sudo is covered
+	printf %b "$1" >/etc/sudoers.d/own
+	visudo -c -q -f /etc/sudoers.d/own || return
+	"$netshim" enable --login --dry-run 2>&1 | grep -q "would write into $sudoers:" || echo "set"
+	"$netshim" status 2>/dev/null | grep -o '^sudo  *yes' | tr -s ' '
+}
+echo "LD_PRELOAD=$word" >$environment
+for lines in "Defaults env_file=\"$environment\"\n" "\tDefaults\t!env_reset ,env_file = $environment, passwd_tries=2 # all\n" "Defaults passwd_tries=2, \\\\\n\tenv_file=$environment" \
+	"Defaults env_file=/etc/own\nDefaults env_file=$environment\n" "Defaults !env_file\nDefaults env_file=$environment\n" "Defaults badpass_message=\"a, #\", env_file=$environment\n"; do
+	is "$(told "$lines" | xargs)" "set sudo yes" "it is that file by: $lines"
+done
+for lines in "Defaults env_file=$environment.sudo\n" "Defaults env_file=\"/mnt$environment\"\n" "Defaults env_file=/etc/own, secure_path=$environment\n" "Defaults env_file=$environment\nDefaults env_file=/etc/own\n"; do
+	is "$(told "$lines" | xargs)" "set" "but another one by: $lines"
+done
+for lines in "Defaults:bash env_file=$environment\n" "Defaults!/bin/ls env_file=$environment\n" "Defaults restricted_env_file=$environment\n" "bash ALL=(ALL) /usr/bin/show-env_file\n" \
+	"Cmnd_Alias E = /usr/bin/env_file=$environment\n" "Defaults env_file=$environment\nDefaults !env_file\n" "Defaults passwd_tries=2 # env_file=$environment\n" \
+	"Defaults badpass_message=\"no, env_file=$environment\"\n" "#Defaults env_file=$environment\n"; do
+	is "$(told "$lines" 2>&1 | xargs)" "" "and none for all by: $lines"
+done
+: >$environment
 echo "Defaults restricted_env_file=/etc/own" >/etc/sudoers.d/own
 mount --bind /bin/false /usr/sbin/visudo
 like "$("$netshim" enable 2>&1; echo $?)" "sudo does not take $sudoers.*1$" "what visudo does not take"

@@ -10,13 +10,21 @@
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define FOLDER "/etc/sudoers.d"
 #define VISUDO "/usr/sbin/visudo"
+#define DEFAULTS "Defaults"
 #define OPTION "env_file"
+
+/* What sudo is told of that option. */
+struct env_file {
+	char *line; /* with its place; allocated, or NULL */
+	bool is_environment;
+};
 
 bool sudoers_is_there(void)
 {
@@ -35,36 +43,99 @@ bool sudoers_check(const char *path)
 	return !wrong;
 }
 
-/* restricted_env_file, which env_file leaves as it is, is another option. */
-static const char *find_option(const char *line)
+/* How long a parameter of a line is: up to a comma or a comment, which a value has in quotes or
+ * behind a backslash only. */
+static size_t parameter_length(const char *text)
 {
-	const char *found = strstr(line, OPTION);
+	bool quoted = false;
+	const char *p;
 
-	while (found && found > line && found[-1] == '_')
-		found = strstr(found + 1, OPTION);
-	return *line == '#' ? NULL : found;
+	for (p = text; *p && (quoted || (*p != ',' && *p != '#')); p++) {
+		if (*p == '"')
+			quoted = !quoted;
+		else if (*p == '\\' && p[1])
+			p++;
+	}
+	return (size_t)(p - text);
 }
 
-/* Allocated; the last line counts, as for sudo. */
-static char *find_in(const char *path, bool *is_environment)
+static const char *skip_blanks(const char *text)
+{
+	return text + strspn(text, " \t");
+}
+
+/* The value that a parameter gives to the option, from there on; "" is none any more, and NULL that it
+ * is about another one. */
+static const char *value_in(const char *parameter)
+{
+	bool none = *parameter == '!';
+	const char *name = skip_blanks(parameter + none);
+	const char *behind = name + strlen(OPTION);
+
+	if (strncmp(name, OPTION, strlen(OPTION)) != 0)
+		return NULL;
+	behind = skip_blanks(behind);
+	if (none)
+		return *behind && !strchr(",#\\", *behind) ? NULL : "";
+	return *behind == '=' ? skip_blanks(behind + 1) : NULL;
+}
+
+static bool is_value(const char *value, const char *wanted)
+{
+	bool quoted = *value == '"';
+	size_t length = strcspn(value + quoted, quoted ? "\"" : " \t,#\\");
+
+	return length == strlen(wanted) && !strncmp(value + quoted, wanted, length);
+}
+
+/* The last one of a line's parameters counts. */
+static const char *last_value(const char *parameters)
+{
+	const char *last = NULL;
+
+	while (*parameters && *parameters != '#') {
+		const char *value = value_in(skip_blanks(parameters));
+
+		last = value ? value : last;
+		parameters += parameter_length(parameters);
+		parameters += *parameters == ',';
+	}
+	return last;
+}
+
+/* Where the parameters of a line for all users begin, or NULL. A line that ends in a backslash goes
+ * on in the next one. */
+static const char *parameters_of(const char *line, bool goes_on)
+{
+	const char *word = skip_blanks(line);
+	const size_t length = strlen(DEFAULTS);
+
+	if (goes_on)
+		return word;
+	return !strncmp(word, DEFAULTS, length) && isblank((unsigned char)word[length]) ? word + length : NULL;
+}
+
+/* Takes up what a file says of the option; the last line counts, as for sudo. */
+static void look_in(const char *path, struct env_file *set)
 {
 	char *text = edit_text(path);
 	char *rest = text;
-	char *found = NULL;
+	bool goes_on = false;
 	char *line;
 
 	for (unsigned number = 1; (line = strsep(&rest, "\n")); number++) {
-		const char *option = find_option(line + strspn(line, " \t"));
+		const char *parameters = parameters_of(line, goes_on);
+		const char *value = parameters ? last_value(parameters) : NULL;
 
-		if (!option)
+		goes_on = parameters && *line && line[strlen(line) - 1] == '\\';
+		if (!value)
 			continue;
-		free(found);
+		set->is_environment = is_value(value, "/etc/environment");
+		free(set->line);
 		str_printable(line);
-		*is_environment = strstr(option, "/etc/environment");
-		found = printed("%s:%u: %s", path, number, line);
+		set->line = *value ? printed("%s:%u: %s", path, number, line) : NULL;
 	}
 	free(text);
-	return found;
 }
 
 /* sudo reads no others. */
@@ -78,22 +149,21 @@ static int is_read(const struct dirent *entry)
 
 char *sudoers_others(bool *is_environment)
 {
-	char *found = find_in("/etc/sudoers", is_environment);
+	struct env_file set = { .line = NULL };
 	struct dirent **entries;
-	int count = scandir(FOLDER, &entries, is_read, alphasort);
+	int count;
 
+	look_in("/etc/sudoers", &set);
+	count = scandir(FOLDER, &entries, is_read, alphasort);
 	for (int i = 0; i < count; i++) {
 		char *path = printed(FOLDER "/%s", entries[i]->d_name);
-		char *later = find_in(path, is_environment);
 
-		if (later) {
-			free(found);
-			found = later;
-		}
+		look_in(path, &set);
 		free(entries[i]);
 		free(path);
 	}
 	if (count >= 0)
 		free(entries);
-	return found;
+	*is_environment = set.is_environment;
+	return set.line;
 }

@@ -195,6 +195,7 @@ for who in bash zsh fish csh; do
 	is "$(manager as $who)" "$word" "$who: systemd's user manager gives it to services"
 done
 is "$(manager as bash env LD_PRELOAD="$empty")" "$empty:$word" "with what it has already"
+is "$(stat -c %a "$scratch/home/bash/.config" "$scratch/home/bash/.config/environment.d" | xargs)" "700 700" "the folders that were missing are the user's alone"
 is "$(as bash bash -euc '. ~/.profile; echo fine')" fine "the lines fit where a shell ends with each mistake"
 as bash "$netshim" disable >/dev/null
 is "$(find "$scratch/home/bash" -mindepth 1)" "" "disable, as a user: nothing is left"

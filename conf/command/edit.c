@@ -122,6 +122,7 @@ void edit_remove(struct edit *edit, size_t at, size_t size)
 	memmove(edit->after + at, edit->after + at + size, strlen(edit->after + at + size) + 1);
 }
 
+/* With the mode that the XDG Base Directory Specification has for those of a user. */
 static bool make_folders(const char *path, unsigned count)
 {
 	char *folder = copied(path);
@@ -129,7 +130,7 @@ static bool make_folders(const char *path, unsigned count)
 
 	*strrchr(folder, '/') = '\0';
 	ok = !count || !access(folder, F_OK) ||
-	     (make_folders(folder, count - 1) && (!mkdir(folder, 0755) || errno == EEXIST));
+	     (make_folders(folder, count - 1) && (!mkdir(folder, 0700) || errno == EEXIST));
 	free(folder);
 	return ok;
 }

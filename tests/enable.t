@@ -223,9 +223,28 @@ is "$(stat -c %a "$scratch/home/bash/.bashrc") $(readlink "$scratch/home/zsh/.zs
 "$netshim" disable >/dev/null
 unchanged "$filled" "all is as before"
 
+# what somebody has taken the end of
+unended=$'echo mine\n# netshim enable: from here\nexport LD_PRELOAD='
+for file in "$scratch/home/bash/.profile" $sudoers; do
+	[ ! -e "$file" ] || mv "$file" "$scratch/kept"
+	echo "$unended" >"$file"
+	who=(as bash)
+	[ "$file" != $sudoers ] || who=(env)
+	like "$("${who[@]}" "$netshim" disable 2>&1; echo $?)" "$file: the end of what netshim has put there is missing; take it out by hand.*1$" "lines without an end in $file: disable fails"
+	is "$(cat "$file")" "$unended" "and leaves them"
+	rm "$file"
+	[ ! -e "$scratch/kept" ] || mv "$scratch/kept" "$file"
+done
+mkdir "$scratch/none"
+mount --bind "$scratch/none" ~root
+echo "$unended" >~root/.profile
+like "$("$netshim" disable 2>&1; echo $?)" "missing; take it out by hand.*1$" "in root's home, too"
+rm ~root/.profile
+umount ~root
+unchanged "$filled" "all is as before"
+
 # the library is gone, and the lines are not: nobody is told so
 for who in bash zsh fish csh; do as $who "$netshim" enable --user >/dev/null; done
-mkdir "$scratch/none"
 mount --bind "$scratch/none" "$root/usr/lib/netshim"
 for who in bash zsh fish csh; do is "$(in_shell $who "printenv LD_PRELOAD; $probe loaded" 2>&1 | grep -vx mine | sort -u)" no "$who: without the library, silent"; done
 umount "$root/usr/lib/netshim"

@@ -92,7 +92,7 @@ static bool is_left_to_others(const struct way *way)
 	return is_left;
 }
 
-/* false where a file cannot be read; then nothing is to be changed. */
+/* false where a file cannot be read, or what is in it not be taken out: it is to be left as it is. */
 static bool prepare(struct work *work, unsigned kinds, const struct passwd *user, bool put)
 {
 	bool ok = true;
@@ -106,7 +106,10 @@ static bool prepare(struct work *work, unsigned kinds, const struct passwd *user
 			ok = false;
 			continue;
 		}
-		(put ? way_put : way_take)(way, edit);
+		if (put)
+			way_put(way, edit);
+		else
+			ok = way_take(way, edit) && ok;
 		if (put && !edit_is_needed(edit))
 			printf("%s: has it already\n", edit->path);
 		if (edit_is_needed(edit))
@@ -247,9 +250,10 @@ static void pass_on(int said, FILE *to)
 	close(said);
 }
 
-/* What is in a user's home, that user decides; so it is that user who looks there. It may be
- * there for good, so it holds nothing that anybody waits for: what it says is in memory. */
-static void take_from(const struct passwd *user)
+/* What is in a user's home, that user decides; so it is that user who looks there, and no failure of
+ * root's. It may be there for good, so it holds nothing that anybody waits for: what it says is in
+ * memory. */
+static bool take_from(const struct passwd *user)
 {
 	int said = memfd_create("said", 0);
 	int wrong = memfd_create("wrong", 0);
@@ -257,10 +261,8 @@ static void take_from(const struct passwd *user)
 	bool well;
 	pid_t child;
 
-	if (!user->pw_uid) {
-		take_all(KIND(WAY_USER), user);
-		return;
-	}
+	if (!user->pw_uid)
+		return take_all(KIND(WAY_USER), user);
 	child = fork();
 	if (!child) {
 		state_keep_only(kept, 2);
@@ -274,6 +276,7 @@ static void take_from(const struct passwd *user)
 	if (!well)
 		warnx("not all files of user %s could be looked at; 'netshim disable' by that user does it",
 		      user->pw_name);
+	return true;
 }
 
 /* Before any process is started: it would share the place in the file that is read. */
@@ -309,6 +312,6 @@ int cmd_disable(const struct command *command)
 	users = all_users(&count);
 	for (size_t i = 0; i < count; i++)
 		if (*users[i].pw_dir == '/')
-			take_from(&users[i]);
+			ok = take_from(&users[i]) && ok;
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

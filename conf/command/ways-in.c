@@ -144,7 +144,7 @@ static void put_block(const struct way *way, struct edit *edit)
 	free(block);
 }
 
-static void take_block(struct edit *edit)
+static bool take_block(struct edit *edit)
 {
 	const char *begin = strstr(edit->after, BLOCK_BEGIN);
 	/* Its newline may be missing. */
@@ -153,8 +153,9 @@ static void take_block(struct edit *edit)
 
 	if (end)
 		take_lines(edit, (size_t)(begin - edit->after), (size_t)(end - begin) + length);
-	else if (begin)
+	else
 		warnx("%s: the end of what netshim has put there is missing; take it out by hand", edit->path);
+	return end;
 }
 
 /* --- the variable, as pam_env, sudo and systemd read it */
@@ -285,19 +286,20 @@ static void take_note_of_making(struct edit *edit)
 	edit->after = NULL;
 }
 
-void way_take(const struct way *way, struct edit *edit)
+bool way_take(const struct way *way, struct edit *edit)
 {
 	if (!edit->after || !has_ours(way, edit->after))
-		return;
+		return true;
 	if (way->form == FORM_LIST) {
 		take_from_list(edit);
-		return;
+		return true;
 	}
 	if (way->form == FORM_VARIABLE)
 		take_variable(edit);
-	else
-		take_block(edit);
+	else if (!take_block(edit))
+		return false;
 	take_note_of_making(edit);
+	return true;
 }
 
 static enum way_state state_of(const struct way *way, const struct passwd *user)

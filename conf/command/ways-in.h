@@ -37,7 +37,7 @@ bool way_applies(const struct way *way, const struct passwd *user);
 /* Reads the way's file; then put and take change what is after. false with a message. */
 bool way_read(const struct way *way, const struct passwd *user, struct edit *edit);
 void way_put(const struct way *way, struct edit *edit);
-void way_take(const struct way *way, struct edit *edit);
+bool way_take(const struct way *way, struct edit *edit);
 
 enum way_state { WAY_CLOSED, WAY_OPEN, WAY_UNKNOWN };
 

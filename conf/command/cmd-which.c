@@ -6,6 +6,7 @@
 
 #include "conf/command/rule-words.h"
 #include "conf/command/search.h"
+#include "conf/command/services.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/match.h"
 #include "conf/contract/netns.h"
@@ -45,23 +46,6 @@ static int find_rule(struct rules *rules, const char *path, char **argv, struct 
 	const struct match_start start = { AT_FDCWD, path, { .list = argv, .folder = AT_FDCWD } };
 
 	return match_with(rules, AT_FDCWD, path, 0, &start, rule, NULL);
-}
-
-/* As a unit, or its template, has it. */
-static int find_unit(struct rules *rules, const char *name, struct rules_slot *rule)
-{
-	char *own = unit_own_name(name);
-	char *template = unit_template(own);
-	char *key = printed(UNIT_KEY "%s", own);
-	bool found = rules_find(rules, key, strlen(key), rule);
-
-	free(key);
-	key = printed(UNIT_KEY "%s", template ? template : own);
-	found = found || rules_find(rules, key, strlen(key), rule);
-	free(key);
-	free(template);
-	free(own);
-	return found;
 }
 
 static const char *why_no_rule(struct rules *rules, const char *path, bool unit)
@@ -121,7 +105,7 @@ static bool explain(struct rules *rules, char **argv)
 	int found = -ENOENT;
 
 	if (path)
-		found = unit ? find_unit(rules, path, &rule) : find_rule(rules, path, argv, &rule);
+		found = unit ? services_rule(rules, path, &rule) : find_rule(rules, path, argv, &rule);
 	if (found < 0)
 		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
 	else if (!found)

@@ -118,6 +118,22 @@ const struct app *services_unfollowed(const struct ruleset *set)
 	return found;
 }
 
+bool services_rule(struct rules *rules, const char *name, struct rules_slot *rule)
+{
+	char *own = unit_own_name(name);
+	char *template = unit_template(own);
+	char *key = printed(UNIT_KEY "%s", own);
+	bool found = rules_find(rules, key, strlen(key), rule);
+
+	free(key);
+	key = printed(UNIT_KEY "%s", template ? template : own);
+	found = found || rules_find(rules, key, strlen(key), rule);
+	free(key);
+	free(template);
+	free(own);
+	return found;
+}
+
 /* Where a builder has put the generator elsewhere, say, systemd does not run it. */
 static bool is_followed(const struct ruleset *set)
 {

@@ -10,6 +10,7 @@
 #ifndef NETSHIM_SERVICES_H
 #define NETSHIM_SERVICES_H
 
+#include "conf/contract/rules.h"
 #include "conf/language/ruleset.h"
 
 /* A line "UNIT CLASS", "UNIT CLASS/locked" or "UNIT none" for each; a "?" behind it where
@@ -22,6 +23,9 @@ bool services_follow(const struct ruleset *set);
 
 /* The first that systemd starts as without a rule, or NULL. */
 const struct app *services_unfollowed(const struct ruleset *set);
+
+/* The rule in force for a unit, as it or its template has it. */
+bool services_rule(struct rules *rules, const char *name, struct rules_slot *rule);
 
 /* Notes which rules for units cannot be put into force, as mistakes, and those that have no
  * effect yet. */

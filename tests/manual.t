@@ -34,7 +34,7 @@ done
 
 names() { python3 -c 'import json, sys; print("\n".join(c["check"] for c in json.load(sys.stdin)["checks"]))'; }
 is "$(part $command "WHAT DOCTOR LOOKS AT" | sed -n 's/^\.It Sy //p' | sort | paste -sd ,)" \
-	"$({ "$netshim" doctor --json; } 2>/dev/null | names | cat - <("$netshim" doctor --json true 2>/dev/null | names) | sort -u | paste -sd ,)" \
+	"$({ "$netshim" doctor --json; } 2>/dev/null | names | cat - <("$netshim" doctor --json true 2>/dev/null | names) <("$netshim" doctor --json a.service 2>/dev/null | names) | sort -u | paste -sd ,)" \
 	"netshim(1): what doctor looks at"
 
 # --- the configuration, which says itself what it takes

@@ -229,8 +229,15 @@ other.service: no class: no rule names it" "which"
 doctor() { "$netshim" doctor --json | python3 -c 'import json, sys
 for c in json.load(sys.stdin)["checks"]:
     if c["check"] in ("services", "programs"): print(c)'; }
+follows() { "$netshim" doctor "$@" 2>&1 | tr -s ' \n' ' '; }
+like "$(follows plain.service)" \
+	"^unit ok rule: plain.service: class lan, by rule for unit 'plain.service' at $config:3 ok drop-in: systemd starts it as .* ok group: .* ok chain: .* no fault $" \
+	"doctor follows a unit into its class"
+like "$(follows all@y.service)" "^unit ok rule: all@y.service: class lan, by rule for unit 'all@.service' .* ok drop-in: .*no fault $" "and an instance by its template"
+like "$(follows other.service; "$netshim" doctor other.service >/dev/null; echo $?)" "FAULT rule: no rule names the unit other.service: it is started in no class do: .* 1 fault 1$" "no rule names it"
 like "$(doctor)" "not there|programs.*'ok'.*services.*'ok'.*knows of every service" "doctor has nothing to say"
 rm -r $generated/plain.service.d
+like "$(follows plain.service)" "FAULT drop-in: .*in no class do: run 'systemctl daemon-reload'.* 1 fault $" "the unit's drop-in has gone"
 like "$(doctor)" "services.*'fault'.*$config:3.*plain.service.*daemon-reload" "but where the drop-in has gone"
 "$generator" $generated
 is "$(su nobody -s /bin/sh -c "$netshim units" | grep -c '^\[Service\]')" 2 "units prints them to everybody"

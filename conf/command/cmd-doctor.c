@@ -15,6 +15,7 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/text.h"
+#include "conf/language/unit.h"
 #include "conf/language/value.h"
 
 #include <errno.h>
@@ -30,6 +31,7 @@ static const struct checks all_checks[] = {
 	{ "neighbours", checks_neighbours }, { NULL, NULL },
 };
 static const struct checks program_checks[] = { { "program", checks_program }, { NULL, NULL } };
+static const struct checks unit_checks[] = { { "unit", checks_unit }, { NULL, NULL } };
 
 static const struct shown {
 	const char *name;
@@ -293,27 +295,35 @@ static void print_end(const size_t counts[RESULTS])
 
 int cmd_doctor(const struct command *command)
 {
+	const struct checks *checks = all_checks;
 	size_t counts[RESULTS] = { 0 };
 	const char *program = NULL;
 	struct options options;
 	struct doctor doctor;
+	bool unit;
 	json_t *list;
 
 	if (!read_options(command, &options))
 		return EXIT_USAGE;
 	/* Reading a configuration, prepare() forgets the environment (conf/language/grammar.c). */
-	if (options.program && !(program = search_command(options.program))) {
+	unit = options.program && unit_name_valid(options.program);
+	if (options.program) {
+		checks = unit ? unit_checks : program_checks;
+		program = unit ? options.program : search_command(options.program);
+	}
+	if (options.program && !program) {
 		warnx("%s: there is no such command on PATH", options.program);
 		return EXIT_FAILURE;
 	}
 	prepare(&doctor);
 	doctor.program = program;
+	doctor.unit = unit;
 	doctor.arguments = options.arguments;
 	if (options.to && !read_destination(&doctor, options.to))
 		return EXIT_USAGE;
 	clearenv();
 	list = options.json ? json_array() : NULL;
-	run_checks(&doctor, options.program ? program_checks : all_checks, list, counts);
+	run_checks(&doctor, checks, list, counts);
 	if (list)
 		json_print(json_pack("{s:b, s:o}", "well", !counts[RESULT_FAULT], "checks", list));
 	else

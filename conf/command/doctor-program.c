@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* doctor PROGRAM: one program's way, from the shell to its class. */
+/* doctor PROGRAM: one program's way, from the shell to its class; or a unit's, from systemd. */
 
 #include "conf/command/doctor.h"
 #include "conf/command/rule-words.h"
+#include "conf/command/services.h"
 #include "conf/contract/match.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
+#include "conf/language/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,9 @@ static void tell_no_rule(struct doctor *d, int found)
 
 	if (!d->rules)
 		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
+	else if (d->unit)
+		doctor_tell(d, RESULT_FAULT, "write one into the configuration, then 'netshim reload'",
+			    "no rule names the unit %s: it is started in no class", d->program);
 	else if (found < 0)
 		doctor_tell(d, RESULT_FAULT, "mend the path", "%s: %s", d->program, strerror(-found));
 	else if (match_program(d->rules, AT_FDCWD, d->program, 0, true, &rule, NULL) > 0)
@@ -36,10 +41,19 @@ static void tell_no_rule(struct doctor *d, int found)
 			d->program);
 }
 
-static void look_at_rule(struct doctor *d)
+static int find_rule(struct doctor *d)
 {
 	const struct match_start start = { AT_FDCWD, d->program, { .list = d->arguments, .folder = AT_FDCWD } };
-	int found = d->rules ? match_with(d->rules, AT_FDCWD, d->program, 0, &start, &d->rule, NULL) : 0;
+
+	if (!d->rules)
+		return 0;
+	return d->unit ? services_rule(d->rules, d->program, &d->rule)
+		       : match_with(d->rules, AT_FDCWD, d->program, 0, &start, &d->rule, NULL);
+}
+
+static void look_at_rule(struct doctor *d)
+{
+	int found = find_rule(d);
 	struct rule_words words;
 	char *rule;
 
@@ -56,7 +70,7 @@ static void look_at_rule(struct doctor *d)
 	else
 		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule %s", d->program, d->class, rule);
 	free(rule);
-	if (*d->class && !rules_users_include_caller(d->rules, &d->record.users))
+	if (*d->class && !d->unit && !rules_users_include_caller(d->rules, &d->record.users))
 		doctor_tell(d, RESULT_FAULT, "add the user to 'users' of the class, or start it as another user",
 			    "this user is not among the users of class %s: the program is %s", d->class,
 			    d->record.flags & CLASS_ON_ERROR_ALLOW ? "started in no class" : "not started");
@@ -67,6 +81,24 @@ static bool has_no_class(struct doctor *d)
 	if (!*d->class)
 		doctor_tell(d, RESULT_OK, NULL, "nothing to look at: it has no class");
 	return !*d->class;
+}
+
+static void look_at_dropin(struct doctor *d)
+{
+	struct unit unit;
+
+	if (has_no_class(d))
+		return;
+	unit_read(&unit, d->program);
+	if (access(UNIT_SYSTEMD_RUNS, F_OK))
+		doctor_tell(d, RESULT_NOTE, NULL, "systemd does not start services here");
+	else if (!unit.found)
+		doctor_tell(d, RESULT_NOTE, NULL, "systemd has no such unit, or it is masked");
+	else if (!services_has_dropin(unit.name))
+		doctor_tell(d, RESULT_FAULT, "run 'systemctl daemon-reload'; its log says whether the generator fails",
+			    "systemd has not been told of its rule, and starts it in no class");
+	else
+		doctor_tell(d, RESULT_OK, NULL, "systemd starts it as its rule says");
 }
 
 static void look_at_group(struct doctor *d)
@@ -122,4 +154,14 @@ const struct check checks_program[] = {
 	{ "privileges", look_at_privileges }, { "hierarchy", look_at_hierarchy },
 	{ "group", look_at_group },	      { "chain", look_at_chain },
 	{ "packet", look_at_packet },	      { NULL, NULL },
+};
+
+const struct check checks_unit[] = {
+	{ "rule", look_at_rule },
+	{ "drop-in", look_at_dropin },
+	{ "hierarchy", look_at_hierarchy },
+	{ "group", look_at_group },
+	{ "chain", look_at_chain },
+	{ "packet", look_at_packet },
+	{ NULL, NULL },
 };

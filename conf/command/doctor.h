@@ -28,8 +28,9 @@ struct doctor {
 	pid_t caller;	     /* who has started this command: a shell */
 	const char *preload; /* LD_PRELOAD as it has come from there, or NULL */
 
-	const char *program; /* a file, where one is asked about, */
-	char **arguments;    /* what it is started with, behind a first word, or NULL */
+	const char *program; /* a file, where one is asked about, or a unit's name, */
+	bool unit;
+	char **arguments; /* what it is started with, behind a first word, or NULL */
 	struct rules_slot rule;
 	struct rules_class record;
 	char class[CLASS_NAME_MAX + 1]; /* and what is found of it: "" is none */
@@ -59,6 +60,7 @@ extern const struct check checks_network[];
 extern const struct check checks_namespaces[];
 extern const struct check checks_neighbours[];
 extern const struct check checks_program[];
+extern const struct check checks_unit[];
 
 /* Those that a program's way depends on as well. */
 void look_at_hierarchy(struct doctor *doctor);

@@ -97,6 +97,15 @@ static bool reload_systemd(void)
 	return child > 0 && waitpid(child, &status, 0) == child && !status;
 }
 
+static bool has_dropin(const char *unit)
+{
+	char *path = printed("/run/systemd/generator/%s.d/" DROPIN_FILE, unit);
+	bool has = !access(path, F_OK);
+
+	free(path);
+	return has;
+}
+
 const struct app *services_unfollowed(const struct ruleset *set)
 {
 	const struct app *found = NULL;
@@ -104,18 +113,24 @@ const struct app *services_unfollowed(const struct ruleset *set)
 	for (size_t i = 0; i < set->app_count && !found; i++) {
 		const struct app *app = &set->apps[i];
 		struct unit unit;
-		char *path;
 
 		if (!app->unit || app->left_out || app->class_index == CLASS_INDEX_NONE ||
 		    set->classes[app->class_index].on_error_allow)
 			continue;
 		unit_read(&unit, app->path);
-		path = printed("/run/systemd/generator/%s.d/" DROPIN_FILE, unit.name);
-		if (unit.found && access(path, F_OK))
+		if (unit.found && !has_dropin(unit.name))
 			found = app;
-		free(path);
 	}
 	return found;
+}
+
+bool services_has_dropin(const char *unit)
+{
+	char *template = unit_template(unit);
+	bool has = has_dropin(unit) || (template && has_dropin(template));
+
+	free(template);
+	return has;
 }
 
 bool services_rule(struct rules *rules, const char *name, struct rules_slot *rule)

@@ -24,6 +24,9 @@ bool services_follow(const struct ruleset *set);
 /* The first that systemd starts as without a rule, or NULL. */
 const struct app *services_unfollowed(const struct ruleset *set);
 
+/* Tells whether systemd starts the unit, by its own name, as netshim has told it, or its template. */
+bool services_has_dropin(const char *unit);
+
 /* The rule in force for a unit, as it or its template has it. */
 bool services_rule(struct rules *rules, const char *name, struct rules_slot *rule);
 

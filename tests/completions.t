@@ -95,6 +95,20 @@ for shell in bash zsh fish; do
 	done
 	is "$(offers "netshim units $scratch/fil" | sed "s|[/ ]*\$||; s|.*/||")" "files" "$shell: units, a folder"
 	is "$(offers "netshim -c $scratch/files/one.conf rel")" "reload" "$shell: a verb after an option"
+
+	# A word may be anything: it is compared, and no program or pattern of another tool's.
+	offers() { "${shell}_offers" "$1" 2>&1 | paste -sd ' '; }
+	# shellcheck disable=SC2016 # for who takes it as a program
+	program="'s/x/;etouch\${IFS}$scratch/ran;#'"
+	is "$(offers "netshim which gcc -I/usr/include --he")" "--help" "$shell: behind an option of another program's"
+	is "$(offers "netshim ps -$program --tr")" "--tree" "$shell: behind a program for sed"
+	is "$(offers "netshim trace -. dnsmas") $(offers "netshim trace --$program dnsmas")" "dnsmasq dnsmasq" "$shell: no word is a pattern"
+	is "$(offers "netshim trace -'[(' dnsmas")" "dnsmasq" "$shell: nor half of one"
+	is "$(offers "netshim $program --he") $(offers "netshim 'ps[(' --he")" "--help --help" "$shell: nor is a verb"
+	is "$(offers "netshim run lan echo ';' dnsmas")" "" "$shell: what separates commands is a word in quotes"
+	[ ! -e "$scratch/ran" ]
+	ok $? "$shell: nothing is run"
+	rm -f "$scratch/ran"
 done
 "$netshim" down
 for shell in bash zsh fish; do

@@ -23,7 +23,7 @@ _netshim_kind() { # _netshim_kind NETSHIM KIND WORD
 }
 
 _netshim() {
-	local netshim=${COMP_WORDS[0]} kind='' verb='' options='' usage at count=0
+	local netshim=${COMP_WORDS[0]} kind='' verb='' options='' usage word at count=0
 	local -a kinds
 
 	for ((at = 1; at < COMP_CWORD; at++)); do
@@ -34,16 +34,19 @@ _netshim() {
 		esac
 	done
 	if [ -n "$verb" ]; then
-		usage=$("$netshim" "$verb" --help 2>/dev/null | sed -n "s/^usage: .* $verb\> *//p" | head -n 1)
+		usage=$("$netshim" "$verb" --help 2>/dev/null | head -n 1)
+		usage=${usage#usage: *" $verb"}
 		options="$(grep -oE -e '[[|]-[a-z-]*[a-z]' <<<"$usage" | tr -d '[|') --help"
 		read -ra kinds <<<"$(sed 's/\[-[^]]*\]//g; s/[][]//g' <<<"$usage")"
 		for ((at++; at < COMP_CWORD; at++)); do
-			case ${COMP_WORDS[at]} in
+			word=${COMP_WORDS[at]}
+			case $word in
 			--) ;;
 			-*) # in the place of a word? with an argument?
-				[[ ${kinds[count]:-}\| != *"|${COMP_WORDS[at]}|"* ]] || { ((++count)) && continue; }
-				kind=$(sed -n "s/.*\[${COMP_WORDS[at]} \([A-Z]*\)\].*/\1/p" <<<"$usage")
-				[ -z "$kind" ] || [ $((++at)) -eq "$COMP_CWORD" ] || kind=''
+				[[ ${kinds[count]:-}\| != *"|$word|"* ]] || { ((++count)) && continue; }
+				[[ $usage == *"[$word "* ]] || continue
+				kind=${usage#*"[$word "} kind=${kind%%]*}
+				[ $((++at)) -eq "$COMP_CWORD" ] || kind=''
 				;;
 			*)
 				[ "${kinds[count]:-}" != COMMAND... ] || break

@@ -57,7 +57,7 @@ function __netshim
         return
     end
     if test -n "$verb"
-        set -l usage ($netshim $verb --help 2>/dev/null | string match -rg "^usage: .*? $verb\b *(.*)")
+        set -l usage ($netshim $verb --help 2>/dev/null | string match -rg '^usage: .*? '(string escape --style=regex -- $verb)'\b *(.*)')
         set -l kinds (string replace -ra '\[-[^]]*\]' '' -- $usage | string replace -ra '[][]' '' | string match -ra '[^ ]+')
         set -l count 1
         set at (math $at + 1)
@@ -65,12 +65,12 @@ function __netshim
             switch $words[$at]
                 case --
                 case '-*' # in the place of a word? with an argument?
-                    if string match -q -- "*|$words[$at]|*" "$kinds[$count]|"
+                    if contains -- $words[$at] (string split '|' -- $kinds[$count])
                         set count (math $count + 1)
                         set at (math $at + 1)
                         continue
                     end
-                    set kind (string match -rg "\[$words[$at] ([A-Z]+)\]" -- $usage)
+                    set kind (string match -rg '\['(string escape --style=regex -- $words[$at])' ([A-Z]+)\]' -- $usage)
                     set at (math $at + 1)
                     test $at -gt (count $words); and continue
                     set at (math $at + (count $kind))
@@ -90,7 +90,7 @@ function __netshim
     end
     if test "$kind" = COMMAND...
         set -e words[1..(math $at - 1)]
-        complete -C "$words $word"
+        complete -C (string join ' ' -- (string escape -- $words) "$word")
     else
         __netshim_kind $netshim (string replace ... '' -- "$kind") "$word"
     end

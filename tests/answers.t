@@ -91,15 +91,27 @@ is "$(sed 's/\x1b\[[0-9]*m//g' "$scratch/out" | grep -cE '^.{41}')" 0 "ps fits i
 
 # --- names that others choose
 
-odd=$scratch/$'\xff\e"\xc3\xa4'
-cp "$scratch/with-rule" "$odd"
-"$netshim" run lan "$odd" 900 &
-held=$!
-background+=("$held")
-wait_until grep -q $'\xff' "/proc/$held/comm"
-is "$("$netshim" ps --json | LC_ALL=C grep -c $'[\x80-\xff\x1b]')" 0 "JSON is ASCII"
-is "$("$netshim" ps --json | json "[p['name'].encode('ascii', 'namereplace') for p in a['processes'] if p['pid'] == $held]")" \
-	"[b'\\\\N{REPLACEMENT CHARACTER}?\"\\\\N{LATIN SMALL LETTER A WITH DIAERESIS}']" "and whole, whatever a name has in it"
+runs_as() { # runs_as NAME: in class lan; $held is its process
+	cp "$scratch/with-rule" "$scratch/$1"
+	"$netshim" run lan "$scratch/$1" 900 &
+	held=$!
+	background+=("$held")
+	wait_until grep -qF "${1:0:8}" "/proc/$held/comm"
+}
+shown() { "$netshim" ps | sed -n "s/^ *$held .* lan *locked *//p"; }
+told() { "$netshim" ps --json | json "[ascii(p['name']) for p in a['processes'] if p['pid'] == $held][0]"; }
+runs_as $'\xff\e"\xc3\xa4\x7f'
+is "$("$netshim" ps --json | LC_ALL=C grep -c $'[\x80-\xff\x1b\x7f]')" 0 "JSON is ASCII, without a control code"
+is "$(told)" "'\\ufffd\\x1b\"\\xe4\\x7f'" "and whole, whatever a name has in it"
+is "$(shown)" '??"ä?' "for people, a control code and what is no UTF-8 become one question mark for each byte"
+runs_as "Прß中"
+is "$(shown)" "Прß中" "letters of UTF-8 stay letters"
+is "$(told)" "'\\u041f\\u0440\\xdf\\u4e2d'" "in JSON, too"
+like "$("$netshim" which "$scratch/Прß中")" "^$scratch/Прß中: no class" "and in messages"
+runs_as $'a\u202eb\u2028c\u200f'
+is "$(shown)" "a???b???c???" "what turns the direction of a line, or ends it, does not"
+runs_as $'\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xc2\x9b\xe4\xb8'
+is "$(shown)" "?????????????" "nor is a letter what is none: too long, half of another, too great, a control code, cut off"
 
 # --- words it does not know
 

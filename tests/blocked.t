@@ -85,6 +85,11 @@ kill -CONT "$follower"
 hears "some +nobody +1  tcp $lan_host:8081 +.not there any more.\$" "who has ended: that, and nobody else"
 run shut curl -g -m 2 'http://[fd77::2]:8080/'
 hears "shut +nobody +[12]  tcp \[fd77::2\]:8080 " "IPv6"
+cp "$(command -v curl)" "$scratch/"$'Прß\u202e'
+in_background "${user[@]}" "$netshim" run gone "$scratch/"$'Прß\u202e' -m 60 "http://$lan_host:84/"
+hears "gone +nobody +1  tcp $lan_host:84 +$scratch/Прß\\?\\?\\? [0-9]+\$" "a program's name: letters, and nothing that turns them round"
+kill $!
+wait $! 2>/dev/null
 run shut ping -c 1 -W 1 $far_host
 hears "shut +nobody +1  icmp $far_host " "what has no ports"
 run v4 curl -g -m 2 'http://[fd77::2]/'

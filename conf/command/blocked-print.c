@@ -9,6 +9,7 @@
 #include "conf/command/terminal.h"
 #include "conf/kernel/queries.h"
 #include "conf/language/alloc.h"
+#include "conf/language/say.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -107,8 +108,8 @@ static void make_line(const struct blocked_entry *e, struct line *l)
  * known. */
 static void print_cells(const struct blocked *b, const char *const cells[TITLES])
 {
-	printf("%-8s  %-*s  %-10s %7s  %-24s  %s\n", cells[0], b->class_width, cells[1], cells[2], cells[3], cells[4],
-	       cells[5]);
+	say(stdout, "%-8s  %-*s  %-10s %7s  %-24s  %s", cells[0], b->class_width, cells[1], cells[2], cells[3],
+	    cells[4], cells[5]);
 }
 
 void blocked_print_heading(const struct blocked *b)

@@ -6,6 +6,7 @@
 #include "conf/command/terminal.h"
 #include "conf/command/traffic.h"
 #include "conf/command/verbs.h"
+#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
 #include <curses.h>
@@ -86,6 +87,7 @@ static void draw_line(int line, const char *indent, const char *name, const stru
 			     terminal_amount(true, rate->sent, TERMINAL_BYTES, false, sent),
 			     terminal_amount(counts_in, rate->received, TERMINAL_BYTES, false, received), history);
 
+	str_printable(text);
 	mvaddnstr(line, 0, text, COLS);
 	free(text);
 }

@@ -14,7 +14,6 @@
 #include "conf/command/culprit.h"
 
 #include "conf/command/boottime.h"
-#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
 #include <unistd.h>
@@ -141,7 +140,6 @@ static void read_program(struct culprit *culprit, const struct suspect *suspect)
 	culprit->program[size < 0 ? 0 : size] = '\0';
 	if (suspect && !*culprit->program)
 		strcpy(culprit->program, suspect->process.name);
-	str_printable(culprit->program);
 }
 
 void culprit_find(const struct suspects *suspects, const struct refusal *refusal, uint32_t inode, const char *class,

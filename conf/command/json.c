@@ -52,9 +52,19 @@ json_t *json_number(bool known, uint64_t number)
 	return known ? json_integer((json_int_t)number) : json_null();
 }
 
+/* jansson leaves the one control code of ASCII as it is that is no number below a blank's. */
+static int print_part(const char *text, size_t size, void *to)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < size && err >= 0; i++)
+		err = text[i] == 0x7f ? fputs("\\u007f", to) : putc(text[i], to);
+	return err < 0 ? -1 : 0;
+}
+
 void json_print_to(FILE *to, json_t *value)
 {
-	if (!value || (json_dumpf(value, to, JSON_ENSURE_ASCII) && !ferror(to)))
+	if (!value || (json_dump_callback(value, print_part, to, JSON_ENSURE_ASCII) && !ferror(to)))
 		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory");
 	putc('\n', to);
 	json_decref(value);

@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A text of others', as a path or a process's name: what is no UTF-8 in it becomes U+FFFD. */
+/* A text of others', as a path or a process's name, with its control codes: what is no UTF-8 in it
+ * becomes U+FFFD. */
 json_t *json_text(const char *text);
 
 /* null where the number is not known. */

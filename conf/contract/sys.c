@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* What more than one system call tells: see sys.h. */
+/* What takes more than a line or two: see sys.h. */
 
 #include "conf/contract/sys.h"
 
@@ -94,4 +94,54 @@ int sys_open_to_read(int dirfd, const char *path, int flags)
 		fd = (int)SYS(SYS_open, path, flags | O_LARGEFILE, 0, 0, 0);
 #endif
 	return fd;
+}
+
+/* What ends a line, or has a terminal read the rest of it from right to left, can make a
+ * message look like another one. */
+static bool is_shown(uint32_t letter)
+{
+	static const uint32_t others[][2] = {
+		{ 0x80, 0x9f },		  { 0x61c, 0x61c },   { 0x200e, 0x200f },
+		{ 0x2028, 0x202e },	  { 0x2066, 0x2069 }, { 0xd800, 0xdfff }, /* halves of UTF-16's */
+		{ 0x110000, UINT32_MAX },
+	};
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others) && letter >= others[i][0]; i++)
+		if (letter <= others[i][1])
+			return false;
+	return true;
+}
+
+/* How many bytes the letter of UTF-8 (RFC 3629) has that s begins with; 0 where it is none, or
+ * not to be shown. */
+static size_t letter_size(const unsigned char *s)
+{
+	uint32_t letter;
+	uint32_t least;
+	size_t size;
+
+	if (*s < 0x80)
+		return *s >= ' ' && *s != 0x7f;
+	if (*s < 0xc0 || *s >= 0xf8)
+		return 0;
+	size = *s < 0xe0 ? 2 : *s < 0xf0 ? 3 : 4;
+	least = size == 2 ? 0x80 : size == 3 ? 0x800 : 0x10000;
+	letter = *s & (0x7f >> size);
+	for (size_t i = 1; i < size; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+		letter = letter << 6 | (s[i] & 0x3f);
+	}
+	return letter >= least && is_shown(letter) ? size : 0;
+}
+
+void str_printable(char *s)
+{
+	while (*s) {
+		size_t size = letter_size((const unsigned char *)s);
+
+		if (!size)
+			*s = *s == '\t' ? ' ' : '?';
+		s += size ? size : 1;
+	}
 }

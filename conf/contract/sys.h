@@ -309,16 +309,9 @@ static inline void str_append_number(char **end, char *limit, uint64_t n)
 	str_append(end, limit, p);
 }
 
-/* A path may hold a newline or a terminal's control codes: neither goes into a
- * message. */
-static inline void str_printable(char *s)
-{
-	for (; *s; s++)
-		if (*s == '\t')
-			*s = ' ';
-		else if ((unsigned char)*s < ' ' || ((unsigned char)*s >= 127 && (unsigned char)*s < 0xa0))
-			*s = '?';
-}
+/* A path may hold a newline, a terminal's control codes, or what is no UTF-8: none of it goes
+ * into a message. Each byte of it becomes '?', but a tab a blank. */
+void str_printable(char *s);
 
 /* Reads a decimal number and moves *s past it. false where there is none or it
  * is too large. */

@@ -5,14 +5,15 @@
 
 #include "conf/kernel/processes.h"
 
-#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <elf.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,7 +100,6 @@ static bool read_stat(struct process *p)
 		   &state, &p->parent, &p->started) != 3)
 		return false;
 	snprintf(p->name, sizeof(p->name), "%.*s", (int)(rest - name - 1), name + 1);
-	str_printable(p->name);
 	p->thread = p->pid;
 	return (state != 'Z' && state != 'X') || find_other_thread(p);
 }

@@ -89,6 +89,13 @@ wait_until has_ended "$(<"$scratch/last")"
 on_terminal 40 "$netshim" ps --tree >"$scratch/out"
 is "$(sed 's/\x1b\[[0-9]*m//g' "$scratch/out" | grep -cE '^.{41}')" 0 "ps fits into a narrow terminal"
 
+"$netshim" run of-nineteen-letters "$scratch/with-rule" 903 &
+held=$!
+background+=("$held")
+wait_until grep -qx with-rule "/proc/$held/comm"
+like "$(on_terminal 40 NO_COLOR=1 "$netshim" ps of-nineteen-letters)" ' COMMAND'$'\n'".*$held .* with-rule" \
+	"where there is no room for the last column, the terminal may break the line"
+
 # --- names that others choose
 
 runs_as() { # runs_as NAME: in class lan; $held is its process
@@ -112,6 +119,16 @@ runs_as $'a\u202eb\u2028c\u200f'
 is "$(shown)" "a???b???c???" "what turns the direction of a line, or ends it, does not"
 runs_as $'\xc0\xaf\xed\xa0\x80\xf4\x90\x80\x80\xc2\x9b\xe4\xb8'
 is "$(shown)" "?????????????" "nor is a letter what is none: too long, half of another, too great, a control code, cut off"
+
+# shellcheck disable=SC2016 # for bash
+bash -c '"$@"; exit' - bash -c '"$@"; exit' - "$netshim" run of-nineteen-letters "$scratch/Прß中" 904 2>/dev/null &
+background+=($!)
+wait_until pgrep -f "^$scratch/Прß中 904" >"$scratch/held"
+held=$(<"$scratch/held")
+wait_until grep -q Пр "/proc/$held/comm"
+before=$("$netshim" ps --tree | sed -n "/^ *$held /s/П.*//p")
+for columns in 1 2 3; do on_terminal $((${#before} + columns)) "$netshim" ps --tree; done >"$scratch/out"
+is "$(sed -n "/^ *$held /s/.*\\\\_ //p" "$scratch/out" | paste -sd ' ')" "П Пр Прß" "where there is too little room, it is cut behind a letter"
 
 # --- words it does not know
 

@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <unistd.h>
 
+#define LEAST 12 /* columns of the screen: less of a name tells nobody anything */
+
 struct cell {
 	char *text;
 	enum colour colour;
@@ -25,27 +27,48 @@ void columns_add(struct columns *c, const char *text, enum colour colour)
 	c->cells[c->cell_count++] = cell;
 }
 
+static bool begins_letter(char byte)
+{
+	return (byte & 0xc0) != 0x80;
+}
+
+static size_t letters(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += begins_letter(*text);
+	return count;
+}
+
 static size_t *find_widths(const struct columns *c)
 {
 	size_t *widths = zalloc(c->count * sizeof(*widths));
 
 	for (size_t i = 0; i < c->count; i++)
-		widths[i] = strlen(c->titles[i].title);
+		widths[i] = letters(c->titles[i].title);
 	for (size_t i = 0; i < c->cell_count; i++) {
-		size_t size = strlen(c->cells[i].text);
+		size_t width = letters(c->cells[i].text);
 
-		if (widths[i % c->count] < size)
-			widths[i % c->count] = size;
+		if (widths[i % c->count] < width)
+			widths[i % c->count] = width;
 	}
 	return widths;
 }
 
-/* How much of a cell is shown that begins in that column of the screen. */
-static int shown(bool last, size_t at)
+/* How many bytes are shown of a cell that ends a line and begins in that column of the screen.
+ * Where there is too little room, the terminal breaks the line. */
+static int shown(const char *text, size_t at)
 {
 	size_t width = terminal_width();
+	size_t room = width > at ? width - at : 0;
+	int size = 0;
 
-	return last && isatty(STDOUT_FILENO) ? (int)(width > at ? width - at : 0) : INT_MAX;
+	if (!isatty(STDOUT_FILENO) || room < LEAST)
+		return INT_MAX;
+	while (text[size] && (room || !begins_letter(text[size])))
+		room -= begins_letter(text[size++]);
+	return size;
 }
 
 /* Nothing follows what is last in it, not even blanks. */
@@ -55,7 +78,7 @@ static void print_line(const struct columns *c, const struct cell *line, const s
 	size_t at = 0;
 
 	for (size_t i = 0; i < c->count; i++) {
-		size_t rest = widths[i] - strlen(line[i].text);
+		size_t rest = widths[i] - letters(line[i].text);
 		bool number = c->titles[i].kind == COLUMN_NUMBER;
 		bool plain = line[i].colour == COLOUR_OFF || !*line[i].text;
 
@@ -63,7 +86,8 @@ static void print_line(const struct columns *c, const struct cell *line, const s
 			blanks += rest;
 		if (*line[i].text) {
 			printf("%*s%s%.*s%s", (int)blanks, "", plain ? "" : terminal_colour(line[i].colour),
-			       shown(i + 1 == c->count, at), line[i].text, plain ? "" : terminal_colour(COLOUR_OFF));
+			       i + 1 < c->count ? INT_MAX : shown(line[i].text, at), line[i].text,
+			       plain ? "" : terminal_colour(COLOUR_OFF));
 			blanks = number ? 0 : rest;
 		}
 		blanks++;

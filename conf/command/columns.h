@@ -26,7 +26,7 @@ struct columns {
 void columns_add(struct columns *columns, const char *text, enum colour colour);
 
 /* Prints all of it and forgets it. On a terminal that is too narrow, what is in the last
- * column is cut. */
+ * column is cut, if enough of it is left. */
 void columns_print(struct columns *columns);
 
 #endif

@@ -314,7 +314,7 @@ complains 1 "unknown group '@nosuch'" "an unknown group" <<<"class a { users = {
 for bad in 0 0:0 010x 10000:1 1:10000 10:43:1 -1 x 4294967296; do
 	complains 1 "classid '$bad'" "a classid out of range: $bad" <<<"class a { classid = '$bad' }"
 done
-for bad in "a b" "a/b" ../x "" "$(printf '%065d' 0)" "ä" none locked unclassified tasks notify_on_release 'x;y' "a'b"; do
+for bad in "a b" "a/b" ../x "" "$(printf '%065d' 0)" "ä" none locked unclassified tasks notify_on_release 'x;y' "a'b" -x -; do
 	complains 1 "class name|cannot be named|unexpected|no end" "a bad class name: ${bad:0:20}" <<<"class \"$bad\" { }"
 done
 complains 1 "unknown action 'refuse'; it is accept, reject or drop" "an unknown action" <<<"class a { action = refuse }"

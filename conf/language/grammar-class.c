@@ -275,10 +275,11 @@ static void read_netns(cfg_t *section, struct class *class)
 
 static void check_class_name(const struct class *class)
 {
-	if (!class_name_valid(class->name))
+	if (!class_name_valid(class->name) || *class->name == '-') /* verbs would take it for an option */
 		ruleset_problem(reading.set, class->at,
-				"bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -", class->name,
-				CLASS_NAME_MAX);
+				"bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -, and begins with "
+				"no dash",
+				class->name, CLASS_NAME_MAX);
 	else if (is_taken(class->name))
 		ruleset_problem(reading.set, class->at, "a class cannot be named '%s'; choose another name",
 				class->name);

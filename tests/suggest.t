@@ -200,6 +200,25 @@ is "$(json "[(p['program'], p['user'], p['class'], p['allow'], p['destinations']
 	"([('$scratch/bin/fetch', 'nobody', 'fetch-2', ['tcp/81'], [{'protocol': 'tcp', 'address': '$far_host', 'port': 81}])], [])" "without --for, who talks now; --json"
 kill $!
 
+# --- programs and a user of any name
+
+cp /etc/passwd "$scratch/passwd"
+printf 'caf\xe9:x:12345:12345::/:/bin/sh\n' >>"$scratch/passwd"
+mount --bind "$scratch/passwd" /etc/passwd
+talkers=()
+for name in tasks locked -dash Straße $'del\x7f'; do
+	cp "$scratch/bin/fetch" "$scratch/bin/$name"
+	in_background setpriv --reuid 12345 --regid 12345 --clear-groups "$scratch/bin/$name" -s http://$far_host:81/ >/dev/null
+	talkers+=($!)
+done
+wait_until eval "[ \"\$(ss -tnH state established | grep -c $far_host:81)\" -eq 5 ]"
+"$netshim" suggest --json >"$scratch/json"
+is "$(json "sorted((p['program'].rsplit('/')[-1], ascii(p['user'])) for p in said['programs'])")" \
+	"[('-dash', \"'caf\\\\ufffd'\"), ('Straße', \"'caf\\\\ufffd'\"), ('del\\x7f', \"'caf\\\\ufffd'\"), ('locked', \"'caf\\\\ufffd'\"), ('tasks', \"'caf\\\\ufffd'\")]" \
+	"JSON has them all"
+kill "${talkers[@]}"
+umount /etc/passwd
+
 like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(900)' &
 	while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1")" "UDP that is not connected was not seen" \
 	"without conntrack, it says what it does not see"

@@ -148,11 +148,11 @@ static json_t *json_entry(const struct blocked_entry *e)
 			  "protocol", protocol_name(r->protocol, protocol), "address", address, "port",
 			  json_number(r->remote_port, r->remote_port), "packets", json_number(true, r->packets), "last",
 			  when);
-	json_object_set_new(entry, "name", name_of(r) ? json_string(name_of(r)) : json_null());
-	json_object_set_new(entry, "pid", json_number(c->pid, (uint64_t)c->pid));
-	json_object_set_new(entry, "program", c->pid ? json_text(c->program) : json_null());
-	json_object_set_new(entry, "sure", json_boolean(c->sure));
-	json_object_set_new(entry, "candidates", json_integer((json_int_t)c->others.count));
+	json_put(entry, "name", name_of(r) ? json_string(name_of(r)) : json_null());
+	json_put(entry, "pid", json_number(c->pid, (uint64_t)c->pid));
+	json_put(entry, "program", c->pid ? json_text(c->program) : json_null());
+	json_put(entry, "sure", json_boolean(c->sure));
+	json_put(entry, "candidates", json_integer((json_int_t)c->others.count));
 	return entry;
 }
 
@@ -191,7 +191,7 @@ static void print_json(const struct blocked *b)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < b->entry_count; i++)
-		json_array_append_new(array, json_entry(b->entries[i]));
+		json_add(array, json_entry(b->entries[i]));
 	json_print(json_pack("{s:o}", "blocked", array));
 }
 

@@ -254,9 +254,8 @@ static json_t *json_check(const char *subject, const char *name, const struct do
 	for (size_t i = 0; i < d->finding_count; i++) {
 		const struct finding *f = &d->findings[i];
 
-		json_array_append_new(findings, json_pack("{s:s, s:o, s:o}", "result", results[f->result].name, "text",
-							  json_text(f->text), "do",
-							  f->to_do ? json_text(f->to_do) : json_null()));
+		json_add(findings, json_pack("{s:s, s:o, s:o}", "result", results[f->result].name, "text",
+					     json_text(f->text), "do", f->to_do ? json_text(f->to_do) : json_null()));
 	}
 	return json_pack("{s:s, s:s, s:s, s:o}", "subject", subject, "check", name, "result", results[worst(d)].name,
 			 "findings", findings);
@@ -275,7 +274,7 @@ static void run_checks(struct doctor *d, const struct checks *subjects, json_t *
 			for (size_t i = 0; !json && i < d->finding_count; i++)
 				print_finding(check->name, &d->findings[i]);
 			if (json)
-				json_array_append_new(json, json_check(s->subject, check->name, d));
+				json_add(json, json_check(s->subject, check->name, d));
 			terminal_flush();
 		}
 	}

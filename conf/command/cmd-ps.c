@@ -249,10 +249,9 @@ static void print_json(const struct listing *l)
 		const char *class = p->place.place == PLACE_CLASS ? p->place.class : NULL;
 
 		if (l->shown[i])
-			json_array_append_new(list, json_pack("{s:i, s:i, s:o, s:o, s:s?, s:b, s:s?}", "pid", p->pid,
-							      "parent", p->parent, "user", json_text(user_of(p)),
-							      "name", json_text(p->name), "class", class, "locked",
-							      p->place.locked, "rule", l->wanted[i]));
+			json_add(list, json_pack("{s:i, s:i, s:o, s:o, s:s?, s:b, s:s?}", "pid", p->pid, "parent",
+						 p->parent, "user", json_text(user_of(p)), "name", json_text(p->name),
+						 "class", class, "locked", p->place.locked, "rule", l->wanted[i]));
 	}
 	json_print(json_pack("{s:o}", "processes", list));
 }

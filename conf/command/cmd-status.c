@@ -186,15 +186,15 @@ static void print_table(const struct row *rows, size_t count, const struct count
 
 static void put_counts(json_t *to, const char *packets, const char *bytes, const struct counter *counter, bool known)
 {
-	json_object_set_new(to, packets, json_number(known, counter->packets));
-	json_object_set_new(to, bytes, json_number(known, counter->bytes));
+	json_put(to, packets, json_number(known, counter->packets));
+	json_put(to, bytes, json_number(known, counter->bytes));
 }
 
 static void put_lifted(json_t *to, const char *class)
 {
 	long left = lifts_left(class);
 
-	json_object_set_new(to, "lifted", json_number(left, (uint64_t)left));
+	json_put(to, "lifted", json_number(left, (uint64_t)left));
 }
 
 static json_t *json_row(const struct row *r, bool counted)
@@ -203,10 +203,10 @@ static json_t *json_row(const struct row *r, bool counted)
 				r->lock, "rules", (json_int_t)r->rules, "processes",
 				json_number(cgroup_is_mounted(), r->processes));
 
-	json_object_set_new(row, "netns", *r->netns ? json_text(r->netns) : json_null());
+	json_put(row, "netns", *r->netns ? json_text(r->netns) : json_null());
 	put_counts(row, "packets", "bytes", &r->sent, counted);
 	put_counts(row, "in_packets", "in_bytes", &r->received, counted);
-	json_object_set_new(row, "outside", json_number(geteuid() == 0, r->outside));
+	json_put(row, "outside", json_number(geteuid() == 0, r->outside));
 	put_lifted(row, r->name);
 	return row;
 }
@@ -221,7 +221,7 @@ static void print_json(const struct row *rows, size_t count, const struct counte
 	for (size_t i = 0; i < count; i++) {
 		const struct row *r = &rows[i];
 
-		json_array_append_new(classes, json_row(r, counted));
+		json_add(classes, json_row(r, counted));
 	}
 	put_counts(rest, "packets", "bytes", unclassified, counted);
 	put_lifted(rest, LIFTS_OTHERS);

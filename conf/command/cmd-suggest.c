@@ -200,9 +200,9 @@ static json_t *json_destinations(const struct destinations *list)
 		char address[INET6_ADDRSTRLEN];
 		const struct destination *d = &list->items[i];
 
-		json_array_append_new(array, json_pack("{s:s, s:s, s:i}", "protocol", protocol_name(d), "address",
-						       inet_ntop(d->family, &d->address, address, sizeof(address)),
-						       "port", (int)d->port));
+		json_add(array,
+			 json_pack("{s:s, s:s, s:i}", "protocol", protocol_name(d), "address",
+				   inet_ntop(d->family, &d->address, address, sizeof(address)), "port", (int)d->port));
 	}
 	return array;
 }
@@ -215,10 +215,10 @@ static json_t *json_talker(struct rules *rules, struct items *names, const struc
 	json_t *value;
 
 	for (size_t i = 0; i < items.count; i++)
-		json_array_append_new(allow, json_string(items.texts[i]));
-	value = json_pack("{s:o, s:s, s:o, s:o, s:o}", "program", json_text(t->path), "user", user_name(t->user),
-			  "class", name ? json_string(name) : json_null(), "allow", allow, "destinations",
-			  json_destinations(&t->destinations));
+		json_add(allow, json_string(items.texts[i]));
+	value = json_pack("{s:o, s:o, s:o, s:o, s:o}", "program", json_text(t->path), "user",
+			  json_text(user_name(t->user)), "class", name ? json_string(name) : json_null(), "allow",
+			  allow, "destinations", json_destinations(&t->destinations));
 	free(items.texts);
 	free(name);
 	return value;
@@ -231,7 +231,7 @@ static void print_json(struct rules *rules, const struct talkers *talkers)
 
 	for (size_t i = 0; i < talkers->count; i++)
 		if (talkers->items[i].destinations.count)
-			json_array_append_new(programs, json_talker(rules, &names, &talkers->items[i]));
+			json_add(programs, json_talker(rules, &names, &talkers->items[i]));
 	json_print(json_pack("{s:o, s:o, s:b}", "programs", programs, "missed", json_destinations(&talkers->missed),
 			     "untracked", talkers->untracked));
 	free(names.texts);

@@ -92,6 +92,6 @@ json_t *covered_json(void)
 
 	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (ways.open & 1U << i)
-			json_array_append_new(enabled, json_string(options[i]));
+			json_add(enabled, json_string(options[i]));
 	return enabled;
 }

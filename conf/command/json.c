@@ -52,6 +52,22 @@ json_t *json_number(bool known, uint64_t number)
 	return known ? json_integer((json_int_t)number) : json_null();
 }
 
+static void end_unless(bool ok)
+{
+	if (!ok)
+		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory");
+}
+
+void json_add(json_t *array, json_t *value)
+{
+	end_unless(!json_array_append_new(array, value));
+}
+
+void json_put(json_t *object, const char *name, json_t *value)
+{
+	end_unless(!json_object_set_new(object, name, value));
+}
+
 /* jansson leaves the one control code of ASCII as it is that is no number below a blank's. */
 static int print_part(const char *text, size_t size, void *to)
 {
@@ -64,8 +80,7 @@ static int print_part(const char *text, size_t size, void *to)
 
 void json_print_to(FILE *to, json_t *value)
 {
-	if (!value || (json_dump_callback(value, print_part, to, JSON_ENSURE_ASCII) && !ferror(to)))
-		errx(EXIT_FAILURE, "cannot print an answer as JSON: out of memory");
+	end_unless(value && (!json_dump_callback(value, print_part, to, JSON_ENSURE_ASCII) || ferror(to)));
 	putc('\n', to);
 	json_decref(value);
 }

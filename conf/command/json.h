@@ -18,6 +18,10 @@ json_t *json_text(const char *text);
 /* null where the number is not known. */
 json_t *json_number(bool known, uint64_t number);
 
+/* Adds a value to an array, or to an object, and gives it away. */
+void json_add(json_t *array, json_t *value);
+void json_put(json_t *object, const char *name, json_t *value);
+
 /* Prints a value as one line, to standard output at once, and gives it back. In ASCII, so that a
  * terminal shows it as it is. */
 void json_print(json_t *value);

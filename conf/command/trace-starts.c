@@ -231,8 +231,7 @@ static void find_lost(struct trace *t)
 		if (!p->in_force)
 			continue;
 		process_names_add(&t->lost, p->name, p->pid);
-		json_array_append_new(t->lost_too,
-				      json_pack("{s:I, s:o}", "pid", (json_int_t)p->pid, "name", json_text(p->name)));
+		json_add(t->lost_too, json_pack("{s:I, s:o}", "pid", (json_int_t)p->pid, "name", json_text(p->name)));
 	}
 	processes_free(&list);
 }

@@ -200,7 +200,7 @@ is "$(json "[(p['program'], p['user'], p['class'], p['allow'], p['destinations']
 	"([('$scratch/bin/fetch', 'nobody', 'fetch-2', ['tcp/81'], [{'protocol': 'tcp', 'address': '$far_host', 'port': 81}])], [])" "without --for, who talks now; --json"
 kill $!
 
-# --- programs and a user of any name
+# --- names that no class can have, a path that cannot be written, a user whose name is no UTF-8
 
 cp /etc/passwd "$scratch/passwd"
 printf 'caf\xe9:x:12345:12345::/:/bin/sh\n' >>"$scratch/passwd"
@@ -212,9 +212,16 @@ for name in tasks locked -dash Straße $'del\x7f'; do
 	talkers+=($!)
 done
 wait_until eval "[ \"\$(ss -tnH state established | grep -c $far_host:81)\" -eq 5 ]"
+"$netshim" suggest >"$scratch/said"
+is "$(grep '^app' "$scratch/said" | sort)" "$(printf "app '$scratch/bin/%s' { class = %s }\n" -dash _dash Straße Stra__e locked locked-2 tasks tasks-2)" \
+	"each class has a name that it can have, and each path is as it is"
+is "$("$netshim" check "$scratch/said" 2>&1 | sed 's/.*: //')" "ok, 4 classes, 4 rules" "what is printed has no mistake"
+is "$(sed -n '/del/,/printed/p' "$scratch/said")" "# $scratch/bin/del?, as caf?:
+#   tcp $far_host:81
+# no rule for this path can be printed" "where a path would not be as it is, it says so"
 "$netshim" suggest --json >"$scratch/json"
-is "$(json "sorted((p['program'].rsplit('/')[-1], ascii(p['user'])) for p in said['programs'])")" \
-	"[('-dash', \"'caf\\\\ufffd'\"), ('Straße', \"'caf\\\\ufffd'\"), ('del\\x7f', \"'caf\\\\ufffd'\"), ('locked', \"'caf\\\\ufffd'\"), ('tasks', \"'caf\\\\ufffd'\")]" \
+is "$(json "sorted((p['program'].rsplit('/')[-1], ascii(p['user']), p['class']) for p in said['programs'])")" \
+	"[('-dash', \"'caf\\\\ufffd'\", '_dash'), ('Straße', \"'caf\\\\ufffd'\", 'Stra__e'), ('del\\x7f', \"'caf\\\\ufffd'\", None), ('locked', \"'caf\\\\ufffd'\", 'locked-2'), ('tasks', \"'caf\\\\ufffd'\", 'tasks-2')]" \
 	"JSON has them all"
 kill "${talkers[@]}"
 umount /etc/passwd

@@ -9,8 +9,10 @@
 #include "conf/command/options.h"
 #include "conf/command/talkers.h"
 #include "conf/command/verbs.h"
+#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
+#include "conf/language/grammar.h"
 #include "conf/language/say.h"
 
 #include <arpa/inet.h>
@@ -84,7 +86,7 @@ static bool is_taken(struct rules *rules, const struct items *names, const char 
 	for (size_t i = 0; i < names->count; i++)
 		if (!strcmp(names->texts[i], name))
 			return true;
-	return !strcmp(name, "none") || rules_class_named(rules, name, &index, &class);
+	return !grammar_takes_class_name(name) || rules_class_named(rules, name, &index, &class);
 }
 
 /* A class is called after its program: what no class in force, and none before it, is called. */
@@ -93,25 +95,28 @@ static char *class_name(struct rules *rules, struct items *names, const char *pa
 	const char *last = strrchr(path, '/');
 	char name[ITEM_SIZE];
 	char base[32];
-	size_t size = 0;
 
-	for (const char *c = last ? last + 1 : path; *c && size < sizeof(base) - 1; c++)
-		base[size++] = isascii(*c) && (isalnum((unsigned char)*c) || *c == '-') ? *c : '_';
-	base[size] = '\0';
-	snprintf(name, sizeof(name), "%s", size ? base : "program");
+	snprintf(base, sizeof(base), "%s", last && last[1] ? last + 1 : "program");
+	for (char *c = base; *c; c++)
+		if (!isascii(*c) || !(isalnum((unsigned char)*c) || (*c == '-' && c > base)))
+			*c = '_';
+	strcpy(name, base);
 	for (unsigned n = 2; is_taken(rules, names, name); n++)
 		snprintf(name, sizeof(name), "%s-%u", base, n);
 	add_item(names, name);
 	return copied(name);
 }
 
-/* A rule takes it as it is written. */
+/* A rule takes it as it is written, and it is printed as it is. */
 static bool can_be_written(const char *path)
 {
-	for (const char *c = path; *c; c++)
-		if (*c == '\'' || *c == '\\' || (unsigned char)*c < ' ' || strchr("*?[", *c))
-			return false;
-	return *path == '/';
+	char *printable = copied(path);
+	bool can = *path == '/' && !strpbrk(path, "'\\*?[");
+
+	str_printable(printable);
+	can = can && !strcmp(path, printable);
+	free(printable);
+	return can;
 }
 
 static const char *why_not(const struct talker *t)
@@ -119,7 +124,7 @@ static const char *why_not(const struct talker *t)
 	if (t->hidden)
 		return "it is not to be found by this path here: it was replaced, or is in a container";
 	if (!can_be_written(t->path))
-		return "no rule can have this path";
+		return "no rule for this path can be printed";
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "conf/language/grammar-parts.h"
 #include "conf/language/address.h"
 #include "conf/language/alloc.h"
+#include "conf/language/grammar.h"
 #include "conf/language/value.h"
 
 static bool any_is_name(const struct allow_list *list)
@@ -273,9 +274,20 @@ static void read_netns(cfg_t *section, struct class *class)
 		check_not_joined(section);
 }
 
+/* Verbs would take one with a dash in front for an option. */
+static bool is_well_formed(const char *name)
+{
+	return class_name_valid(name) && *name != '-';
+}
+
+bool grammar_takes_class_name(const char *name)
+{
+	return is_well_formed(name) && !is_taken(name);
+}
+
 static void check_class_name(const struct class *class)
 {
-	if (!class_name_valid(class->name) || *class->name == '-') /* verbs would take it for an option */
+	if (!is_well_formed(class->name))
 		ruleset_problem(reading.set, class->at,
 				"bad class name '%s'; it is 1 to %d of the characters A-Z a-z 0-9 _ -, and begins with "
 				"no dash",

@@ -20,4 +20,7 @@ bool grammar_read_text(struct ruleset *set, char *text, size_t size);
  * users of classes, some of whom nobody may know any more. */
 bool grammar_read_classes(struct ruleset *set, char *text, size_t size);
 
+/* Tells whether a class can have that name. */
+bool grammar_takes_class_name(const char *name);
+
 #endif

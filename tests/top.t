@@ -78,6 +78,8 @@ cp "$scratch/sender" "$scratch/datagrams"
 cat >>"$config" <<END
 class jail  { netns = 'jail'  address = '10.97.10.2/24' }
 class jail2 { netns = 'jail2'  address = '10.97.20.2/24'  deny = { 'tcp/1' } }
+class going { }
+class changing { }
 app '$scratch/datagrams' { class = calm }
 END
 "$netshim" reload
@@ -112,6 +114,10 @@ for class in calm jail2; do
 	wait_until eval "screen capture-pane -p | grep -A 1 '^$class ' | grep -qE '^  datagrams +[12][0-9][0-9]K '"
 done
 ok 0 "where it does, each program is, though one in a namespace has the same ports"
+sed -i "/^class going/d; s/^class changing .*/class changing { classid = '77:77' }/" "$config"
+shows "^going " && "$netshim" reload
+wait_until eval '! shows "^going "'
+is "$(screen capture-pane -p | grep -c '^changing ')" 1 "a class that a reload has taken away is gone, and one with a new classid is there once"
 screen kill-server
 
 # --- terminals

@@ -253,21 +253,33 @@ static void count(struct class_traffic *class, const struct counters *counters, 
 	class->history[TRAFFIC_HISTORY - 1] = class->rate.sent + class->rate.received;
 }
 
-static void add_class(struct traffic *t, const char *name, uint32_t classid)
+/* A reload may give it another classid. */
+static void meet_class(struct traffic *t, const char *name, uint32_t classid)
 {
-	struct class_traffic *class = find_class(t, classid);
+	struct class_traffic *class = t->classes;
 
-	if (class && !strcmp(class->name, name))
-		return;
-	if (!class) {
+	while (class < t->classes + t->count && strcmp(class->name, name) != 0)
+		class ++;
+	if (class == t->classes + t->count) {
 		t->classes = grown(t->classes, t->count, sizeof(*class));
 		class = &t->classes[t->count++];
-	} else {
-		free(class->programs);
+		memset(class, 0, sizeof(*class));
+		snprintf(class->name, sizeof(class->name), "%s", name);
 	}
-	memset(class, 0, sizeof(*class));
-	snprintf(class->name, sizeof(class->name), "%s", name);
 	class->classid = classid;
+	class->in_force = true;
+}
+
+static void drop_others(struct traffic *t)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (t->classes[i].in_force)
+			t->classes[left++] = t->classes[i];
+		else
+			free(t->classes[i].programs);
+	t->count = left;
 }
 
 static bool read_classes(struct traffic *t)
@@ -278,10 +290,13 @@ static bool read_classes(struct traffic *t)
 
 	if (rules_open(&rules, true))
 		return false;
-	add_class(t, UNCLASSIFIED, 0);
+	for (size_t i = 0; i < t->count; i++)
+		t->classes[i].in_force = false;
+	meet_class(t, UNCLASSIFIED, 0);
 	for (uint32_t i = 0; rules_class(&rules, i, &class, name); i++)
-		add_class(t, name, class.classid);
+		meet_class(t, name, class.classid);
 	rules_close(&rules);
+	drop_others(t);
 	return true;
 }
 

@@ -24,6 +24,7 @@ struct class_program {
 struct class_traffic {
 	char name[CLASS_NAME_MAX + 1];
 	uint32_t classid; /* 0: UNCLASSIFIED, of which nobody counts what it receives */
+	bool in_force;	  /* as of the last look */
 	bool known;	  /* its rate: it was counted before */
 	struct amounts total;
 	struct amounts rate;		   /* bytes a second */

@@ -338,7 +338,24 @@ until_like '^settings=fault$' "a strict reverse-path filter" strictly
 mark=$(ip rule | sed -n 's/.*fwmark \(0x[0-9a-f]*\).*/\1/p' | head -n 1)
 ip rule add fwmark "$mark" lookup main pref 30000
 until_like '^marks=fault$' "a routing rule of others for a class's mark" named
+like "$(says)" "marks: a routing rule of somebody else's \(IPv4, table 254\) is for mark $mark, which packets of class vpn have" "which is named"
 ip rule del fwmark "$mark" lookup main pref 30000
+echo "class past { mark = 51820 }  class office { mark = 43 }  class around { interface = 'ordinary' }" >>"$config"
+"$netshim" reload
+ip -4 rule add not fwmark 51820 table 51820
+ip -6 rule add fwmark 43 table 43
+in_shell "$netshim" doctor --json >"$scratch/answer"
+is "$(answer 'c["result"] in ("fault", "note")' <"$scratch/answer")" "" "wg-quick's rule, and one for a class's own mark, are no fault"
+is "$(python3 -c 'import json, sys
+for c in json.load(sys.stdin)["checks"]:
+    if c["check"] == "marks": print(*sorted(f["text"] for f in c["findings"]), sep="\n")' <"$scratch/answer")" \
+	"packets of class around go past table 51820 (IPv4), as a routing rule for all marks but 0xca6c says
+packets of class office go by table 43 (IPv6), as a routing rule for mark 0x2b says
+packets of class past go past table 51820 (IPv4), as a routing rule for all marks but 0xca6c says" "where they lead is told"
+ip -4 rule del not fwmark 51820 table 51820
+ip -6 rule del fwmark 43 table 43
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
 echo "hosts: files resolve [!UNAVAIL=return] dns" >/etc/nsswitch.conf
 is "$(named)" "" "nss-resolve without systemd-resolved"
 mkdir -p /run/systemd/resolve /run/nscd

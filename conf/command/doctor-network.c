@@ -163,6 +163,7 @@ static bool read_machine(struct doctor *d, struct machine *m)
 	marks_allot(d->set, m->routing);
 	ways_find(d->set, m->routing, &m->networks);
 	m->rule_count = routing_rules(m->routing, &m->rules);
+	routing_find_inverted(m->rules, m->rule_count);
 	return true;
 }
 
@@ -239,18 +240,27 @@ static void look_at_settings(struct doctor *d)
 	free_machine(d, &m);
 }
 
-static void compare_marks(struct doctor *d, const struct machine *m, const char *class, struct packet_mark mark)
+static void tell_marked(struct doctor *d, const struct class *class, const struct routing_rule *rule)
 {
-	for (size_t i = 0; i < m->rule_count; i++) {
-		const struct routing_rule *rule = &m->rules[i];
+	const char *family = rule->family == AF_INET ? "IPv4" : "IPv6";
 
-		if (!rule->own && rule->mark.value && packet_marks_meet(rule->mark, mark))
-			doctor_tell(
-				d, RESULT_FAULT, "give the class another mark (netshim.conf(5), MARKS)",
-				"a routing rule of somebody else's is for mark 0x%x, which packets of class %s have: "
-				"they go by its table %u",
-				rule->mark.value, class, rule->table);
-	}
+	if (class_is_routed(class) && !rule->inverted)
+		doctor_tell(d, RESULT_FAULT, "give the class another mark (netshim.conf(5), MARKS)",
+			    "a routing rule of somebody else's (%s, table %u) is for mark 0x%x, which packets of class "
+			    "%s have: both go by the one that comes first",
+			    family, rule->table, rule->mark.value, class->name);
+	else if (rule->table)
+		doctor_tell(d, RESULT_OK, NULL,
+			    "packets of class %s go %s table %u (%s), as a routing rule for %s 0x%x says", class->name,
+			    rule->inverted ? "past" : "by", rule->table, family,
+			    rule->inverted ? "all marks but" : "mark", rule->mark.value);
+}
+
+static void compare_marks(struct doctor *d, const struct machine *m, const struct class *class, struct packet_mark mark)
+{
+	for (size_t i = 0; i < m->rule_count; i++)
+		if (!m->rules[i].own && m->rules[i].mark.value && packet_marks_meet(m->rules[i].mark, mark))
+			tell_marked(d, class, &m->rules[i]);
 }
 
 static void look_at_marks(struct doctor *d)
@@ -265,7 +275,7 @@ static void look_at_marks(struct doctor *d)
 			class_is_routed(class) && !class->netns ? find_rule(&m, class, AF_INET) : NULL;
 
 		if (rule || class->mark_given)
-			compare_marks(d, &m, class->name, rule ? rule->mark : class->mark);
+			compare_marks(d, &m, class, rule ? rule->mark : class->mark);
 	}
 	free_machine(d, &m);
 	if (!d->finding_count)

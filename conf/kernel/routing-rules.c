@@ -10,7 +10,9 @@
 #include "conf/language/alloc.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
+#include <netlink/msg.h>
 #include <sys/socket.h>
 
 /* Before the main table's rule (32766), after the local table's (0), and before those of
@@ -124,6 +126,7 @@ static void list_rule(struct nl_object *object, void *with)
 	l->rules = grown(l->rules, l->count, sizeof(*l->rules));
 	l->rules[l->count++] = (struct routing_rule){
 		.family = rtnl_rule_get_family(rule),
+		.priority = rtnl_rule_get_prio(rule),
 		.mark = { rtnl_rule_get_mark(rule), rtnl_rule_get_mask(rule) },
 		.table = rtnl_rule_get_table(rule),
 		.own = routing_rule_is_ours(object),
@@ -137,6 +140,42 @@ size_t routing_rules(const struct routing *now, struct routing_rule **rules)
 	nl_cache_foreach(now->rules, list_rule, &l);
 	*rules = l.rules;
 	return l.count;
+}
+
+static uint32_t number(struct nlmsghdr *header, int attribute)
+{
+	const struct nlattr *found = nlmsg_find_attr(header, sizeof(struct fib_rule_hdr), attribute);
+
+	return found ? nla_get_u32(found) : 0;
+}
+
+static int note_inverted(struct nl_msg *message, void *with)
+{
+	struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct fib_rule_hdr *head = nlmsg_data(header);
+	const struct listing *l = with;
+
+	for (size_t i = 0; i < l->count; i++)
+		if (l->rules[i].family == head->family && l->rules[i].priority == number(header, FRA_PRIORITY) &&
+		    l->rules[i].mark.value == number(header, FRA_FWMARK) &&
+		    l->rules[i].table == number(header, FRA_TABLE))
+			l->rules[i].inverted = head->flags & FIB_RULE_INVERT;
+	return NL_OK;
+}
+
+/* libnl reads all of a rule but its flags. */
+void routing_find_inverted(struct routing_rule *rules, size_t count)
+{
+	struct fib_rule_hdr all = { .family = AF_UNSPEC };
+	struct listing l = { rules, count };
+	struct nl_sock *socket = rtnetlink_socket();
+
+	if (!socket)
+		return;
+	nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, note_inverted, &l);
+	if (nl_send_simple(socket, RTM_GETRULE, NLM_F_DUMP, &all, sizeof(all)) >= 0)
+		nl_recvmsgs_default(socket);
+	nl_socket_free(socket);
 }
 
 static void put_back_rule(struct nl_object *object, void *socket)

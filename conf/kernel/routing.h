@@ -45,12 +45,16 @@ void routing_free(struct routing *routing);
 /* A routing rule, of netshim's own or not. */
 struct routing_rule {
 	int family;
+	uint32_t priority;
 	struct packet_mark mark; /* its value is 0 where the rule is for any */
 	uint32_t table;
 	bool own;
+	bool inverted; /* for all but that mark; only routing_find_inverted tells */
 };
 /* Returns how many there are; the list is allocated. */
 size_t routing_rules(const struct routing *now, struct routing_rule **rules);
+/* Asks the kernel which of them say `not`. */
+void routing_find_inverted(struct routing_rule *rules, size_t count);
 
 /* The interface that the default route of netshim's in the table leads to, or 0. */
 int routing_way_out(const struct routing *now, uint32_t table);

@@ -10,7 +10,7 @@ ip link set lo up
 make_tree() {
 	mkdir -p "$1/bin" "$1/tree/deep/er" "$1/tree/own" "$1/other" "$1/deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})"
 	for path in bin/prog bin/upgraded bin/busy bin/real tree/in tree/deep/er/in tree/own/in tree/exempt other/outside \
-		bin/forusers "deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})/prog"; do
+		bin/forusers bin/argument "deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})/prog"; do
 		cp "$root/bin/probe" "$1/$path"
 	done
 	ln -s bin "$1/linked-bin"
@@ -26,7 +26,14 @@ make_tree() {
 	printf '#! \t%s/bin/link-to-prog class\n' "$1" >"$1/other/script-of-link"
 	printf '#!%s/other/outside class\n' "$1" >"$1/bin/script"
 	printf '#!/usr/bin/env -S %s/bin/prog class\n' "$1" >"$1/other/env-script"
-	chmod 755 "$1"/other/*script* "$1/bin/script"
+	printf '#!/usr/bin/env prog\n' >"$1/other/env-script-of-name"
+	printf '#!/usr/bin/env -S VAR=1 prog class\n' >"$1/bin/env-script-with-rule"
+	printf '#!/usr/bin/env -S prog class\n' >"$1/bin/env-script-locked"
+	printf '#!/usr/bin/env -S %s/other/env-script\n' "$1" >"$1/other/env-script-of-script"
+	printf '#!/usr/bin/env -S %s/bin/argument class\n' "$1" >"$1/other/env-script-of-argument"
+	printf '#!/usr/bin/env no-such-program\n' >"$1/other/env-script-of-none"
+	printf '#!/usr/bin/env -S PATH=/opt prog\n' >"$1/other/env-script-untold"
+	chmod 755 "$1"/other/*script* "$1"/bin/*script*
 }
 make_tree "$scratch"
 ln -s missing/folder "$scratch/nowhere"
@@ -39,7 +46,7 @@ while [ "${deepest//[!\/]/}" != "$(printf '/%.0s' {1..63})" ]; do deepest+=/d; d
 mkdir -p "$deepest"
 cp "$root/bin/probe" "$deepest/in"
 cat >"$scratch/rules" <<EOF
-class file { } class tree { } class deep { } class applet { } class script { } class later { } class users { }
+class file { } class tree { } class deep { } class applet { } class script { } class later { } class users { } class kept { lock = true }
 app '$scratch/bin/prog'         { class = file }
 app '$scratch/bin/upgraded'     { class = file }
 app '$scratch/linked-bin/real'  { class = file }
@@ -58,6 +65,9 @@ app '$scratch/nowhere/../bin/gone' { class = later }
 app '$scratch/.*/in'            { class = later }
 app '$deepest/'                 { class = deep }
 app '/usr/bin/gzip'             { class = file }
+app '$scratch/bin/env-script-with-rule' { class = script }
+app '$scratch/bin/env-script-locked'    { class = kept }
+app '$scratch/bin/argument'     { with = 'class' class = file }
 EOF
 configure <"$scratch/rules"
 
@@ -98,7 +108,24 @@ agree other/script-of-link file "a script: its interpreter through a symlink"
 agree other/script-of-script file "a script of a script"
 agree bin/script script "a script: its own rule first"
 agree "deep/$(printf 'x%.0s' {1..250})/$(printf 'y%.0s' {1..250})/prog" deep "a path of more than 500 bytes"
-is "$(shim other/env-script)" "$group/file" "a script by env: what env starts"
+by_env() { # by_env SCRIPT CLASS NAME: what env starts has the last word
+	local started expected=/ which
+	[ "$2" = none ] || expected=$group/$2
+	which=$(PATH=$scratch/bin:$PATH "$netshim" which "$1" -- class | sed -n '$s/.*: class \([^,]*\),.*/\1/p')
+	is "${which:-none}" "$2" "$3: which"
+	started=$(PATH=$scratch/bin:$PATH shim "$1" class)
+	is "${started%/locked}" "$expected" "$3: started"
+}
+by_env other/env-script file "a script by env"
+by_env bin/env-script-with-rule file "a script by env, with a rule and a variable"
+by_env bin/env-script-locked kept "a script by env, in a class with lock"
+by_env other/env-script-of-script file "a script by env that starts another"
+by_env other/env-script-of-argument file "a script by env: a rule by argument"
+is "$("$netshim" which other/env-script-of-none)" "other/env-script-of-none: no class: no rule names it, a folder above it or, if it is a script, its interpreter
+other/env-script-of-none: then env starts 'no-such-program', which is not on PATH" "a script by env: what is not there"
+like "$("$netshim" which other/env-script-untold)" "then only env can tell what it starts by '-S PATH=/opt prog'" "a script by env: another PATH"
+is "$(PATH=$scratch/bin:$PATH "$netshim" which other/env-script-of-name | tail -n 1)" \
+	"other/env-script-of-name: then env starts $scratch/bin/prog: class file, by rule '$scratch/bin/prog' at $config:2" "what env starts is named, and its rule"
 agree bin/forusers none "a rule for other users"
 like "$("$netshim" which bin/later)" "class later" "which: a rule for a program that is not there yet"
 cp bin/prog bin/later
@@ -131,6 +158,6 @@ is "$(shim sh -c "exec $root/bin/launcher execv $scratch/tree/exempt class")" "/
 } | configure
 agree "$scratch/bin/prog" file "among 20,000 rules"
 agree "$scratch/other/outside" none "no rule among 20,000"
-is "$("$netshim" status 2>/dev/null | awk '$1 == "file" { print $3 }')" 20005 "status counts them"
+is "$("$netshim" status 2>/dev/null | awk '$1 == "file" { print $3 }')" 20006 "status counts them"
 
 finish

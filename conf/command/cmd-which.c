@@ -4,6 +4,7 @@
 /* netshim which: the class that a program started by this user would get, and
  * why. It asks the same code as the shim and the helper do. */
 
+#include "conf/command/env-script.h"
 #include "conf/command/rule-words.h"
 #include "conf/command/search.h"
 #include "conf/command/services.h"
@@ -95,7 +96,27 @@ static bool explain_class(struct rules *rules, const char *path, const struct ru
 	return true;
 }
 
-/* Prints the line of one program with its arguments. Returns whether it has a class. */
+/* Tells what a script with that rule has env start. Returns whether it has a class then. */
+static bool explain_env(struct rules *rules, struct rules_slot *rule, const char *path, char **argv, bool has)
+{
+	const char *program = path;
+	const char *why;
+
+	for (int i = 0; i < MATCH_SCRIPTS_MAX && (argv = env_script_start(rules, rule, program, argv, &why)); i++) {
+		struct rules_slot next;
+
+		program = argv[0];
+		if (find_rule(rules, program, argv, &next) <= 0)
+			continue;
+		*rule = next;
+		has = explain_class(rules, printed("%s: then env starts %s", path, program), rule, false);
+	}
+	if (why)
+		say(stdout, "%s: then %s", path, why);
+	return has;
+}
+
+/* Prints the lines of one program with its arguments. Returns whether it has a class. */
 static bool explain(struct rules *rules, char **argv)
 {
 	const char *program = argv[0];
@@ -103,6 +124,7 @@ static bool explain(struct rules *rules, char **argv)
 	const char *path = unit ? program : search_command(program);
 	struct rules_slot rule = { .class_index = RULES_CLASS_NONE };
 	int found = -ENOENT;
+	bool has;
 
 	if (path)
 		found = unit ? services_rule(rules, path, &rule) : find_rule(rules, path, argv, &rule);
@@ -110,7 +132,10 @@ static bool explain(struct rules *rules, char **argv)
 		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
 	else if (!found)
 		say(stdout, "%s: no class: %s", path, why_no_rule(rules, path, unit));
-	return found > 0 && explain_class(rules, path, &rule, unit);
+	if (found <= 0)
+		rule.class_index = RULES_CLASS_NONE;
+	has = found > 0 && explain_class(rules, path, &rule, unit);
+	return unit || found < 0 ? has : explain_env(rules, &rule, path, argv, has);
 }
 
 /* They begin the arguments, and are none. */

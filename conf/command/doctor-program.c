@@ -4,6 +4,7 @@
 /* doctor PROGRAM: one program's way, from the shell to its class; or a unit's, from systemd. */
 
 #include "conf/command/doctor.h"
+#include "conf/command/env-script.h"
 #include "conf/command/rule-words.h"
 #include "conf/command/services.h"
 #include "conf/contract/match.h"
@@ -41,39 +42,70 @@ static void tell_no_rule(struct doctor *d, int found)
 			d->program);
 }
 
-static int find_rule(struct doctor *d)
+static int find_rule(const struct doctor *d, const char *program, char **argv, struct rules_slot *rule)
 {
-	const struct match_start start = { AT_FDCWD, d->program, { .list = d->arguments, .folder = AT_FDCWD } };
+	const struct match_start start = { AT_FDCWD, program, { .list = argv, .folder = AT_FDCWD } };
 
 	if (!d->rules)
 		return 0;
-	return d->unit ? services_rule(d->rules, d->program, &d->rule)
-		       : match_with(d->rules, AT_FDCWD, d->program, 0, &start, &d->rule, NULL);
+	return d->unit ? services_rule(d->rules, program, rule)
+		       : match_with(d->rules, AT_FDCWD, program, 0, &start, rule, NULL);
 }
 
-static void look_at_rule(struct doctor *d)
+static void tell_rule(struct doctor *d, const char *program)
 {
-	int found = find_rule(d);
 	struct rule_words words;
-	char *rule;
+	char *rule = rule_words_read(d->rules, &d->rule, &words) ? rule_words_text(&words) : copied("?");
 
 	*d->class = '\0';
-	if (found <= 0) {
-		tell_no_rule(d, found);
-		return;
-	}
-	rule = rule_words_read(d->rules, &d->rule, &words) ? rule_words_text(&words) : copied("?");
 	if (d->rule.class_index == RULES_CLASS_NONE)
-		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule %s", d->program, rule);
+		doctor_tell(d, RESULT_NOTE, NULL, "%s is in no class, by rule %s", program, rule);
 	else if (!rules_class(d->rules, d->rule.class_index, &d->record, d->class))
 		doctor_tell(d, RESULT_FAULT, RELOAD, RULES_PATH " is damaged");
 	else
-		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule %s", d->program, d->class, rule);
+		doctor_tell(d, RESULT_OK, NULL, "%s: class %s, by rule %s", program, d->class, rule);
 	free(rule);
 	if (*d->class && !d->unit && !rules_users_include_caller(d->rules, &d->record.users))
 		doctor_tell(d, RESULT_FAULT, "add the user to 'users' of the class, or start it as another user",
 			    "this user is not among the users of class %s: the program is %s", d->class,
 			    d->record.flags & CLASS_ON_ERROR_ALLOW ? "started in no class" : "not started");
+}
+
+/* Returns whether the program that a script has env start has a rule. */
+static bool look_at_env(struct doctor *d)
+{
+	const char *program = d->program;
+	char **argv = d->arguments;
+	bool found = false;
+	const char *why;
+
+	for (int i = 0; i < MATCH_SCRIPTS_MAX && (argv = env_script_start(d->rules, &d->rule, program, argv, &why));
+	     i++) {
+		struct rules_slot rule;
+
+		program = argv[0];
+		if (find_rule(d, program, argv, &rule) <= 0)
+			continue;
+		d->rule = rule;
+		tell_rule(d, printed("%s, which env starts", program));
+		found = true;
+	}
+	if (why)
+		doctor_tell(d, RESULT_NOTE, NULL, "%s", why);
+	return found;
+}
+
+static void look_at_rule(struct doctor *d)
+{
+	int found = find_rule(d, d->program, d->arguments, &d->rule);
+
+	*d->class = '\0';
+	if (found > 0)
+		tell_rule(d, d->program);
+	else
+		d->rule = (struct rules_slot){ .class_index = RULES_CLASS_NONE };
+	if ((!d->rules || d->unit || found < 0 || !look_at_env(d)) && found <= 0)
+		tell_no_rule(d, found);
 }
 
 static bool has_no_class(struct doctor *d)

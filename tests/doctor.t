@@ -387,6 +387,14 @@ echo "class jail { classid = 7f3a:6  netns = 'jail'  address = '10.97.10.2/24'  
 "$netshim" reload
 in_jail() { nsenter --net=/run/netns/jail "$@"; }
 is "$(named)" "" "a class with a network namespace"
+nft 'table ip others { chain FORWARD { type filter hook forward priority 0; policy drop; }; chain more { }; }
+	table ip6 others { chain forward { type filter hook forward priority 0; policy drop; }; }
+	table inet others { chain input { type filter hook input priority 0; policy drop; ct state established accept; iif lo accept; }; chain forward { type filter hook forward priority 0; }; }'
+is "$(named)" "others=note" "a firewall that drops what is forwarded"
+like "$(says)" "chain FORWARD of nftables' table ip others drops what is forwarded: so what the network namespace of class jail sends" "which is named"
+nft 'add rule ip others more iifname "ns-*" accept'
+is "$(named)" "" "one that knows of the namespaces"
+nft 'delete table ip others; delete table ip6 others; delete table inet others'
 setcap -r "$root/usr/libexec/netshim-netns"
 like "$(both)" "^namespaces=fault .*netshim-netns: it has not its capability" "the program that enters it has no capability"
 "$netshim" reload

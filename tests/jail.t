@@ -183,6 +183,30 @@ is "$(get env http://192.168.77.1:8080/) $(get env http://10.97.10.1:8080/) $(ge
 is "$(get in_other http://192.168.77.1:8080/)" 7 "not from another namespace"
 is "$(get "${lan[@]}" http://10.97.10.2/)" 28 "nor by its own address"
 
+# --- a firewall of others' that drops what is forwarded: the page's lines
+
+page() { # page PATTERN: lines that it shows
+	sed -n '/^\.Bd/,/^\.Ed/p' conf/netshim.conf.5 | sed -e ':a; /\\e$/{N; s/\\e\n//; ta}' | grep -E "$1"
+}
+through() { gets in_jail "http://$far_host/" 'http://[2001:db8::7]/'; }
+nft 'table inet others { chain forward { type filter hook forward priority 0; policy drop; }; }'
+is "$(through)" "28 28" "it drops what comes from the namespace"
+page '^[io]ifname "ns' | head -n 2 | sed 's/^/add rule inet others forward /' | nft -f -
+is "$(through) $(get "${lan[@]}" http://192.168.77.1:8080/)" "0 0 28" "with two lines that the page has, it does not"
+page '^[io]ifname "ns' | tail -n 1 | sed 's/^/add rule inet others forward /' | nft -f -
+is "$(get "${lan[@]}" http://192.168.77.1:8080/) $(get "${lan[@]}" 'http://[fd77::1]:8080/')" "0 0" "with the third one, nor what goes to a port"
+is "$(get "${lan[@]}" http://10.97.10.2/) $(get in_other http://192.168.77.1:8080/)" "28 7" "and netshim's own rules hold"
+nft delete table inet others
+for tables in iptables-nft ip6tables-nft; do
+	$tables -N DOCKER-USER && $tables -A FORWARD -j DOCKER-USER && $tables -P FORWARD DROP
+done
+is "$(through) $(get "${lan[@]}" http://192.168.77.1:8080/)" "28 28 28" "Docker's chains drop it"
+for tables in iptables-nft ip6tables-nft; do
+	page '^iptables ' | sed "s/^iptables/$tables/" | bash
+done
+is "$(through) $(get "${lan[@]}" http://192.168.77.1:8080/) $(get "${lan[@]}" 'http://[fd77::1]:8080/')" "0 0 0 0" "with the lines for it, they do not"
+nft 'delete table ip filter; delete table ip6 filter'
+
 # --- rates, servers, logs, marks
 
 cat >"$scratch/shaped.conf" <<EOF

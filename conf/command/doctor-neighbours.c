@@ -6,6 +6,8 @@
 #include "conf/command/doctor.h"
 #include "conf/command/trial.h"
 #include "conf/command/ways-in.h"
+#include "conf/kernel/namespace.h"
+#include "conf/kernel/nft.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
 
@@ -106,6 +108,58 @@ static bool ufw_is_enabled(void)
 	return enabled;
 }
 
+/* A class whose packets are forwarded, as a table of that family has them. */
+static const struct class *forwarded(const struct ruleset *set, const char *family)
+{
+	int only = !strcmp(family, "ip") ? AF_INET : !strcmp(family, "ip6") ? AF_INET6 : AF_UNSPEC;
+
+	for (size_t i = 0; set && strcmp(family, "bridge") && i < set->class_count; i++)
+		for (size_t j = 0; j < set->classes[i].addresses.count; j++)
+			if (only == AF_UNSPEC || set->classes[i].addresses.items[j].family == only)
+				return &set->classes[i];
+	return NULL;
+}
+
+/* Somewhere in it, the interfaces that join namespaces to this machine are named. */
+static bool knows_links(const char *family, const char *table)
+{
+	char *command = printed("list table %s %s", family, table);
+	char *listing = nft_list(command);
+	bool knows = listing && strstr(listing, "\"" NAMESPACE_LINK);
+
+	free(listing);
+	free(command);
+	return knows;
+}
+
+static void look_at_forwarding(struct doctor *d)
+{
+	char *listing = d->root && forwarded(d->set, "inet") ? nft_list("list chains") : NULL;
+	char *rest = listing;
+	char family[16];
+	char table[128];
+	char chain[128];
+	char *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		const struct class *class;
+
+		if (sscanf(line, "table %15s %127s", family, table) == 2 || sscanf(line, " chain %127s", chain) == 1 ||
+		    !strstr(line, " hook forward ") || !strstr(line, " policy drop;"))
+			continue;
+		class = forwarded(d->set, family);
+		if (class && !knows_links(family, table))
+			doctor_tell(d, RESULT_NOTE,
+				    "have it accept iifname \"ns-*\", and oifname \"ns-*\" where ct state is "
+				    "established or related, for ports also where ct status is dnat "
+				    "(netshim.conf(5), address)",
+				    "chain %s of nftables' table %s %s drops what is forwarded: so what the network "
+				    "namespace of class %s sends, and its answers",
+				    chain, family, table, class->name);
+	}
+	free(listing);
+}
+
 static void look_at_neighbours(struct doctor *d)
 {
 	struct process_list list;
@@ -118,6 +172,7 @@ static void look_at_neighbours(struct doctor *d)
 	if (ufw_is_enabled())
 		doctor_tell(d, RESULT_NOTE, NULL,
 			    "ufw: its own rules filter too: what a class may send, these can still refuse");
+	look_at_forwarding(d);
 	if (trial_is_in_preload() && ways_annoy_snaps())
 		doctor_tell(d, RESULT_NOTE, "'netshim disable --system', and 'netshim enable --login' instead",
 			    "snaps: /etc/ld.so.preload names the library, and each program in a snap complains that it "

@@ -298,9 +298,14 @@ static char *list(unsigned flags, const char *command)
 	return listing;
 }
 
+char *nft_list(const char *command)
+{
+	return list(NFT_CTX_OUTPUT_STATELESS, command);
+}
+
 char *nft_listing(void)
 {
-	return list(NFT_CTX_OUTPUT_STATELESS, "list table inet netshim");
+	return nft_list("list table inet netshim");
 }
 
 bool nft_has_set(const char *text, const char *set)

@@ -47,6 +47,10 @@ char *nft_own(const char *text);
 char *nft_listing(void);
 char *nft_listing_of(const char *text);
 
+/* What nft lists by such a command, of others' tables too, without counts; NULL where it does
+ * not. Allocated. */
+char *nft_list(const char *command);
+
 /* Deletes the table. Returns false with a message on stderr. */
 bool nft_unload(void);
 

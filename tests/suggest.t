@@ -226,9 +226,20 @@ is "$(json "sorted((p['program'].rsplit('/')[-1], ascii(p['user']), p['class']) 
 kill "${talkers[@]}"
 umount /etc/passwd
 
-like "$(unshare --net bash -c "python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(900)' &
-	while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1")" "UDP that is not connected was not seen" \
-	"without conntrack, it says what it does not see"
+# In a network namespace of its own, where somebody has a socket that is not connected: what
+# suggest says of such sockets after some commands.
+unconnected() {
+	unshare --net bash -c "ip link set lo up; $1
+		python3 -c 'import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((\"\", 99)); time.sleep(900)' &
+		while ! ss -unaH | grep -q :99; do :; done; '$netshim' suggest; kill %1" | grep "not connected"
+}
+unseen="# UDP that is not connected was not seen: nothing uses conntrack here"
+tracks() { echo "nft 'add table $1 t; add chain $1 t o { type filter hook output priority 0; }; add rule $1 t o ct state new accept';"; }
+is "$(unconnected "")" "$unseen." "without conntrack, it says what it does not see"
+is "$(unconnected "$(tracks inet)")" "" "with it, it sees"
+is "$(unconnected "$(tracks ip)")" "$unseen for IPv6." "where it is in use for IPv4 alone, that is told"
+is "$(unconnected "$(tracks inet) python3 -c 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b\"x\", (\"127.0.0.1\", 9))'; nft flush ruleset;")" \
+	"$unseen." "an entry from when it was in use is not taken for that it is"
 
 # --- a process that lies about what it was started as
 

@@ -190,8 +190,11 @@ static void print_text(struct rules *rules, const struct talkers *talkers, size_
 		printf("\n# Too short to tell which program it was:\n");
 		print_destinations(&talkers->missed);
 	}
-	if (talkers->untracked)
-		printf("\n# UDP that is not connected was not seen: nothing uses conntrack here.\n");
+	if (talkers->untracked[0] || talkers->untracked[1])
+		printf("\n# UDP that is not connected was not seen: nothing uses conntrack here%s.\n",
+		       !talkers->untracked[1]	? " for IPv4"
+		       : !talkers->untracked[0] ? " for IPv6"
+						: "");
 	free(names.texts);
 }
 
@@ -238,7 +241,7 @@ static void print_json(struct rules *rules, const struct talkers *talkers)
 		if (talkers->items[i].destinations.count)
 			json_add(programs, json_talker(rules, &names, &talkers->items[i]));
 	json_print(json_pack("{s:o, s:o, s:b}", "programs", programs, "missed", json_destinations(&talkers->missed),
-			     "untracked", talkers->untracked));
+			     "untracked", talkers->untracked[0] || talkers->untracked[1]));
 	free(names.texts);
 }
 

@@ -51,9 +51,12 @@ struct watch {
 	struct fresh *fresh;
 	size_t fresh_count;
 	unsigned looks;
-	bool tracked;
+	unsigned probes[2]; /* ports, of IPv4 and of IPv6; 0 for none */
+	bool tracked[2];
 	uint8_t listening[65536 / 8];
 };
+
+static const int families[2] = { AF_INET, AF_INET6 };
 
 static volatile sig_atomic_t ended;
 
@@ -218,6 +221,27 @@ static void note_socket(const struct inet_socket *s, void *with)
 	w->fresh[w->fresh_count++] = fresh;
 }
 
+/* Sends a datagram to itself. Returns its port, or 0. */
+static unsigned send_probe(int family)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	struct sockaddr_in four = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *own = family == AF_INET ? (struct sockaddr *)&four : (struct sockaddr *)&six;
+	socklen_t size = family == AF_INET ? sizeof(four) : sizeof(six);
+	int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool sent = fd >= 0 && !bind(fd, own, size) && !getsockname(fd, own, &size) && !sendto(fd, "", 0, 0, own, size);
+
+	if (fd >= 0)
+		close(fd);
+	return sent ? ntohs(family == AF_INET ? four.sin_port : six.sin6_port) : 0;
+}
+
+static bool is_probe(const struct watch *w, size_t which, const struct connection *c)
+{
+	return c->family == families[which] && c->source_port == w->probes[which] &&
+	       c->destination_port == w->probes[which];
+}
+
 /* Of UDP that is not connected: for each of those, whose port it is. */
 static void note_connection(const struct connection *c, void *with)
 {
@@ -225,12 +249,13 @@ static void note_connection(const struct connection *c, void *with)
 	struct seen seen;
 	size_t count = w->fresh_count;
 
-	w->tracked = true;
 	memset(&seen, 0, sizeof(seen));
 	seen.to = destination_of(c->family, c->protocol, &c->destination, c->destination_port);
 	seen.local_port = c->source_port;
 	if (c->protocol != IPPROTO_UDP || !c->from_here)
 		return;
+	for (size_t i = 0; i < 2; i++)
+		w->tracked[i] = w->tracked[i] || is_probe(w, i, c);
 	for (size_t i = 0; i < count; i++) {
 		const struct fresh *from = &w->fresh[i];
 
@@ -270,6 +295,17 @@ static void find_programs(struct watch *w)
 	sockets_free_holders(&holders);
 }
 
+/* That conntrack has entries does not tell that it notes new ones: for that, somebody's rules
+ * have to use it. */
+static void look_at_unconnected(struct watch *w)
+{
+	for (size_t i = 0; i < 2; i++)
+		w->probes[i] = send_probe(families[i]);
+	connections_each(note_connection, w);
+	for (size_t i = 0; i < 2; i++)
+		w->talkers->untracked[i] = w->probes[i] && !w->tracked[i];
+}
+
 static void look(struct watch *w)
 {
 	bool seldom = w->looks++ % SELDOM == 0;
@@ -286,10 +322,8 @@ static void look(struct watch *w)
 	before = w->fresh_count;
 	for (size_t i = 0; i < before; i++)
 		open += !w->fresh[i].connected;
-	if (open && seldom) {
-		connections_each(note_connection, w);
-		w->talkers->untracked = !w->tracked;
-	}
+	if (open && seldom)
+		look_at_unconnected(w);
 	if (w->fresh_count > open)
 		find_programs(w);
 }

@@ -35,7 +35,7 @@ struct talkers {
 	struct talker *items;
 	size_t count;
 	struct destinations missed; /* those were too short to tell whose they were */
-	bool untracked;		    /* to where UDP goes that is not connected, nobody has noted */
+	bool untracked[2];	    /* to where UDP goes that is not connected, by IPv4 and IPv6, nobody has noted */
 };
 
 /* Watches for so many seconds, or until a signal (SIGINT) ends that; 0: looks once. */

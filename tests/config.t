@@ -397,6 +397,29 @@ class a { action = reject; };
 app '/bin/;' { class = a ; } # ;
 app /bin/a;b { class = a }
 EOF
+cp /bin/true "$scratch/a tool"
+mkdir -p "$scratch/share/netshim"
+echo "app '/nosuch/ready' { class = a }" >"$scratch/share/netshim/ready.conf"
+until_it_is="; this rule has no effect until it is"
+says "$file:2: '/nosuch/program' is not there$until_it_is
+$file:3: '/nosuch/tree/' is not there$until_it_is
+$file:4: '$scratch/{a,b}' is not there (braces are not expanded: write a rule for each path)$until_it_is
+$file:5: '$scratch/a tool run it' is not there (if it is '$scratch/a tool' with arguments, they go into 'with')$until_it_is
+$file:6: '/nosuch/script' is not there$until_it_is
+$file: ok, 1 class, 10 rules" "paths where there is nothing, each rule once" <<EOF
+class a { }
+app '/nosuch/program' { class = a }
+app '/nosuch/tree/' { class = a }
+app '$scratch/{a,b}' { class = a }
+app '$scratch/a tool run it' { class = a }
+app '/nosuch/script' { with = { 'one', 'two' } class = a }
+app '$scratch/a tool' { class = a }
+app '/nosuch/exception' { class = none }
+include('$scratch/share/netshim/ready.conf')
+app '$scratch/share/' { class = a }
+EOF
+is "$("$netshim" -c "$file" up 2>&1)" "" "up says nothing of it"
+"$netshim" down
 comma="a comma has no meaning here; options stand side by side, and a list stands in braces: allow = { 'A', 'B' }"
 between="a comma has no meaning here; sections stand side by side, and each path has an app of its own"
 says "$file:1: $comma

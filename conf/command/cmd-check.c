@@ -18,7 +18,11 @@
 #include "conf/language/ruleset.h"
 #include "conf/language/say.h"
 
+#include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define READY_POLICIES "/share/netshim/" /* where make install and packages put them */
 
 /* What would be loaded, as the machine is now. Allocated. */
 static char *text_of(struct ruleset *set, bool tell)
@@ -49,6 +53,64 @@ static void warn_of_packages(struct ruleset *set)
 			ruleset_warning(set, p->at, "package '%s' %s", p->name,
 					p->installed ? "has no programs; this rule has no effect until it has"
 						     : "is not installed; this rule has no effect until it is");
+	}
+}
+
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
+/* Why that is perhaps no path, which is not there. Allocated. */
+static char *not_a_path(const char *path)
+{
+	if (strchr(path, '{') && strchr(path, '}'))
+		return copied(" (braces are not expanded: write a rule for each path)");
+	for (const char *blank = path; (blank = strchr(blank, ' ')); blank++) {
+		char *before = printed("%.*s", (int)(blank - path), path);
+
+		if (is_file(before))
+			return printed(" (if it is '%s' with arguments, they go into 'with')", before);
+		free(before);
+	}
+	return copied("");
+}
+
+/* By one of the first problems. */
+static bool is_told(const struct ruleset *set, size_t problems, const struct app *app)
+{
+	for (size_t i = 0; i < problems; i++)
+		if (set->problems[i].at.line == app->at.line && !strcmp(set->problems[i].at.file, app->at.file))
+			return true;
+	return false;
+}
+
+static bool is_written_path(const struct app *app)
+{
+	return !app->unit && !app->package && app->class_index != CLASS_INDEX_NONE &&
+	       !strstr(app->at.file, READY_POLICIES);
+}
+
+/* As with packages. An exception needs nothing to be there, and policies that are ready to be
+ * included name what few have. */
+static void warn_of_paths(struct ruleset *set)
+{
+	const size_t problems = set->problem_count;
+
+	for (size_t i = 0; i < set->app_count; i++) {
+		const struct app *app = &set->apps[i];
+		struct stat st;
+		char *why;
+
+		if (!is_written_path(app) || !lstat(app->path, &st) || (errno != ENOENT && errno != ENOTDIR) ||
+		    is_told(set, problems, app))
+			continue;
+		why = not_a_path(app->path);
+		ruleset_warning(set, app->at, "'%s' is not there%s; this rule has no effect until it is", app->path,
+				why);
+		free(why);
 	}
 }
 
@@ -83,6 +145,7 @@ int cmd_check(const struct command *command)
 		words = nft_load(text, true);
 	}
 	warn_of_packages(&set);
+	warn_of_paths(&set);
 	services_check(&set);
 	ok = !ruleset_report(&set);
 	if (ok && words)

@@ -302,6 +302,10 @@ for bad in 10.0.0.0/33 10.0.0/8 tcp/0 tcp/65536 udp/9-8 sctp/1 1.2.3.4:0 1.2.3.4
 	complains 1 "bad network, port or name '${bad//[][*]/.}'; it is loopback, lan" "a bad network, port or name: $bad" \
 		<<<"class a { action = reject allow = { '$bad' } }"
 done
+for pair in "nas;a name has a dot in it" "tcp/80@nas;a name has a dot in it" "*.org;behind '\*\.' there are two labels at least" \
+	"localhost;this machine, by its loopback interface, is loopback" "tcp/80@localhost;this machine" "icmp;pings have no port: write nft"; do
+	complains 1 "bad network, port or name '${pair%%[;*]*}.*; ${pair#*;}" "what is near to one: ${pair%%;*}" <<<"class a { deny = { '${pair%%;*}' } }"
+done
 complains 1 "allow has a name, and no names can be had in a network namespace" "a name where the class has a network namespace" \
 	<<<"class a { action = reject allow = { 'example.org' } netns = 'x' }"
 complains 1 "deny has a name, which nobody can be asked for past the proxy" "a name where there is no way to ask for it" \

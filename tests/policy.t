@@ -115,6 +115,8 @@ EOF
 chmod 644 "$scratch/crowd.py"
 is "$(shim "$netshim" run guest python3 "$scratch/crowd.py")" 0 "deny lan: none of 70,000 neighbours is reached"
 configure <<EOF
+class pings    { action = reject  allow = { 'tcp/80' }  nft = { 'meta l4proto { icmp, ipv6-icmp } accept' } }
+class past     { action = reject  allow = { 'udp/9' }  ipv6 = false  deny = { 'tcp/8080' }  rate = '8 kbit'  nft = { 'tcp dport 8080 accept' } }
 class raw      { nft = { 'ip dscp set ef', 'udp dport 8080 drop' } }
 class marked   { mark = 43 }
 class first    { priority = '1:10' }
@@ -135,6 +137,11 @@ shim "$netshim" run raw probe send $lan_host 80
 shim "$netshim" run raw probe send $lan_host 8080
 both_counted() { echo "$(counted expedited on_other_host) $(counted every on_other_host)"; }
 until_like "^1 1$" "nft: raw statements act on the class (dscp set, dropped)" both_counted
+pings() { shim "$netshim" run "$1" ping -c 1 -W 2 "$2" 2>&1; }
+ip -6 neigh flush dev here
+like "$(pings pings $lan_host) $(pings pings fd77::2)" " 0% packet loss.* 0% packet loss" "nft: what it accepts is sent: pings"
+is "$(get pings http://$lan_host/) $(get pings 'http://[fd77::2]/') $(get pings http://$lan_host:8080/)" "0 0 7" "and what allow lists, and nothing else"
+is "$(get past http://$lan_host:8080/) $(get past 'http://[fd77::2]:8080/') $(get past 'http://[fd77::2]/')" "0 0 7" "nft: an accept overrules action, deny and ipv6"
 
 # --- mark
 nft -f - <<EOF

@@ -43,6 +43,11 @@ static bool is_label(const char *label, size_t size)
 	return size && size <= LABEL_MAX_SIZE && label[0] != '-' && label[size - 1] != '-';
 }
 
+bool domain_is_label(const char *text)
+{
+	return is_label(text, strlen(text)) && text[strspn(text, "0123456789")];
+}
+
 static bool is_name(const char *name)
 {
 	const char *label = name;

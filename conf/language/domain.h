@@ -12,6 +12,9 @@
  * and a word. It may be a wrong one. */
 bool domain_is_meant(const char *text);
 
+/* Tells one label, as 'nas', which is no whole name. */
+bool domain_is_label(const char *text);
+
 /* Reads 'example.org' or '*.example.org' as a resolver is asked for it: in small letters,
  * and with other letters than ASCII's encoded. NULL where it is none. Allocated. */
 char *domain_read(const char *text);

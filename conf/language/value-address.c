@@ -117,6 +117,35 @@ static const char bad_destination[] =
 	"'192.0.2.1:443' or '[fd00::1]:443', or a name such as 'example.org', '*.example.org' or "
 	"'tcp/443@example.org'";
 
+#define PINGS "pings have no port: write nft = { 'meta l4proto { icmp, ipv6-icmp } accept' }"
+
+/* What is near to a destination, and is none. */
+static const struct {
+	const char *text, *advice;
+} near_destinations[] = {
+	{ "localhost", "this machine, by its loopback interface, is loopback" },
+	{ "icmp", PINGS },
+	{ "icmpv6", PINGS },
+	{ "ping", PINGS },
+};
+
+static const char *not_a_destination(const char *text)
+{
+	const char *at = strchr(text, '@');
+	const char *name = at ? at + 1 : text;
+
+	for (size_t i = 0; i < sizeof(near_destinations) / sizeof(*near_destinations); i++)
+		if (!strcmp(name, near_destinations[i].text))
+			return printed("bad network, port or name '%s'; %s", text, near_destinations[i].advice);
+	if (!strncmp(name, "*.", 2) && domain_is_label(name + 2))
+		return printed("bad network, port or name '%s'; behind '*.' there are two labels at least, as in "
+			       "'*.example.org'",
+			       text);
+	if (domain_is_label(name))
+		return printed("%s; a name has a dot in it", printed(bad_destination, text));
+	return printed(bad_destination, text);
+}
+
 const char *value_allowance(const char *text, struct allow_list *allow)
 {
 	struct allowance item = { .kind = ALLOW_NONE };
@@ -125,7 +154,7 @@ const char *value_allowance(const char *text, struct allow_list *allow)
 
 	free(copy);
 	if (!ok)
-		return printed(bad_destination, text);
+		return not_a_destination(text);
 	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
 		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
 			       text, item.prefix);
@@ -149,11 +178,11 @@ static const char *name_destination(const char *text, struct allow_list *list)
 	struct allowance item = { .kind = ALLOW_NONE };
 
 	if (at && !ports_of_name(text, (size_t)(at - text), &item))
-		return printed(bad_destination, text);
+		return not_a_destination(text);
 	item.kind = ALLOW_NAME;
 	item.name = domain_read(at ? at + 1 : text);
 	if (!item.name)
-		return printed(bad_destination, text);
+		return not_a_destination(text);
 	add_allowance(list, &item, text);
 	return NULL;
 }

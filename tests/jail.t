@@ -38,6 +38,12 @@ gets() { # gets RUNNER URL...: each
 	local url
 	for url in "${@:2}"; do get "$1" "$url"; done | xargs
 }
+bring_here_back() { # with what it has lost
+	ip link set here up
+	ip addr add fd77::1/64 dev here nodad 2>/dev/null
+	ip route replace default via $lan_host
+	ip -6 route replace default via fd77::2
+}
 quiet() { "$@" >/dev/null 2>&1; }
 # Link-local addresses come when the kernel has looked for doubles.
 state() {
@@ -99,10 +105,7 @@ is "$(quiet "${lan[@]}" ping -c 1 -W 1 198.51.100.2; echo $?) $(quiet "${lan[@]}
 ip link set here down
 "$netshim" reload --hook
 is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/')" "7 7" "the uplink is down: refused at once"
-ip link set here up
-ip addr add fd77::1/64 dev here nodad 2>/dev/null
-ip route replace default via $lan_host
-ip -6 route replace default via fd77::2
+bring_here_back
 ip route add default via 10.11.0.2 metric 1
 "$netshim" reload --hook
 "${exit0[@]}" nft reset counter inet watch far >/dev/null
@@ -115,6 +118,7 @@ meddle() { # meddle [RUNNER...] HOOK PRIORITY STATEMENT
 	"${@:1:$#-3}" nft "table inet meddle { chain c { type filter hook ${*: -3:1} priority ${*: -2:1}; ${*: -1}; }; }"
 	in_jail curl -sS -m 0.3 -o /dev/null "http://$far_host/" >/dev/null 2>&1
 	in_jail probe send $far_host 9 >/dev/null 2>&1
+	in_jail probe send $far_host 53 >/dev/null 2>&1
 	"${@:1:$#-3}" nft delete table inet meddle
 }
 for marking in 'meta mark set 5 ct mark set 5' 'meta mark set 0 ct mark set 0' 'meta mark set ct mark'; do
@@ -125,6 +129,18 @@ for marking in 'meta mark set 5 ct mark set 5' 'meta mark set 0 ct mark set 0' '
 	done
 done
 is "$(far_packets "${exit0[@]}") $(get in_jail "http://$far_host/")" "0 0" "whatever becomes of marks, inside and out: not a packet there"
+cat >"$scratch/named.conf" <<EOF
+class jail { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  uplink = 'here'
+	action = reject  allow = '$far_host'  dns = '10.11.0.2' }
+EOF
+"$netshim" -c "$scratch/named.conf" reload
+meddle env prerouting -100 'meta mark set 0'
+is "$(far_packets "${exit0[@]}") $(get in_jail "http://$far_host/")" "0 0" "nor of what is for a single address that allow lists, or a resolver"
+ip link set here down
+meddle env prerouting -100 'meta mark set 0'
+is "$(far_packets "${exit0[@]}")" 0 "with the uplink down neither"
+bring_here_back
+"$netshim" -c "$config" reload
 ip rule del fwmark 0x5 lookup 205
 ip route flush table 205
 ip route del default via 10.11.0.2 metric 1

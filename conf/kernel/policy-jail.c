@@ -72,13 +72,16 @@ static void write_links(FILE *out, const struct ruleset *set)
 	fprintf(out, " }");
 }
 
+/* What it may reach of this machine and of other namespaces. */
 static void write_named(FILE *out, const struct class *class)
 {
+	fprintf(out, "\tchain named_%s {\n", class->name);
 	for (size_t i = 0; i < class->verdict.allow.count; i++)
 		/* A network that allow lists is not meant for what has an address of it by chance. */
 		if (policy_is_single(&class->verdict.allow.items[i]))
 			policy_write_allowance(out, &class->verdict.allow.items[i], "", "accept");
 	policy_write_resolvers(out, &class->dns);
+	fprintf(out, "\t\tgoto refused_%s\n\t}\n", class->name);
 }
 
 /* Its packets have no socket here, by which the others' class is told. */
@@ -94,19 +97,16 @@ static void write_to_machine(FILE *out, const struct class *class)
 	fprintf(out,
 		"\tchain host_%s {\n\t\tct direction reply accept\n\t\tct state related accept\n"
 		"\t\ticmp type echo-request accept\n"
-		"\t\ticmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept\n",
-		class->name);
-	write_named(out, class);
-	fprintf(out, "\t\tgoto refused_%s\n\t}\n", class->name);
+		"\t\ticmpv6 type { echo-request, nd-neighbor-solicit, nd-neighbor-advert } accept\n"
+		"\t\tgoto named_%s\n\t}\n",
+		class->name, class->name);
 }
 
 static void write_from(FILE *out, const struct ruleset *set, const struct class *class)
 {
-	fprintf(out, "\tchain from_%s {\n\t\tct direction reply accept\n", class->name);
-	write_named(out, class);
-	fprintf(out, "\t\toifname ");
+	fprintf(out, "\tchain from_%s {\n\t\tct direction reply accept\n\t\toifname ", class->name);
 	write_links(out, set);
-	fprintf(out, " goto refused_%s\n", class->name);
+	fprintf(out, " goto named_%s\n", class->name);
 	if (class->device && interface_name_valid(class->device))
 		fprintf(out, "\t\toifname != \"%s\" goto refused_%s\n", class->device, class->name);
 	else if (class->interface)
@@ -236,6 +236,7 @@ void policy_write_jails(FILE *out, const struct ruleset *set, const struct netwo
 		if (!is_joined(&set->classes[i]))
 			continue;
 		write_refused(out, &set->classes[i]);
+		write_named(out, &set->classes[i]);
 		write_to_machine(out, &set->classes[i]);
 		write_from(out, set, &set->classes[i]);
 		write_to(out, &set->classes[i]);

@@ -286,6 +286,22 @@ wait_until eval 'pgrep -f "^sleep 300" --ns $$ --nslist mnt >/dev/null'
 sed -i '/class other/d' "$config"
 like "$("$netshim" reload 2>&1)" "in network namespace 'other', which is taken away, are still [1-9] process.*sleep" "who is still in one that is taken away is told, and goes on"
 is "$? $(ls /run/netns) $(ip link show ns-other 2>/dev/null)" "0 jail " "it and its interface have gone"
+# The file that it runs lies on a file system that does not answer any more.
+mkdir "$scratch/packed" "$scratch/mounted"
+cp "$(command -v sleep)" "$scratch/packed"
+mksquashfs "$scratch/packed" "$scratch/image" -quiet -no-progress
+in_background squashfuse -f -o attr_timeout=0 "$scratch/image" "$scratch/mounted"
+silent=$!
+wait_until test -x "$scratch/mounted/sleep"
+in_background nsenter --net=/run/netns/jail "$scratch/mounted/sleep" 300
+wait_until grep -qx sleep "/proc/$!/comm"
+suspend "$silent"
+like "$(timeout -s KILL $((20 * slow)) "$netshim" down 2>&1; echo $?)" "in network namespace 'jail', which is taken away, are still [1-9] process.*sleep.*0\$" \
+	"who runs a file that nobody can look at is told, too, and waited for by nobody"
+kill -KILL "$silent"
+wait "$silent" 2>/dev/null
+umount -l "$scratch/mounted"
+"$netshim" up
 for _ in 1 2 3 4 5 6; do
 	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" -c "$scratch/other.conf" reload 2>/dev/null
 	timeout -s KILL "0.0$((RANDOM % 9 + 1))" "$netshim" down 2>/dev/null

@@ -425,24 +425,15 @@ static const struct class *class_inside(const struct ruleset *set, const char *n
 	return NULL;
 }
 
-static struct stat status_of(pid_t pid, const char *what)
-{
-	struct stat st = { .st_ino = 0 };
-	char *path = printed("/proc/%d/%s", pid, what);
-
-	if (stat(path, &st))
-		st.st_ino = 0;
-	free(path);
-	return st;
-}
-
 /* One of netshim's own that listens in there does, and one that has no program any more. */
 static bool ends_by_itself(pid_t pid)
 {
-	struct stat it = status_of(pid, "exe");
-	struct stat own = status_of(getpid(), "exe");
+	char *link = printed("/proc/%d/exe", pid);
+	char first;
+	bool ended = readlink(link, &first, 1) < 0;
 
-	return !it.st_ino || (it.st_ino == own.st_ino && it.st_dev == own.st_dev);
+	free(link);
+	return ended || process_is_netshim(pid);
 }
 
 /* Processes of a namespace, by its inode. */
@@ -453,7 +444,7 @@ static void tell_processes(const char *name, ino_t network)
 
 	processes_read(&list);
 	for (size_t i = 0; i < list.count; i++)
-		if (status_of(list.items[i].pid, "ns/net").st_ino == network && !ends_by_itself(list.items[i].pid))
+		if (process_network(list.items[i].pid) == network && !ends_by_itself(list.items[i].pid))
 			process_names_add(&names, list.items[i].name, list.items[i].pid);
 	processes_free(&list);
 	if (names.count)

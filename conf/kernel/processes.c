@@ -104,7 +104,7 @@ static bool read_stat(struct process *p)
 	return (state != 'Z' && state != 'X') || find_other_thread(p);
 }
 
-static ino_t network_namespace(pid_t pid)
+ino_t process_network(pid_t pid)
 {
 	char path[64];
 	struct stat st;
@@ -156,7 +156,7 @@ void processes_mark_children(struct process_list *list)
 
 void processes_read(struct process_list *list)
 {
-	ino_t here = network_namespace(getpid());
+	ino_t here = process_network(getpid());
 	DIR *dir = opendir("/proc");
 	const struct dirent *entry;
 
@@ -172,7 +172,7 @@ void processes_read(struct process_list *list)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/cgroup", p.thread);
 		process_membership_of(path, &p.place);
-		p.in_force = here && network_namespace(p.thread) == here;
+		p.in_force = here && process_network(p.thread) == here;
 		list->items = grown(list->items, list->count, sizeof(p));
 		list->items[list->count++] = p;
 	}
@@ -184,9 +184,8 @@ void processes_read(struct process_list *list)
 	processes_mark_children(list);
 }
 
-/* What watches there is no reason to be there. The file itself may lie on a file system
- * that does not answer. */
-static bool is_netshim(pid_t pid)
+/* The file itself may lie on a file system that does not answer. */
+bool process_is_netshim(pid_t pid)
 {
 	char path[64];
 	char its[PATH_MAX];
@@ -197,6 +196,7 @@ static bool is_netshim(pid_t pid)
 	return size > 0 && readlink(path, its, sizeof(its)) == size && !memcmp(its, ours, (size_t)size);
 }
 
+/* What watches there is no reason to be there. */
 pid_t processes_in_network(uint64_t inode)
 {
 	DIR *dir = opendir("/proc");
@@ -208,7 +208,7 @@ pid_t processes_in_network(uint64_t inode)
 						    ? (pid_t)strtol(entry->d_name, NULL, 10)
 						    : 0 };
 
-		if (p.pid && network_namespace(p.pid) == inode && !is_netshim(p.pid) && read_stat(&p) &&
+		if (p.pid && process_network(p.pid) == inode && !process_is_netshim(p.pid) && read_stat(&p) &&
 		    (!first.pid || p.started < first.started))
 			first = p;
 	}

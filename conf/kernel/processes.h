@@ -58,6 +58,12 @@ bool process_read(pid_t pid, struct process *process);
 /* Its effective user, or root where it is not dumpable (proc(5)); (uid_t)-1 where it has ended. */
 uid_t process_user(pid_t pid);
 
+/* The inode of its network namespace; 0 where it has ended. */
+ino_t process_network(pid_t pid);
+
+/* Whether it runs the command that this process runs. */
+bool process_is_netshim(pid_t pid);
+
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
 

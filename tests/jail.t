@@ -272,6 +272,12 @@ like "$("$netshim" -c "$scratch/taken.conf" reload 2>&1)" "taken.conf:3: this ma
 like "$(echo "class a { netns = 'nosuch'  deny = 'lan' }" >"$scratch/nosuch.conf"; "$netshim" -c "$scratch/nosuch.conf" reload 2>&1)" \
 	"nosuch.conf:1: there is no network namespace 'nosuch'; run 'ip netns add nosuch', or give" "a namespace that there is not"
 is "$(changed "$state_before")" "" "and all is as before"
+ip link add ns-fourth type veth peer name aside-fourth
+fourth=$(state)
+echo "class fourth { netns = 'fourth'  address = '10.97.40.2/24' }" | cat "$config" - >"$scratch/fourth.conf"
+like "$("$netshim" -c "$scratch/fourth.conf" reload 2>&1)" "fourth.conf:4: there is an interface ns-fourth already; remove it, or give" "an interface of others by the name of one that is to be made"
+is "$(changed "$fourth")" "" "stays there"
+ip link del ns-fourth
 dirty=0
 for ((n = 4; n < 64; n += 6)); do
 	said=$(strace -qq -o /dev/null -e trace=sendmsg -e inject="sendmsg:error=ENOBUFS:when=$n" "$netshim" -c "$scratch/other.conf" reload 2>&1) && break
@@ -443,6 +449,14 @@ is "$? $(get nsenter --net=/run/netns/mine http://127.0.0.1/)" "0 7" "the rules 
 "$netshim" down
 is "$(ls /run/netns) $(nsenter --net=/run/netns/mine nft list tables) $(get nsenter --net=/run/netns/mine http://127.0.0.1/)" \
 	"mine table inet theirs 0" "down takes only the rules away"
+ip link add vpn7 type veth peer name aside7
+ip -n mine link add vpn7 type veth peer name aside7
+mine=$(state)
+like "$(configure <<<"class jail { netns = 'mine'  interface = 'vpn7' }" 2>&1)" "netshim.conf:1: in network namespace 'mine' is an interface vpn7 already; remove it, or move" "an interface of theirs by the name of one that is to be moved in"
+is "$(changed "$mine") $("$netshim" down; echo $?) $(ip -n mine -br link show vpn7 | wc -l)" " 0 1" "stays there"
+ip link del vpn7
+configure <<<"class jail { netns = 'mine'  interface = 'vpn7' }" 2>/dev/null
+is "$? $("$netshim" down; echo $?) $(ip -n mine -br link show vpn7 | wc -l)" "1 0 1" "and so it does where there is none here"
 touch /run/netns/here
 mount --bind /proc/self/ns/net /run/netns/here
 like "$(configure <<<"class jail { netns = 'here'  deny = { 'tcp/80' } }" 2>&1)" "network namespace 'here' is the one that netshim is in" "not the machine's own"

@@ -297,10 +297,30 @@ static struct brought *find_brought(const char *name)
 	return NULL;
 }
 
+/* What is noted as netshim's is taken away or moved in the end, so it may be nobody else's. */
+static bool has_names(const struct class *class, const struct jail *from, const struct jail *to)
+{
+	char link[IF_NAMESIZE];
+
+	namespace_link(class->netns, link);
+	if (to->addresses.count && !from->addresses.count && if_nametoindex(link)) {
+		warnx("%s:%d: there is an interface %s already; remove it, or give the class another netns",
+		      class->netns_at.file, class->netns_at.line, link);
+		return false;
+	}
+	if (to->moved && !is_moved(from, to) && namespace_is_there(to->name) && is_inside(to->name, to->moved)) {
+		warnx("%s:%d: in network namespace '%s' is an interface %s already; remove it, or move it out",
+		      class->netns_at.file, class->netns_at.line, to->name, to->moved);
+		return false;
+	}
+	return true;
+}
+
 /* One that nobody has made, and that is to have nothing of netshim's, is a mistake. */
 static bool make_jail(const struct class *class)
 {
 	struct jail from = jail_read_note(class->netns);
+	struct jail to = jail_of(class);
 	bool built = class->addresses.count || class->moved;
 
 	if (class_has_inside(class) && !built && !namespace_is_there(class->netns)) {
@@ -310,9 +330,11 @@ static bool make_jail(const struct class *class)
 	}
 	if (!class_has_inside(class) && !from.class)
 		return true;
+	if (!has_names(class, &from, &to))
+		return false;
 	if (!find_brought(class->netns)) {
 		brought = grown(brought, brought_count, sizeof(*brought));
-		brought[brought_count++] = (struct brought){ .from = from, .to = jail_of(class) };
+		brought[brought_count++] = (struct brought){ .from = from, .to = to };
 	}
 	return bring(&from, &find_brought(class->netns)->to);
 }

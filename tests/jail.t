@@ -395,6 +395,12 @@ done 2>/dev/null
 "$netshim" down 2>/dev/null
 is "$(addresses)" "$had" "after downs and ups that were killed, down puts it back, with the addresses and routes that it had"
 is "$(changed "$before")" "" "and leaves nothing"
+"$netshim" up
+ip route add 203.0.113.128/25 via $lan_host
+like "$("$netshim" down 2>&1; echo $?)" "^netshim: a route to 203.0.113.128/25 is not given back to vpn0, as there is another one by now.0\$" "a route that others have made meanwhile is told"
+is "$(ip route show 203.0.113.128/25 | xargs)" "203.0.113.128/25 via $lan_host dev here" "and stays"
+ip route replace 203.0.113.128/25 via 10.11.0.2
+is "$(changed "$before")" "" "all else is back"
 sed -i "s/'vpn0'/'vpn9'/" "$config"
 "$netshim" up
 is "$? $(get in_vpn "http://$far_host/")" "0 7" "one that is not there yet: no way out"

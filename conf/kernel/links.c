@@ -199,7 +199,8 @@ struct path {
 	uint8_t protocol;
 };
 
-static int add_route(struct nl_sock *socket, const char *name, const struct path *way)
+/* replacing: one that is there already, whoever has made it. */
+static int add_route(struct nl_sock *socket, const char *name, const struct path *way, bool replacing)
 {
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
@@ -215,7 +216,7 @@ static int add_route(struct nl_sock *socket, const char *name, const struct path
 	if (way->via)
 		rtnl_route_nh_set_gateway(hop, way->via);
 	rtnl_route_add_nexthop(route, hop);
-	error = rtnl_route_add(socket, route, NLM_F_REPLACE);
+	error = rtnl_route_add(socket, route, replacing ? NLM_F_REPLACE : NLM_F_EXCL);
 	rtnl_route_put(route);
 	return error;
 }
@@ -227,7 +228,7 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 	struct nl_addr *to = rtnetlink_address(family, &any, 0);
 	struct nl_addr *via = router ? rtnetlink_address(family, router, address_bits(family)) : NULL;
 	const struct path way = { to, via, 0, RT_TABLE_MAIN, RTPROT_STATIC };
-	int error = socket ? add_route(socket, name, &way) : -NLE_BAD_SOCK;
+	int error = socket ? add_route(socket, name, &way, true) : -NLE_BAD_SOCK;
 
 	nl_addr_put(to);
 	nl_addr_put(via);
@@ -345,7 +346,19 @@ static struct nl_addr *parsed_network(char *text)
 	return rtnetlink_address(family, &address, (unsigned)strtoul(slash + 1, NULL, 10));
 }
 
-static int restore_line(struct nl_sock *socket, const char *name, const char *line)
+/* Outside, others may have another route for the same by now. */
+static int restore_route(struct nl_sock *socket, const char *name, const struct path *way, bool inside)
+{
+	int error = add_route(socket, name, way, inside);
+	char to[ADDRESS_SIZE];
+
+	if (error == -NLE_EXIST)
+		warnx("a route to %s is not given back to %s, as there is another one by now",
+		      nl_addr_get_prefixlen(way->to) ? nl_addr2str(way->to, to, sizeof(to)) : "all", name);
+	return error;
+}
+
+static int restore_line(struct nl_sock *socket, const char *name, const char *line, bool inside)
 {
 	char kind[16];
 	char first[64] = "";
@@ -360,7 +373,7 @@ static int restore_line(struct nl_sock *socket, const char *name, const char *li
 	way.to = parsed_network(first);
 	way.via = strcmp(second, "-") ? parsed(second) : NULL;
 	if (way.to)
-		error = strncmp(line, ADDRESS, strlen(ADDRESS)) ? add_route(socket, name, &way)
+		error = strncmp(line, ADDRESS, strlen(ADDRESS)) ? restore_route(socket, name, &way, inside)
 								: add_address(socket, name, way.to, way.via);
 	nl_addr_put(way.to);
 	nl_addr_put(way.via);
@@ -377,11 +390,13 @@ static bool is_meant(const char *line, bool inside)
 bool links_restore(const char *name, const char *kept, bool inside)
 {
 	struct nl_sock *socket;
+	char *there;
 	int error;
 
 	if (kept && !strncmp(kept, UP "\n", strlen(UP "\n")) && !links_set_up(name))
 		return false;
 	socket = rtnetlink_socket();
+	there = links_keep(name);
 	error = socket ? 0 : -NLE_BAD_SOCK;
 
 	for (const char *line = kept; error >= 0 && line && *line; line = strchr(line, '\n')) {
@@ -389,9 +404,11 @@ bool links_restore(const char *name, const char *kept, bool inside)
 
 		line += *line == '\n';
 		one = printed("%.*s", (int)strcspn(line, "\n"), line);
-		error = is_meant(one, inside) ? restore_line(socket, name, one) : 0;
+		if (is_meant(one, inside) && !links_kept_within(one, there))
+			error = restore_line(socket, name, one, inside);
 		free(one);
 	}
+	free(there);
 	nl_socket_free(socket);
 	return did(error, "give its addresses and routes back to", name);
 }

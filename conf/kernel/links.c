@@ -103,23 +103,16 @@ bool links_move(const char *name, int to_namespace)
 	return change(name, to, "move the interface");
 }
 
-/* Nobody else can have it: without a search for doubles it can be used at once. peer may be
- * NULL. */
-static int add_address(struct nl_sock *socket, const char *name, struct nl_addr *local, struct nl_addr *peer)
+/* Nobody else can have it: without a search for doubles it can be used at once. */
+static struct rtnl_addr *new_address(const char *name, struct nl_addr *local)
 {
 	struct rtnl_addr *address = or_out_of_memory(rtnl_addr_alloc());
-	int error;
 
 	rtnl_addr_set_ifindex(address, (int)if_nametoindex(name));
-	error = rtnl_addr_set_local(address, local);
-	if (error >= 0 && peer)
-		error = rtnl_addr_set_peer(address, peer);
+	rtnl_addr_set_local(address, local);
 	if (nl_addr_get_family(local) == AF_INET6)
 		rtnl_addr_set_flags(address, IFA_F_NODAD);
-	if (error >= 0)
-		error = rtnl_addr_add(socket, address, 0);
-	rtnl_addr_put(address);
-	return error;
+	return address;
 }
 
 /* What an interface has, while the kernel's list is gone through. */
@@ -166,10 +159,12 @@ static void add_wanted(struct looking *l, const char *name)
 	for (size_t i = 0; l->error >= 0 && i < l->count; i++) {
 		struct nl_addr *local =
 			rtnetlink_address(l->items[i].family, end_of(l, &l->items[i]), l->items[i].prefix);
+		struct rtnl_addr *address = new_address(name, local);
 
-		l->error = add_address(l->socket, name, local, NULL);
+		l->error = rtnl_addr_add(l->socket, address, 0);
 		if (l->error == -NLE_EXIST)
 			l->error = 0;
+		rtnl_addr_put(address);
 		nl_addr_put(local);
 	}
 }
@@ -192,33 +187,24 @@ bool links_set_addresses(const char *name, const struct own_address *items, size
 	return did(l.error, "give addresses to the interface", name);
 }
 
-struct path {
-	struct nl_addr *to, *via; /* via may be NULL */
-	uint32_t metric;
-	uint32_t table;
-	uint8_t protocol;
-};
-
-/* replacing: one that is there already, whoever has made it. */
-static int add_route(struct nl_sock *socket, const char *name, const struct path *way, bool replacing)
+/* via may be NULL, or of the other family. */
+static struct rtnl_route *new_route(const char *name, struct nl_addr *to, struct nl_addr *via)
 {
 	struct rtnl_route *route = or_out_of_memory(rtnl_route_alloc());
 	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
-	int error;
 
-	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(way->to));
-	rtnl_route_set_dst(route, way->to);
-	rtnl_route_set_table(route, way->table);
-	rtnl_route_set_protocol(route, way->protocol);
-	rtnl_route_set_scope(route, way->via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
-	rtnl_route_set_priority(route, way->metric);
+	rtnl_route_set_family(route, (uint8_t)nl_addr_get_family(to));
+	rtnl_route_set_dst(route, to);
+	rtnl_route_set_table(route, RT_TABLE_MAIN);
+	rtnl_route_set_protocol(route, RTPROT_STATIC);
+	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 	rtnl_route_nh_set_ifindex(hop, (int)if_nametoindex(name));
-	if (way->via)
-		rtnl_route_nh_set_gateway(hop, way->via);
+	if (via && nl_addr_get_family(via) == nl_addr_get_family(to))
+		rtnl_route_nh_set_gateway(hop, via);
+	else if (via)
+		rtnl_route_nh_set_via(hop, via);
 	rtnl_route_add_nexthop(route, hop);
-	error = rtnl_route_add(socket, route, replacing ? NLM_F_REPLACE : NLM_F_EXCL);
-	rtnl_route_put(route);
-	return error;
+	return route;
 }
 
 bool links_set_default(const char *name, int family, const struct in6_addr *router)
@@ -227,35 +213,56 @@ bool links_set_default(const char *name, int family, const struct in6_addr *rout
 	struct nl_sock *socket = rtnetlink_socket();
 	struct nl_addr *to = rtnetlink_address(family, &any, 0);
 	struct nl_addr *via = router ? rtnetlink_address(family, router, address_bits(family)) : NULL;
-	const struct path way = { to, via, 0, RT_TABLE_MAIN, RTPROT_STATIC };
-	int error = socket ? add_route(socket, name, &way, true) : -NLE_BAD_SOCK;
+	struct rtnl_route *route = new_route(name, to, via);
+	int error = socket ? rtnl_route_add(socket, route, NLM_F_REPLACE) : -NLE_BAD_SOCK;
 
+	rtnl_route_put(route);
 	nl_addr_put(to);
 	nl_addr_put(via);
 	nl_socket_free(socket);
 	return did(error, "add the default route over", name);
 }
 
+/* The kernel says what else there is of an address. */
+#define KEPT_FLAGS (IFA_F_HOMEADDRESS | IFA_F_MANAGETEMPADDR | IFA_F_NOPREFIXROUTE | IFA_F_MCAUTOJOIN)
+
 #define UP "up"
 #define ADDRESS "address "
 #define ROUTE "route "	       /* of the main table */
 #define ELSEWHERE "elsewhere " /* of others, which rules lead to */
+#define LIFETIMES " valid "    /* the last of an address: they go down */
 #define ADDRESS_SIZE (INET6_ADDRSTRLEN + 4)
+
+static void print_address(FILE *out, const char *before, const struct nl_addr *address, const char *none)
+{
+	char text[ADDRESS_SIZE];
+
+	fprintf(out, "%s%s", before, address ? nl_addr2str(address, text, sizeof(text)) : none);
+}
 
 static void keep_address(struct nl_object *object, void *with)
 {
 	struct rtnl_addr *address = (struct rtnl_addr *)object;
 	struct nl_addr *local = rtnl_addr_get_local(address);
-	struct nl_addr *peer = rtnl_addr_get_peer(address);
+	const char *label = rtnl_addr_get_label(address);
 	const struct looking *l = with;
-	char text[ADDRESS_SIZE];
+	uint32_t valid = rtnl_addr_get_valid_lifetime(address);
+	uint32_t preferred = rtnl_addr_get_preferred_lifetime(address);
 
 	if (rtnl_addr_get_ifindex(address) != l->interface || !local || is_link_local(local))
 		return;
-	fprintf(l->out, ADDRESS "%s", nl_addr2str(local, text, sizeof(text)));
-	if (!strchr(text, '/'))
+	print_address(l->out, ADDRESS, local, "");
+	if ((unsigned)nl_addr_get_prefixlen(local) == address_bits(nl_addr_get_family(local)))
 		fprintf(l->out, "/%u", nl_addr_get_prefixlen(local));
-	fprintf(l->out, peer ? " %s\n" : "\n", peer ? nl_addr2str(peer, text, sizeof(text)) : "");
+	print_address(l->out, " ", rtnl_addr_get_peer(address), "-");
+	fprintf(l->out, " flags %u scope %d", rtnl_addr_get_flags(address) & KEPT_FLAGS, rtnl_addr_get_scope(address));
+	if (rtnl_addr_get_broadcast(address))
+		print_address(l->out, " broadcast ", rtnl_addr_get_broadcast(address), "");
+	if (label && !strpbrk(label, " \n"))
+		fprintf(l->out, " label %s", label);
+	if (valid != UINT32_MAX || preferred != UINT32_MAX)
+		fprintf(l->out, LIFETIMES "%u preferred %u", valid, preferred);
+	fprintf(l->out, "\n");
 }
 
 /* The kernel's own come with the addresses; those of classes with an interface, with a reload. */
@@ -267,26 +274,33 @@ static bool is_others(const struct rtnl_route *route)
 	return protocol != RTPROT_KERNEL && protocol != ROUTING_PROTOCOL && rtnl_route_get_type(r) == RTN_UNICAST;
 }
 
+/* On the way to a router there is a route without one. */
 static void keep_route(struct nl_object *object, void *with)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
-	struct nl_addr *to = rtnl_route_get_dst(route);
+	const struct nl_addr *to = rtnl_route_get_dst(route);
 	const struct looking *l = with;
 	struct rtnl_nexthop *hop = rtnl_route_get_nnexthops(route) == 1 ? rtnl_route_nexthop_n(route, 0) : NULL;
-	struct nl_addr *via = hop ? rtnl_route_nh_get_gateway(hop) : NULL;
-	char text[INET6_ADDRSTRLEN];
-	char router[ADDRESS_SIZE] = "-";
-
+	const struct nl_addr *gateway = hop ? rtnl_route_nh_get_gateway(hop) : NULL;
+	const struct nl_addr *via = hop && !gateway ? rtnl_route_nh_get_via(hop) : gateway;
 	uint32_t table = rtnl_route_get_table(route);
+	char text[INET6_ADDRSTRLEN];
+	uint32_t value;
 
-	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || !is_others(route))
+	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || !is_others(route) || !via == l->routers)
 		return;
 	inet_ntop(nl_addr_get_family(to), nl_addr_get_binary_addr(to), text, sizeof(text));
-	if (via)
-		nl_addr2str(via, router, sizeof(router));
-	fprintf(l->out, "%s%s/%u %s %u %u %u\n", table == RT_TABLE_MAIN ? ROUTE : ELSEWHERE, text,
-		nl_addr_get_prefixlen(to), router, rtnl_route_get_priority(route), rtnl_route_get_protocol(route),
-		table);
+	fprintf(l->out, "%s%s/%u", table == RT_TABLE_MAIN ? ROUTE : ELSEWHERE, text, nl_addr_get_prefixlen(to));
+	print_address(l->out, " ", via, "-");
+	fprintf(l->out, " %u %u %u scope %u tos %u flags %u", rtnl_route_get_priority(route),
+		rtnl_route_get_protocol(route), table, rtnl_route_get_scope(route), rtnl_route_get_tos(route),
+		rtnl_route_get_flags(route) & RTNH_F_ONLINK);
+	if (rtnl_route_get_pref_src(route))
+		print_address(l->out, " src ", rtnl_route_get_pref_src(route), "");
+	for (int metric = 1; metric <= RTAX_MAX; metric++)
+		if (metric != RTAX_CC_ALGO && !rtnl_route_get_metric(route, metric, &value))
+			fprintf(l->out, " metric%d %u", metric, value);
+	fprintf(l->out, "\n");
 }
 
 static bool is_up(const char *name)
@@ -315,8 +329,11 @@ char *links_keep(const char *name)
 		fprintf(l.out, UP "\n");
 	if (l.socket && rtnl_addr_alloc_cache(l.socket, &addresses) >= 0)
 		nl_cache_foreach(addresses, keep_address, &l);
-	if (l.socket && rtnetlink_routes(l.socket, &routes) >= 0)
+	if (l.socket && rtnetlink_routes(l.socket, &routes) >= 0) {
 		nl_cache_foreach(routes, keep_route, &l);
+		l.routers = true;
+		nl_cache_foreach(routes, keep_route, &l);
+	}
 	memstream_close(l.out);
 	nl_cache_free(addresses);
 	nl_cache_free(routes);
@@ -329,55 +346,135 @@ static struct nl_addr *parsed(const char *text)
 {
 	struct nl_addr *address = NULL;
 
-	return nl_addr_parse(text, AF_UNSPEC, &address) < 0 ? NULL : address;
+	return !text || nl_addr_parse(text, AF_UNSPEC, &address) < 0 ? NULL : address;
 }
 
 /* With its prefix. A library of libnl's takes 0.0.0.0/0 for no address. */
 static struct nl_addr *parsed_network(char *text)
 {
-	char *slash = strchr(text, '/');
+	char *slash = text ? strchr(text, '/') : NULL;
 	struct in6_addr address = { .s6_addr = { 0 } };
-	int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+	int family = text && strchr(text, ':') ? AF_INET6 : AF_INET;
 
-	if (slash)
-		*slash = '\0';
-	if (!slash || inet_pton(family, text, &address) != 1)
+	bool ok;
+
+	if (!slash)
 		return NULL;
-	return rtnetlink_address(family, &address, (unsigned)strtoul(slash + 1, NULL, 10));
+	*slash = '\0';
+	ok = inet_pton(family, text, &address) == 1;
+	*slash = '/';
+	return ok ? rtnetlink_address(family, &address, (unsigned)strtoul(slash + 1, NULL, 10)) : NULL;
+}
+
+/* Nobody prolongs its life inside. */
+static void set_of_address(struct rtnl_addr *address, const char *word, const char *value, bool inside)
+{
+	unsigned number = (unsigned)strtoul(value, NULL, 10);
+	struct nl_addr *other = parsed(value);
+
+	if (!strcmp(word, "flags"))
+		rtnl_addr_set_flags(address, number);
+	else if (!strcmp(word, "scope"))
+		rtnl_addr_set_scope(address, (int)number);
+	else if (!strcmp(word, "broadcast") && other)
+		rtnl_addr_set_broadcast(address, other);
+	else if (!strcmp(word, "label"))
+		rtnl_addr_set_label(address, value);
+	else if (!strcmp(word, "valid") && !inside)
+		rtnl_addr_set_valid_lifetime(address, number);
+	else if (!strcmp(word, "preferred") && !inside)
+		rtnl_addr_set_preferred_lifetime(address, number);
+	nl_addr_put(other);
+}
+
+static int restore_address(struct nl_sock *socket, const char *name, char *rest, bool inside)
+{
+	struct nl_addr *local = parsed_network(strsep(&rest, " "));
+	struct nl_addr *peer = parsed(strsep(&rest, " "));
+	struct rtnl_addr *address = local ? new_address(name, local) : NULL;
+	const char *word;
+	const char *value;
+	int error = -NLE_INVAL;
+
+	if (address && peer)
+		rtnl_addr_set_peer(address, peer);
+	while (address && (word = strsep(&rest, " ")) && (value = strsep(&rest, " ")))
+		set_of_address(address, word, value, inside);
+	if (address)
+		error = rtnl_addr_add(socket, address, 0);
+	rtnl_addr_put(address);
+	nl_addr_put(local);
+	nl_addr_put(peer);
+	return error == -NLE_EXIST ? 0 : error;
+}
+
+/* The address may be another interface's, and not inside. */
+static void set_of_route(struct rtnl_route *route, const char *word, const char *value, bool inside)
+{
+	unsigned number = (unsigned)strtoul(value, NULL, 10);
+	struct nl_addr *other = parsed(value);
+	int metric;
+
+	if (!strcmp(word, "scope"))
+		rtnl_route_set_scope(route, (uint8_t)number);
+	else if (!strcmp(word, "tos"))
+		rtnl_route_set_tos(route, (uint8_t)number);
+	else if (!strcmp(word, "flags"))
+		rtnl_route_set_flags(route, number);
+	else if (!strcmp(word, "src") && other && !inside)
+		rtnl_route_set_pref_src(route, other);
+	else if (sscanf(word, "metric%d", &metric) == 1)
+		rtnl_route_set_metric(route, metric, number);
+	nl_addr_put(other);
 }
 
 /* Outside, others may have another route for the same by now. */
-static int restore_route(struct nl_sock *socket, const char *name, const struct path *way, bool inside)
+static int restore_route(struct nl_sock *socket, const char *name, char *rest, bool inside)
 {
-	int error = add_route(socket, name, way, inside);
-	char to[ADDRESS_SIZE];
+	struct nl_addr *to = parsed_network(strsep(&rest, " "));
+	struct nl_addr *via = parsed(strsep(&rest, " "));
+	struct rtnl_route *route = to ? new_route(name, to, via) : NULL;
+	unsigned metric = 0;
+	unsigned protocol = RTPROT_STATIC;
+	unsigned table = RT_TABLE_MAIN;
+	const char *word;
+	const char *value;
+	int read = 0;
+	int error = -NLE_INVAL;
 
-	if (error == -NLE_EXIST)
-		warnx("a route to %s is not given back to %s, as there is another one by now",
-		      nl_addr_get_prefixlen(way->to) ? nl_addr2str(way->to, to, sizeof(to)) : "all", name);
+	if (route) {
+		if (rest && sscanf(rest, "%u %u %u%n", &metric, &protocol, &table, &read) == 3)
+			rest += read + (rest[read] == ' ');
+		rtnl_route_set_priority(route, metric);
+		rtnl_route_set_protocol(route, (uint8_t)protocol);
+		rtnl_route_set_table(route, table);
+		while ((word = strsep(&rest, " ")) && (value = strsep(&rest, " ")))
+			set_of_route(route, word, value, inside);
+		error = rtnl_route_add(socket, route, inside ? NLM_F_REPLACE : NLM_F_EXCL);
+	}
+	rtnl_route_put(route);
+	nl_addr_put(to);
+	nl_addr_put(via);
 	return error;
 }
 
-static int restore_line(struct nl_sock *socket, const char *name, const char *line, bool inside)
+/* What the kernel does not take, it will not take at the next time: it is told, and outside that
+ * is the end of it. */
+static bool restore_line(struct nl_sock *socket, const char *name, const char *line, bool inside)
 {
-	char kind[16];
-	char first[64] = "";
-	char second[64] = "-";
-	unsigned protocol = RTPROT_STATIC;
-	struct path way = { .table = RT_TABLE_MAIN };
-	int error = 0;
+	bool is_address = !strncmp(line, ADDRESS, strlen(ADDRESS));
+	char *rest = copied(strchr(line, ' ') + 1);
+	int error =
+		is_address ? restore_address(socket, name, rest, inside) : restore_route(socket, name, rest, inside);
 
-	if (sscanf(line, "%15s %63s %63s %u %u %u", kind, first, second, &way.metric, &protocol, &way.table) < 2)
-		return 0;
-	way.protocol = (uint8_t)protocol;
-	way.to = parsed_network(first);
-	way.via = strcmp(second, "-") ? parsed(second) : NULL;
-	if (way.to)
-		error = strncmp(line, ADDRESS, strlen(ADDRESS)) ? restore_route(socket, name, &way, inside)
-								: add_address(socket, name, way.to, way.via);
-	nl_addr_put(way.to);
-	nl_addr_put(way.via);
-	return error == -NLE_EXIST ? 0 : error;
+	/* Its first word by now. */
+	if (error == -NLE_EXIST)
+		warnx("a route to %s is not given back to %s, as there is another one by now", rest, name);
+	else if (error < 0)
+		warnx("cannot give %s %s back to %s: %s", is_address ? "the address" : "a route to", rest, name,
+		      nl_geterror(error));
+	free(rest);
+	return error >= 0 || error == -NLE_EXIST || (!inside && error != -NLE_NOMEM);
 }
 
 /* No rule of the namespace leads to other tables. */
@@ -391,26 +488,26 @@ bool links_restore(const char *name, const char *kept, bool inside)
 {
 	struct nl_sock *socket;
 	char *there;
-	int error;
+	bool ok;
 
 	if (kept && !strncmp(kept, UP "\n", strlen(UP "\n")) && !links_set_up(name))
 		return false;
 	socket = rtnetlink_socket();
 	there = links_keep(name);
-	error = socket ? 0 : -NLE_BAD_SOCK;
+	ok = socket;
 
-	for (const char *line = kept; error >= 0 && line && *line; line = strchr(line, '\n')) {
+	for (const char *line = kept; socket && line && *line; line = strchr(line, '\n')) {
 		char *one;
 
 		line += *line == '\n';
 		one = printed("%.*s", (int)strcspn(line, "\n"), line);
-		if (is_meant(one, inside) && !links_kept_within(one, there))
-			error = restore_line(socket, name, one, inside);
+		if (strchr(one, ' ') && is_meant(one, inside) && !links_kept_within(one, there))
+			ok = restore_line(socket, name, one, inside) && ok;
 		free(one);
 	}
 	free(there);
 	nl_socket_free(socket);
-	return did(error, "give its addresses and routes back to", name);
+	return ok;
 }
 
 static bool has_line(const char *kept, int family, const char *word, const char *with)
@@ -424,7 +521,7 @@ static bool has_line(const char *kept, int family, const char *word, const char 
 		size = strcspn(line, "\n");
 		one = printed("%.*s", (int)size, line);
 		found = !strncmp(one, word, strlen(word)) && strstr(one, with) &&
-			!strchr(one, ':') == (family == AF_INET);
+			!memchr(one, ':', strcspn(one, "/")) == (family == AF_INET);
 		free(one);
 		if (found)
 			return true;
@@ -444,12 +541,15 @@ bool links_kept_default(const char *kept, int family)
 
 bool links_kept_within(const char *some, const char *all)
 {
-	char *lines = printed("\n%s", all);
+	char *lines = printed("\n%s\n", all);
 	bool within = true;
 
-	for (const char *line = some; within && *line; line += strcspn(line, "\n") + 1) {
+	for (const char *line = some; within && *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		char *one = printed("\n%.*s\n", (int)strcspn(line, "\n"), line);
+		char *lifetimes = strstr(one, LIFETIMES);
 
+		if (lifetimes)
+			lifetimes[strlen(LIFETIMES)] = '\0';
 		within = strstr(lines, one);
 		free(one);
 	}

@@ -102,6 +102,17 @@ is "$(gets "${lan[0]}" 'http://127.0.0.1/' >/dev/null; get "${lan[@]}" http://10
 	"28 1" "nobody outside reaches it by its address"
 is "$(quiet "${lan[@]}" ping -c 1 -W 1 198.51.100.2; echo $?) $(quiet "${lan[@]}" ping -c 1 -W 1 2001:db8:51::2; echo $?)" "1 1" \
 	"this machine still forwards nothing for others"
+echo 1 >/proc/sys/net/ipv4/ip_forward
+"$netshim" reload
+is "$? $(quiet "${lan[@]}" ping -c 1 -W 3 198.51.100.2; echo $?) $(get in_jail "http://$far_host/")" "0 0 0" "somebody has the kernel forward: it does, after a reload"
+is "$("$netshim" down; echo $?) $(quiet "${lan[@]}" ping -c 1 -W 3 198.51.100.2; echo $?) $(cat /proc/sys/net/ipv4/ip_forward)" "0 0 1" "and after a down"
+echo 0 >/proc/sys/net/ipv4/ip_forward
+"$netshim" up
+echo 1 >/proc/sys/net/ipv4/ip_forward
+is "$("$netshim" down; echo $?) $(quiet "${lan[@]}" ping -c 1 -W 3 198.51.100.2; echo $?)" "0 0" "without a reload before that, too"
+echo 0 >/proc/sys/net/ipv4/ip_forward
+"$netshim" up
+is "$? $(quiet "${lan[@]}" ping -c 1 -W 1 198.51.100.2; echo $?) $(get in_jail "http://$far_host/")" "0 1 0" "nobody has any more: nothing for others again"
 ip link set here down
 "$netshim" reload --hook
 is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/')" "7 7" "the uplink is down: refused at once"

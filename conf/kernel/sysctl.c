@@ -81,7 +81,7 @@ static char setting(const char *interface, const char *name)
 	return value;
 }
 
-static bool set_digit(const char *interface, const char *name, char value)
+static bool note(const char *interface, const char *name)
 {
 	char *path = setting_path(interface, name);
 	char *before = before_path(interface, name);
@@ -93,7 +93,12 @@ static bool set_digit(const char *interface, const char *name, char value)
 		warn("cannot set %s, as what it was cannot be noted in %s", path, before);
 	free(path);
 	free(before);
-	return noted && setting_set(interface, name, value);
+	return noted;
+}
+
+static bool set_digit(const char *interface, const char *name, char value)
+{
+	return note(interface, name) && setting_set(interface, name, value);
 }
 
 static bool restore(const char *interface, const char *name, const char *before)
@@ -239,6 +244,18 @@ static bool keep_accepting(const char *interface)
 	return setting(interface, ACCEPT_RA) != '1' || set_digit(interface, ACCEPT_RA, '2');
 }
 
+/* netshim leaves IPv4's switch for all interfaces as it is. */
+static bool note_all(void)
+{
+	return setting("all", FORWARDING) != '0' || note("all", FORWARDING);
+}
+
+/* Somebody has the kernel forward since then, by that switch, which sets every interface's. */
+static bool others_forward(void)
+{
+	return has_note("all", FORWARDING) && setting("all", FORWARDING) == '1';
+}
+
 /* IPv6 has one switch for all (ip6_forward in the kernel's net/ipv6/ip6_output.c). It makes a
  * router of every interface, which takes no routes of other routers then, and forgets those it
  * has, but where accept_ra is 2. */
@@ -252,7 +269,7 @@ static bool forward(const struct ruleset *set, const struct network_list *networ
 		const char *interface = networks->links[i].name;
 
 		if (needs_forwarding(set, interface) && setting(interface, FORWARDING) == '0')
-			ok = set_digit(interface, FORWARDING, '1') && ok;
+			ok = note_all() && set_digit(interface, FORWARDING, '1') && ok;
 		if (own && !is_joining(set, interface))
 			ok = keep_accepting(interface) && ok;
 	}
@@ -283,10 +300,39 @@ static bool is_needed(const struct ruleset *set, const struct network_list *netw
 		      const char *name)
 {
 	if (!strcmp(name, FORWARDING))
-		return needs_forwarding(set, interface);
+		return strcmp(interface, "all") ? needs_forwarding(set, interface) : any_has_family(set, AF_INET);
 	if (!strncmp(name, SETTING_IPV6, strlen(SETTING_IPV6)))
 		return any_has_family(set, AF_INET6);
 	return !strcmp(name, "rp_filter") && needs_rp_filter(set, networks, interface);
+}
+
+static void forget(const char *interface, const char *before)
+{
+	char *path = setting_path(interface, FORWARDING);
+
+	remember(path, before);
+	unlink(before);
+	free(path);
+}
+
+/* What others have the kernel do is not netshim's to take back. The note by which that is told
+ * goes last. */
+static void forget_forwarding(void)
+{
+	glob_t found;
+
+	if (glob(BEFORE "*:" FORWARDING, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		char *interface = copied(found.gl_pathv[i] + strlen(BEFORE));
+
+		*strchr(interface, ':') = '\0';
+		if (strcmp(interface, "all") != 0)
+			forget(interface, found.gl_pathv[i]);
+		free(interface);
+	}
+	forget("all", BEFORE "all:" FORWARDING);
+	globfree(&found);
 }
 
 bool sysctl_restore(const struct ruleset *set, const struct network_list *networks)
@@ -294,6 +340,8 @@ bool sysctl_restore(const struct ruleset *set, const struct network_list *networ
 	glob_t found;
 	bool ok = true;
 
+	if (others_forward())
+		forget_forwarding();
 	if (glob(BEFORE "*", 0, NULL, &found))
 		return true;
 	for (size_t i = 0; i < found.gl_pathc; i++) {

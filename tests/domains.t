@@ -358,6 +358,31 @@ in_class web python3 "$scratch/flood.py" $lan_host 2>"$scratch/ignored"
 ok $? "a flood of queries takes no more than there is for them: $(find "/proc/$process/fd" | wc -l) descriptors, $(awk '/^VmRSS/ { print $2 }' "/proc/$process/status") kB"
 is "$(in_class web dig +short +tries=5 +time=4 web.test | tail -n 1)" $far_host "and is over when it is over"
 
+# --- nobody else asks one that is a class's
+web "allow = { 'web.test' }" "class lets { deny = { 'other.test' } }" "class box { action = reject  allow = 'loopback'  lock = true }" "class plain { }"
+read -r _ port4 port6 <<<"$(grep '^lets ' "$root/run/netshim/names")"
+heard() { # heard RUNNER...: how many of the resolver's sockets answer
+	local heard=0 way
+	for way in "127.0.0.1 -p $port4" "127.0.0.1 -p $port4 +tcp" "::1 -p $port6" "::1 -p $port6 +tcp"; do
+		# shellcheck disable=SC2086 # words
+		! "$@" dig +short +tries=1 +time=2 web.test @$way | grep -qx $far_host || heard=$((heard + 1))
+	done
+	echo $heard
+}
+is "$(heard in_class box) $(heard in_class plain) $(heard as_user) $(heard env) $(heard in_class lets)" "0 0 0 0 0" \
+	"who asks it by its own address is refused: a class that may ask nobody, one that may, a user, root, its own class"
+is "$(get box "http://127.0.0.1:$port4/")" refused "at once"
+read -r _ port4 _ <<<"$(grep '^web ' "$root/run/netshim/names")"
+"${there[@]}" nft 'table inet asked { counter asked { }; chain in { type filter hook input priority 0; udp dport 53 counter name asked; }; }'
+in_class box dig +short +tries=1 +time=1 secret.test @127.0.0.1 -p "$port4" >"$scratch/ignored"
+is "$("${there[@]}" nft list counter inet asked asked | grep -c 'packets 0 ')" 1 "nor does one ask others for it whose class refuses the answer"
+"${there[@]}" nft delete table inet asked
+is "$(in_class web dig +short +tries=1 +time=9 web.test) $(in_class web dig +short +tries=1 +time=9 web.test @127.0.0.1)" "$far_host $far_host" "and its class asks it as ever"
+is "$(nft list chain inet netshim output | grep -c not_led)" 1 "(by a rule)"
+echo "class plain { }" >"$config"
+"$netshim" reload
+is "$(nft list chain inet netshim output | grep -c not_led)" 0 "which is not there where there is no such resolver"
+
 # --- what tells of it
 web "allow = { 'web.test', 'tcp/80@other.test' }" "app '/usr/bin/curl' { class = web }"
 get web http://web.test/ -4 >"$scratch/ignored"

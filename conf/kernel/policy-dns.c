@@ -336,6 +336,57 @@ void policy_write_answerer(FILE *out, const struct verdict *verdict, const char 
 		fprintf(out, "\t\tct status dnat jump answers_%s\n\t\tmeta skgid %u accept\n", whose, NAMES_USER);
 }
 
+static void add_answerers(struct resolver_list *all, const struct resolver_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		all->items = grown(all->items, all->count, sizeof(*all->items));
+		all->items[all->count++] = list->items[i];
+	}
+}
+
+/* Those that listen in this network namespace. */
+static struct resolver_list all_answerers(const struct ruleset *set)
+{
+	struct resolver_list all = { NULL, 0 };
+
+	for (size_t i = 0; i < set->class_count; i++)
+		if (!set->classes[i].netns)
+			add_answerers(&all, &set->classes[i].verdict.answerer);
+	if (!set->sole)
+		add_answerers(&all, &set->unclassified.answerer);
+	return all;
+}
+
+static void write_not_led(FILE *out, const struct resolver_list *list, const char *protocol, int family)
+{
+	if (!count_of_family(list, family))
+		return;
+	fprintf(out, "\t\t%s %s dport {", family == AF_INET ? "ip daddr 127.0.0.1" : "ip6 daddr ::1", protocol);
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].family == family)
+			fprintf(out, " %u,", list->items[i].port);
+	fprintf(out, " } ct status & dnat == 0 goto refuse\n");
+}
+
+/* Whoever asks one of netshim's own resolvers without having been led there would ask in another
+ * class's name, past all that its own class says. */
+bool policy_write_not_led(FILE *out, const struct ruleset *set)
+{
+	struct resolver_list all = all_answerers(set);
+
+	if (all.count)
+		fprintf(out, "\n\t# netshim's own resolvers, for nobody but whose queries are led to them\n"
+			     "\tchain not_led {\n");
+	for (size_t p = 0; p < 2; p++) {
+		write_not_led(out, &all, protocols[p], AF_INET);
+		write_not_led(out, &all, protocols[p], AF_INET6);
+	}
+	if (all.count)
+		fprintf(out, "\t}\n");
+	free(all.items);
+	return all.count;
+}
+
 /* What is left of what was a query, or of what conntrack does not follow (notrack) and so could
  * not redirect. */
 void policy_write_other_queries(FILE *out, const struct ruleset *set)

@@ -33,6 +33,10 @@ bool policy_has_dns(const struct class *class);
 void policy_write_answerer(FILE *out, const struct verdict *verdict, const char *whose);
 void policy_write_answers(FILE *out, const struct verdict *verdict, const char *whose);
 
+/* The chain not_led, for what goes to one of those on lo without having been led there; false
+ * where there is none. */
+bool policy_write_not_led(FILE *out, const struct ruleset *set);
+
 /* Only the rules that let through what goes to resolvers. */
 void policy_write_resolvers(FILE *out, const struct resolver_list *list);
 

@@ -422,8 +422,12 @@ static void write_asking(FILE *out, const struct ruleset *set, const uint32_t *l
 
 static void write_output(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone)
 {
+	bool answers = policy_write_not_led(out, set);
+
 	fprintf(out, "\n\t# what is sent, by the class of the sender\n\tchain output {\n\t\ttype filter hook output "
 		     "priority filter; policy accept;\n");
+	if (answers)
+		fprintf(out, "\t\toifname \"lo\" jump not_led\n");
 	policy_write_tunnels(out, set, "counter name out_unclassified accept");
 	policy_write_map(out, set, live, "meta cgroup vmap", "goto class_", is_class);
 	write_gone(out, gone);

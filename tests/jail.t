@@ -102,6 +102,11 @@ is "$(gets "${lan[0]}" 'http://127.0.0.1/' >/dev/null; get "${lan[@]}" http://10
 	"28 1" "nobody outside reaches it by its address"
 is "$(quiet "${lan[@]}" ping -c 1 -W 1 198.51.100.2; echo $?) $(quiet "${lan[@]}" ping -c 1 -W 1 2001:db8:51::2; echo $?)" "1 1" \
 	"this machine still forwards nothing for others"
+echo 1 >/proc/sys/net/ipv4/conf/aside/forwarding # for what comes back
+nft "table inet leads { chain c { type nat hook prerouting priority -100; tcp dport 8888 dnat ip to 198.51.100.2:80; }; }"
+is "$(get "${lan[@]}" http://192.168.77.1:8888/)" 0 "but what others have translated"
+nft delete table inet leads
+echo 0 >/proc/sys/net/ipv4/conf/aside/forwarding
 echo 1 >/proc/sys/net/ipv4/ip_forward
 "$netshim" reload
 is "$? $(quiet "${lan[@]}" ping -c 1 -W 3 198.51.100.2; echo $?) $(get in_jail "http://$far_host/")" "0 0 0" "somebody has the kernel forward: it does, after a reload"

@@ -133,7 +133,8 @@ static void write_closed(FILE *out, const struct ruleset *set, const struct netw
 
 		if (!sysctl_opens(set, name, family) || !interface_name_valid(name))
 			continue;
-		fprintf(out, any ? " \"%s\"," : "\t\tct state new ct status != dnat meta nfproto %s iifname { \"%s\",",
+		fprintf(out,
+			any ? " \"%s\"," : "\t\tct state new ct status & dnat == 0 meta nfproto %s iifname { \"%s\",",
 			any		    ? name
 			: family == AF_INET ? "ipv4"
 					    : "ipv6",

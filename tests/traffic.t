@@ -67,6 +67,25 @@ shim "$scratch"/curl-exact -sS -m 5 http://$far_host:80/ >/dev/null 2>&1
 is $? 7 "another port there is refused"
 is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[fd77::2]:8080/')" hello "a listed IPv6 network"
 is "$(shim "$scratch"/curl-exact -sS -g -m 5 'http://[2001:db8::7]/')" hello "a listed IPv6 address with its port"
+# What other protocols have where these have the port: a ping with that for its checksum.
+cat >"$scratch/checksum.py" <<'END'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+s.settimeout(2)
+s.bind(('0.0.0.0', 0))
+ping = struct.pack('!BBHHH', 8, 0, 0, s.getsockname()[1], 1)
+rest = sum(struct.unpack('!4H', ping)) + int(sys.argv[2])
+ping += struct.pack('!H', 65535 - (rest % 65535))
+try:
+    s.sendto(ping, (sys.argv[1], 0))
+    print(len(s.recv(100)))
+except OSError as e:
+    print(type(e).__name__)
+END
+echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
+on_other_host nft 'table inet pings { counter pings { }; chain in { type filter hook input priority 0; icmp type echo-request icmp checksum 8080 counter name pings; }; }'
+is "$(shim "$netshim" run open python3 "$scratch/checksum.py" $far_host 8080) $(on_other_host nft list counter inet pings pings | grep -c 'packets 1 ')" "10 1" "(a ping that looks like it)"
+is "$(shim "$netshim" run exact python3 "$scratch/checksum.py" $far_host 8080)" PermissionError "and what has no ports is refused there, whatever is in their place"
 shim "$scratch"/curl-drop -sS -m 1 http://$lan_host/ >/dev/null 2>&1
 is $? 28 "drop: silence until the time-out"
 

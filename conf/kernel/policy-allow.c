@@ -23,6 +23,8 @@ static const struct {
 	{ AF_INET6, "fc00::", 7 },	{ AF_INET6, "fe80::", 10 },    { AF_INET6, "ff00::", 8 },
 };
 
+#define WITH_PORTS "with_ports" /* the set of the protocols that have some */
+
 #define LAN_COUNT (sizeof(lan) / sizeof(*lan))
 
 /* port is dport, or sport in answers. */
@@ -40,8 +42,31 @@ static void write_network(FILE *out, const struct allowance *a, const char *port
 	inet_ntop(a->family, &a->address, text, sizeof(text));
 	fprintf(out, "\t\t%s daddr %s/%u", a->family == AF_INET ? "ip" : "ip6", text, a->prefix);
 	if (a->first_port)
-		write_ports(out, " th", port, a);
+		write_ports(out, " meta l4proto @" WITH_PORTS " th", port, a);
 	fprintf(out, " %s\n", then);
+}
+
+static bool has_port(const struct allow_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == ALLOW_NETWORK && list->items[i].first_port)
+			return true;
+	return false;
+}
+
+static bool class_has_port(const struct class *class)
+{
+	return has_port(&class->verdict.allow) || has_port(&class->verdict.deny) || has_port(&class->serve);
+}
+
+/* In others, as ICMP, there is something else where these have their ports. */
+void policy_write_protocols(FILE *out, const struct ruleset *set)
+{
+	if (policy_any(set, class_has_port) || has_port(&set->unclassified.allow) ||
+	    has_port(&set->unclassified.deny) || has_port(&set->tunnels))
+		fprintf(out,
+			"\tset " WITH_PORTS " {\n\t\ttype inet_proto\n\t\telements = { %d, %d, %d, %d, %d }\n\t}\n",
+			IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE);
 }
 
 static void write_link(FILE *out, const char *neighbours, const char *then)

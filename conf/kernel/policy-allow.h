@@ -20,6 +20,9 @@ void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then
 /* The same for answers of a server: the word is for whom they go to and from which port. */
 void policy_write_client(FILE *out, const struct allowance *a);
 
+/* What these need where they have an address and a port. */
+void policy_write_protocols(FILE *out, const struct ruleset *set);
+
 /* Tells whether the word is for a packet; denied is that of policy_write_denial. */
 struct packet_end {
 	int family;

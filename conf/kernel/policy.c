@@ -455,6 +455,7 @@ static void write_counters(FILE *out, const struct ruleset *set, const struct co
 static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *live, const uint32_t *gone,
 			 const struct network_list *networks)
 {
+	policy_write_protocols(out, set);
 	policy_write_refuse(out, set, live);
 	policy_write_lan(out, set);
 	policy_write_neighbours(out, set, live);

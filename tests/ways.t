@@ -447,6 +447,18 @@ openvpn_up() { # redirect-gateway def1
 }
 tun_down() { ip link del tun0; }
 in_both_orders "OpenVPN (def1)" openvpn_up tun_down
+# A router of IPv6 for IPv4 (RFC 5549), and nobody who answers for an address beyond it.
+openvpn_up
+ip route del default via $lan_host
+ip -4 route add default via inet6 fd77::2 dev here
+"${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=8
+configure <<<"$ordinary"
+only_ordinary "by a router of IPv6, for IPv4 too"
+"$netshim" down
+tun_down
+"${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=0
+ip route del default dev here
+ip route add default via $lan_host
 networkmanager_up() {
 	make_tun
 	ip route del default via $lan_host
@@ -542,6 +554,12 @@ ip route del default dev eth9
 ip route add default via 10.19.0.3 dev eth9 proto dhcp metric 900
 hook_for eth9
 is "$(get other http://$far_host/)" 0 "it is given another one"
+ip route del default dev eth9
+ip -4 route add default via inet6 fd19::2 dev eth9 proto dhcp metric 900
+"${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=8
+hook_for eth9
+is "$(get other http://$far_host/)" 0 "one of IPv6, for IPv4 too"
+"${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=0
 ip link del eth9
 
 # --- tun*: the first by name that is up and has an address

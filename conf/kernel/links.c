@@ -281,8 +281,7 @@ static void keep_route(struct nl_object *object, void *with)
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	const struct looking *l = with;
 	struct rtnl_nexthop *hop = rtnl_route_get_nnexthops(route) == 1 ? rtnl_route_nexthop_n(route, 0) : NULL;
-	const struct nl_addr *gateway = hop ? rtnl_route_nh_get_gateway(hop) : NULL;
-	const struct nl_addr *via = hop && !gateway ? rtnl_route_nh_get_via(hop) : gateway;
+	const struct nl_addr *via = hop ? rtnetlink_gateway(hop) : NULL;
 	uint32_t table = rtnl_route_get_table(route);
 	char text[INET6_ADDRSTRLEN];
 	uint32_t value;

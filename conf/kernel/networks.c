@@ -19,7 +19,7 @@ static bool is_ones_own(struct rtnl_route *route)
 	uint8_t protocol = rtnl_route_get_protocol(route);
 
 	return (protocol == RTPROT_KERNEL || protocol == RTPROT_RA || protocol == RTPROT_DHCP) &&
-	       rtnl_route_get_nnexthops(route) == 1 && !rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
+	       rtnl_route_get_nnexthops(route) == 1 && !rtnetlink_gateway(rtnl_route_nexthop_n(route, 0));
 }
 
 /* false where there is none, or a link-local one: the kernel keeps those on their
@@ -41,12 +41,12 @@ static void note_network(struct network_list *networks, const struct network *ne
 static void note_main_route(struct network_list *networks, const struct network *to, struct rtnl_nexthop *hop)
 {
 	struct main_route route = { .to = *to };
-	struct nl_addr *gateway = rtnl_route_nh_get_gateway(hop);
+	struct nl_addr *gateway = rtnetlink_gateway(hop);
 
 	route.to.interface = rtnl_route_nh_get_ifindex(hop);
-	if (gateway && nl_addr_get_len(gateway) <= sizeof(route.gateway)) {
-		route.has_gateway = true;
-		memcpy(&route.gateway, nl_addr_get_binary_addr(gateway), nl_addr_get_len(gateway));
+	if (gateway && nl_addr_get_len(gateway) <= sizeof(route.gateway.address)) {
+		route.gateway.family = nl_addr_get_family(gateway);
+		memcpy(&route.gateway.address, nl_addr_get_binary_addr(gateway), nl_addr_get_len(gateway));
 	}
 	networks->main = grown(networks->main, networks->main_count, sizeof(*networks->main));
 	networks->main[networks->main_count++] = route;

@@ -29,11 +29,16 @@ static inline bool network_is_same(const struct network *a, const struct network
 	       !memcmp(&a->address, &b->address, sizeof(a->address));
 }
 
+/* Of a route of IPv4, it may be one of IPv6 (RFC 5549). */
+struct gateway {
+	int family; /* 0: there is none */
+	struct in6_addr address;
+};
+
 /* A route of the main table's. */
 struct main_route {
 	struct network to;
-	struct in6_addr gateway;
-	bool has_gateway;
+	struct gateway gateway;
 };
 
 struct link {

@@ -38,16 +38,19 @@ static struct rtnl_route *make_route(uint32_t table, const struct network *to, u
 	return route;
 }
 
-static void add_nexthop(struct rtnl_route *route, int interface, const struct in6_addr *gateway, int family)
+static void add_nexthop(struct rtnl_route *route, int interface, const struct gateway *gateway)
 {
 	struct rtnl_nexthop *hop = or_out_of_memory(rtnl_route_nh_alloc());
-	struct nl_addr *via = gateway ? rtnetlink_address(family, gateway, address_bits(family)) : NULL;
+	struct nl_addr *via = NULL;
 
+	if (gateway && gateway->family)
+		via = rtnetlink_address(gateway->family, &gateway->address, address_bits(gateway->family));
 	rtnl_route_nh_set_ifindex(hop, interface);
-	if (via) {
+	if (via && gateway->family == rtnl_route_get_family(route))
 		rtnl_route_nh_set_gateway(hop, via);
-		nl_addr_put(via);
-	}
+	else if (via)
+		rtnl_route_nh_set_via(hop, via);
+	nl_addr_put(via);
 	rtnl_route_add_nexthop(route, hop);
 }
 
@@ -63,12 +66,12 @@ static uint8_t scope_of(const struct way *way, uint8_t type)
 		return RT_SCOPE_UNIVERSE;
 	if (type == RTN_LOCAL)
 		return RT_SCOPE_HOST;
-	return type == RTN_UNICAST && !way->has_gateway ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+	return type == RTN_UNICAST && !way->gateway.family ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
 }
 
 static bool has_gateway(struct rtnl_route *route)
 {
-	return rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0));
+	return rtnetlink_gateway(rtnl_route_nexthop_n(route, 0));
 }
 
 /* libnl looks only at what the wanted one has, a gateway say. One that leads nowhere may have the
@@ -116,8 +119,7 @@ static int try_route(struct nl_sock *socket, const struct routing *now, const st
 	struct rtnl_route *route = make_route(class->table, &way->to, type);
 
 	if (type == RTN_UNICAST || type == RTN_LOCAL)
-		add_nexthop(route, way->to.interface ? way->to.interface : LOOPBACK,
-			    way->has_gateway ? &way->gateway : NULL, way->to.family);
+		add_nexthop(route, way->to.interface ? way->to.interface : LOOPBACK, &way->gateway);
 	rtnl_route_set_scope(route, scope_of(way, type));
 	rtnl_route_set_priority(route, way->metric);
 	return put_route(socket, now, route);
@@ -125,8 +127,9 @@ static int try_route(struct nl_sock *socket, const struct routing *now, const st
 
 static void tell_no_way_out(const struct class *class, const struct way *way, int error)
 {
-	const char *why = way->has_gateway ? "the interface is down, or the gateway is in no network of the interface"
-					   : "the interface is down";
+	const char *why = way->gateway.family
+				  ? "the interface is down, or the gateway is in no network of the interface"
+				  : "the interface is down";
 
 	/* libnl has no words for what the kernel says in these cases. */
 	if (error != -NLE_FAILURE)
@@ -183,7 +186,7 @@ bool routing_add_stand_in(struct nl_sock *socket, const struct routing *now)
 
 	inet_pton(AF_INET, STAND_IN, &address.address);
 	route = make_route(RT_TABLE_LOCAL, &address, RTN_LOCAL);
-	add_nexthop(route, LOOPBACK, NULL, AF_INET);
+	add_nexthop(route, LOOPBACK, NULL);
 	rtnl_route_set_scope(route, RT_SCOPE_HOST);
 	return rtnetlink_succeeded(put_route(socket, now, route), "add the route of " STAND_IN);
 }

@@ -25,8 +25,7 @@ struct way {
 		WAY_PROXY, /* in again, where the packet filter has datagrams taken by a proxy */
 	} kind;
 	struct network to;
-	struct in6_addr gateway;
-	bool has_gateway;
+	struct gateway gateway;
 	uint32_t metric;
 };
 

@@ -31,6 +31,13 @@ struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, un
 	return made;
 }
 
+struct nl_addr *rtnetlink_gateway(struct rtnl_nexthop *hop)
+{
+	struct nl_addr *gateway = rtnl_route_nh_get_gateway(hop);
+
+	return gateway ? gateway : rtnl_route_nh_get_via(hop);
+}
+
 static void leave_out_learned(struct nl_object *object, void *with)
 {
 	(void)with;

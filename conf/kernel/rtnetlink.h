@@ -18,6 +18,10 @@ struct nl_sock *rtnetlink_socket(void);
 struct nl_addr;
 struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix);
 
+/* A hop's gateway, of whichever family, or NULL. */
+struct rtnl_nexthop;
+struct nl_addr *rtnetlink_gateway(struct rtnl_nexthop *hop);
+
 /* All routes that somebody has set, or libnl's error. */
 struct nl_cache;
 int rtnetlink_routes(struct nl_sock *socket, struct nl_cache **routes);

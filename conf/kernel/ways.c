@@ -73,33 +73,29 @@ static bool has_address(const struct network_list *networks, int interface, int 
 
 /* The configuration's, or the one that DHCP or an advertisement has given. The kernel
  * lists routes in the order in which it takes them. */
-static const struct in6_addr *gateway_of(const struct finding *f, int family)
+static struct gateway gateway_of(const struct finding *f, int family)
 {
 	for (size_t i = 0; i < f->class->gateways.count; i++)
 		if (f->class->gateways.items[i].family == family)
-			return &f->class->gateways.items[i].address;
+			return (struct gateway){ family, f->class->gateways.items[i].address };
 	for (size_t i = 0; i < f->networks->main_count; i++) {
 		const struct main_route *r = &f->networks->main[i];
 
-		if (r->to.family == family && r->to.interface == f->ways->interface && !r->to.prefix && r->has_gateway)
-			return &r->gateway;
+		if (r->to.family == family && r->to.interface == f->ways->interface && !r->to.prefix &&
+		    r->gateway.family)
+			return r->gateway;
 	}
-	return NULL;
+	return (struct gateway){ .family = 0 };
 }
 
 /* Where the interface is not there, or has no address of the family, the class has no
  * way out: that is what is asked for. */
 static void add_way_out(const struct finding *f, const struct network *to)
 {
-	const struct in6_addr *gateway = gateway_of(f, to->family);
-
 	if (!f->ways->interface || !has_address(f->networks, f->ways->interface, to->family))
 		return;
 	add_way(f, WAY_OUT, to, f->ways->interface, OUT_METRIC);
-	if (!gateway)
-		return;
-	f->ways->items[f->ways->count - 1].gateway = *gateway;
-	f->ways->items[f->ways->count - 1].has_gateway = true;
+	f->ways->items[f->ways->count - 1].gateway = gateway_of(f, to->family);
 }
 
 static bool is_own(const struct finding *f, const struct network *n)
@@ -278,7 +274,6 @@ static void find_ordinary(const struct finding *f)
 			continue;
 		add_way(f, WAY_OUT, &r->to, r->to.interface, OUT_METRIC + (uint32_t)i);
 		f->ways->items[f->ways->count - 1].gateway = r->gateway;
-		f->ways->items[f->ways->count - 1].has_gateway = r->has_gateway;
 	}
 }
 

@@ -82,6 +82,14 @@ ip addr add 2001:db8:79::2/64 dev here nodad
 ip -6 route add default via 2001:db8:79::1
 is "$(get guest 'http://[2001:db8::7]/') $(get guest 'http://[2001:db8:79::1]/') $(get wide 'http://[2001:db8:79::1]/')" "0 7 0" \
 	"another router, which is a neighbour itself"
+# One of IPv6 for IPv4 (RFC 5549), and none of whose packets says so.
+ip route del default via $lan_host
+ip -4 route add default via inet6 fd77::2 dev here
+"$netshim" reload
+is "$(get free http://$far_host/) $(get wide http://$far_host/) $(get beside http://$far_host/) $(get wide http://198.51.100.2/) $(get beside http://198.51.100.2/)" "0 7 0 0 7" \
+	"behind a router of IPv6, nobody is a neighbour by IPv4, and who is on the link is"
+ip -4 route del default dev here
+ip route add default via $lan_host
 ip -6 route del default
 ip -6 route add default via fd77::2
 ip tuntap add tun8 mode tun

@@ -220,31 +220,63 @@ static bool is_class(const struct class *class)
 	return class->name;
 }
 
+/* Of a packet of IPv4 that goes to a router of IPv6 (RFC 5549), the kernel gives the destination
+ * itself for the next hop. Where there is such a router, only who is in a network without one is a
+ * neighbour. */
+static bool has_other_routers(const struct network_list *networks)
+{
+	for (size_t i = 0; i < networks->main_count; i++)
+		if (networks->main[i].to.family == AF_INET && networks->main[i].gateway.family == AF_INET6)
+			return true;
+	return false;
+}
+
+static void write_noting_within(FILE *out, const struct network_list *networks, const char *neighbours,
+				const char *full)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	for (size_t i = 0; i < networks->main_count; i++) {
+		const struct network *to = &networks->main[i].to;
+
+		if (to->family != AF_INET || !to->prefix || networks->main[i].gateway.family)
+			continue;
+		inet_ntop(AF_INET, &to->address, text, sizeof(text));
+		fprintf(out,
+			"\t\trt ip nexthop %s/%u update @%s4 { rt ip nexthop } accept\n\t\trt ip nexthop %s/%u %s\n",
+			text, to->prefix, neighbours, text, to->prefix, full);
+	}
+	fprintf(out, "\t\tmeta nfproto ipv4 accept\n");
+}
+
 /* Where the sets are full, nobody knows who is a neighbour. */
-static void write_noting(FILE *out, const char *neighbours, const char *full)
+static void write_noting(FILE *out, const struct network_list *networks, const char *neighbours, const char *full)
 {
 	for (unsigned version = 4; version <= 6; version += 2)
 		fprintf(out, "\tset %s%u {\n\t\ttype ipv%u_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n",
 			neighbours, version, version);
-	fprintf(out,
-		"\tchain note_%s {\n\t\tupdate @%s4 { rt ip nexthop } accept\n"
-		"\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n",
-		neighbours, neighbours, neighbours, full);
+	fprintf(out, "\tchain note_%s {\n", neighbours);
+	if (has_other_routers(networks))
+		write_noting_within(out, networks, neighbours, full);
+	else
+		fprintf(out, "\t\tupdate @%s4 { rt ip nexthop } accept\n", neighbours);
+	fprintf(out, "\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n", neighbours, full);
 }
 
 /* A destination that is the next hop of what has just been sent is a neighbour, and so
  * is a router; whatever its address, and however the networks change. That is noted
  * before anybody has marked the packet for another way. A device that needs no
  * addresses of neighbours (a tunnel) has none. */
-void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live)
+void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live,
+			     const struct network_list *networks)
 {
 	bool classes = policy_any(set, class_has_link);
 	bool unclassified = has_link(&set->unclassified);
 
 	if (classes)
-		write_noting(out, "neighbours", "goto refuse");
+		write_noting(out, networks, "neighbours", "goto refuse");
 	if (unclassified)
-		write_noting(out, "others", "meta skuid >= 0 goto refuse");
+		write_noting(out, networks, "others", "meta skuid >= 0 goto refuse");
 	if (!classes && !unclassified)
 		return;
 	fprintf(out, "\tchain link {\n\t\ttype filter hook output priority -310; policy accept;\n"

@@ -6,6 +6,7 @@
 #ifndef NETSHIM_POLICY_ALLOW_H
 #define NETSHIM_POLICY_ALLOW_H
 
+#include "conf/kernel/networks.h"
 #include "conf/language/ruleset.h"
 
 #include <stdio.h>
@@ -44,6 +45,7 @@ const char *policy_liftable(const struct ruleset *set, const struct verdict *ver
 
 /* Those sets, and what fills them; and the chains that `lan` is told by. */
 void policy_write_lan(FILE *out, const struct ruleset *set);
-void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live);
+void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live,
+			     const struct network_list *networks);
 
 #endif

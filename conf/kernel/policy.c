@@ -458,7 +458,7 @@ static void write_chains(FILE *out, const struct ruleset *set, const uint32_t *l
 	policy_write_protocols(out, set);
 	policy_write_refuse(out, set, live);
 	policy_write_lan(out, set);
-	policy_write_neighbours(out, set, live);
+	policy_write_neighbours(out, set, live, networks);
 	policy_write_name_sets(out, set);
 	write_unclassified(out, set);
 	write_marks(out, set, live, networks);

@@ -132,6 +132,7 @@ chmod 755 "$scratch/cross-cc"
 is "$(scripts/library-folder "$netshim" "$scratch/cross-cc")" "$(scripts/library-folder "$netshim" gcc)" \
 	"the compiler names the folder that the loader puts for \$LIB"
 is "$(scripts/library-folder "$root/bin/probe-musl" gcc)" "" "musl's loader puts none"
+is "$(LANGUAGE=fr scripts/library-folder "$root/bin/probe-musl" gcc)" "" "in another language than English, too"
 
 # the shape of what is installed
 is "$(readelf -d "$preload" | grep -c NEEDED)" 0 "the shim needs no library"

@@ -35,6 +35,25 @@ ok $? "make deb"
 ok $? "make deb: in a folder of another name, in another time zone and language"
 is "$(sums "$other")" "$(sums "$one")" "the same packages, byte for byte"
 
+# --- Debian's on a machine of its own: this one's files, and what is written goes no further
+
+machine=$scratch/machine
+mkdir "$machine" "$scratch/written"
+mount -t tmpfs none "$scratch/written"
+mkdir "$scratch/written/upper" "$scratch/written/work"
+mount -t overlay -o "lowerdir=/,upperdir=$scratch/written/upper,workdir=$scratch/written/work" machine "$machine"
+mount -t proc proc "$machine/proc"
+mkdir -p "$machine/run/systemd/system"
+there=/usr/lib/netshim/lib/$(gcc -print-multiarch)/libnetshim.so
+debs=("$one/build/deb/"{lib,}netshim_*_"$(dpkg --print-architecture)".deb)
+on_machine() { LANGUAGE=de chroot "$machine" "$@" 2>&1; }
+dpkg() { on_machine dpkg --force-depends "$@" >"$scratch/dpkg" || cat "$scratch/dpkg"; }
+diverted() { on_machine dpkg-divert --list '/usr/lib/netshim/*'; }
+is "$(dpkg -i "${debs[0]}"; dpkg -r libnetshim; diverted)" "" "in another language than English, a removal leaves no diversions"
+is "$(grep -c "^r! $there$" "$machine"/etc/tmpfiles.d/netshim-left-libnetshim-*.conf) $(ls "$machine$there")" "1 $machine$there" \
+	"and the library stays until the next boot"
+umount -l "$machine" "$scratch/written"
+
 # What make install puts anywhere, beneath /usr, as both others do.
 flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32=
 	HOOKS='/usr/lib/NetworkManager/dispatcher.d/50-netshim /usr/lib/networkd-dispatcher/routable.d/50-netshim')

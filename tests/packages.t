@@ -47,11 +47,20 @@ mkdir -p "$machine/run/systemd/system"
 there=/usr/lib/netshim/lib/$(gcc -print-multiarch)/libnetshim.so
 debs=("$one/build/deb/"{lib,}netshim_*_"$(dpkg --print-architecture)".deb)
 on_machine() { LANGUAGE=de chroot "$machine" "$@" 2>&1; }
-dpkg() { on_machine dpkg --force-depends "$@" >"$scratch/dpkg" || cat "$scratch/dpkg"; }
+run_dpkg() { on_machine dpkg --force-depends "$@" >"$scratch/dpkg" || cat "$scratch/dpkg"; }
 diverted() { on_machine dpkg-divert --list '/usr/lib/netshim/*'; }
-is "$(dpkg -i "${debs[0]}"; dpkg -r libnetshim; diverted)" "" "in another language than English, a removal leaves no diversions"
+is "$(run_dpkg -i "${debs[0]}"; run_dpkg -r libnetshim; diverted)" "" "in another language than English, a removal leaves no diversions"
 is "$(grep -c "^r! $there$" "$machine"/etc/tmpfiles.d/netshim-left-libnetshim-*.conf) $(ls "$machine$there")" "1 $machine$there" \
 	"and the library stays until the next boot"
+run_dpkg -i "${debs[0]}"
+# Its prerm is all that runs of a removal.
+prerm=$machine/var/lib/dpkg/info/libnetshim:$(dpkg --print-architecture).prerm
+sed -i '2i trap "kill -KILL $PPID" EXIT' "$prerm"
+like "$(run_dpkg -r libnetshim; diverted)" "netshim-left" "a removal that is ended half way"
+sed -i 2d "$prerm"
+echo old | tee "$machine$there" >"$machine$there.left"
+is "$(run_dpkg -i "${debs[0]}"; diverted; find "$machine/usr/lib/netshim" -name '*.left'; cmp "$machine$there" <(dpkg-deb --fsys-tarfile "${debs[0]}" | tar -xO ".$there"))" "" \
+	"an installation after that replaces the library, and leaves none beside it"
 umount -l "$machine" "$scratch/written"
 
 # What make install puts anywhere, beneath /usr, as both others do.

@@ -61,6 +61,14 @@ sed -i 2d "$prerm"
 echo old | tee "$machine$there" >"$machine$there.left"
 is "$(run_dpkg -i "${debs[0]}"; diverted; find "$machine/usr/lib/netshim" -name '*.left'; cmp "$machine$there" <(dpkg-deb --fsys-tarfile "${debs[0]}" | tar -xO ".$there"))" "" \
 	"an installation after that replaces the library, and leaves none beside it"
+run_dpkg -i "${debs[@]}"
+helper_there() { stat -c '%n %i' "$machine"/usr/libexec/netshim-{helper,netns}* && getcap "$machine/usr/libexec/netshim-helper"; }
+before=$(helper_there)
+chmod g+w "$machine/usr/libexec"
+run_dpkg -i "${debs[@]}"
+like "$(cat "$scratch/dpkg")" "others than root can change /usr/libexec.*the version before stay.*run 'dpkg-reconfigure netshim'" \
+	"an upgrade whose helper cannot have its capability says so"
+is "$(helper_there | grep -v unpacked)" "$(grep -v unpacked <<<"$before")" "and the old one stays, with its own"
 umount -l "$machine" "$scratch/written"
 
 # What make install puts anywhere, beneath /usr, as both others do.
@@ -105,6 +113,10 @@ for step in post_install post_upgrade; do
 	scriptlet $step
 	is "$(getcap /usr/lib/netshim/netshim-helper*)" "/usr/lib/netshim/netshim-helper cap_dac_override=p" "$step: it has its own, and its capability"
 done
+chmod g+w /usr/lib/netshim
+like "$(scriptlet post_upgrade)" "others than root can change /usr/lib/netshim.*the version before stay" "an upgrade whose helper cannot have its capability says so"
+is "$(getcap /usr/lib/netshim/netshim-helper*)" "/usr/lib/netshim/netshim-helper cap_dac_override=p" "and the old one stays, with its own"
+chmod g-w /usr/lib/netshim
 scriptlet post_remove
 is "$(find /usr/lib/netshim -name 'netshim-helper' | wc -l)" 0 "post_remove: what no package has is gone"
 umount -l /usr

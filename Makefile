@@ -197,7 +197,7 @@ put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAM
 TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new $(NETNS).new)
 or_nothing = || { rm -f $(TRIED); exit 1; }
 try_library = $(call folder,$(DESTDIR)$(2)) && $(INSTALL) -m 644 $(1) $(DESTDIR)$(2)/libnetshim.so.new && \
-	scripts/try-start $(DESTDIR)$(2)/libnetshim.so.new $(3) $(or_nothing)
+	scripts/try-start $(DESTDIR)$(2)/libnetshim.so.new $(BUILD) $(3) $(or_nothing)
 # By hand, they do nothing.
 try_helper = $(1).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing has been installed: $(1).new does not run" >&2; false; }
 put_new = $(call folder,$(LIBEXECDIR)) && $(INSTALL) -m 755 $(BUILD)/$(notdir $(1)) $(1).new && { $(try_helper); }

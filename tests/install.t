@@ -122,7 +122,21 @@ for harm in 'void end(void) { _exit(0); }' 'void end(void) { __builtin_trap(); }
 		"a library that ends programs stops the installation: $harm"
 	is "$(cd "$dest" && find . -type f -exec cksum {} + | sort)" "$before" "and all stays as it was"
 done
-like "$(scripts/try-start "$preload" gcc -Wl,--dynamic-linker=/none 2>&1 && echo goes on)" \
+mount --bind "$scratch/build" "$scratch/build"
+mount -o remount,bind,noexec "$scratch/build"
+like "$(make -s install DESTDIR="$dest" "${args[@]}" 2>&1)" "nothing has been installed: the compiler's programs do not start with" \
+	"also where nothing may be executed in the folder in which it is built"
+mount --bind "$dest" "$dest"
+mount -o remount,bind,noexec "$dest"
+like "$(make -s install DESTDIR="$dest" "${args[@]}" 2>&1)" "nothing has been installed: .* cannot be tried, as nothing may be executed in .*noexec" \
+	"and where there is no folder to try it in, it is not installed"
+umount "$dest" "$scratch/build"
+is "$(cd "$dest" && find . -type f -exec cksum {} + | sort)" "$before" "all is still as it was"
+mkdir "$scratch/noexec"
+mount -t tmpfs -o noexec none "$scratch/noexec"
+is "$(TMPDIR=$scratch/noexec scripts/try-start "$preload" "$scratch" gcc 2>&1)" "" "where else nothing may be executed makes no difference"
+umount "$scratch/noexec"
+like "$(scripts/try-start "$preload" "$scratch" gcc -Wl,--dynamic-linker=/none 2>&1 && echo goes on)" \
 	"untried: no programs of 'gcc -Wl,--dynamic-linker=/none' run here.*goes on" "what is built for another machine cannot be tried: that is said"
 
 # what is built for another machine, whose loader does not run here

@@ -193,6 +193,11 @@ put = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && $(INSTALL) -m $
 put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAME_FOLDERS)' $(2) > "$$target.new" && \
 	chmod $(1) "$$target.new" && mv -f "$$target.new" "$$target"
 
+# 64-bit programs may have the folder that is 32-bit ones' elsewhere (Arch Linux: lib): it is never put there.
+put_lib32 = library="$(BY_LIB)/$$other/libnetshim.so"; \
+	$(if $(LIB32),$(call put,644,$(LIB32),$$library),test ! -e "$(DESTDIR)$$library" || \
+	echo "netshim: $$library stays as it is: no library for 32-bit programs has been built" >&2)
+
 # Before anything is replaced, libraries and helper are tried where they will be.
 TRIED = $(addprefix $(DESTDIR), $(LIBDIR)/libnetshim.so.new $(BY_LIB)/lib/libnetshim.so.new $(HELPER).new $(NETNS).new)
 or_nothing = || { rm -f $(TRIED); exit 1; }
@@ -214,11 +219,9 @@ endif
 	mv -f "$(DESTDIR)$(LIBDIR)/libnetshim.so.new" "$(DESTDIR)$(LIBDIR)/libnetshim.so"
 	$(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/\$$LIB/libnetshim.so)
 	$(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/libnetshim.so)
-ifneq ($(LIB32),)
-	for folder in $(FOLDERS32); do $(call put,644,$(LIB32),$(BY_LIB)/$$folder/libnetshim.so) || exit 1; done
-endif
-	folder=$$(scripts/library-folder $(BUILD)/netshim $(CC)) && \
-		{ test -z "$$folder" || { $(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder/libnetshim.so); }; }
+	folder=$$(scripts/library-folder $(BUILD)/netshim $(CC)) || exit 1; \
+	for other in $(FOLDERS32); do test "$$other" = "$$folder" || { $(put_lib32); } || exit 1; done; \
+	test -z "$$folder" || { $(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder/libnetshim.so); }
 	$(call put,755,$(BUILD)/netshim,$(BINDIR)/netshim)
 	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
 	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done

@@ -108,6 +108,24 @@ like "$("$netshim" grant "$scratch/same/netshim-helper.new" 2>&1; stat -c %i "$h
 umount "$scratch/same"
 rm "$helper.new"
 
+# as on Arch Linux, whose loader puts lib for $LIB
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+mkdir "$scratch/arch"
+by_lib=$dest/opt/ns/lib64/netshim
+# shellcheck disable=SC2016 # expanded by what is written
+printf '#!/bin/sh\necho dl_dst_lib=\\"lib\\"\n' >"$scratch/arch/loader"
+printf '#!/bin/sh\ncase $1 in -print-file-name=*) echo %s ;; *) exec gcc "$@" ;; esac\n' "$scratch/arch/loader" >"$scratch/arch/cc"
+printf '#!/bin/sh\n%s "$@" && readelf -h %s >>%s\n' "$(command -v mv)" "$by_lib/lib/libnetshim.so" "$scratch/arch/headers" >"$scratch/arch/mv"
+chmod 755 "$scratch/arch"/{loader,cc,mv}
+cp "$preload" "$by_lib/lib/libnetshim.so"
+PATH=$scratch/arch:$PATH make -s install DESTDIR="$dest" "${args[@]}" >"$scratch/said" 2>&1
+is "$? $(cat "$scratch/said"; grep Class: "$scratch/arch/headers" | sort -u | xargs)" "0 Class: ELF64" \
+	"where 64-bit programs have the folder lib, at no moment a 32-bit library is there"
+is "$(make -s install DESTDIR="$dest" "${args[@]}" LIB32= 2>&1 | grep -F /lib/libnetshim.so)" \
+	"netshim: /opt/ns/lib64/netshim/lib/libnetshim.so stays as it is: no library for 32-bit programs has been built" \
+	"one for 32-bit programs that stays as it was is named"
+make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
+
 # nothing that would end every program of a session
 like "$(make -s BUILD="$scratch/profiled" CFLAGS=-pg "$scratch/profiled/libnetshim.so" 2>&1)" "libnetshim.so: no program could start with it: it needs _*mcount" \
 	"a library that needs what programs do not have is not made"

@@ -49,8 +49,13 @@ APPARMOR = $(SYSCONFDIR)/apparmor.d/abstractions
 
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
 UNITDIR = $(PREFIX)/lib/systemd/system
-UNITS = netshim.service:netshim.service nftables.service.d/netshim.conf:nftables.service.conf \
+UNITS = netshim.service:netshim.service nftables.service.d/00-netshim.conf:nftables.service.conf \
 	$(subst /,-,$(RUNDIR:/%=%))-netshim-net_cls.mount.d/netshim.conf:net_cls.mount.conf
+# The file that nftables.service loads here. One that does anything else gets no drop-in.
+NFTABLES_UNIT = $(firstword $(wildcard $(addsuffix /systemd/system/nftables.service, /etc /usr/lib /lib)))
+NFTABLES := $(if $(NFTABLES_UNIT),$(shell sed '/^ExecStart=/!d; s|^[^ ]*/nft -f \(/[^ ]*\)$$|\1|; s|^ExecStart.*|more than a file|' \
+	$(NFTABLES_UNIT)),/etc/nftables.conf)
+WITH_NFTABLES = $(filter 1,$(words $(NFTABLES)))
 GENERATOR = $(UNITDIR:%/system=%)/system-generators/netshim
 # Where systemd looks for units, it looks again.
 reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%,$(UNITDIR)), \
@@ -60,7 +65,7 @@ reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
 NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
 	s|/usr/local/share/|$(SHARE)/|g; \
-	s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim/net_cls/netshim|/run/netshim/net_cls/$(GROUP)|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
+	s|/etc/nftables.conf|$(if $(WITH_NFTABLES),$(NFTABLES),/etc/nftables.conf)|g; s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim/net_cls/netshim|/run/netshim/net_cls/$(GROUP)|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
 
 # Where each shell looks for what it completes after a command's name.
 SHARE = $(PREFIX)/share
@@ -234,7 +239,11 @@ endif
 	$(call put,755,$(BUILD)/netshim-rescue,$(RESCUE))
 	$(call put,755,$(BUILD)/netshim-unit,$(UNIT))
 	$(call put_text,755,scripts/netshim-generator,$(GENERATOR))
-	for unit in $(UNITS); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
+	for unit in $(if $(WITH_NFTABLES),$(UNITS),$(filter-out nftables%,$(UNITS))); do $(call put_text,644,scripts/$${unit#*:},$(UNITDIR)/$${unit%:*}) || exit 1; done
+# As it was called before.
+	rm -f $(DESTDIR)$(UNITDIR)/nftables.service.d/netshim.conf
+	$(if $(WITH_NFTABLES),,@rm -f $(DESTDIR)$(UNITDIR)/nftables.service.d/00-netshim.conf; \
+		echo "netshim: nftables.service gets no drop-in, as it does more than load a file: see netshim(1), nftables.service" >&2)
 	for page in $(PAGES); do $(call put_text,644,$$page,$(MANDIR)/man$${page##*.}/$${page##*/}) || exit 1; done
 	for policy in $(POLICIES); do $(call put_text,644,$$policy,$(SHARE)/netshim/$${policy##*/}) || exit 1; done
 	for completion in $(COMPLETIONS); do \

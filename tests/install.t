@@ -15,7 +15,7 @@ is $? 0 "install with DESTDIR"
 is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C sort | paste -sd' ')" \
 	"./opt/etc/NetworkManager/dispatcher.d/50-netshim ./opt/etc/netshim.conf ./opt/etc/network/if-up.d/netshim \
 ./opt/etc/networkd-dispatcher/routable.d/50-netshim ./opt/ns/bin/netshim ./opt/ns/lib/exec/netshim-helper ./opt/ns/lib/exec/netshim-netns ./opt/ns/lib/exec/netshim-nftables ./opt/ns/lib/exec/netshim-packages ./opt/ns/lib/exec/netshim-rescue \
-./opt/ns/lib/exec/netshim-unit ./opt/ns/lib/systemd/system-generators/netshim ./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/netshim.conf \
+./opt/ns/lib/exec/netshim-unit ./opt/ns/lib/systemd/system-generators/netshim ./opt/ns/lib/systemd/system/netshim.service ./opt/ns/lib/systemd/system/nftables.service.d/00-netshim.conf \
 ./opt/ns/lib/systemd/system/opt-run-netshim-net_cls.mount.d/netshim.conf ./opt/ns/lib64/libnetshim.so \
 ./opt/ns/share/bash-completion/completions/netshim ./opt/ns/share/fish/vendor_completions.d/netshim.fish \
 ./opt/ns/share/man/man1/netshim.1 ./opt/ns/share/man/man5/netshim.conf.5 ./opt/ns/share/man/man7/libnetshim.7 \
@@ -23,6 +23,13 @@ is "$(cd "$dest" && find . -type f ! -path './opt/ns/lib64/netshim/*' | LC_ALL=C
 $(cd conf/policies && printf './opt/ns/share/netshim/%s ' *.conf)./opt/ns/share/zsh/site-functions/_netshim" \
 	"everything goes where it is told to"
 is "$(LD_PRELOAD="$dest/opt/ns/lib64/netshim/\$LIB/libnetshim.so" "$root/bin/probe" loaded 2>&1)" yes "and one by \$LIB"
+unit=$dest/opt/ns/lib/systemd/system/nftables.service.d/00-netshim.conf
+printf '[Service]\nExecStart=/sbin/nft -f /etc/of/its/own\n' >"$scratch/nftables.service"
+make -s install DESTDIR="$dest" "${args[@]}" NFTABLES_UNIT="$scratch/nftables.service" >/dev/null
+is "$(grep -c "^Exec.*=/opt/ns/lib/exec/netshim-nftables /etc/of/its/own$" "$unit")" 2 "nftables.service loads the file that it does here, with netshim's table"
+echo 'ExecStart=/bin/more' >>"$scratch/nftables.service"
+like "$(make -s install DESTDIR="$dest" "${args[@]}" NFTABLES_UNIT="$scratch/nftables.service" 2>&1; ls "$unit" 2>&1)" \
+	"^netshim: nftables.service gets no drop-in, as it does more than load a file: [^"$'\n'"]*"$'\n'"ls: cannot access" "or it is left alone, which is said"
 is "$(getcap "$dest/opt/ns/lib/exec/netshim-helper")" "" "with DESTDIR no capability is granted: the package does that"
 is "$(strings "$dest/opt/ns/lib64/libnetshim.so" | grep -c -e '^/opt/run/netshim/rules$' -e '^/opt/ns/lib/exec/netshim-helper$')" \
 	2 "the paths are compiled in"
@@ -114,6 +121,7 @@ mkdir "$scratch/arch"
 by_lib=$dest/opt/ns/lib64/netshim
 # shellcheck disable=SC2016 # expanded by what is written
 printf '#!/bin/sh\necho dl_dst_lib=\\"lib\\"\n' >"$scratch/arch/loader"
+# shellcheck disable=SC2016
 printf '#!/bin/sh\ncase $1 in -print-file-name=*) echo %s ;; *) exec gcc "$@" ;; esac\n' "$scratch/arch/loader" >"$scratch/arch/cc"
 printf '#!/bin/sh\n%s "$@" && readelf -h %s >>%s\n' "$(command -v mv)" "$by_lib/lib/libnetshim.so" "$scratch/arch/headers" >"$scratch/arch/mv"
 chmod 755 "$scratch/arch"/{loader,cc,mv}

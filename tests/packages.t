@@ -7,7 +7,7 @@
 # machines/package.t's.)
 . "$(dirname "$0")/lib.sh"
 
-for tool in git dpkg-buildpackage rpmbuild rpmlint makepkg; do
+for tool in git dpkg-buildpackage rpmbuild rpmlint makepkg systemd-analyze; do
 	command -v $tool >/dev/null || cannot_run "needs $tool"
 done
 cd "$tests/.." || exit 1
@@ -55,6 +55,7 @@ is "$(grep -c "^r! $there$" "$machine"/etc/tmpfiles.d/netshim-left-libnetshim-*.
 run_dpkg -i "${debs[0]}"
 # Its prerm is all that runs of a removal.
 prerm=$machine/var/lib/dpkg/info/libnetshim:$(dpkg --print-architecture).prerm
+# shellcheck disable=SC2016 # expanded there
 sed -i '2i trap "kill -KILL $PPID" EXIT' "$prerm"
 like "$(run_dpkg -r libnetshim; diverted)" "netshim-left" "a removal that is ended half way"
 sed -i 2d "$prerm"
@@ -72,7 +73,7 @@ is "$(helper_there | grep -v unpacked)" "$(grep -v unpacked <<<"$before")" "and 
 umount -l "$machine" "$scratch/written"
 
 # What make install puts anywhere, beneath /usr, as both others do.
-flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32=
+flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32= NFTABLES=/etc/nftables.conf
 	HOOKS='/usr/lib/NetworkManager/dispatcher.d/50-netshim /usr/lib/networkd-dispatcher/routable.d/50-netshim')
 contents() { sed 's|^/||; s|\.gz$||; \|^usr/share/doc|d; \|^usr/share/licenses|d; \|build-id|d; \|/$|d' | LC_ALL=C sort; }
 make -s -j2 -C "$one" install "${flags[@]}" DESTDIR="$scratch/installed" >/dev/null 2>&1
@@ -94,6 +95,20 @@ is "$(rpm -qp --provides "$package" | sed 's/[ (].*//' | sort -u)" $'config\nnet
 rpm -i --root "$scratch/fedora" --nodeps --noscripts "$package" 2>"$scratch/messages"
 is "$(getcap -r "$scratch/fedora/usr" | sed "s|$scratch/fedora||")" "/usr/libexec/netshim-helper cap_dac_override=p" \
 	"installed, the helper has it"
+
+# Fedora's nftables.service has what systemd gives a unit by itself: it comes after sysinit.target.
+units=$scratch/fedora/usr/lib/systemd/system
+printf '%s\n' '[Unit]' 'Description=Netfilter Tables' 'Wants=network-pre.target' 'Before=network-pre.target' '[Service]' 'Type=oneshot' \
+	'ExecStart=/bin/true -f /etc/sysconfig/nftables.conf' 'RemainAfterExit=yes' >"$units/nftables.service"
+mkdir "$units"/{multi-user,sysinit}.target.wants
+ln -s ../nftables.service "$units/multi-user.target.wants"
+ln -s ../netshim.service "$units/sysinit.target.wants"
+is "$(SYSTEMD_UNIT_PATH=$units: systemd-analyze --man=no verify netshim.service multi-user.target 2>&1 | grep -i cycle)" "" "its units are in no cycle"
+mkdir -p "$scratch/fedora/etc/systemd/system/nftables.service.d"
+load() { systemd-analyze --root="$scratch/fedora" cat-config systemd/system/nftables.service | sed -n 's/^ExecStart=//p' | tail -n 1; }
+is "$(load)" "/usr/libexec/netshim-nftables /etc/sysconfig/nftables.conf" "nftables.service loads the file that is Fedora's, with netshim's table"
+printf '[Service]\nExecStart=\nExecStart=own\n' >"$scratch/fedora/etc/systemd/system/nftables.service.d/an.conf"
+is "$(load)" own "an administrator's drop-in comes after netshim's"
 
 # --- Arch Linux and its kin
 

@@ -46,14 +46,15 @@ static bool flushes(const char *path)
 	return found;
 }
 
-/* Debian's unit, which is enabled by this link, loads /etc/nftables.conf. */
+/* The unit, which is enabled by this link, loads Debian's file or Fedora's. */
 static void look_at_nftables_service(struct doctor *d)
 {
 	static const char *const enabled[] = { "/etc/systemd/system/*.wants/nftables.service", NULL };
-	static const char *const ours[] = { "/etc" DROP_IN "*.conf", "/usr/lib" DROP_IN "netshim.conf",
-					    "/usr/local/lib" DROP_IN "netshim.conf", NULL };
+	static const char *const ours[] = { "/etc" DROP_IN "*.conf", "/usr/lib" DROP_IN "00-netshim.conf",
+					    "/usr/local/lib" DROP_IN "00-netshim.conf", NULL };
 
-	if (any_is_there(enabled) && flushes("/etc/nftables.conf") && !any_is_there(ours))
+	if (any_is_there(enabled) && (flushes("/etc/nftables.conf") || flushes("/etc/sysconfig/nftables.conf")) &&
+	    !any_is_there(ours))
 		doctor_tell(
 			d, RESULT_NOTE, "install netshim's drop-in for it (netshim(1), AT BOOT)",
 			"nftables.service flushes the whole ruleset when it starts and reloads: netshim watch puts the "

@@ -119,6 +119,7 @@ second_boot() {
 	ok $(($(on_wire 9996) < 50)) "$(on_wire 9996) datagrams of a program in no class were, meanwhile"
 	ok $(($(on_wire 9995) > 50)) "$(on_wire 9995) datagrams of the 300 that the class sent around a flush by hand were on the wire"
 	is "$(systemctl is-active netshim nftables | xargs)" "active active" "both are up after a boot"
+	before netshim.service nftables.service
 	before netshim.service network-pre.target
 	before netshim.service systemd-networkd.service
 	before netshim.service ssh.service

@@ -47,6 +47,10 @@ INIT = $(SYSCONFDIR)/init.d/netshim
 APT = $(SYSCONFDIR)/apt/apt.conf.d/50netshim
 APPARMOR = $(SYSCONFDIR)/apparmor.d/abstractions
 
+# What is in none of this installation's own folders: where there is another one, it may be that one's.
+SHARED_FILES = $(addprefix $(DESTDIR), $(HOOKS) $(INIT) $(APT) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
+whose = scripts/whose '$(DESTDIR)' '$(BINDIR) $(LIBEXECDIR) $(LIBDIR)' $(SHARED_FILES)
+
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
 UNITDIR = $(PREFIX)/lib/systemd/system
 UNITS = netshim.service:netshim.service nftables.service.d/00-netshim.conf:nftables.service.conf \
@@ -213,6 +217,9 @@ try_helper = $(1).new 2>/dev/null; test $$? -eq 125 || { echo "netshim: nothing 
 put_new = $(call folder,$(LIBEXECDIR)) && $(INSTALL) -m 755 $(BUILD)/$(notdir $(1)) $(1).new && { $(try_helper); }
 
 install: build
+	@$(whose) | while read -r whose file; do test "$$whose" = own || { \
+		echo "netshim: nothing has been installed: $$file is of another installation, whose $$whose is there: uninstall that first" >&2; exit 1; }; \
+	done
 	@$(call try_library,$(BUILD)/libnetshim.so,$(LIBDIR),$(CC))
 	$(if $(LIB32),@$(call try_library,$(LIB32),$(BY_LIB)/lib,$(CC32)))
 ifeq ($(DESTDIR),)
@@ -258,7 +265,8 @@ endif
 # The configuration stays: it is the administrator's.
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
-	rm -f $(addprefix $(DESTDIR), $(HOOKS) $(HOOKS:=.new) $(INIT) $(APT) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
+	$(whose) | while read -r whose file; do test "$$whose" != own || rm -f "$$file"; done
+	rm -f $(addsuffix .new, $(SHARED_FILES))
 	rm -f $(addprefix $(DESTDIR), $(UNIT) $(GENERATOR))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
@@ -266,7 +274,7 @@ uninstall:
 	rm -rf $(DESTDIR)$(SHARE)/netshim
 	rm -f $(foreach completion, $(COMPLETIONS), $(DESTDIR)$(SHARE)/$(firstword $(subst :, ,$(completion))))
 	rm -f $(DESTDIR)$(BINDIR)/netshim $(addprefix $(DESTDIR)$(LIBEXECDIR)/, netshim-nftables netshim-packages) $(DESTDIR)$(RESCUE) $(DESTDIR)$(HELPER) $(DESTDIR)$(NETNS) $(TRIED)
-	rm -rf $(DESTDIR)$(STATEDIR)/netshim
+	$(if $(DESTDIR),,command -v netshim >/dev/null || )rm -rf $(DESTDIR)$(STATEDIR)/netshim
 	@$(if $(DESTDIR),rm -rf,scripts/leave-library $(LEFT)) $(addprefix $(DESTDIR), $(BY_LIB) $(LIBDIR)/libnetshim.so)
 	$(reload_units)
 

@@ -54,6 +54,29 @@ is "$(grep -rhoE '^  /[^ ]*' "$dest/opt/etc/apparmor.d" | LC_ALL=C sort | xargs)
 /opt/ns/lib64/netshim/{,**/}libnetshim.so /opt/run/netshim/net_cls/netshim/*/{,locked/}tasks /opt/run/netshim/rules" "and for AppArmor"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
+
+# beside an installation with other folders
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+cp -r "$dest/opt/ns" "$dest/opt/other"
+grep -rl /opt/ns/ "$dest/opt/etc" | grep -v netshim.conf | xargs sed -i 's|/opt/ns/|/opt/other/|g'
+others=$(cd "$dest/opt/etc" && find . -type f -exec cksum {} + | sort)
+like "$(make -s install DESTDIR="$dest" "${args[@]}" 2>&1)" \
+	"nothing has been installed: $dest/opt/etc/network/if-up.d/netshim is of another installation, whose /opt/other/bin/netshim is there" \
+	"no installation takes the files of another one"
+make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(cd "$dest/opt/etc" && find . -type f -exec cksum {} + | sort)" "$others" "nor does uninstall"
+rm -r "$dest/opt/other"
+make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$? $(grep -rlF /opt/other "$dest")" "0 " "but those of one that is gone"
+make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "which are its own now"
+mkdir -p "$scratch/apart/var/netshim"
+uninstall_apart() { make -s uninstall BUILD="$scratch/flags" PREFIX="$scratch/apart" SYSCONFDIR="$scratch/apart/etc" RUNDIR="$scratch/apart" STATEDIR="$scratch/apart/var"; }
+PATH=$root/usr/bin:$PATH uninstall_apart
+is "$? $(ls "$scratch/apart/var")" "0 netshim" "what netshim keeps stays where there is another one"
+uninstall_apart
+is "$? $(ls "$scratch/apart/var")" "0 " "and goes with the last"
+
 blank() { # blank SETTING: what would be done with it
 	make -n uninstall BUILD="$scratch/flags" "$1" 2>&1
 }

@@ -189,7 +189,9 @@ $(BUILD)/netshim: $(COMMAND_OBJS)
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/conf/*/*.d)
 
 # Where it is written that the library, which programs may still load, goes at the next boot.
-LEFT = $(SYSCONFDIR)/tmpfiles.d/netshim-left.conf
+LEFT = $(SYSCONFDIR)/tmpfiles.d/netshim-left$(subst /,-,$(LIBDIR)).conf
+# Whoever has said so of these: it is installed again.
+keep_library = sed -i '\,^[rR]! \($(BY_LIB)\(/.*\)\?\|$(LIBDIR)/libnetshim.so\)$$,d' $(SYSCONFDIR)/tmpfiles.d/netshim-left*.conf 2>/dev/null
 
 # Each file is written beside the one that is there, and takes its place by rename:
 # programs are started meanwhile, and at no moment one is missing, half there or without
@@ -257,7 +259,7 @@ endif
 		$(call put,644,scripts/completions/$${completion#*:},$(SHARE)/$${completion%:*}) || exit 1; \
 	done
 ifeq ($(DESTDIR),)
-	rm -f $(LEFT)
+	rm -f $(LEFT); $(keep_library) || true
 	$(reload_units)
 	@scripts/reload-after-install $(BINDIR)/netshim $(RUNDIR)/netshim/rules
 endif

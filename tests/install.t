@@ -74,8 +74,13 @@ mkdir -p "$scratch/apart/var/netshim"
 uninstall_apart() { make -s uninstall BUILD="$scratch/flags" PREFIX="$scratch/apart" SYSCONFDIR="$scratch/apart/etc" RUNDIR="$scratch/apart" STATEDIR="$scratch/apart/var"; }
 PATH=$root/usr/bin:$PATH uninstall_apart
 is "$? $(ls "$scratch/apart/var")" "0 netshim" "what netshim keeps stays where there is another one"
-uninstall_apart
+mount -t tmpfs none /run
+mkdir -p /run/systemd/system "$scratch/apart/lib/netshim"
+uninstall_apart >/dev/null
 is "$? $(ls "$scratch/apart/var")" "0 " "and goes with the last"
+is "$(sed -n 's/^R! //p' "$scratch/apart/etc/tmpfiles.d/netshim-left${scratch//\//-}-apart-lib.conf" | head -n 2)" \
+	"$scratch/apart/lib/netshim"$'\n'"$scratch/apart/lib/libnetshim.so" "the library, at the next boot, by a file that is this installation's own"
+umount /run
 
 blank() { # blank SETTING: what would be done with it
 	make -n uninstall BUILD="$scratch/flags" "$1" 2>&1

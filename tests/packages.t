@@ -70,7 +70,14 @@ run_dpkg -i "${debs[@]}"
 like "$(cat "$scratch/dpkg")" "others than root can change /usr/libexec.*the version before stay.*run 'dpkg-reconfigure netshim'" \
 	"an upgrade whose helper cannot have its capability says so"
 is "$(helper_there | grep -v unpacked)" "$(grep -v unpacked <<<"$before")" "and the old one stays, with its own"
-umount -l "$machine" "$scratch/written"
+tmpfiles=$machine/etc/tmpfiles.d
+leave() { # as 'make uninstall PREFIX=/usr', now and before, and that of another prefix
+	printf 'R! %s\n' /usr/lib/netshim /usr/local/lib/netshim | tee "$tmpfiles"/netshim-left{,-usr-lib}.conf >/dev/null
+}
+goes() { cat "$tmpfiles"/netshim-left{,-usr-lib}.conf | sort -u; }
+leave
+run_dpkg -i "${debs[0]}"
+is "$(goes)" "R! /usr/local/lib/netshim" "what 'make uninstall' has left for the next boot stays, when a package has it"
 
 # What make install puts anywhere, beneath /usr, as both others do.
 flags=(PREFIX=/usr LIBRARY=/usr/lib/netshim/libnetshim.so LIB32= NFTABLES=/etc/nftables.conf
@@ -87,8 +94,8 @@ built "$one" scripts/rpm
 ok $? "make rpm; rpmlint finds nothing"
 is "$(grep 'Missing build-id' "$scratch/built")" "" "each program has a build ID, without which Fedora's builders make no package"
 package=$(echo "$one"/build/rpm/RPMS/*/netshim-"$version"-1.*.rpm)
-is "$(rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$package" | sed -n 's/^-[^ ]* //p' | contents)" "$installed" \
-	"the package has what is installed"
+is "$(rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$package" | sed -n 's/^-[^ ]* //p' | contents)" \
+	"$installed" "the package has what is installed"
 is "$(rpm -qp --qf '[%{FILENAMES} %{FILECAPS}\n]' "$package" | grep ' .')" "/usr/libexec/netshim-helper cap_dac_override=p" \
 	"and one capability"
 is "$(rpm -qp --provides "$package" | sed 's/[ (].*//' | sort -u)" $'config\nnetshim' "no package can ask for the library"
@@ -110,6 +117,11 @@ is "$(load)" "/usr/libexec/netshim-nftables /etc/sysconfig/nftables.conf" "nftab
 printf '[Service]\nExecStart=\nExecStart=own\n' >"$scratch/fedora/etc/systemd/system/nftables.service.d/an.conf"
 is "$(load)" own "an administrator's drop-in comes after netshim's"
 
+leave
+chroot "$machine" sh -c "$(rpm -qp --qf '%{POSTIN}' "$package")" post 2
+is "$(goes)" "R! /usr/local/lib/netshim" "what 'make uninstall' has left for the next boot stays, when a package has it"
+umount -l "$machine" "$scratch/written"
+
 # --- Arch Linux and its kin
 
 built "$one" env MAKEFLAGS=-j2 scripts/arch
@@ -122,18 +134,22 @@ is "$(find "$scratch/upper" -mindepth 2 -type f -printf '%P\n' | sed "s/\(helper
 	"$(printf '%s\n' "$on_arch" usr/share/libalpm/hooks/netshim.hook | contents)" "the package has what is installed"
 ok "$([ -e "$scratch/upper/usr/lib/netshim/netshim-helper" ]; echo $((! $?)))" "the helper by another name"
 mount -t overlay -o "lowerdir=/usr,upperdir=$scratch/upper/usr,workdir=$scratch/work" usr /usr
+tmpfiles=/etc/tmpfiles.d
+mount -t tmpfs none "$tmpfiles"
+leave
 scriptlet() { sh -c ". '$scratch/upper/.INSTALL' && $1" 2>&1; }
 for step in post_install post_upgrade; do
 	rm -f /usr/lib/netshim/netshim-helper
 	scriptlet $step
 	is "$(getcap /usr/lib/netshim/netshim-helper*)" "/usr/lib/netshim/netshim-helper cap_dac_override=p" "$step: it has its own, and its capability"
 done
+is "$(goes)" "R! /usr/local/lib/netshim" "what 'make uninstall' has left for the next boot stays, when a package has it"
 chmod g+w /usr/lib/netshim
 like "$(scriptlet post_upgrade)" "others than root can change /usr/lib/netshim.*the version before stay" "an upgrade whose helper cannot have its capability says so"
 is "$(getcap /usr/lib/netshim/netshim-helper*)" "/usr/lib/netshim/netshim-helper cap_dac_override=p" "and the old one stays, with its own"
 chmod g-w /usr/lib/netshim
 scriptlet post_remove
 is "$(find /usr/lib/netshim -name 'netshim-helper' | wc -l)" 0 "post_remove: what no package has is gone"
-umount -l /usr
+umount -l /usr "$tmpfiles"
 
 finish

@@ -110,8 +110,12 @@ for version in this next; do
 done
 ok $((mixed < 10)) "ended before $tried steps of $((2 * steps)), back and forth, $mixed times between helper and command: all that is started is in its class"
 unset "paths[-1]"
+mkdir "$root/etc/tmpfiles.d"
+printf 'R! %s\n' "$root/usr/lib/netshim" "$root/usr/lib/netshim/lib" "$root/usr/lib/libnetshim.so" "$root/usr/lib/netshim-more" >"$root/etc/tmpfiles.d/netshim-left.conf"
 install_this >/dev/null
 is "$? $("$netshim" --version) $(version_of "$helper") $(version_of "$preload")" "0 netshim $this $this $this" "an installation after that"
+is "$(cat "$root/etc/tmpfiles.d/netshim-left.conf")" "R! $root/usr/lib/netshim-more" "goes away at no boot, whoever has left what was there before"
+rm -r "$root/etc/tmpfiles.d"
 is "$(find "$root/usr" "$root/etc" -name '*.new')" "" "leaves nothing of it"
 is "$(works)" "$expected" "and all is well"
 

@@ -180,7 +180,7 @@ rm -f /etc/netshim.conf /usr/local/bin/ruled /usr/local/bin/as-root
 like "$(make -s uninstall)" "the library.*goes at the next boot.*/usr/local/lib/netshim" "uninstalled"
 is "$(systemctl show -P LoadState netshim)" not-found "systemd does not know its unit any more"
 is "$(LD_PRELOAD=$library "$root/bin/probe" loaded 2>&1)" yes "a session that names the library still has one"
-systemd-tmpfiles --boot --remove /etc/tmpfiles.d/netshim-left.conf
+systemd-tmpfiles --boot --remove /etc/tmpfiles.d/netshim-left-usr-local-lib.conf
 is "$(state)" "$before" "a boot later, down and uninstall have left nothing"
 
 finish

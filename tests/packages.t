@@ -95,7 +95,7 @@ ok $? "make rpm; rpmlint finds nothing"
 is "$(grep 'Missing build-id' "$scratch/built")" "" "each program has a build ID, without which Fedora's builders make no package"
 package=$(echo "$one"/build/rpm/RPMS/*/netshim-"$version"-1.*.rpm)
 is "$(rpm -qp --qf '[%{FILEMODES:perms} %{FILENAMES}\n]' "$package" | sed -n 's/^-[^ ]* //p' | contents)" \
-	"$installed" "the package has what is installed"
+	"$(printf '%s\n' "$installed" usr/libexec/netshim-netns.unpacked | contents)" "the package has what is installed"
 is "$(rpm -qp --qf '[%{FILENAMES} %{FILECAPS}\n]' "$package" | grep ' .')" "/usr/libexec/netshim-helper cap_dac_override=p" \
 	"and one capability"
 is "$(rpm -qp --provides "$package" | sed 's/[ (].*//' | sort -u)" $'config\nnetshim' "no package can ask for the library"
@@ -118,8 +118,14 @@ printf '[Service]\nExecStart=\nExecStart=own\n' >"$scratch/fedora/etc/systemd/sy
 is "$(load)" own "an administrator's drop-in comes after netshim's"
 
 leave
+netns=$machine/usr/libexec/netshim-netns
+rm "$netns"
 chroot "$machine" sh -c "$(rpm -qp --qf '%{POSTIN}' "$package")" post 2
+is "$(cmp "$netns" "$netns.unpacked"; ls "$netns.new" 2>/dev/null)" "" "netshim-netns is put there when it has what it needs"
 is "$(goes)" "R! /usr/local/lib/netshim" "what 'make uninstall' has left for the next boot stays, when a package has it"
+printf '#!/bin/sh\n[ "$1" != disable ]\n' >"$machine/usr/bin/netshim"
+chroot "$machine" sh -c "$(rpm -qp --qf '%{PREUN}' "$package")" preun 0
+is $? 1 "where netshim disable fails, the package stays"
 umount -l "$machine" "$scratch/written"
 
 # --- Arch Linux and its kin

@@ -67,9 +67,16 @@ reload_units = $(if $(DESTDIR),,$(if $(filter /usr/lib/% /usr/local/lib/% /etc/%
 
 # They name the folders above, and so do the units, the init script, the hook and the sample.
 PAGES = conf/command/netshim.1 conf/netshim.conf.5 shim/libnetshim.7 helper/netshim-helper.8
-NAME_FOLDERS = s|/usr/local/lib/libnetshim.so|$(LIBRARY)|g; s|/usr/local/lib/|$(LIBDIR)/|g; s|/usr/local/libexec/|$(LIBEXECDIR)/|g; s|/usr/local/bin/|$(BINDIR)/|g; \
-	s|/usr/local/share/|$(SHARE)/|g; \
-	s|/etc/nftables.conf|$(if $(WITH_NFTABLES),$(NFTABLES),/etc/nftables.conf)|g; s|/etc/netshim|$(SYSCONFDIR)/netshim|g; s|/run/netshim/net_cls/netshim|/run/netshim/net_cls/$(GROUP)|g; s|/run/netshim|$(RUNDIR)/netshim|g; s|/var/lib/netshim|$(STATEDIR)/netshim|g
+NAMED = /usr/local/lib/libnetshim.so|$(LIBRARY) /usr/local/lib/|$(LIBDIR)/ /usr/local/libexec/|$(LIBEXECDIR)/ \
+	/usr/local/bin/|$(BINDIR)/ /usr/local/share/|$(SHARE)/ \
+	/etc/nftables.conf|$(if $(WITH_NFTABLES),$(NFTABLES),/etc/nftables.conf) /etc/netshim|$(SYSCONFDIR)/netshim \
+	/run/netshim/net_cls/netshim|$(RUNDIR)/netshim/net_cls/$(GROUP) /run/netshim|$(RUNDIR)/netshim \
+	/var/lib/netshim|$(STATEDIR)/netshim
+# Each becomes what no other one is found in, before any becomes a folder.
+named = $(firstword $(subst |, ,$(1)))
+mark = @$(subst /,@,$(call named,$(1)))@
+NAME_FOLDERS = $(foreach pair,$(NAMED),s|$(call named,$(pair))|$(call mark,$(pair))|g;) \
+	$(foreach pair,$(NAMED),s|$(call mark,$(pair))|$(lastword $(subst |, ,$(pair)))|g;)
 
 # Where each shell looks for what it completes after a command's name.
 SHARE = $(PREFIX)/share
@@ -200,9 +207,9 @@ keep_library = sed -i '\,^[rR]! \($(BY_LIB)\(/.*\)\?\|$(LIBDIR)/libnetshim.so\)$
 # there by then works.
 folder = { test -d "$(1)" || $(INSTALL) -d "$(1)"; }
 put = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && $(INSTALL) -m $(1) $(2) "$$target.new" && mv -f "$$target.new" "$$target"
-# Texts name the folders.
-put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAME_FOLDERS)' $(2) > "$$target.new" && \
-	chmod $(1) "$$target.new" && mv -f "$$target.new" "$$target"
+# Texts name the folders. Who reads all files of a folder passes over a backup (AppArmor, apt, NetworkManager).
+put_text = target="$(DESTDIR)$(3)" && $(call folder,$${target%/*}) && sed '$(NAME_FOLDERS)' $(2) > "$$target.new~" && \
+	chmod $(1) "$$target.new~" && mv -f "$$target.new~" "$$target"
 
 # 64-bit programs may have the folder that is 32-bit ones' elsewhere (Arch Linux: lib): it is never put there.
 put_lib32 = library="$(BY_LIB)/$$other/libnetshim.so"; \
@@ -237,7 +244,7 @@ endif
 	for other in $(FOLDERS32); do test "$$other" = "$$folder" || { $(put_lib32); } || exit 1; done; \
 	test -z "$$folder" || { $(call put,644,$(BUILD)/libnetshim.so,$(BY_LIB)/$$folder/libnetshim.so); }
 	$(call put,755,$(BUILD)/netshim,$(BINDIR)/netshim)
-	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
+	test -e $(DESTDIR)$(SYSCONFDIR)/netshim.conf || test -h $(DESTDIR)$(SYSCONFDIR)/netshim.conf || { $(call put_text,644,conf/netshim.conf,$(SYSCONFDIR)/netshim.conf); }
 	for hook in $(HOOKS); do $(call put_text,755,scripts/interface-hook,$$hook) || exit 1; done
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
 	$(call put_text,755,scripts/netshim-packages,$(LIBEXECDIR)/netshim-packages)
@@ -268,7 +275,7 @@ endif
 uninstall:
 	if test -z '$(DESTDIR)' && test -x $(BINDIR)/netshim; then $(BINDIR)/netshim disable && $(BINDIR)/netshim down; fi
 	$(whose) | while read -r whose file; do test "$$whose" != own || rm -f "$$file"; done
-	rm -f $(addsuffix .new, $(SHARED_FILES))
+	rm -f $(addsuffix .new, $(SHARED_FILES)) $(addsuffix .new~, $(SHARED_FILES))
 	rm -f $(addprefix $(DESTDIR), $(UNIT) $(GENERATOR))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true

@@ -55,6 +55,26 @@ is "$(grep -rhoE '^  /[^ ]*' "$dest/opt/etc/apparmor.d" | LC_ALL=C sort | xargs)
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(cd "$dest" && find . -type f)" "./opt/etc/netshim.conf" "uninstall leaves the configuration alone"
 
+# what is there, or is not yet
+ln -sf /not/mounted "$dest/opt/etc/netshim.conf"
+mkdir "$scratch/ends"
+# shellcheck disable=SC2016 # expanded by what is written
+printf '#!/bin/sh\ncase $* in *base.d*) exit 1 ;; *) exec %s "$@" ;; esac\n' "$(command -v chmod)" >"$scratch/ends/chmod"
+chmod 755 "$scratch/ends/chmod"
+PATH=$scratch/ends:$PATH make -s install DESTDIR="$dest" "${args[@]}" >/dev/null 2>&1
+is "$? $(ls "$dest/opt/etc/apparmor.d/abstractions/base.d")" "2 netshim.new~" "ended half way, it leaves nothing that AppArmor reads"
+make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null
+is "$(cd "$dest/opt/etc" && find . ! -type d) $(readlink "$dest/opt/etc/netshim.conf")" "./netshim.conf /not/mounted" \
+	"uninstall takes that away, and a configuration that is a symbolic link stays one"
+rm "$dest/opt/etc/netshim.conf"
+echo "# mine" >"$dest/opt/etc/netshim.conf"
+below_srv=(PREFIX=/srv/usr/local SYSCONFDIR=/srv/etc RUNDIR=/srv/run STATEDIR=/srv/var/lib NFTABLES=/srv/etc/nftables.conf)
+# shellcheck disable=SC2016 # make's
+naming=$(make -s BUILD="$scratch/flags" "${below_srv[@]}" --eval="name-folders:; @echo '\$(NAME_FOLDERS)'" name-folders)
+mapfile -t texts < <(grep -rlE '/usr/local/|/run/netshim' scripts conf shim helper --exclude='*.[ch]' --exclude-dir=packages)
+below() { sed 's|/srv/|/|g' | cksum; }
+is "$(sed "$naming" "${texts[@]}" | below)" "$(cat "${texts[@]}" | below)" "each folder is named once, also where one has another's name in it"
+
 # beside an installation with other folders
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 cp -r "$dest/opt/ns" "$dest/opt/other"

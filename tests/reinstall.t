@@ -116,7 +116,7 @@ install_this >/dev/null
 is "$? $("$netshim" --version) $(version_of "$helper") $(version_of "$preload")" "0 netshim $this $this $this" "an installation after that"
 is "$(cat "$root/etc/tmpfiles.d/netshim-left.conf")" "R! $root/usr/lib/netshim-more" "goes away at no boot, whoever has left what was there before"
 rm -r "$root/etc/tmpfiles.d"
-is "$(find "$root/usr" "$root/etc" -name '*.new')" "" "leaves nothing of it"
+is "$(find "$root/usr" "$root/etc" -name '*.new*')" "" "leaves nothing of it"
 is "$(works)" "$expected" "and all is well"
 
 # --- what does not go as it should

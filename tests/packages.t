@@ -70,6 +70,31 @@ run_dpkg -i "${debs[@]}"
 like "$(cat "$scratch/dpkg")" "others than root can change /usr/libexec.*the version before stay.*run 'dpkg-reconfigure netshim'" \
 	"an upgrade whose helper cannot have its capability says so"
 is "$(helper_there | grep -v unpacked)" "$(grep -v unpacked <<<"$before")" "and the old one stays, with its own"
+chmod g-w "$machine/usr/libexec"
+
+# what is in force is not asked for in a chroot, which may have the machine's /run
+# shellcheck disable=SC2016 # expanded there
+from_outside() { unshare --mount --pid --fork sh -c 'mount -t proc proc "$0/proc"; chroot "$0" "$@"; exit' "$machine" "$@" 2>&1; }
+in_container() { unshare --mount --pid --fork chroot "$machine" sh -c 'mount -t proc proc /proc; "$@"; exit' sh "$@" 2>&1; }
+mkdir "$machine/run/netshim"
+: >"$machine/run/netshim/rules"
+echo package >"$machine/run/netshim/config"
+# shellcheck disable=SC2016 # expanded there
+printf '#!/bin/sh\necho "$1" >>/root/asked\n[ "$1" != grant ] || exec /usr/bin/netshim "$@"\n' >"$machine/usr/local/bin/netshim"
+chmod 755 "$machine/usr/local/bin/netshim"
+asked() { # asked HOW...: what is asked of netshim
+	rm -f "$machine/root/asked"
+	"$@" dpkg --force-depends -i "${debs[@]}" >/dev/null
+	cp "$machine/usr/local/bin/netshim" "$machine/usr/bin/netshim"
+	"$@" /usr/libexec/netshim-packages
+	"$@" dpkg --force-depends -r netshim >/dev/null
+	xargs <"$machine/root/asked"
+}
+like "$(asked from_outside)" "^grant( grant)*$" "in a chroot, a package leaves alone what is in force"
+like "$(asked in_container)" "^grant reload .*reload .*disable down$" "in a container, it does not"
+rm -r "$machine/usr/local/bin/netshim" "$machine/run/netshim"
+run_dpkg -i "${debs[@]}"
+
 tmpfiles=$machine/etc/tmpfiles.d
 leave() { # as 'make uninstall PREFIX=/usr', now and before, and that of another prefix
 	printf 'R! %s\n' /usr/lib/netshim /usr/local/lib/netshim | tee "$tmpfiles"/netshim-left{,-usr-lib}.conf >/dev/null
@@ -123,8 +148,10 @@ rm "$netns"
 chroot "$machine" sh -c "$(rpm -qp --qf '%{POSTIN}' "$package")" post 2
 is "$(cmp "$netns" "$netns.unpacked"; ls "$netns.new" 2>/dev/null)" "" "netshim-netns is put there when it has what it needs"
 is "$(goes)" "R! /usr/local/lib/netshim" "what 'make uninstall' has left for the next boot stays, when a package has it"
+# shellcheck disable=SC2016 # expanded there
+# shellcheck disable=SC2016 # expanded there
 printf '#!/bin/sh\n[ "$1" != disable ]\n' >"$machine/usr/bin/netshim"
-chroot "$machine" sh -c "$(rpm -qp --qf '%{PREUN}' "$package")" preun 0
+in_container sh -c "$(rpm -qp --qf '%{PREUN}' "$package")" preun 0 >/dev/null
 is $? 1 "where netshim disable fails, the package stays"
 umount -l "$machine" "$scratch/written"
 

@@ -46,7 +46,8 @@ static void grow_kept(size_t size)
 
 void *spare_take(struct spare *spare, size_t size)
 {
-	*spare = (struct spare){ .size = size, .kept = take_kept(&spare->tid_address) };
+	*spare = (struct spare){ .size = size };
+	spare->kept = take_kept(&spare->tid_address);
 	if (spare->kept) {
 		grow_kept(size);
 		spare->map = kept.map;

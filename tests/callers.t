@@ -152,6 +152,16 @@ done
 
 # --- threads
 
+for launcher in launcher launcher-musl; do
+	for count in 100 1000; do
+		of="$launcher, a thread that is waited for, $count variables"
+		mapfile -t many < <(seq -f 'V%.0f=x' $count)
+		is "$(shim "${many[@]}" $launcher waited posix_spawn "$bin/probe-static" class | xargs)" "$group/net started, told ended" \
+			"$of: by posix_spawn"
+		is "$(shim "${many[@]}" $launcher waited bad-argument "$bin/probe-static" | xargs)" "Bad address, told ended" \
+			"$of: by an exec that fails"
+	done
+done
 is "$(shim caller outlived "$bin/probe-static" class)" "$group/net" "by a descriptor, when the first thread is gone"
 mkdir "$scratch/other"
 cp "$bin/probe-static" "$scratch/other/denied"

@@ -9,6 +9,9 @@
  *   launcher errno ENTRY PROGRAM        prints the error of a failing exec; there
  *       are entries for that: bad-env, bad-env-string, bad-argument, too-much, busy,
  *       page-end, page-end-unaligned
+ *   launcher waited ENTRY PROGRAM [ARG...]
+ *       from a thread that the first one waits for; prints the error, and whether the kernel
+ *       will still tell of the thread's end (set_tid_address), which that waits for
  *   launcher keep ADDRESS PORT PROGRAM [ARG...]
  *       connects, then for each line on stdin starts PROGRAM in a child that has
  *       inherited the connection close-on-exec, and sends a byte over it after
@@ -17,6 +20,7 @@
 #include "tests/programs/driver.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -174,6 +178,32 @@ static void be_odd(void)
 	fcntl(dup2(1, 78), F_SETFD, FD_CLOEXEC);
 }
 
+static void *start_and_end(void *arguments)
+{
+	char **argv = arguments;
+	uint64_t before = 0;
+	uint64_t after = 0;
+	int ret;
+
+	prctl(PR_GET_TID_ADDRESS, &before);
+	ret = start(argv[0], argv[1], argv + 1);
+	prctl(PR_GET_TID_ADDRESS, &after);
+	printf("%s, %s\n", ret == -1 ? strerror(errno) : "started", before && after == before ? "told" : "not told");
+	return NULL;
+}
+
+static int waited(char **argv)
+{
+	pthread_t thread;
+
+	alarm(20);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (pthread_create(&thread, NULL, start_and_end, argv) || pthread_join(thread, NULL))
+		return 96;
+	puts("ended");
+	return 0;
+}
+
 static int keep(char **argv)
 {
 	struct sockaddr_in to = address_of(argv[0], argv[1]);
@@ -207,6 +237,8 @@ int main(int argc, char **argv)
 		printf("%s\n", ret == -1 ? strerror(errno) : "started");
 		return 0;
 	}
+	if (argc > 3 && !strcmp(argv[1], "waited"))
+		return waited(argv + 2);
 	if (argc < 3)
 		return 64;
 	if (!strcmp(argv[1], "odd")) {

@@ -15,6 +15,9 @@
 /* How many descriptors the work may need at once. */
 #define NEEDED 3
 
+/* "pid:[NUMBER]" */
+#define NAMESPACE_LINK_MAX 32
+
 struct work {
 	void (*function)(void *argument);
 	void *argument;
@@ -150,6 +153,32 @@ static long clone_and_call(const struct work *work)
 
 #endif
 
+/* The namespace of processes that the calling thread (unshare asks for a thread) or its
+ * children are in; "" where that cannot be told. */
+static void read_namespace(const char *whose, char link[NAMESPACE_LINK_MAX])
+{
+	char path[48];
+	char *end = path;
+	long n;
+
+	str_append(&end, path + sizeof(path), sys_is_first_thread() ? "/proc/self/ns/" : "/proc/thread-self/ns/");
+	str_append(&end, path + sizeof(path), whose);
+	n = sys_readlink(path, link, NAMESPACE_LINK_MAX - 1);
+	link[n < 0 ? 0 : n] = '\0';
+}
+
+/* The first child in a new one is its process 1, and would end it: nobody could fork there any
+ * more. Until there is one, the children's link may lead nowhere. */
+static bool children_are_elsewhere(void)
+{
+	char own[NAMESPACE_LINK_MAX];
+	char childrens[NAMESPACE_LINK_MAX];
+
+	read_namespace("pid", own);
+	read_namespace("pid_for_children", childrens);
+	return !str_equal(own, childrens);
+}
+
 int aside(void (*work)(void *argument), void *argument, int keep)
 {
 	struct work job = { work, argument, keep };
@@ -157,6 +186,8 @@ int aside(void (*work)(void *argument), void *argument, int keep)
 	uint64_t before;
 	long pid;
 
+	if (children_are_elsewhere())
+		return -EAGAIN;
 	/* A handler must not run in the child: it would be taken for the caller. */
 	SYS(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, sizeof(all), 0);
 	pid = clone_and_call(&job);

@@ -9,7 +9,7 @@
 /* Calls work(argument) in a child process that shares the caller's memory but has
  * a descriptor table of its own, a copy in which the lowest descriptors but `keep`
  * are closed. The caller's threads, children that wait() sees, signals and
- * descriptors are as before. Returns 0 or -errno. */
+ * descriptors are as before. Returns 0, or -errno where no child can be had. */
 int aside(void (*work)(void *argument), void *argument, int keep);
 
 #endif

@@ -186,6 +186,16 @@ for entry in execve posix_spawn; do
 	is "$(shim caller full kept 0 $entry "$scratch/allowed" class)" / "$of: on-error = allow"
 	is "$(shim caller full kept 0 $entry "$scratch/plain" class)" / "$of: without a rule"
 done
+# What is process 1 of a namespace ends it: nobody can fork there any more.
+for program in plain:/ denied:"$group/strict"; do
+	of="all descriptors in use, children that are to be in a namespace of their own, ${program%%:*}"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	is "$(unshare --pid "${user[@]}" LD_PRELOAD="$preload" env caller full cloexec 0 execve /bin/sh -c '"$0" class; :' "$scratch/${program%%:*}")" \
+		"${program#*:}" "$of: by a shell, which starts as ever"
+	is "$(unshare --pid "${user[@]}" LD_PRELOAD="$preload" env caller full cloexec 0 posix_spawn "$scratch/${program%%:*}" class)" \
+		"${program#*:}" "$of: by posix_spawn"
+	is "$(LD_PRELOAD=$preload env caller apart "$scratch/${program%%:*}" class)" "${program#*:}" "$of: in a thread"
+done
 is "$(shim caller full kept 0 closing "$scratch/denied" class)" "$group/strict" "descriptors that posix_spawn's actions close: classified"
 is "$(shim caller full kept 0 closing "$scratch/allowed" class)" "$group/lenient" "where on-error = allow, too"
 for limits in "0 100" "1 100" "2 2"; do

@@ -13,6 +13,9 @@
  *       with FREE descriptors left below the limit, or only below the soft one; those in
  *       use are close-on-exec, or are not; closing is posix_spawn with actions that
  *       close them
+ *   caller apart PROGRAM [ARG...]
+ *       by posix_spawn, with no descriptor left, from a thread whose children are to be in a
+ *       namespace of their own, of which the first one is process 1
  *   caller few SOFT HARD PROGRAM [ARG...]
  *       with these limits of descriptors
  *   caller changing VARIABLES ROUNDS PROGRAM
@@ -185,6 +188,20 @@ static int full(const char *how, int left, const char *entry, char **argv)
 	return 98;
 }
 
+static void *spawn_apart(void *argv)
+{
+	if (unshare(CLONE_NEWPID))
+		exit(96);
+	exit(full("cloexec", 0, "posix_spawn", argv));
+}
+
+static int apart(char **argv)
+{
+	pthread_t thread;
+
+	return pthread_create(&thread, NULL, spawn_apart, argv) || pthread_join(thread, NULL) ? 96 : 0;
+}
+
 static int few(rlim_t soft, rlim_t hard, char **argv)
 {
 	struct rlimit limit = { soft, hard };
@@ -278,6 +295,8 @@ int main(int argc, char **argv)
 		return handler(atoi(argv[2]), argv + 3);
 	if (argc > 5 && !strcmp(argv[1], "full"))
 		return full(argv[2], atoi(argv[3]), argv[4], argv + 5);
+	if (argc > 2 && !strcmp(argv[1], "apart"))
+		return apart(argv + 2);
 	if (argc > 4 && !strcmp(argv[1], "few"))
 		return few(strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), argv + 4);
 	if (argc > 3 && !strcmp(argv[1], "limited"))

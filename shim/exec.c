@@ -44,12 +44,12 @@ static int plain_execveat(int dirfd, const char *path, char *const argv[], char 
 /* What execvp and execvpe do beside libc's own work. */
 static int route_search(const char *file, char *const argv[], char *const envp[])
 {
+	struct program program = { AT_FDCWD, NULL, 0, argv, envp, false, NULL };
 	size_t size = search_size(file);
 	char found[size ? size : 1];
-	struct program program = { AT_FDCWD, size ? search(AT_FDCWD, file, found, size) : NULL, 0, argv, envp, false,
-				   NULL };
+	struct route route;
 
-	return program.path ? route(&program) : 0;
+	return size ? route_go_on(&program, &route, search(file, found, size, &program, &route)) : 0;
 }
 
 static int exec_path(const char *path, char *const argv[], char *const envp[])

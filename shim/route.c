@@ -152,6 +152,7 @@ __attribute__((noinline)) static int take_rule(const struct program *p, bool run
 	struct rules_class class;
 	int found = rule->flags == RULE_WITH ? match_arguments(p, runs, rules, rule, route) : 1;
 
+	route->doubtful = true;
 	if (found <= 0)
 		return found;
 	route->rule = rule->hash;
@@ -183,7 +184,10 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 	rules_close(&rules);
 	if (rules.damaged)
 		return rules.refused ? -EPERM : 0;
-	return found > 0 || no_descriptor_free(found) || found == -EPERM ? found : 0;
+	if (found >= 0 || no_descriptor_free(found) || found == -EPERM)
+		return found;
+	route->doubtful = true;
+	return 0;
 }
 
 int route_must_move(const struct program *p, bool runs, struct route *route, enum place *place)
@@ -566,12 +570,22 @@ static int exec_again(char *const argv[], char *const env[], const void *context
 						 : sys_execveat(p->dirfd, p->path, argv, env, p->flags);
 }
 
+/* Inline: every start by exec comes to it. */
+static inline int go_on(const struct program *p, struct route *route, int ret)
+{
+	if (!ret && route->again && !program_check_environment(p->envp) && has_preload(p->envp))
+		return route_start(p, route, exec_again, p);
+	return ret <= 0 ? ret : route_exec(p, route);
+}
+
+int route_go_on(const struct program *p, struct route *route, int ret)
+{
+	return go_on(p, route, ret);
+}
+
 int route(const struct program *p)
 {
 	struct route route;
-	int ret = route_program(p, &route);
 
-	if (!ret && route.again && !program_check_environment(p->envp) && has_preload(p->envp))
-		return route_start(p, &route, exec_again, p);
-	return ret <= 0 ? ret : route_exec(p, &route);
+	return go_on(p, &route, route_program(p, &route));
 }

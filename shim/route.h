@@ -22,6 +22,7 @@ struct route {
 	bool lock;		     /* the class has lock = true */
 	bool netns;		     /* the class has a network namespace */
 	bool with;		     /* there are rules for some arguments only */
+	bool doubtful;		     /* a rule may have a file of that name, or its interpreter is not there */
 	const struct sys_file *seen; /* what the path's last name is, where that is known; or NULL */
 	uint64_t rule;		     /* its hash */
 	char class[CLASS_NAME_MAX + 1];
@@ -67,8 +68,11 @@ __attribute__((noinline)) size_t route_resolve_size(const struct program *progra
  * where the program may be started unclassified, -errno where it may not. */
 int route_exec(const struct program *program, struct route *route);
 
-/* The two steps in one: returns 0 where the caller is to execute the program as
- * it is, -errno where it must fail. */
+/* The second step, where the first has returned ret: returns 0 where the caller is to execute the
+ * program as it is, -errno where it must fail. */
+int route_go_on(const struct program *program, struct route *route, int ret);
+
+/* The two steps in one. */
 int route(const struct program *program);
 
 /* Calls start with the program's arguments and the environment that the helper

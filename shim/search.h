@@ -6,12 +6,14 @@
 #ifndef NETSHIM_SHIM_SEARCH_H
 #define NETSHIM_SHIM_SEARCH_H
 
+#include "shim/route.h"
+
 #include <stddef.h>
 
-/* Finds the file that libc's own search for a program will start: the first on
- * PATH that may be executed; folder is where relative paths start. Returns file
- * itself where it has a slash, found where one was found, else NULL. */
-const char *search(int folder, const char *file, char *found, size_t size);
+/* Finds the file that libc's own search for a program will start, the first on PATH that may be
+ * executed, and calls route_program for it. program->path is then that, file itself where it has
+ * a slash, NULL where there is none; where relative paths start, program->dirfd says. */
+int search(const char *file, char *found, size_t size, struct program *program, struct route *route);
 
 /* The room that a search for file needs, or 0 where file is not a name to search
  * for. Stack is taken for what there is, as libc does, not for what may be. */

@@ -100,9 +100,7 @@ static int decide(struct decision *d)
 	if (ret)
 		return ret;
 	p->cwd = p->dirfd != AT_FDCWD;
-	if (d->file)
-		p->path = search(p->dirfd, d->file, d->found, d->found_size);
-	ret = p->path ? route_program(p, &d->route) : 0;
+	ret = d->file ? search(d->file, d->found, d->found_size, p, &d->route) : route_program(p, &d->route);
 	if (p->cwd)
 		sys_close(p->dirfd);
 	return ret;

@@ -269,6 +269,40 @@ done
 
 is "$(shim launcher page-end "$bin/probe-static" class)" "$group/net" "an environment at the end of a page"
 
+# --- a search on PATH goes on behind a file whose interpreter is not there
+
+mkdir "$scratch/early" "$scratch/late"
+printf '#!/no/such/interpreter\n' >"$scratch/early/by-missing"
+printf '#!%s\n' "$scratch/early/by-missing" >"$scratch/early/by-script"
+printf '#!/etc/passwd\n' >"$scratch/early/by-data"
+printf 'int main(void) { return 0; }\n' | gcc -x c - -Wl,--dynamic-linker=/no/such/loader -o "$scratch/early/no-loader"
+cp "$scratch/early/by-missing" "$scratch/early/ruled"
+cp "$scratch/early/by-missing" "$scratch/early/linked"
+printf 'echo a shell\n' >"$scratch/early/text"
+chmod 755 "$scratch"/early/*
+for early in "$scratch"/early/*; do cp "$bin/probe-static" "$scratch/late/${early##*/}"; done
+ln -sf "$bin/probe-static" "$scratch/late/linked"
+for by in "its own name" "a tree"; do
+	{
+		rules
+		echo "app '$scratch/early/ruled' { class = other }"
+		if [ "$by" = "a tree" ]; then
+			echo "app '$scratch/late/' { class = net }"
+		else
+			for late in "$scratch"/late/*; do [ -L "$late" ] || echo "app '$late' { class = net }"; done
+		fi
+	} | configure
+	for launcher in launcher launcher-musl; do
+		for entry in execvp execvpe execlp posix_spawnp; do
+			for early in by-missing by-script by-data no-loader ruled linked; do
+				is "$(PATH=$PATH:$scratch/early:$scratch/late shim $launcher $entry "$early" class)" "$group/net" \
+					"$launcher $entry, $early is passed over: a static program by $by"
+			done
+		done
+	done
+	is "$(PATH=$PATH:$scratch/early:$scratch/late shim launcher execvp text class)" "a shell" "what libc has a shell run ends its search"
+done
+
 # --- the caller
 
 coproc KEEP { shim launcher keep $lan_host 80 "$bin/probe-static" class; }

@@ -451,14 +451,17 @@ int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool
 	if (file)
 		*file = (struct match_file){ .swappable = false };
 	ret = match_small(rules, dirfd, path, flags, scripts, rule, file, NULL);
-
-	return ret == -ENAMETOOLONG ? match_large(rules, dirfd, path, flags, scripts, rule, file, NULL) : ret;
+	if (ret == -ENAMETOOLONG)
+		ret = match_large(rules, dirfd, path, flags, scripts, rule, file, NULL);
+	return ret ? ret : -ENODATA;
 }
 
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file)
 {
-	return match_seen(rules, dirfd, path, flags, scripts, rule, file, NULL);
+	int found = match_seen(rules, dirfd, path, flags, scripts, rule, file, NULL);
+
+	return found == -ENODATA ? 0 : found;
 }
 
 int match_started(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,

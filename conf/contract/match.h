@@ -45,7 +45,8 @@ bool match_is(const struct match_file *file, int dirfd, const char *path, int fl
 int match_program(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 		  struct match_file *file);
 
-/* As match_program, for who has looked at the path (with AT_SYMLINK_NOFOLLOW) already. */
+/* As match_program, for who has looked at the path (with AT_SYMLINK_NOFOLLOW) already. -ENODATA
+ * where there is none, but a rule may have another file of that name. */
 struct sys_file;
 int match_seen(struct rules *rules, int dirfd, const char *path, int flags, bool scripts, struct rules_slot *rule,
 	       struct match_file *file, const struct sys_file *seen);

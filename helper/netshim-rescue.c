@@ -28,9 +28,15 @@ static int say(const char *words)
 
 static bool write_new(size_t size, uint32_t mode)
 {
-	int fd = (int)SYS(SYS_openat, AT_FDCWD, NEW_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode & 07777, 0);
-	bool ok = fd >= 0 && sys_write(fd, text, size) == (long)size && !SYS(SYS_fsync, fd, 0, 0, 0, 0);
+	bool ok;
+	int fd;
 
+	/* One that was ended may have left it. */
+	SYS(SYS_unlinkat, AT_FDCWD, NEW_FILE, 0, 0, 0);
+	fd = (int)SYS(SYS_openat, AT_FDCWD, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, 0);
+	/* Not by the mode that it is made with, which the umask narrows. */
+	ok = fd >= 0 && sys_write(fd, text, size) == (long)size && !SYS(SYS_fchmod, fd, mode & 07777, 0, 0, 0) &&
+	     !SYS(SYS_fsync, fd, 0, 0, 0, 0);
 	if (fd >= 0)
 		sys_close(fd);
 	return ok && !SYS(SYS_renameat2, AT_FDCWD, NEW_FILE, AT_FDCWD, PRELOAD_FILE, 0);

@@ -321,6 +321,15 @@ by_hand "$empty WORD# for WORD\n" "$empty# for WORD\n"
 by_hand "#$(printf 'x%.0s' {1..300})\n$empty # WORD\n" "#$(printf 'x%.0s' {1..300})\n$empty #\n" 2>/dev/null
 by_hand "#WORD\nWORD # WORD" "#WORD\n#" 2>/dev/null
 by_hand "WORD#WORD\n" "#WORD\n"
+rescued() { # rescued UMASK WHAT: others read it as before
+	printf '%s\n' "$empty" "$word" >$list
+	chmod 644 $list
+	(umask "$1" && "$rescue" 2>/dev/null)
+	is "$? $(cat $list) $(stat -c %a $list)" "0 $empty 644" "the rescue, $2"
+}
+rescued 077 "of who gives others no right to new files"
+install -m 600 /dev/null $list.rescue
+rescued 022 "behind one that was ended"
 rm $list
 is "$("$rescue" 2>&1; echo $?)" "netshim-rescue: $list: it is not there: the library is not loaded by it"$'\n'1 "the rescue has nothing to do"
 is "$(readelf -lW "$rescue" | grep -c -e INTERP -e DYNAMIC)" 0 "and is static"

@@ -44,7 +44,7 @@ static int plain_execveat(int dirfd, const char *path, char *const argv[], char 
 /* What execvp and execvpe do beside libc's own work. */
 static int route_search(const char *file, char *const argv[], char *const envp[])
 {
-	struct program program = { AT_FDCWD, NULL, 0, argv, envp, false, NULL };
+	struct program program = { AT_FDCWD, NULL, 0, argv, envp, false, false, NULL };
 	size_t size = search_size(file);
 	char found[size ? size : 1];
 	struct route route;
@@ -54,7 +54,7 @@ static int route_search(const char *file, char *const argv[], char *const envp[]
 
 static int exec_path(const char *path, char *const argv[], char *const envp[])
 {
-	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, envp, false, NULL });
+	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, envp, false, false, NULL });
 
 	return err ? fail_with(err) : plain_execve(path, argv, envp);
 }
@@ -70,7 +70,7 @@ static int exec_search(const char *file, char *const argv[])
 static int exec_here(const char *path, char *const argv[])
 {
 	__typeof__(execv) *plain = NEXT(execv);
-	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, __environ, false, NULL });
+	int err = route(&(struct program){ AT_FDCWD, path, 0, argv, __environ, false, false, NULL });
 
 	if (err)
 		return fail_with(err);
@@ -102,7 +102,7 @@ HOOK int execvpe(const char *file, char *const argv[], char *const envp[])
 
 HOOK int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	int err = route(&(struct program){ dirfd, path, flags, argv, envp, false, NULL });
+	int err = route(&(struct program){ dirfd, path, flags, argv, envp, false, false, NULL });
 
 	return err ? fail_with(err) : plain_execveat(dirfd, path, argv, envp, flags);
 }
@@ -121,7 +121,7 @@ HOOK int fexecve(int fd, char *const argv[], char *const envp[])
 
 	/* Both libcs refuse these before they ask the kernel. */
 	if (!err && fd >= 0 && given(argv) && given(envp))
-		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false, NULL });
+		err = route(&(struct program){ fd, "", AT_EMPTY_PATH, argv, envp, false, false, NULL });
 	return err ? fail_with(err) : plain(fd, argv, envp);
 }
 

@@ -19,6 +19,7 @@ struct program {
 	char *const *argv;
 	char *const *envp;
 	bool cwd;				   /* dirfd is the folder that its process will be in */
+	bool real;				   /* which will be the real user's and group's */
 	const posix_spawn_file_actions_t *actions; /* which come first */
 };
 

@@ -178,6 +178,7 @@ __attribute__((noinline)) static int find_rule(const struct program *p, bool run
 
 	if (found)
 		return no_descriptor_free(found) || found == -EPERM ? found : 0;
+	rules.real = p->real;
 	found = match(p, runs, &rules, &rule, route->seen, &route->other);
 	if (found > 0)
 		found = take_rule(p, runs, &rules, &rule, route);

@@ -95,6 +95,7 @@ static int decide(struct decision *d)
 
 	p->dirfd = AT_FDCWD;
 	p->actions = actions;
+	p->real = d->spawn->attr && d->spawn->attr->__flags & POSIX_SPAWN_RESETIDS;
 	if (actions && is_relative(d->file ? d->file : p->path))
 		ret = actions_folder(actions, &p->dirfd);
 	if (ret)

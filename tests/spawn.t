@@ -64,4 +64,25 @@ for case in chdir chdir-twice fchdir fchdir-opened everything; do
 	is "$(class_of $case ./script)" "$group/net" "$case: a script's relative interpreter, too"
 done
 
+# --- whose rule it is, where the child has another user
+
+cp "$bin/probe-static" "$folder/users"
+cp "$bin/probe-static" "$folder/groups"
+rules_for() { # rules_for USER GROUP
+	configure <<-EOF
+		class net { }
+		app '$folder/users'  { class = net  users = { '$1' } }
+		app '$folder/groups' { class = net  users = { '@$2' } }
+	EOF
+}
+for launcher in launcher launcher-musl; do
+	for rule in users groups; do
+		started() { LD_PRELOAD=$preload $launcher effective 65534 "$1" "$folder/$rule" class; }
+		rules_for 65534 65534
+		is "$(started reset-ids) $(started posix_spawn)" "$group/net /" "$launcher, resetids: a rule for $rule, of the child's"
+		rules_for 0 0
+		is "$(started reset-ids) $(started posix_spawn)" "/ $group/net" "$launcher, resetids: and of the caller's"
+	done
+done
+
 finish

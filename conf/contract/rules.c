@@ -134,7 +134,7 @@ int rules_open_file(struct rules *rules, const char *path, bool trusted)
 {
 	int err = 0;
 
-	rules->damaged = rules->refused = false;
+	rules->damaged = rules->refused = rules->real = false;
 	rules->fd = sys_open_to_read(AT_FDCWD, path, O_NOFOLLOW);
 	if (rules->fd < 0)
 		return open_error(rules->fd);
@@ -369,7 +369,7 @@ static bool group_listed(uint32_t gid, const uint32_t *groups, long count)
 	return false;
 }
 
-static bool caller_in_group(uint32_t gid)
+static bool caller_in_group(uint32_t gid, bool real)
 {
 	uint32_t few[32];
 	uint32_t *groups = few;
@@ -377,7 +377,7 @@ static bool caller_in_group(uint32_t gid)
 	size_t size = (size_t)(count < 0 ? 0 : count) * sizeof(*groups);
 	bool listed;
 
-	if ((uint32_t)SYS(SYS_getegid, 0, 0, 0, 0, 0) == gid)
+	if ((uint32_t)SYS(real ? SYS_getgid : SYS_getegid, 0, 0, 0, 0, 0) == gid)
 		return true;
 	if (size > sizeof(few) && !(groups = sys_map(size)))
 		return false;
@@ -395,7 +395,7 @@ bool rules_users_include_caller(struct rules *rules, const struct rules_users *u
 
 	if (!users->count)
 		return true;
-	uid = (uint32_t)SYS(SYS_geteuid, 0, 0, 0, 0, 0);
+	uid = (uint32_t)SYS(rules->real ? SYS_getuid : SYS_geteuid, 0, 0, 0, 0, 0);
 	if (users->first > h->user_count || users->count > h->user_count - users->first)
 		return damaged(rules);
 	for (uint32_t i = 0; i < users->count; i++) {
@@ -403,7 +403,7 @@ bool rules_users_include_caller(struct rules *rules, const struct rules_users *u
 
 		if (!read_record(rules, &user, sizeof(user), at))
 			return false;
-		if (user.is_group ? caller_in_group(user.id) : user.id == uid)
+		if (user.is_group ? caller_in_group(user.id, rules->real) : user.id == uid)
 			return true;
 	}
 	return false;

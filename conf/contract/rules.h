@@ -218,6 +218,7 @@ struct rules {
 	int fd;
 	bool damaged; /* something that was read is not what was written, or cannot be read: */
 	bool refused; /* a sandbox refuses it */
+	bool real;    /* the caller counts as its real user and group, not its effective ones */
 	/* Which file it is, where it was opened with trusted set: a later one may have the
 	 * number of one that is gone. */
 	uint64_t inode;

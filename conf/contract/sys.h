@@ -97,10 +97,14 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #if __SIZEOF_POINTER__ == 4
 /* The old calls have 16-bit user numbers; i386's mmap takes its arguments from
  * memory, and arm has none. */
+#undef SYS_getuid
+#undef SYS_getgid
 #undef SYS_geteuid
 #undef SYS_getegid
 #undef SYS_getgroups
 #undef SYS_mmap
+#define SYS_getuid SYS_getuid32
+#define SYS_getgid SYS_getgid32
 #define SYS_geteuid SYS_geteuid32
 #define SYS_getegid SYS_getegid32
 #define SYS_getgroups SYS_getgroups32

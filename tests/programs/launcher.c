@@ -12,6 +12,9 @@
  *   launcher waited ENTRY PROGRAM [ARG...]
  *       from a thread that the first one waits for; prints the error, and whether the kernel
  *       will still tell of the thread's end (set_tid_address), which that waits for
+ *   launcher effective USER ENTRY PROGRAM [ARG...]
+ *       as root, whose real user and group have that number; reset-ids is posix_spawn with
+ *       POSIX_SPAWN_RESETIDS
  *   launcher keep ADDRESS PORT PROGRAM [ARG...]
  *       connects, then for each line on stdin starts PROGRAM in a child that has
  *       inherited the connection close-on-exec, and sends a byte over it after
@@ -20,6 +23,7 @@
 #include "tests/programs/driver.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -38,10 +42,15 @@ extern char **environ;
 typedef int spawner(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
 		    char *const[]);
 
-static int spawned(spawner *spawn, const char *program, char **argv)
+static int spawned(spawner *spawn, const char *program, char **argv, short flags)
 {
+	posix_spawnattr_t attr;
 	pid_t pid;
-	int error = spawn(&pid, program, NULL, NULL, argv, environ);
+	int error;
+
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, flags);
+	error = spawn(&pid, program, NULL, flags ? &attr : NULL, argv, environ);
 
 	errno = error;
 	return error ? -1 : wait_for(pid);
@@ -131,9 +140,11 @@ static int start(const char *entry, const char *program, char **argv)
 	if (!strcmp(entry, "fexecve-cloexec"))
 		return fexecve(open(program, O_RDONLY | O_CLOEXEC), argv, environ);
 	if (!strcmp(entry, "posix_spawn"))
-		return spawned(posix_spawn, program, argv);
+		return spawned(posix_spawn, program, argv, 0);
+	if (!strcmp(entry, "reset-ids"))
+		return spawned(posix_spawn, program, argv, POSIX_SPAWN_RESETIDS);
 	if (!strcmp(entry, "posix_spawnp"))
-		return spawned(posix_spawnp, name, argv);
+		return spawned(posix_spawnp, name, argv, 0);
 	if (!strcmp(entry, "bad-env"))
 		return execve(program, argv, bad_pointer);
 	if (!strcmp(entry, "bad-env-string"))
@@ -241,6 +252,12 @@ int main(int argc, char **argv)
 		return waited(argv + 2);
 	if (argc < 3)
 		return 64;
+	if (argc > 4 && !strcmp(argv[1], "effective")) {
+		if (setgroups(0, NULL) || setresgid((gid_t)atoi(argv[2]), 0, 0) ||
+		    setresuid((uid_t)atoi(argv[2]), 0, 0))
+			return 96;
+		argv += 2;
+	}
 	if (!strcmp(argv[1], "odd")) {
 		be_odd();
 		argv[1] = (char *)"execve";

@@ -134,11 +134,11 @@ EOF
 added=$(($(LD_PRELOAD=$preload "$scratch/many") - $(LD_PRELOAD=$empty "$scratch/many")))
 ok $((added > 10)) "page faults when a child of a program with 60 libraries starts another: $added"
 
-# With a rule: who starts it, the helper, and the program. Whether the kernel would execute
-# the file takes two calls more where it has no AT_EXECVE_CHECK, and where it looks at the
-# arguments before the file, what can be told without its own answer.
-ask="execveat"
-since 6.14 || ask="execveat execveat execveat"
+# With a rule: who starts it, the helper, and the program. Are flags looked at, and would the
+# kernel execute the file? That takes two calls more where it has no AT_EXECVE_CHECK, and where it
+# looks at the arguments before the file, what can be told without its own answer.
+ask="execveat execveat"
+since 6.14 || ask="$ask execveat execveat"
 since 6.8 || ask="$ask faccessat2 openat fcntl fcntl close"
 membership="gettid getpid openat read close"
 rule="newfstatat pread64 pread64 pread64 close" # the folder; the slots, the path, the class

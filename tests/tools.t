@@ -64,6 +64,13 @@ is "$(grep -c 'ERROR SUMMARY' <<<"$out")" 0 "but without valgrind, which it repl
 out=$(shim "$netshim" run net valgrind --error-exitcode=9 "$scratch/strict" class 2>&1)
 is "$?" 0 "netshim run CLASS valgrind: no errors"
 like "$out" "$group/net/locked.*ERROR SUMMARY: 0 errors" "in its class"
+within=(valgrind -q --tool=none)
+for child in "$scratch/strict" "$probe-static"; do
+	is "$(shim "${within[@]}" sh -c "$child class; true" 2>/dev/null)" "$group/net" "what a program within valgrind starts, ${child##*/}: in its class"
+	out=$(shim "${within[@]}" --trace-children=yes sh -c "$child class; echo \$?" 2>&1)
+	like "$out" "Can't execute [^ ]* executable: $helper.*not permitted"$'\n126$' "--trace-children=yes: it is not started"
+done
+is "$(shim "${within[@]}" --trace-children=yes sh -c "$scratch/lenient class; true" 2>/dev/null)" / "on-error = allow: in no class"
 if [ "$(uname -m)" = x86_64 ]; then
 	command -v qemu-x86_64 >/dev/null || cannot_run "needs qemu-user"
 	out=$(shim qemu-x86_64 -strace "$scratch/strict" class 2>&1)
@@ -71,6 +78,7 @@ if [ "$(uname -m)" = x86_64 ]; then
 	is "$(grep -c exit_group <<<"$out")" 0 "but without qemu, which it replaces, too"
 	out=$(as_user "$netshim" run net qemu-x86_64 -strace "$scratch/strict" class 2>&1)
 	like "$out" "$group/net/locked.*exit_group" "netshim run CLASS qemu-x86_64: in its class, and within qemu"
+	is "$(shim qemu-x86_64 /bin/sh -c "$probe-static class; true")" "$group/net" "what a program within qemu-user starts: in its class"
 fi
 
 # --- perf
@@ -114,6 +122,7 @@ check "$group/net" "flock -c" flock "$scratch/own" -c "$probe class"
 check "50 $group/net" "xargs -P" sh -c "seq 50 | xargs -P 4 -I {} $probe class"
 printf 'all: %s\n%%:\n\t@%s class\n' "$(seq -f t%g -s ' ' 49)" "$probe" >"$scratch/Makefile"
 check "50 $group/net" "make -j" make -s -j 4 -C "$scratch"
+check "$group/net" "make within valgrind" "${within[@]}" make -s -C "$scratch" t1
 # shellcheck disable=SC2016 # expanded by that shell
 check "30 $group/net" "parallel shells" sh -c 'for i in $(seq 30); do sh -c "$0 class" & done; wait' "$probe"
 check "$group/net" "env -i" env -i "$probe" class

@@ -28,13 +28,34 @@ static bool is_free(int fd)
 	return SYS(SYS_fcntl, fd, F_GETFD, 0, 0, 0) < 0;
 }
 
+__attribute__((noinline)) bool route_runs(const struct match_file *file)
+{
+	char text[RULE_PATH_MAX];
+	struct sys_file running;
+	long n;
+
+	if (sys_stat(AT_FDCWD, RUNNING, 0, &running) || match_is(file, AT_FDCWD, RUNNING, 0))
+		return true;
+	n = sys_readlink(RUNNING, text, sizeof(text));
+	if (n <= 0 || n == sizeof(text))
+		return false;
+	text[n] = '\0';
+	return match_is(file, AT_FDCWD, text, 0);
+}
+
+/* found says what has come of the look at the path. */
+__attribute__((noinline)) static bool leads_elsewhere(int found, const struct match_file *file)
+{
+	return found < 0 ? !no_descriptor_free(found) && found != -EPERM : !route_runs(file);
+}
+
 static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule,
 		 const struct sys_file *seen, bool *other)
 {
 	struct match_file file;
 	int found = match_seen(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL, seen);
 
-	*other = runs && file.swappable && !match_is(&file, AT_FDCWD, RUNNING, 0);
+	*other = runs && (found < 0 || file.swappable) && leads_elsewhere(found, &file);
 	return *other ? match_program(rules, AT_FDCWD, RUNNING, 0, false, rule, NULL) : found;
 }
 

@@ -35,6 +35,11 @@ struct route {
  * 1, 0, or -EMFILE or -ENFILE where there was no descriptor for the question. */
 int route_must_move(const struct program *program, bool runs, struct route *route, enum place *place);
 
+/* Tells whether this process runs that file, or it cannot be told. Within valgrind and qemu-user,
+ * the link RUNNING has the program's name, and leads to them. */
+struct match_file;
+bool route_runs(const struct match_file *file);
+
 /* Tells whether the process, which may gain no privilege any more (no_new_privs), is about
  * to run once more what it runs, or what its parent runs: the helper could not move it, and
  * where it is, it is already. route is what route_must_move has found. */

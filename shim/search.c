@@ -109,6 +109,13 @@ __attribute__((noinline)) static bool lacks_interpreter(int folder, const char *
 	return false;
 }
 
+const char *search_first(const char *name, char *found, size_t size)
+{
+	const char *dirs = search_path();
+
+	return next_file(AT_FDCWD, name, &dirs, found, size);
+}
+
 int search(const char *file, char *found, size_t size, struct program *p, struct route *route)
 {
 	const char *dirs = search_path();

@@ -15,6 +15,10 @@
  * a slash, NULL where there is none; where relative paths start, program->dirfd says. */
 int search(const char *file, char *found, size_t size, struct program *program, struct route *route);
 
+/* Returns the first file of that name, which has no slash, on PATH that may be executed, in found;
+ * NULL where there is none. */
+const char *search_first(const char *name, char *found, size_t size);
+
 /* The room that a search for file needs, or 0 where file is not a name to search
  * for. Stack is taken for what there is, as libc does, not for what may be. */
 size_t search_size(const char *file);

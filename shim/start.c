@@ -10,6 +10,7 @@
 #include "conf/contract/sys.h"
 #include "shim/next.h"
 #include "shim/route.h"
+#include "shim/search.h"
 
 #include <linux/binfmts.h>
 #include <sys/auxv.h>
@@ -52,13 +53,19 @@ static bool is_script(const char *path)
 	return match_read_head(AT_FDCWD, path, head, sizeof(head)) > 0 && match_interpreter(head);
 }
 
-static bool runs_itself(const char *path)
+static bool leads_elsewhere(const char *path)
 {
-	struct sys_file running;
 	struct sys_file named;
 
-	return sys_stat(AT_FDCWD, RUNNING, 0, &running) || sys_stat(AT_FDCWD, path, 0, &named) ||
-	       sys_same_file(&running, &named);
+	return !sys_stat(AT_FDCWD, path, 0, &named) &&
+	       !route_runs(&(struct match_file){ named.device, named.inode, false });
+}
+
+static bool is_bare(const char *path)
+{
+	while (*path && *path != '/')
+		path++;
+	return !*path;
 }
 
 /* For a script, the kernel puts interpreters before the script's path, each with at
@@ -75,7 +82,7 @@ static char **own_arguments(char **argv, const char *execfn)
 			continue;
 		if (is_script(execfn))
 			return arg;
-		if (runs_itself(execfn))
+		if (!leads_elsewhere(execfn))
 			return argv;
 		return arg + (NEXT(getauxval)(AT_FLAGS) & AT_FLAGS_PRESERVE_ARGV0);
 	}
@@ -151,12 +158,12 @@ static void classify(const struct program *program, struct route *route)
 	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
 }
 
-static void put_right(int argc, char **argv, char **envp)
+/* path is what leads to the program: execfn, as the kernel has put it onto the stack, or
+ * what that is short for. */
+static void put_right(int argc, char **argv, char **envp, const char *execfn, const char *path)
 {
-	__typeof__(getauxval) *auxval = NEXT(getauxval);
-	const char *execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
-	struct program program = { .dirfd = AT_FDCWD, .path = execfn };
+	struct program program = { .dirfd = AT_FDCWD, .path = path };
 	bool glibc = next_is_glibc() && are_passed(argc, argv, envp, (uintptr_t)execfn);
 	char **own = glibc ? argv : arguments((uintptr_t)execfn);
 	char **env = glibc ? envp : __environ;
@@ -165,12 +172,12 @@ static void put_right(int argc, char **argv, char **envp)
 
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
-	if (!execfn || take_mark(first_variable(own, env, execfn), env) || auxval(AT_SECURE) || !own)
+	if (take_mark(first_variable(own, env, execfn), env) || NEXT(getauxval)(AT_SECURE) || !own)
 		return;
-	program.argv = own_arguments(own, execfn);
+	program.argv = own_arguments(own, path);
 	/* Started by a descriptor that is closed by now, or by a name that may mean another
 	 * file by now. */
-	by_fd = str_after(execfn, "/dev/fd/");
+	by_fd = str_after(path, "/dev/fd/");
 	if (by_fd || (program.argv == own && route_means_caller(&program)))
 		program.path = RUNNING;
 	/* What runs is a script's interpreter, which is told of it by that descriptor. */
@@ -188,8 +195,32 @@ static void put_right(int argc, char **argv, char **envp)
 	classify(&program, &route);
 }
 
+/* Valgrind gives a program that it has found on PATH no more than its name. */
+__attribute__((noinline)) static void put_right_by_name(int argc, char **argv, char **envp, const char *name)
+{
+	size_t size = search_size(name);
+	char path[size + 1];
+	struct sys_file file;
+	bool here = !sys_stat(AT_FDCWD, name, 0, &file) && !leads_elsewhere(name);
+
+	if (here || !size || !search_first(name, path, size) || leads_elsewhere(path))
+		put_right(argc, argv, envp, name, name);
+	else
+		put_right(argc, argv, envp, name, path);
+}
+
 __attribute__((constructor)) static void at_start(int argc, char **argv, char **envp)
 {
+	__typeof__(getauxval) *auxval;
+	const char *execfn;
+
 	next_keep();
-	put_right(argc, argv, envp);
+	auxval = NEXT(getauxval);
+	execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
+	if (!execfn)
+		return;
+	if (is_bare(execfn))
+		put_right_by_name(argc, argv, envp, execfn);
+	else
+		put_right(argc, argv, envp, execfn, execfn);
 }

@@ -60,6 +60,13 @@ is "$(outcomes $((tries / 40)) script-a script-b | sed 's/^script-. //' | sort -
 	"of two scripts, each start is in the class of one"
 sed 's/^/# /' "$scratch/counts"
 
+ln -sfn "$scratch/dynamic-a" "$link"
+hold_at openat "$root/run/netshim/rules" "${user[@]}" LD_PRELOAD="$preload" launcher-static execve "$link" class
+rm "$link"
+let_go
+wait_until has_ended "$held"
+is "$(tail -n 1 "$scratch/said")" "$group/a" "a dynamic one by a name that is gone when it looks"
+
 # A script is put right where the swap comes before its interpreter starts.
 ln -sfn "$scratch/script-a" "$link"
 hold_at execve "$link" "${user[@]}" LD_PRELOAD="$preload" env "$link"

@@ -65,6 +65,17 @@ out=$(shim "$netshim" run net valgrind --error-exitcode=9 "$scratch/strict" clas
 is "$?" 0 "netshim run CLASS valgrind: no errors"
 like "$out" "$group/net/locked.*ERROR SUMMARY: 0 errors" "in its class"
 within=(valgrind -q --tool=none)
+is "$(shim "${within[@]}" probe class 2>/dev/null)" "$group/net" "valgrind NAME, which it finds on PATH: in its class"
+cp /usr/bin/true "$scratch/own/probe"
+is "$(cd "$scratch/own" && shim "${within[@]}" probe class 2>/dev/null)" "$group/net" "whatever has that name in the folder at hand"
+ln -s "$scratch/strict" "$scratch/own/link"
+chown -h 65534 "$scratch/own/link"
+within_it() { # within_it TOOL...
+	is "$(shim "$@" "$scratch/own/link" class 2>/dev/null)" "$group/net" "${1##*/}: by a link of the user's"
+	is "$(shim "$@" "$scratch/strict" state x "$scratch/strict" 2>/dev/null | grep -c '^arg ')" 4 "${1##*/}: with all its arguments, its own path among them"
+	is "$(shim "$@" "$probe-static" class 2>/dev/null)" / "${1##*/}: a static program, in no class"
+}
+within_it "${within[@]}"
 for child in "$scratch/strict" "$probe-static"; do
 	is "$(shim "${within[@]}" sh -c "$child class; true" 2>/dev/null)" "$group/net" "what a program within valgrind starts, ${child##*/}: in its class"
 	out=$(shim "${within[@]}" --trace-children=yes sh -c "$child class; echo \$?" 2>&1)
@@ -78,6 +89,7 @@ if [ "$(uname -m)" = x86_64 ]; then
 	is "$(grep -c exit_group <<<"$out")" 0 "but without qemu, which it replaces, too"
 	out=$(as_user "$netshim" run net qemu-x86_64 -strace "$scratch/strict" class 2>&1)
 	like "$out" "$group/net/locked.*exit_group" "netshim run CLASS qemu-x86_64: in its class, and within qemu"
+	within_it qemu-x86_64
 	is "$(shim qemu-x86_64 /bin/sh -c "$probe-static class; true")" "$group/net" "what a program within qemu-user starts: in its class"
 fi
 

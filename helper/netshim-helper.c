@@ -309,8 +309,8 @@ static enum action classify(struct job *job)
 	if (!err)
 		return since == RULES_SAME ? START : MOVE;
 	job->problem = move_error(err);
-	/* ENODEV: its folder was removed between opening and writing. */
-	return err == -ENOENT || err == -ENODEV ? MOVE : FAIL;
+	/* ENODEV: its folder was removed between opening and writing. EACCES: it has no capability. */
+	return err == -ENOENT || err == -ENODEV || (err == -EACCES && may_gain_again(job->request.tries)) ? MOVE : FAIL;
 }
 
 /* Starts the helper again, as the capability is gone for good in this one, or what

@@ -23,7 +23,7 @@
  * 5. It MUST leave who is in a locked class or in another tool's group where he is, and
  *    enter for nobody who is not among the users of the class.
  *    netns.t: a locked process; another tool's group; one that is for others
- * 6. Whatever comes of it, the helper MUST be what it becomes: that refuses, aloud, what
+ * 6. Whatever comes of it, the helper MUST be what it becomes in the end: that refuses, aloud, what
  *    is not where it belongs.
  *    netns.t: on-error decides; without capabilities
  */
@@ -200,6 +200,7 @@ void helper_main(uintptr_t *stack)
 	char **envp = (char **)(stack + argc + 2);
 	struct job job = { .argv = (char *const *)(stack + 1) };
 	uint64_t limit[2] = { 0, 0 };
+	const char *next = NETSHIM_HELPER;
 	char text[REQUEST_MAX];
 
 	if (!argc || !request_read(&job.request, envp[0], job.run) || !envp[1])
@@ -212,8 +213,14 @@ void helper_main(uintptr_t *stack)
 	if (has_gained())
 		drop(&job);
 	process_lower_descriptors(limit);
+	if (job.request.netns == -EPERM && may_gain_again(job.request.tries)) {
+		job.request.netns = 0;
+		job.request.tries = 1;
+		next = NETSHIM_NETNS;
+	}
 	request_write(&job.request, text);
 	envp[0] = text;
-	sys_execve(NETSHIM_HELPER, job.argv, envp);
-	fail(EXIT_REFUSED, job.path, "", "cannot execute " NETSHIM_HELPER "; install netshim again");
+	sys_execve(next, job.argv, envp);
+	fail(EXIT_REFUSED, job.path, "",
+	     "cannot execute " NETSHIM_HELPER " or " NETSHIM_NETNS "; install netshim again");
 }

@@ -9,6 +9,8 @@
 #include "conf/contract/rules.h"
 #include "conf/contract/sys.h"
 
+#include <sys/prctl.h>
+
 void fail(int code, const char *path, const char *class, const char *what)
 {
 	char text[1024];
@@ -48,6 +50,27 @@ bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low)
 	caps[1].permitted = caps[1].effective = 0;
 	return !SYS(SYS_capset, &header, caps, 0, 0, 0) && get_capabilities(caps) && caps[0].permitted == low &&
 	       caps[0].effective == low && !caps[1].permitted && !caps[1].effective;
+}
+
+static bool is_traced(void)
+{
+	char text[512]; /* as far as that line */
+	int fd = sys_open_to_read(AT_FDCWD, "/proc/self/status", 0);
+	long n = sys_read(fd, text, sizeof(text) - 1);
+	const char *tracer;
+
+	sys_close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	for (const char *c = text; *c; c++)
+		if ((tracer = str_after(c, "\nTracerPid:\t")))
+			return *tracer != '0';
+	return true;
+}
+
+bool may_gain_again(uint32_t tries)
+{
+	return !tries && !SYS(SYS_prctl, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) &&
+	       SYS(SYS_getxattr, "/proc/self/exe", "security.capability", 0, 0, 0) > 0 && !is_traced();
 }
 
 const char *netns_error(int err)

@@ -19,6 +19,11 @@ bool get_capabilities(struct __user_cap_data_struct caps[2]);
  * inheritable set is left to the target. */
 bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low);
 
+/* Tells whether this process, which has got none of its file's capabilities, may get them by
+ * executing that once more: another thread may have been making one (check_unsafe_exec), and by now
+ * there is no other. tries is how often it has done so. */
+bool may_gain_again(uint32_t tries);
+
 /* What keeps a process out of its class's network namespace. */
 const char *netns_error(int err);
 

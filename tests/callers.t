@@ -168,6 +168,10 @@ cp "$bin/probe-static" "$scratch/other/denied"
 is "$(shim caller table "$scratch" "$scratch/other" denied class)" "$group/strict" "a thread with descriptors of its own: its folder counts"
 is "$(shim caller table "$scratch/other" "$scratch" denied class)" / "and not the others'"
 
+# --- another thread is being made, or shares what a process has one of
+
+until_like "^$group/net\$" "what shares the working directory and ends when the helper is executed" shim caller sharing "$bin/probe-static" class
+
 # --- descriptors
 
 for entry in execve posix_spawn; do

@@ -233,6 +233,9 @@ umount /run/netns/other
 rm /run/netns/other
 ip netns add other
 
+until_like "^jailed-static $group/jail/locked net:.$(inode /run/netns/jail).\$" "what shares the working directory and ends when netshim-netns is executed" \
+	shim caller sharing "$scratch/jailed-static" where
+
 # --- where the kernel gives no capability: on-error decides
 
 refused() { # refused NAME COMMAND...: what is before the program

@@ -33,6 +33,8 @@
  *   caller table FOLDER OTHER NAME [ARG...]
  *       in FOLDER by a descriptor, from a thread with descriptors of its own; the
  *       others have OTHER there
+ *   caller sharing PROGRAM [ARG...]
+ *       while a child shares its working directory, which ends when that is executed
  */
 
 #include "tests/programs/driver.h"
@@ -46,6 +48,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #define DESCRIPTORS 24
 
@@ -270,6 +273,28 @@ static void *execute_in_folder(void *arguments)
 	exit(98);
 }
 
+/* On one processor, where who is idle gives way to the child. */
+static int sharing(char **argv)
+{
+	const struct sched_param none = { 0 };
+	cpu_set_t processor;
+	int ends[2];
+	char end;
+
+	CPU_ZERO(&processor);
+	CPU_SET(sched_getcpu(), &processor);
+	if (pipe2(ends, O_CLOEXEC) || sched_setaffinity(0, sizeof(processor), &processor))
+		return 96;
+	if (!syscall(SYS_clone, CLONE_FS | SIGCHLD, 0, 0, 0, 0)) {
+		close(ends[1]);
+		_exit((int)read(ends[0], &end, 1));
+	}
+	sched_setscheduler(0, SCHED_IDLE, &none);
+	execv(argv[0], argv);
+	puts(strerror(errno));
+	return 98;
+}
+
 static int in_thread(void *(*function)(void *), char **argv, size_t stack)
 {
 	pthread_attr_t attr;
@@ -305,6 +330,8 @@ int main(int argc, char **argv)
 		return in_thread(search_long, argv + 2, 1 << 16);
 	if (argc > 2 && !strcmp(argv[1], "outlived"))
 		return in_thread(execute_descriptor, argv + 2, 1 << 20);
+	if (argc > 2 && !strcmp(argv[1], "sharing"))
+		return sharing(argv + 2);
 	if (argc > 4 && !strcmp(argv[1], "table")) {
 		if (dup2(open(argv[3], O_PATH | O_CLOEXEC), 50) != 50)
 			return 96;

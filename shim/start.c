@@ -186,7 +186,7 @@ static void put_right(int argc, char **argv, char **envp, const char *execfn, co
 	/* The helper would not take it out of another tool's group. If it is in a
 	 * class and known by a descriptor only, the helper has put it there. */
 	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
-	    (place != PLACE_ROOT && (place != PLACE_CLASS || by_fd)) || route_is_parents(&route))
+	    place == PLACE_OTHER || (place == PLACE_CLASS && by_fd) || route_is_parents(&route))
 		return;
 	program.envp = __environ;
 	request_state(&route.request);

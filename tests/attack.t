@@ -10,6 +10,7 @@ bin=$root/bin
 cp "$bin/probe-static" "$scratch/denied"
 cp "$bin/probe" "$scratch/denied-dynamic"
 cp "$bin/probe-static" "$scratch/allowed"
+cp "$bin/probe" "$scratch/allowed-dynamic"
 cp "$bin/probe-static" "$scratch/exempt"
 cat >"$scratch/script" <<'EOF'
 #!/bin/sh
@@ -34,6 +35,7 @@ app '$scratch/script'         { class = strict }
 app '$scratch/secret/ruled'   { class = strict }
 app '$scratch/secret/none'    { class = strict }
 app '$scratch/allowed'        { class = lenient }
+app '$scratch/allowed-dynamic' { class = lenient }
 app '$scratch/exempt'         { class = none }
 EOF
 tasks=$root/run/netshim/net_cls$group/strict/tasks
@@ -208,6 +210,9 @@ is "$(chroot --userspec=65534:65534 "$scratch/root" env LD_PRELOAD="$preload" en
 	"a chroot without /proc: not started"
 is "$(chroot --userspec=65534:65534 "$scratch/root" env LD_PRELOAD="$preload" env "$scratch/allowed" state | grep -c ^execfn)" 1 \
 	"a chroot without /proc: on-error = allow"
+in_chroot=(chroot --userspec=65534:65534 "$scratch/root" env LD_PRELOAD="$preload")
+is "$("${in_chroot[@]}" "$scratch/denied-dynamic" state 2>&1 | head -c 8)" "netshim:" "by a program without the library: not started"
+is "$("${in_chroot[@]}" "$scratch/allowed-dynamic" state | grep -c -e ^execfn -e NETSHIM_DECIDED)" 1 "and on-error = allow"
 umount -R "$scratch/root"
 
 # --- limits and signals

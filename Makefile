@@ -109,8 +109,9 @@ FREESTANDING = -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE -fno-lto -f
 # The hooks stand in for functions whose headers promise what callers do not keep.
 SHIM = $(FREESTANDING) -fPIC -fno-delete-null-pointer-checks -Wno-nonnull-compare -Wno-unknown-warning-option
 # No relro: no function is called by what it would make read-only (shim/next.c), and it costs each start 2 %.
+# And first: the check at start comes before constructors of other libraries.
 SHIM_LINK = -shared -nostdlib -Wl,--gc-sections -Wl,--hash-style=gnu -Wl,-z,noseparate-code -Wl,-z,noexecstack -Wl,-z,norelro -Wl,-z,now \
-	-Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
+	-Wl,-z,initfirst -Wl,--version-script=shim/libnetshim.map -Wl,-soname,libnetshim.so
 # Its code lies just beneath where the stack may be: the kernel makes fewer page tables.
 NEAR_STACK_x86_64 = -Wl,-Ttext-segment=0x7ff000000000
 HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie $(NEAR_STACK_$(firstword $(subst -, ,$(MACHINE)))) -Wl,-z,noseparate-code -Wl,-z,noexecstack

@@ -185,10 +185,10 @@ static void put_right(int argc, char **argv, char **envp, const char *execfn, co
 		program.argv = own;
 	/* The helper would not take it out of another tool's group. If it is in a
 	 * class and known by a descriptor only, the helper has put it there. */
-	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 ||
-	    place == PLACE_OTHER || (place == PLACE_CLASS && by_fd) || route_is_parents(&route))
+	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 || place == PLACE_OTHER ||
+	    (place == PLACE_CLASS && by_fd) || route_is_parents(&route))
 		return;
-	program.envp = __environ;
+	program.envp = env;
 	request_state(&route.request);
 	if (route.other)
 		program.path = RUNNING;
@@ -219,8 +219,12 @@ __attribute__((constructor)) static void at_start(int argc, char **argv, char **
 	execfn = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
 	if (!execfn)
 		return;
-	if (is_bare(execfn))
-		put_right_by_name(argc, argv, envp, execfn);
-	else
+	if (!is_bare(execfn)) {
 		put_right(argc, argv, envp, execfn, execfn);
+		return;
+	}
+	/* The search reads it, and glibc has not come to it yet. */
+	if (!__environ)
+		__environ = envp;
+	put_right_by_name(argc, argv, envp, execfn);
 }

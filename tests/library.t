@@ -103,6 +103,12 @@ for program in by-library by-itself; do
 	done
 done
 
+# Where who starts it has no library, it puts itself right.
+for program in by-library by-itself; do
+	is "$(as_user LD_PRELOAD="$preload" EARLY=spawn PROGRAM="$scratch/plain" launcher-static execve "$scratch/ruled-$program")" \
+		"$group/net"$'\nerrno 0, dlerror none' "$program: in its class before its constructors, which run once"
+done
+
 # --- many threads
 
 as_busy() { timeout $((300 + rounds / 10)) "${user[@]}" LD_PRELOAD="$preload" "$bin/busy" "$@"; }

@@ -366,25 +366,36 @@ forget
 is "$(gets in_vpn "http://$far_host/" 'http://[2001:db8::7]/') $([ "$(far_packets "${exit0[@]}")" -ge 10 ] && echo seen)" "0 0 seen" "all goes out there"
 is "$(gets in_vpn http://192.168.77.1:8000/ http://127.0.0.1:8000/)" "28 7" "and nothing to this machine"
 is "$(shim "$scratch/moved" where | sed 's/.* net:/net:/')" "net:[$(stat -Lc %i /run/netns/vpn)]" "a program of the class starts in it"
-attack() { # each way to ask for another one
-	local address
+here_index=$(ip -o link show here | sed 's/:.*//')
+attack() { # attack RUNNER [COMMAND]: is told each way to ask for another one
+	local address way
 	for address in $far_host 2001:db8::7; do
-		for way in device pktinfo unicast-if; do
-			in_vpn python3 "$scratch/sender.py" "$way" "$address" 80 here
+		"${@:2}" "$1" python3 "$scratch/sender.py" device "$address" 80 here
+		for way in pktinfo unicast-if; do
+			"${@:2}" "$1" python3 "$scratch/sender.py" $way "$address" 80 "$here_index"
 		done
-		in_vpn python3 "$scratch/sender.py" dont-route "$address" 80
-		in_vpn python3 "$scratch/sender.py" large "$address" 80
+		"${@:2}" "$1" python3 "$scratch/sender.py" dont-route "$address" 80
+		"${@:2}" "$1" python3 "$scratch/sender.py" large "$address" 80
 	done
-	in_vpn python3 "$scratch/sender.py" bind $far_host 80 192.168.77.1
-	in_vpn python3 "$scratch/sender.py" multicast-if 239.1.1.1 80 here
-	in_vpn ping -c 1 -W 1 -I here $far_host
-	in_vpn probe send $far_host 80
-	get in_vpn "http://$far_host/"
+	"${@:2}" "$1" python3 "$scratch/sender.py" bind $far_host 80 192.168.77.1
+	"${@:2}" "$1" python3 "$scratch/sender.py" multicast-if 239.1.1.1 80 "$here_index"
+	"${@:2}" "$1" ping -c 1 -W 1 -I here $far_host
+	"${@:2}" "$1" probe send $far_host 80
+	"${@:2}" get "$1" "http://$far_host/"
+} >>"$scratch/attacks" 2>&1
+arrives() { # arrives COMMAND...: or what it said
+	local said
+	forget
+	said=$("$@" 2>&1)
+	[ "$(far_packets "${lan[@]}")" -gt 0 ] || echo "${*/*sender.py }: $said"
 }
+"${lan[@]}" nft add rule inet watch in ip daddr 239.1.1.1 counter name far
+is "$(attack as_user arrives; cat "$scratch/attacks")" "as_user python3 $scratch/sender.py dont-route $far_host 80: ENETUNREACH" \
+	"(outside, each way leads to the local network but that one)"
 forget
-attack >/dev/null 2>&1
+attack in_vpn
 ip -n vpn link set vpn0 down
-attack >/dev/null 2>&1
+attack in_vpn
 is "$(get in_vpn "http://$far_host/") $(far_packets "${lan[@]}")" "7 0" "whatever way is asked for, with the interface up or down, not a packet goes another way"
 ip -n vpn link set vpn0 up
 state_before=$(state)
@@ -467,10 +478,10 @@ carried() { "${exit0[@]}" nft list counter inet wg carried | sed -n 's/.*packets
 forget
 is "$(gets in_vpn "http://$far_host/" 'http://[2001:db8::7]/') $([ "$(far_packets "${exit0[@]}")" -ge 10 ] && [ "$(carried)" -ge 10 ] && echo carried) $(far_packets "${lan[@]}")" \
 	"0 0 carried 0" "WireGuard: moved, it goes on, and carries all of the namespace"
-attack >/dev/null 2>&1
+attack in_vpn
 is "$(far_packets "${lan[@]}") $(gets in_vpn http://$lan_host/ http://192.168.77.1:8000/)" "0 28 28" "and not a packet goes another way, whatever is asked for, nor to the local network"
 "${exit0[@]}" ip link set wg1 down
-attack >/dev/null 2>&1
+attack in_vpn
 is "$(get in_vpn "http://$far_host/") $(far_packets "${lan[@]}")" "28 0" "nor when the other end is gone"
 "${exit0[@]}" ip link set wg1 up
 "${exit0[@]}" ip route add 10.99.0.1 dev wg1
@@ -481,6 +492,7 @@ is "$(changed "$before")" "" "down: it is back, with the routes of its own table
 forget
 is "$(get env "http://$far_host/") $(far_packets "${lan[@]}")" "0 0" "and carries everything again"
 wg-quick down "$scratch/wg0.conf" 2>/dev/null
+is "$(grep -c Traceback "$scratch/attacks")" 0 "each time, each way was asked for"
 
 # --- one that others have made
 

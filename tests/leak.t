@@ -59,7 +59,8 @@ forget() {
 	"${lan[@]}" nft reset counters table inet watch >/dev/null
 	"${vpn[@]}" nft reset counters table inet watch >/dev/null
 }
-run() { shim "$netshim" run vpn "$@" 2>&1; }
+class=vpn
+run() { shim "$netshim" run "$class" "$@" 2>&1; }
 send() { run python3 "$scratch/sender.py" "$@"; }
 get() { # get URL [CURL OPTION...]: the status of curl
 	run curl -sS -g -m "${seconds:-9}" -o /dev/null "$@" >/dev/null
@@ -67,29 +68,40 @@ get() { # get URL [CURL OPTION...]: the status of curl
 }
 
 vpn_class="interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' }"
-configure <<<"class vpn { $vpn_class }"
+configure <<<"class vpn { $vpn_class } class plain { }"
 is $? 0 "up"
 is "$(get http://$far_host/) $(get "http://[$far6]/")" "0 0" "the class reaches the far hosts"
-ask_for_another_way() { # ask_for_another_way: all the ways, each to the far addresses
+ask_for_another_way() { # ask_for_another_way [COMMAND]: that is told all the ways, each to the far addresses
 	local address
 	for address in $far_host $far6; do
-		send device "$address" 80 here
-		send pktinfo "$address" 80 here
-		send unicast-if "$address" 80 here
-		send dont-route "$address" 80
-		send large "$address" 80
-		seconds=3 get "http://[$address]/" --interface here
+		"$@" send device "$address" 80 here
+		"$@" send pktinfo "$address" 80 here
+		"$@" send unicast-if "$address" 80 here
+		"$@" send dont-route "$address" 80
+		"$@" send large "$address" 80
 	done
-	send bind $far_host 80 192.168.77.1
-	send bind $far6 80 fd77::1
-	send multicast-if 239.1.1.1 80 here
-	send multicast-if 239.1.1.1 80 vpn0
-	send device 10.11.0.2 80 here
-	send error $far_host 81
-	run ping -c 1 -W 1 -I here $far_host
+	for address in $far_host "[$far6]"; do
+		seconds=3 "$@" get "http://$address/" --interface here
+	done
+	"$@" send bind $far_host 80 192.168.77.1
+	"$@" send bind $far6 80 fd77::1
+	"$@" send multicast-if 239.1.1.1 80 here
+	"$@" send multicast-if 239.1.1.1 80 vpn0
+	"$@" send device 10.11.0.2 80 here
+	"$@" send error $far_host 81
+	"$@" run ping -c 1 -W 1 -I here $far_host
+}
+arrives() { # arrives COMMAND...: or what it said
+	local said
+	forget
+	said=$("$@" 2>&1)
+	[ $(($(packets "${lan[@]}") + $(packets "${vpn[@]}"))) -gt 0 ] || echo "$*: $said"
 }
 
-ask_for_another_way >"$scratch/said"
+is "$(class=plain ask_for_another_way arrives)" "send dont-route $far_host 80: ENETUNREACH" \
+	"(from a class without an interface, each way leads there but that one)"
+forget
+ask_for_another_way >>"$scratch/attacks"
 is "$(packets "${lan[@]}")" 0 "however a program asks for another way, nothing goes there"
 forget
 is "$(send device $far_host 80 here) $(send device $far6 80 here)" "EPERM EPERM" "the program is told (EPERM)"
@@ -113,7 +125,7 @@ is "$(packets "${lan[@]}") $(aliens)" "0 0" "nothing goes another way"
 iptables-nft -t mangle -F
 nft delete table inet qos
 configure <<<"class vpn { $vpn_class  nft = { 'meta mark set 7' } }"
-ask_for_another_way >"$scratch/said"
+ask_for_another_way >>"$scratch/attacks"
 is "$(packets "${lan[@]}")" 0 "nor does it where a statement of the class's own sets another mark"
 configure <<<"class vpn { $vpn_class }"
 nft "table inet strict { chain in { type filter hook prerouting priority -140; fib saddr . mark . iif oif missing drop; }; }"
@@ -359,7 +371,7 @@ configure <<<"class vpn { $vpn_class }"
 # --- the interface goes down
 ip link set vpn0 down
 forget
-ask_for_another_way >"$scratch/said"
+ask_for_another_way >>"$scratch/attacks"
 is "$(packets "${lan[@]}")" 0 "the interface is down: not one packet by another, however asked for"
 for address in $far_host $far6; do
 	like "$(send plain "$address" 80)" "^(EPERM|ENETUNREACH|EHOSTUNREACH)$" "a datagram for $address: an error at once"
@@ -380,7 +392,7 @@ ip link set vpn0 name vpn9
 ip link set vpn9 up
 forget
 is "$(get http://$far_host/) $(packets "${lan[@]}")" "7 0" "the interface has another name: refused, and nothing goes another way"
-ask_for_another_way >"$scratch/said"
+ask_for_another_way >>"$scratch/attacks"
 is "$(packets "${lan[@]}")" 0 "however asked for"
 "$netshim" reload
 is "$(get http://$far_host/) $(packets "${lan[@]}")" "7 0" "after a reload too"
@@ -415,5 +427,6 @@ nft delete table ip others
 ip link set vpn0 down
 is "$(ask $lan_host) $(ask $far_host) $(ask fd77::2)" "0 0 0" "the interface is down: no query is answered"
 is "$("${lan[@]}" nft list counter inet queries queries | sed -n 's/.*packets \([0-9]*\).*/\1/p')" 0 "not one query arrived on the local network"
+is "$(grep -c Traceback "$scratch/attacks")" 0 "each time, each way was asked for"
 
 finish

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The netshim developers
 
 """Sends one datagram the way a program may ask for: sender.py WAY ADDRESS PORT [ARGUMENT].
-Says "sent", or the name of the error."""
+An interface is given by its name, or by its index, as one of another network namespace is. Says "sent", or the name of the error."""
 
 import errno
 import socket
@@ -15,14 +15,16 @@ s = socket.socket(family, socket.SOCK_DGRAM)
 to = (address, int(port))
 payload = b"x"
 control = []
-index = socket.if_nametoindex(rest[0]) if way in ("pktinfo", "unicast-if", "multicast-if") else 0
-IP_UNICAST_IF, IPV6_UNICAST_IF = 50, 76
+index = 0
+IP_PKTINFO, IP_UNICAST_IF, IPV6_UNICAST_IF = 8, 50, 76  # older Pythons have none of them
 
 try:
+    if way in ("pktinfo", "unicast-if", "multicast-if"):
+        index = int(rest[0]) if rest[0].isdigit() else socket.if_nametoindex(rest[0])
     if way == "device":
         s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, rest[0].encode())
     elif way == "pktinfo" and family == socket.AF_INET:
-        control = [(socket.IPPROTO_IP, socket.IP_PKTINFO, struct.pack("I4s4s", index, bytes(4), bytes(4)))]
+        control = [(socket.IPPROTO_IP, IP_PKTINFO, struct.pack("I4s4s", index, bytes(4), bytes(4)))]
     elif way == "pktinfo":
         control = [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, struct.pack("16sI", bytes(16), index))]
     elif way == "unicast-if" and family == socket.AF_INET:
@@ -46,4 +48,4 @@ try:
             s.send(payload)
     print("sent")
 except OSError as e:
-    print(errno.errorcode[e.errno])
+    print(errno.errorcode.get(e.errno, e))  # there is none where no interface has the name

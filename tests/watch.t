@@ -61,6 +61,15 @@ harm() { # harm NAME COMMAND...: takes rules away
 	sleep 0.2
 	is $(($(sent) - before)) 0 "$1: no packet of a class goes the ordinary way any more"
 }
+polls=$(call_number poll ppoll | paste -sd '|')
+waits() { # waits FOR: ever, or a while, for events
+	local call='' patience='' for="a while"
+	read -r call _ _ patience _ <"/proc/$watcher/syscall"
+	[[ ! $patience =~ ^0x(0|f{8}|f{16})$ ]] || for=ever
+	[[ $call =~ ^($polls)$ ]] && [ "$for" = "$1" ]
+}
+# What has happened so far, it has heard and done, and so has what follows interfaces.
+is_idle() { waits ever && ! pgrep -P "$watcher" >/dev/null && waits ever; }
 
 # --- what others do
 
@@ -102,7 +111,7 @@ nft delete table inet large
 rm "$restored"
 { echo "flush ruleset"; nft list ruleset; } >"$scratch/ruleset"
 nft -f "$scratch/ruleset"
-sleep 0.3
+wait_until is_idle
 is_back
 is "$? $(ls "$restored" 2>/dev/null)" "0 " "who loads the same table is left alone"
 
@@ -117,7 +126,7 @@ END
 watcher=$(watcher)
 "$netshim" reload
 wanted=$(rules)
-sleep 0.3
+wait_until is_idle
 is_back
 is "$? $("$netshim" status 2>&1 >/dev/null | grep nftables)" "0 " "after a reload nothing is put back, and nothing more is said"
 is "$(watcher)" "$watcher" "it is the same process"
@@ -127,7 +136,7 @@ count() { nft list counter inet netshim out_cut | sed -n 's/.*packets \([0-9]*\)
 before=$(count)
 echo "flush ruleset" >"$scratch/own.nft"
 "$root/usr/libexec/netshim-nftables" "$scratch/own.nft"
-sleep 0.3
+wait_until is_idle
 counts_on() { [ "$(count)" -gt "$before" ]; }
 wait_until counts_on
 is "$(ls "$restored" 2>/dev/null)" "" "netshim-nftables is left alone: the counts go on"
@@ -200,6 +209,7 @@ ip route replace default via 10.11.0.3 dev vpn0 metric 5000
 comes_true "with the configuration as it was put into force" leads "default via 10.11.0.3 dev vpn0"
 is "$("$netshim" status 2>/dev/null | awk '$2 ~ /:/ { print $1 }' | xargs)" "cut vpn" "and no other classes"
 
+faults_of_children() { awk '{ print $11 }' "/proc/$watcher/stat"; } # of those that have ended
 cp /etc/passwd "$scratch/passwd"
 echo "visitor:x:4242:4242::/:/bin/sh" >>"$scratch/passwd"
 mount --bind "$scratch/passwd" /etc/passwd
@@ -214,9 +224,12 @@ cat "$scratch/fewer" >"$scratch/passwd"
 far_back
 comes_true "a user of a class is deleted: interfaces are followed all the same" leads "default via 10.11.0.2 dev vpn0"
 like "$("$netshim" lift guests 1m 2>&1; echo $?)" "^class guests: for 1 min, .*0$" "and what the class refuses can be lifted"
+wait_until is_idle
 chmod 644 "$root/run/netshim/config" # so it is not believed
+faults=$(faults_of_children)
 ip route replace default via 10.11.0.4 dev vpn0 metric 5000
-sleep $((slow / 2)).5
+has_tried() { [ "$(faults_of_children)" != "$faults" ]; }
+wait_until has_tried
 chmod 600 "$root/run/netshim/config"
 wait_until leads "default via 10.11.0.4 dev vpn0"
 ok $? "what could not be followed is tried again, with no other event"
@@ -243,15 +256,8 @@ ip route replace default via 192.168.77.3
 comes_true "by another gateway" plain "default via 192.168.77.3 dev here"
 
 ticks() { awk '{ print $14 + $15 + $16 + $17 }' "/proc/$watcher/stat"; } # with its children
-is_quiet() { # what follows interfaces has ended, and for as long as events are waited for (SETTLED) none has begun
-	local tries
-	for ((tries = 0; tries < 24; tries++)); do
-		! pgrep -P "$watcher" >/dev/null || return
-		sleep 0.05
-	done
-}
 spent() { awk '{ print $16 + $17 }' "/proc/$$/stat"; } # by what this test has started
-wait_until is_quiet
+wait_until is_idle
 before="$(ticks) $(stat -c %i "$root/run/netshim/table")"
 spent_before=$(spent)
 for i in {1..50}; do
@@ -261,13 +267,13 @@ for i in {1..50}; do
 	ip link del "v$i"
 done
 making=$(($(spent) - spent_before))
-wait_until is_quiet
+wait_until is_idle
 used=$(($(ticks) - ${before% *}))
 echo "# looking at them has cost $used hundredths of a second, making them $making" >&2
 is "$((used > making / 5)) $(stat -c %i "$root/run/netshim/table")" "0 ${before#* }" "50 containers come and go: nothing to do"
 ip route replace default via $lan_host
 comes_true "and by that of before" plain "default via $lan_host dev here"
-wait_until is_quiet
+wait_until is_idle
 wanted=$(rules)
 
 # --- in network namespaces
@@ -334,7 +340,7 @@ comes_true "and puts back what is gone in another" is_back_in_jail
 sed -i '/class jail\|class alone/d' "$config"
 "$netshim" reload 2>/dev/null
 is "$(of_namespaces)" "" "no namespace, no watcher"
-sleep 0.5
+wait_until is_idle
 wanted=$(rules)
 
 # --- again and again
@@ -358,12 +364,11 @@ wait_until is_unwatched
 like "$("$netshim" status 2>&1 >/dev/null)" "nobody puts back what others take away" "where nobody watches, status says so"
 in_background "$netshim" watch
 watcher=$!
-wait_until test -e "/proc/$watcher/fd/6"
-wait_until is_quiet # who follows interfaces loads what is in force, and keeps its text
+wait_until is_idle # who follows interfaces loads what is in force, and keeps its text
 cp "$root/run/netshim/table" "$scratch/table"
 echo nonsense >"$root/run/netshim/table"
 nft flush ruleset
-sleep 0.3
+wait_until waits "a while" # to try again
 is "$(rules)" "" "a text that nftables does not take"
 cat "$scratch/table" >"$root/run/netshim/table"
 wait_until is_back

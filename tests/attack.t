@@ -263,11 +263,16 @@ for verb in "move none 1" down up reload; do
 done
 # Another hierarchy's line comes first, and ends where a reader of pieces would begin the
 # next; while it reads, the process is in a group whose longer name goes on with a lie.
-name=netshim-test-$$
+name=$own
 mkdir "$scratch/other"
+take_groups_away() {
+	find "$scratch/other" -mindepth 2 -name tasks -exec cat {} + | xargs -r kill -KILL
+	find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
+} 2>/dev/null
+trap 'take_groups_away; clean_up' EXIT
 mount -t cgroup -o "none,name=$name" none "$scratch/other"
 line=$(grep ":name=$name:" /proc/self/cgroup)
-long=/$(printf 'x%.0s' {1..250})
+long=/$name$(printf 'x%.0s' {1..220})
 long=$long$long$long
 long=${long:0:$((760 - ${#line}))}
 lie=${long}x1:net_cls:$group/strict
@@ -286,7 +291,7 @@ for pid in $(<"$scratch/other$long/tasks"); do echo "$pid" >"$scratch/other$lie/
 kill -KILL "$(sed -n 's/^TracerPid:\t//p' /proc/$!/status)"
 wait $!
 like "$(<"$scratch/out")" "already assigned" "nor a group of another hierarchy whose name changes while it is read"
-find "$scratch/other" -depth -mindepth 1 -type d -exec rmdir {} +
+take_groups_away
 # While the kernel still has one of its groups, a hierarchy outlives its last mount, for
 # good: a line more in each process's cgroup file, which each start of a program reads.
 # Where it has none, it takes a moment; whoever mounts it meanwhile makes a new one.

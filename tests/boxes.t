@@ -200,7 +200,7 @@ wait $!
 # want its profile loaded. All of it is mounted where no other process sees it, so that
 # nobody takes away what is beneath: that is the machine's.
 # Freezer groups are the whole machine's, and snap-update-ns freezes what is in one.
-export box=box-$$ other=other-$$ snapd root scratch machine=$scratch/machine send_words="${send[*]}"
+export box=$own-box other=$own-other snapd root scratch machine=$scratch/machine send_words="${send[*]}"
 make_machine() {
 	local folder
 	mount -t tmpfs -o mode=755 tmpfs "$machine"
@@ -278,6 +278,7 @@ background+=("$first")
 in_machine() { # in_machine COMMAND...
 	"${one_processor[@]}" nsenter -t "$first" --mount --pid --root --wd "$@"
 }
+trap 'in_machine rmdir "/sys/fs/cgroup/freezer/snap.$box" "/sys/fs/cgroup/freezer/snap.$other" 2>/dev/null; clean_up' EXIT
 snapped() { # snapped COMMAND...: of the user's
 	in_machine setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/home/nobody XDG_RUNTIME_DIR=/home/nobody PATH="$PATH:/snap/bin" \
 		LD_PRELOAD="$in_session" env "$@" 2>"$scratch/errors"
@@ -322,6 +323,5 @@ like "$(cat "$scratch/errors")" "^ERROR: ld.so: object '/usr/lib/libnetshim.so' 
 in_machine rm /etc/ld.so.preload
 like "$(in_machine "$netshim" enable --system 2>&1)" "each program in a snap will complain" "netshim enable --system says that"
 like "$(in_machine "$netshim" doctor 2>&1)" "note  others: snaps: /etc/ld.so.preload names the library" "and so does doctor"
-in_machine rmdir /sys/fs/cgroup/freezer/snap.$box /sys/fs/cgroup/freezer/snap.$other
 
 finish

@@ -27,6 +27,7 @@ emulator32=qemu-i386
 lan_host=192.168.77.2
 far_host=203.0.113.7
 slow=${NETSHIM_SLOW:-1}
+own=netshim-test-$(stat -Lc %i /proc/self/ns/pid)-$$ # begins what is the whole machine's: tests/run takes away what is left of it
 export lan_host far_host
 export SYSTEMD_BUS_TIMEOUT=$((25 * slow)) # seconds that systemctl waits for an answer; 25 where nobody says
 

@@ -328,7 +328,13 @@ exec 7>&-
 
 mkdir /run/groups
 mount -t cgroup2 cgroup2 "/run/groups" || cannot_run "needs cgroup v2"
-slice=/run/groups/netshim-test.slice service=/run/groups/netshim-test.slice/plain.service
+slice=/run/groups/$own.slice service=/run/groups/$own.slice/plain.service
+leave_slice() {
+	jobs -p | xargs -r kill -KILL
+	wait
+	rmdir "$service/sub" "$service" "$slice/other.service" "$slice"
+} 2>/dev/null
+trap 'leave_slice; clean_up' EXIT
 mkdir -p "$service/sub" "$slice/other.service"
 runs_in() { # runs_in FOLDER: a process there
 	bash -c 'echo 0 >"$1/cgroup.procs"; exec sleep 300' sleep "$1" &
@@ -359,7 +365,6 @@ is "$(all_in)" "/ / $group/lan" "what runs of a transient unit, or of an init sc
 "$netshim" down
 kill "$main" "$child" "$other"
 wait "$main" "$child" "$other" 2>/dev/null
-rmdir "$service/sub" "$service" "$slice/other.service" "$slice"
 
 # --- at a boot at which the configuration has a mistake
 

@@ -92,7 +92,7 @@ session() {
 	local all=()
 	as_user "$scratch/bin/fetch" -s -m 9 http://$far_host/ 'http://[2001:db8::7]/' http://$lan_host:443/ &
 	all+=($!)
-	timeout 9 ssh -o BatchMode=yes -o ConnectTimeout=2 nobody@$far_host &
+	timeout 9 ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=2 nobody@$far_host &
 	all+=($!)
 	as_user "$scratch/bin/script" &
 	all+=($!)

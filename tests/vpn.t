@@ -23,6 +23,7 @@ make_exit vpn1 12
 exit1=("${in_exit[@]}")
 sysctl -qw net.ipv4.conf.all.rp_filter=1 net.ipv4.conf.vpn0.rp_filter=1
 before=$(routing)
+filter_before=$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)
 configure <<EOF
 class one   { interface = 'vpn0'  gateway = { '10.11.0.2', 'fd11::2' } }
 class two   { interface = 'vpn1'  gateway = { '10.12.0.2', 'fd12::2' }  mark = 43  table = 4711 }
@@ -119,8 +120,7 @@ is "$? $(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")" "1 $bef
 
 "$netshim" down
 is "$(routing | grep -v -e vpn0)" "$(grep -v -e vpn0 <<<"$before")" "down leaves no rule and no route"
-is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$(cat /proc/sys/net/ipv4/conf/all/rp_filter >/dev/null; echo 0)" \
-	"and no setting"
+is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$filter_before" "and no setting"
 
 # --- this machine's own networks
 route_to() { ip route show table 4711 "$1" | grep -o 'dev [^ ]*' | paste -sd' '; }

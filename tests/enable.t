@@ -282,7 +282,7 @@ like "$out" "Each program that is started from now on has it" "which says that i
 cp "$probe" "$scratch/setuid"
 chmod u+s "$scratch/setuid"
 is "$(env -i "$probe" loaded) $(as_user "$scratch/setuid" loaded) $("$root/bin/probe-static" loaded)" "yes yes no" "all dynamic programs load it, setuid ones too"
-[ ! -e "$root/bin/probe-32" ] || is "$("$root/bin/probe-32" loaded 2>&1)" yes "and 32-bit ones"
+if has_32bit "and 32-bit ones"; then is "$("$root/bin/probe-32" loaded 2>&1)" yes "and 32-bit ones"; fi
 "$netshim" disable >/dev/null
 unchanged "$before" "disable leaves what was before"
 try_list() { # try_list BEFORE AFTER WHAT

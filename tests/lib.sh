@@ -365,6 +365,12 @@ let_go() { # without strace, who was held goes on
 }
 has_ended() { [ ! -e "/proc/$1/exe" ]; }
 
+has_32bit() { # has_32bit NAME: whether such programs run; a kernel that runs none skips that test
+	"$root/bin/probe-32" loaded >/dev/null 2>&1 && return
+	[ ! -e "$root/bin/probe-32" ] || skip "this kernel runs no 32-bit programs" "$1"
+	return 1
+}
+
 # Newer architectures have renameat alone of rename and renameat, and so on.
 calls() { # calls NAME: what strace takes for it
 	echo "/^$1(at2?)?\$"

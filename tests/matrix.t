@@ -130,7 +130,7 @@ as=as_user
 
 # --- from 32-bit programs, and of some, where the kernel has any
 
-if "$bin/probe-32" loaded >/dev/null 2>&1; then
+if has_32bit "what 32-bit programs start"; then
 	lib=$root/usr/lib/netshim/\$LIB/libnetshim.so
 	empties=([32]=$bin/empty-32.so [64]=$empty)
 	find "$root/usr/lib/netshim" -mindepth 2 -name libnetshim.so -printf '%P\n' | while read -r library; do

@@ -70,8 +70,9 @@ is "$(shim "$netshim" run jail "$bin/probe-static" where)" "$(at probe-static ja
 is "$(LD_PRELOAD=$preload env "$scratch/jailed-static" where)" "$(at jailed-static jail jail)" "by root"
 is "$(as_user LD_PRELOAD="$preload" "$scratch/jailed-dynamic" where)" "$(at jailed-dynamic jail jail)" "at its start, by a program without the library"
 is "$(shim "$scratch/jailed" -c "sh -c 'env $bin/probe where'; :")" "$(at probe jail jail)" "its children stay in it"
-[ ! -x "$bin/probe-32" ] ||
+if has_32bit "a 32-bit one, too"; then
 	is "$(shim "$scratch/jailed" -c "LD_PRELOAD= $bin/probe-32 where; :")" "$(at probe-32 jail jail)" "a 32-bit one, too"
+fi
 state() { "$@" "$scratch/jailed-static" state a "" "b c" 2>&1 | sed 's/^pid.*//'; }
 for with in "" "setpriv --pdeathsig TERM" "prlimit --stack=16000000:" "setarch -R"; do
 	# shellcheck disable=SC2086 # words

@@ -156,6 +156,8 @@ in_file "$group/net" "setsid -f" shim setsid -f sh -c "$to_file"
 in_file "$group/net" "a daemon that forks twice" shim perl -e 'fork and exit; setpgrp; fork and exit; exec @ARGV' sh -c "$to_file"
 in_file "$group/net" "start-stop-daemon" shim start-stop-daemon --start --background --pidfile "$scratch/own/pid" \
 	--startas /bin/sh -- -c "$to_file"
+end_tmux() { for socket in tmux tmux-without; do tmux -S "$scratch/own/$socket" kill-server; done 2>/dev/null; }
+trap 'end_tmux; clean_up' EXIT
 in_file "$group/net" "tmux" shim tmux -S "$scratch/own/tmux" -f /dev/null new-session -d "$to_file"
 in_file / "a tmux server without the library: in no class" \
 	as_user tmux -S "$scratch/own/tmux-without" -f /dev/null new-session -d "$to_file"

@@ -38,6 +38,8 @@ sender=$!
 
 # A terminal of its own, where a shell says what it finds when top has ended.
 screen() { tmux -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
+terminal=none
+trap 'screen kill-server 2>/dev/null; clean_up' EXIT
 begin() { # begin TERM COLUMNS LINES
 	terminal=$1
 	screen new-session -d -x "$2" -y "$3" "TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 900'"

@@ -317,6 +317,22 @@ print(count)
 END
 }
 
+# The kernel logs what is refused in the machine's first network namespace only, unless that says
+# otherwise: for one test at a time, as the setting and the log are the machine's.
+log_all() { nsenter --net=/proc/$PPID/ns/net sysctl -qn net.netfilter.nf_log_all_netns"${1:+=$1}"; }
+begin_logging() { # until end_logging
+	exec {logging}<"/proc/$PPID/ns/net"
+	flock "$logging"
+	log_all_before=$(log_all)
+	trap 'end_logging; clean_up' EXIT
+	log_all 1
+}
+end_logging() {
+	log_all "$log_all_before"
+	flock -u "$logging" # who has been started meanwhile has it, too
+	trap clean_up EXIT
+}
+
 # --- who is not to go on
 
 is_stopped() { ! grep -h '^State:' "/proc/$1/task/"*/status | grep -qv '^State:.T'; }

@@ -187,11 +187,8 @@ else
 	skip "the kernel has no htb queueing discipline" "priority: its packets go to their traffic-control class"
 fi
 
-# --- log (the kernel's is the first namespace's, unless that says otherwise)
-log_all() { nsenter --net=/proc/$PPID/ns/net sysctl -qn net.netfilter.nf_log_all_netns"${1:+=$1}"; }
-log_all_before=$(log_all)
-trap 'log_all "$log_all_before"; clean_up' EXIT
-log_all 1
+# --- log
+begin_logging
 mark="netshim test $$ $RANDOM"
 echo "$mark" >/dev/kmsg
 start=$(date +%s)
@@ -199,7 +196,7 @@ for _ in {1..60}; do
 	echo "url = http://$lan_host/"
 done | shim "$netshim" run logged curl -sS -K - 2>/dev/null
 seconds=$(($(date +%s) - start + 1))
-log_all "$log_all_before"
+end_logging
 logged=$(dmesg | sed "1,/$mark/d" | grep -c "netshim logged: .*DST=$lan_host .*PROTO=TCP.*DPT=80 .*SYN")
 [ "$logged" -ge 20 ] && [ "$logged" -le $((20 + 10 * seconds)) ]
 ok $? "log: new connections, with the class's name, no more than 10 a second after the first 20 ($logged of 60)"

@@ -143,12 +143,9 @@ is "$(plain_get "${inside[@]}" 10.77.0.1:8081)" 200 "and it reaches what listens
 like "$(plain_get as_user $far_host)" "refused|not permitted" "while programs here are refused"
 
 # --- what is refused can be logged
-log_all() { nsenter --net=/proc/$PPID/ns/net sysctl -qn net.netfilter.nf_log_all_netns"${1:+=$1}"; }
-log_all_before=$(log_all)
-trap 'log_all "$log_all_before"; clean_up' EXIT
 sed -i 's/^unclassified *{/& log = true /' "$config"
 "$netshim" reload
-log_all 1
+begin_logging
 mark="netshim test $$ $RANDOM"
 echo "$mark" >/dev/kmsg
 start=$(date +%s)
@@ -156,7 +153,7 @@ for _ in {1..60}; do echo "url = http://$lan_host:8080/"; done | as_user curl -s
 plain_get as_user 127.0.0.1:8081 >/dev/null
 shim curl -sS -o /dev/null "http://$lan_host/"
 seconds=$(($(date +%s) - start + 1))
-log_all "$log_all_before"
+end_logging
 logged=$(dmesg | sed "1,/$mark/d" | grep "netshim unclassified: ")
 count=$(grep -c "DST=$lan_host .*PROTO=TCP.*DPT=8080 .*SYN" <<<"$logged")
 [ "$count" -ge 20 ] && [ "$count" -le $((20 + 10 * seconds)) ]

@@ -121,6 +121,20 @@ is_refused "never in force"
 like "$(start "$root/bin/probe-static")" "$refused" "nor one whose class there is not"
 cp "$scratch/right.conf" "$config"
 is "$("$netshim" reload; echo "$? $(start "$root/bin/probe") $("$netshim" status 2>&1 >/dev/null | grep boot)")" "0 $group/one " "mended and reloaded, it is started in its class"
+echo "class one { action = reject  users = { 'daemon' } }" >"$config"
+"$netshim" reload
+"$netshim" down
+mkfifo "$scratch/unanswered"
+mount --bind "$scratch/unanswered" /etc/passwd
+# shellcheck disable=SC2016 # expanded by that shell
+in_background strace -f -qq -o "$scratch/calls" -e '/^(alarm|setitimer)$' sh -c '"$1" up --boot; echo $?' sh "$netshim" >"$scratch/said" 2>&1
+wait_until test -s "$scratch/calls"
+like "$(cat "$scratch/calls")" "alarm\(40\)|tv_sec=40, tv_usec=0" "a name service does not answer: there are 40 seconds for it"
+kill -ALRM "$(sed 's/ .*//' "$scratch/calls")" # they are over
+until_like "^netshim: $config could not be read: a name service, for a user in it, or a file system does not answer.*"$'\n0$' "after which up says so" \
+	cat "$scratch/said"
+umount /etc/passwd
+is "$(in_force)" one "what was in force last is in force again"
 with "at-boot = open"
 like "$(boot)" "^1  .*no rules are in force" "at-boot = open: up says so"
 is "$(start "$root/bin/probe")" / "and what has a rule is started in no class"

@@ -120,15 +120,17 @@ cat >"$scratch/ask.py" <<'EOF'
 import socket, sys
 s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(float(sys.argv[3]))
+if sys.argv[4:]:
+    s.bind((sys.argv[4], 0))
 s.sendto(b"hello", (sys.argv[1], int(sys.argv[2])))
 try:
     print(s.recv(9).decode())
 except OSError:
     print("silence")
 EOF
-counting() { # counting CLASS: a server that says what has come
+counting() { # counting CLASS [PROGRAM]: a server that says what has come
 	: >"$scratch/came"
-	in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run "$1" python3 "$scratch/count.py" >"$scratch/came"
+	in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run "$1" python3 "$scratch/${2:-count.py}" >"$scratch/came"
 	counter=$!
 	wait_until grep -q ready "$scratch/came"
 }
@@ -160,6 +162,27 @@ end_counting
 counting lan
 is "$(on_other_host python3 "$scratch/ask.py" 192.168.77.1 8093 9) $(on_other_host python3 "$scratch/ask.py" fd77::1 8093 9) $(came 2)" "hello hello answered answered" \
 	"one that may come is answered"
+end_counting
+
+cat >"$scratch/other-port.py" <<'EOF'
+import socket
+udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+udp.bind(("", 8093))
+print("ready", flush=True)
+while True:
+    data, sender = udp.recvfrom(99)
+    for port in udp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM):
+        try:
+            port.sendto(b"asked" if port is udp else b"other", sender)
+            print("sent", flush=True)
+        except OSError as e:
+            print(e.strerror, flush=True)
+EOF
+chmod 644 "$scratch/other-port.py"
+counting mixed other-port.py
+is "$(on_other_host python3 "$scratch/ask.py" 192.168.77.1 8093 9 $lan_host) $(on_other_host python3 "$scratch/ask.py" 192.168.77.1 8093 9 $far_host)" \
+	"asked other" "what comes from another port than was asked goes by allow, and reaches whom that lists"
+is "$(came 4)" "sent Operation not permitted Operation not permitted sent" "and nobody else"
 end_counting
 
 # --- TCP Fast Open: data comes with the SYN

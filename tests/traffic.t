@@ -89,6 +89,36 @@ is "$(shim "$netshim" run exact python3 "$scratch/checksum.py" $far_host 8080)" 
 shim "$scratch"/curl-drop -sS -m 1 http://$lan_host/ >/dev/null 2>&1
 is $? 28 "drop: silence until the time-out"
 
+# --- the local networks that an address tells, by what arrives
+on_other_host nft -f - <<EOF
+table inet lan {
+	set four { type ipv4_addr; flags dynamic; }
+	set six  { type ipv6_addr; flags dynamic; }
+	chain in {
+		type filter hook prerouting priority -300
+		meta l4proto != udp accept
+		add @four { ip daddr }
+		add @six { ip6 daddr }
+	}
+}
+EOF
+link_local=$(on_other_host ip -6 -o addr show dev there scope link | sed 's/.*inet6 \([^/]*\).*/\1/')
+lan=(169.254.9.9 224.0.0.251 239.1.1.1 255.255.255.255 "$link_local%here" ff02::fb%here ff15::1)
+send_to_each() { # send_to_each CLASS ADDRESS...: the errors
+	shim "$netshim" run "$1" python3 -c '
+import errno, socket, sys
+for address in sys.argv[1:]:
+    family, _, _, _, to = socket.getaddrinfo(address, 9)[0]
+    s = socket.socket(family, socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    try: s.sendto(b"x", to)
+    except OSError as e: print(errno.errorcode[e.errno])' "${@:2}" | paste -sd' '
+}
+arrived() { { on_other_host nft list set inet lan four; on_other_host nft list set inet lan six; } | grep -oE '[0-9a-f:.]{6,}' | sort | xargs; }
+is "$(send_to_each lan "${lan[@]}")" "" "a LAN program sends to link-local, multicast and broadcast addresses"
+until_like "$(printf '%s\n' "${lan[@]%\%here}" | sort | xargs)" "and all of that arrives" arrived
+is "$(send_to_each exact "${lan[@]}")" "EPERM EPERM EPERM EPERM EPERM EPERM EPERM" "another does not"
+
 # --- netshim run
 is "$(shim "$netshim" run open sh -c 'exec env probe class')" "$group/open/locked" \
 	"run puts any command into a class"
@@ -110,7 +140,7 @@ is $? 9 "run: the command's own exit code"
 # --- default deny
 configure <<EOF
 class trusted { action = accept }
-unclassified  { action = reject  allow = { 'loopback' }  except-users = { 'daemon' } }
+unclassified  { action = reject  allow = { 'loopback' }  except-users = { 'daemon', '@4242' } }
 app '/usr/bin/curl' { class = trusted }
 EOF
 is "$(fetch shim http://$far_host/)" yes "under default deny, a classified program talks"
@@ -119,9 +149,21 @@ like "$(plain_get shim $far_host)" "refused|not permitted" "everything else is r
 like "$(plain_get shim '[fd77::2]')" "refused|not permitted" "and IPv6"
 like "$(fetch as_user http://$far_host/)" "$refused" "the same program unclassified too"
 is "$(plain_get setpriv --reuid daemon --regid daemon --clear-groups env $far_host)" 200 "but for the users listed"
+is "$(plain_get setpriv --reuid 65534 --regid 4242 --clear-groups env $far_host)" 200 "and the groups"
+like "$(plain_get setpriv --reuid 65534 --regid 65534 --groups 4242 env $far_host)" "refused|not permitted" "of which only the effective one counts"
 serve "${user[@]}" -- 8081
 is "$(on_other_host curl -sS -m 5 http://192.168.77.1:8081/)" hello "answers to accepted connections go out"
 is "$(plain_get as_user 127.0.0.1:8081)" 200 "what is allowed for all works"
+
+on_other_host nft 'table inet joined { chain in { type filter hook prerouting priority -300; ip protocol igmp counter; icmpv6 type mld2-listener-report counter; }; }'
+in_background "${user[@]}" python3 -c '
+import socket, struct, time
+four, six = (socket.socket(family, socket.SOCK_DGRAM) for family in (socket.AF_INET, socket.AF_INET6))
+here = socket.if_nametoindex("here")
+four.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.1.1.1") + struct.pack("4si", bytes(4), here))
+six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, "ff15::1") + struct.pack("i", here))
+time.sleep(900)'
+until_like "igmp.*packets [1-9].*mld2.*packets [1-9]" "multicast groups are joined" on_other_host nft list table inet joined
 
 # --- what is forwarded for others: a container with a namespace and an address of its own
 new_host

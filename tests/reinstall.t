@@ -138,7 +138,7 @@ chmod g-w "$root/usr/libexec"
 echo "class one { action = perhaps }" >"$config"
 like "$(install_copy; echo $?)" "$config:1.*the new version is installed, but the old rules are in force.*2" "a configuration that is wrong by now: it says so"
 is "$(works)" "$expected" "and what was in force stays"
-like "$(nsenter --net=/proc/$PPID/ns/net make -s install "${paths[@]}" BUILD="$root/build" 2>&1; echo $?)" \
+like "$(unshare --net make -s install "${paths[@]}" BUILD="$root/build" 2>&1; echo $?)" \
 	"the old rules are in force; run 'netshim reload' where 'netshim up' was run.*0" "from another network namespace, it loads nothing there"
 
 # --- while a change waits to be confirmed

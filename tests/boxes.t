@@ -299,26 +299,26 @@ came >/dev/null
 recipe Snaps | sed "s/firefox/$box/g" | rules
 in_machine "$netshim" reload # the link is seen in there only
 is $? 0 "reload, with a rule for a snap"
-is "$(snaps $box | sort | uniq -c | xargs), $(came); $(snaps $other | sort | uniq -c | xargs), $(came 4)" "4 $held, 0; 4 $free, 4" \
+is "$(snaps "$box" | sort | uniq -c | xargs), $(came); $(snaps "$other" | sort | uniq -c | xargs), $(came 4)" "4 $held, 0; 4 $free, 4" \
 	"snap, rule for its link: menu, terminal, a launcher without the library; and no other"
-in_machine test -d /sys/fs/cgroup/freezer/snap.$box
+in_machine test -d "/sys/fs/cgroup/freezer/snap.$box"
 ok $? "snap-confine has put it into a control group of another kind"
-is "$(snapped $box.more "${send[@]}") $(snapped $other.more "${send[@]}")" "$held $free" "another program of the same snap"
-is "$(snapped snap run $box "${send[@]}") $(snapped snap run $box.more "${send[@]}") $(snapped snap run $other "${send[@]}")" "$held $held $free" "snap run"
-is "$(snapped $box loaded) $(cat "$scratch/errors")" "no " "no program in there has the library, or complains of it"
+is "$(snapped "$box.more" "${send[@]}") $(snapped "$other.more" "${send[@]}")" "$held $free" "another program of the same snap"
+is "$(snapped snap run "$box" "${send[@]}") $(snapped snap run "$box.more" "${send[@]}") $(snapped snap run "$other" "${send[@]}")" "$held $held $free" "snap run"
+is "$(snapped "$box" loaded) $(cat "$scratch/errors")" "no " "no program in there has the library, or complains of it"
 rules <<<"app '/usr/bin/snap' { class = cut }"
-is "$(snaps $box; snapped snap run $other "${send[@]}")" "$(yes "$held" | head -n 5)" "a rule for all"
+is "$(snaps "$box"; snapped snap run "$other" "${send[@]}")" "$(yes "$held" | head -n 5)" "a rule for all"
 
 # What is beneath /var/tmp is seen in snaps, and /usr is not.
 in_machine cp "$preload" /usr/lib/libnetshim.so
 in_session=/usr/lib/libnetshim.so
 rules <<<"app '/snap/bin/$box' { class = cut }"
 in_machine "$netshim" reload
-is "$(snapped $box "${send[@]}") $(snapped $box loaded) $(cat "$scratch/errors")" "$held no " "nor of one that they do not see"
+is "$(snapped "$box" "${send[@]}") $(snapped "$box" loaded) $(cat "$scratch/errors")" "$held no " "nor of one that they do not see"
 # shellcheck disable=SC2016 # expanded by that shell
 in_machine sh -c 'echo "$0" >/etc/ld.so.preload' "$in_session"
 in_session=
-is "$(snapped $box "${send[@]}")" "$held" "with /etc/ld.so.preload, it is in its class"
+is "$(snapped "$box" "${send[@]}")" "$held" "with /etc/ld.so.preload, it is in its class"
 like "$(cat "$scratch/errors")" "^ERROR: ld.so: object '/usr/lib/libnetshim.so' .* ignored.\$" "but the loader in there complains, as libnetshim(7) says"
 in_machine rm /etc/ld.so.preload
 like "$(in_machine "$netshim" enable --system 2>&1)" "each program in a snap will complain" "netshim enable --system says that"

@@ -608,6 +608,7 @@ int route_go_on(const struct program *p, struct route *route, int ret)
 int route(const struct program *p)
 {
 	struct route route;
+	int ret = route_program(p, &route);
 
-	return go_on(p, &route, route_program(p, &route));
+	return go_on(p, &route, ret);
 }

@@ -326,7 +326,7 @@ static void forget_forwarding(void)
 	for (size_t i = 0; i < found.gl_pathc; i++) {
 		char *interface = copied(found.gl_pathv[i] + strlen(BEFORE));
 
-		*strchr(interface, ':') = '\0';
+		interface[strcspn(interface, ":")] = '\0';
 		if (strcmp(interface, "all") != 0)
 			forget(interface, found.gl_pathv[i]);
 		free(interface);

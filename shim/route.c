@@ -43,10 +43,13 @@ __attribute__((noinline)) bool route_runs(const struct match_file *file)
 	return match_is(file, AT_FDCWD, text, 0);
 }
 
-/* found says what has come of the look at the path. */
-__attribute__((noinline)) static bool leads_elsewhere(int found, const struct match_file *file)
+/* Tells whether the path may lead to another file than runs; found says what has come of the look at
+ * it. */
+static bool leads_elsewhere(int found, const struct match_file *file)
 {
-	return found < 0 ? !no_descriptor_free(found) && found != -EPERM : !route_runs(file);
+	if (found < 0 && found != -ENODATA)
+		return !no_descriptor_free(found) && found != -EPERM;
+	return file->swappable && !route_runs(file);
 }
 
 static int match(const struct program *p, bool runs, struct rules *rules, struct rules_slot *rule,
@@ -55,7 +58,7 @@ static int match(const struct program *p, bool runs, struct rules *rules, struct
 	struct match_file file;
 	int found = match_seen(rules, p->dirfd, p->path, p->flags, !runs, rule, runs ? &file : NULL, seen);
 
-	*other = runs && (found < 0 || file.swappable) && leads_elsewhere(found, &file);
+	*other = runs && leads_elsewhere(found, &file);
 	return *other ? match_program(rules, AT_FDCWD, RUNNING, 0, false, rule, NULL) : found;
 }
 

@@ -95,8 +95,14 @@ arrives() { # arrives COMMAND...: or what it said
 	local said
 	forget
 	said=$("$@" 2>&1)
-	[ $(($(packets "${lan[@]}") + $(packets "${vpn[@]}"))) -gt 0 ] || echo "$*: $said"
+	for _ in {1..20}; do
+		[ $(($(packets "${lan[@]}") + $(packets "${vpn[@]}"))) -eq 0 ] || return
+		sleep 0.1
+	done
+	echo "$*: $said"
 }
+finds_router() { ping -c 1 -W 1 fd77::2 >/dev/null; }
+wait_until finds_router # else what is sent waits for its address
 
 is "$(class=plain ask_for_another_way arrives)" "send dont-route $far_host 80: ENETUNREACH" \
 	"(from a class without an interface, each way leads there but that one)"

@@ -17,7 +17,7 @@ done
 clang "${flags[@]}" tests/programs/fuzz-rules.c conf/contract/{rules,match,walk,with,process,sys}.c -o "$scratch/fuzz-rules" &&
 	clang "${flags[@]}" -Dopendir=fuzz_opendir tests/programs/fuzz-conf.c conf/language/*.c conf/kernel/{policy*,counters,dump,marks,ways,routing*,networks,rtnetlink,namespace,sysctl,setting}.c \
 		conf/contract/{rules,match,walk,with,process,sys,netns}.c "${replaced[@]}" -lconfuse -lidn2 -lnl-route-3 -lnl-3 -o "$scratch/fuzz-conf" &&
-	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c -lresolv -o "$scratch/fuzz-queries" &&
+	clang "${flags[@]}" tests/programs/fuzz-queries.c conf/kernel/queries.c conf/contract/sys.c -lresolv -o "$scratch/fuzz-queries" &&
 	clang "${flags[@]}" tests/programs/fuzz-answers.c conf/kernel/answers.c -lresolv -o "$scratch/fuzz-answers"
 ok $? "the fuzzers build"
 

@@ -80,19 +80,19 @@ mkdir "$machine/run/netshim"
 : >"$machine/run/netshim/rules"
 echo package >"$machine/run/netshim/config"
 # shellcheck disable=SC2016 # expanded there
-printf '#!/bin/sh\necho "$1" >>/root/asked\n[ "$1" != grant ] || exec /usr/bin/netshim "$@"\n' >"$machine/usr/local/bin/netshim"
-chmod 755 "$machine/usr/local/bin/netshim"
+printf '#!/bin/sh\necho "$1" >>/root/asked\n[ "$1" != grant ] || exec /usr/bin/netshim "$@"\n' >"$machine/usr/local/sbin/netshim"
+chmod 755 "$machine/usr/local/sbin/netshim"
 asked() { # asked HOW...: what is asked of netshim
 	rm -f "$machine/root/asked"
 	"$@" dpkg --force-depends -i "${debs[@]}" >/dev/null
-	cp "$machine/usr/local/bin/netshim" "$machine/usr/bin/netshim"
+	cp "$machine/usr/local/sbin/netshim" "$machine/usr/bin/netshim"
 	"$@" /usr/libexec/netshim-packages
 	"$@" dpkg --force-depends -r netshim >/dev/null
 	xargs <"$machine/root/asked"
 }
 like "$(asked from_outside)" "^grant( grant)*$" "in a chroot, a package leaves alone what is in force"
 like "$(asked in_container)" "^grant reload .*reload .*disable down$" "in a container, it does not"
-rm -r "$machine/usr/local/bin/netshim" "$machine/run/netshim"
+rm -r "$machine/usr/local/sbin/netshim" "$machine/run/netshim"
 run_dpkg -i "${debs[@]}"
 
 tmpfiles=$machine/etc/tmpfiles.d

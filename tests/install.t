@@ -154,7 +154,7 @@ unfit "cannot put $helper.new in the place of $helper .it is not netshim's" "a t
 cp /bin/true "$helper.new"
 unfit "it is not netshim's" "another program"
 install -m 644 "$preload" "$helper.new"
-unfit "$helper.new has mode 644, and is for all users to run; run: chmod 755 $helper.new" "what users cannot run"
+unfit "$helper.new has mode 644, so nobody can run it; run: chmod 755 $helper.new" "what nobody can run"
 cp "$helper" "$helper.new"
 mkdir "$scratch/same"
 mount --bind "${helper%/*}" "$scratch/same"

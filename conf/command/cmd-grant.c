@@ -206,8 +206,8 @@ static bool is_fit(int fd, const struct granted *program, const char *path)
 		warnx("cannot put %s in the place of %s (it must be in the same folder)", path, program->path);
 	else if (!version)
 		warnx("cannot put %s in the place of %s (it is not netshim's)", path, program->path);
-	else if (fstat(fd, &st) || (st.st_mode & 0111) != 0111)
-		warnx("%s has mode %o, and is for all users to run; run: chmod 755 %s", path, st.st_mode & 07777, path);
+	else if (fstat(fd, &st) || !(st.st_mode & 0111)) /* dpkg-statoverride may say who */
+		warnx("%s has mode %o, so nobody can run it; run: chmod 755 %s", path, st.st_mode & 07777, path);
 	else
 		fit = true;
 	free(version);

@@ -428,7 +428,11 @@ like "$("$netshim" down 2>&1; echo $?)" "^netshim: a route to 203.0.113.128/25 i
 is "$(ip route show 203.0.113.128/25 | xargs)" "203.0.113.128/25 via $lan_host dev here" "and stays"
 ip route replace 203.0.113.128/25 via 10.11.0.2
 is "$(changed "$before")" "" "all else is back"
-ip addr add 10.11.0.9/32 dev vpn0 noprefixroute valid_lft 3000 preferred_lft 2000
+ip addr add 10.11.0.9/32 dev vpn0 valid_lft 3000 preferred_lft 2000
+# As NetworkManager has an address and the route to its network.
+ip addr add 10.14.0.2/24 dev vpn0 noprefixroute
+ip route add 10.14.0.0/24 dev vpn0 proto kernel scope link src 10.14.0.2 metric 600
+ip route add 198.51.104.0/24 via 10.14.0.1
 ip addr add 192.168.77.9/32 dev here
 ip route add 198.51.100.128/25 via 10.12.0.1 dev vpn0 onlink
 ip route add 10.13.0.0/24 dev vpn0 proto dhcp src 10.11.0.9
@@ -439,7 +443,7 @@ had=$(addresses)
 strace -qq -o /dev/null -e trace="$(calls link)" -e inject="$(calls link):error=EPERM" "$netshim" up 2>/dev/null
 is "$? $(addresses)" "1 $had" "an up that fails gives back all that the kernel knows of addresses and routes"
 "$netshim" up
-is "$? $(addresses in_vpn | grep -cE "10.11.0.9/32 scope global noprefixroute vpn0|10.12.0.1 onlink|10.13.0.2 mtu 1300 advmss 1200|inet6 fd11::2|198.51.103.0/24 via")" "0 5" \
+is "$? $(addresses in_vpn | grep -cE "10.14.0.2/24 scope global noprefixroute vpn0|198.51.104.0/24 via 10.14.0.1|10.12.0.1 onlink|10.13.0.2 mtu 1300 advmss 1200|inet6 fd11::2|198.51.103.0/24 via")" "0 6" \
 	"inside, all but how long an address lives and which one of this machine's is to be the source"
 ip addr del 192.168.77.9/32 dev here
 like "$("$netshim" down 2>&1; echo $?)" "^netshim: cannot give a route to 198.51.103.0/24 back to vpn0: [^
@@ -448,7 +452,15 @@ like "$("$netshim" down 2>&1; echo $?)" "^netshim: cannot give a route to 198.51
 is "$(addresses)" "$(grep -v 198.51.103 <<<"$had")" "and all else is back"
 like "$(ip -o addr show vpn0 to 10.11.0.9)" " valid_lft (2[0-9]{3}|3000)sec preferred_lft (1[0-9]{3}|2000)sec" "for as long as it was to live"
 ip addr del 10.11.0.9/32 dev vpn0
-for net in 198.51.100.128/25 10.13.0.0/24 198.51.101.0/24 198.51.102.0/24; do ip route del $net; done 2>/dev/null
+for net in 198.51.100.128/25 10.13.0.0/24 198.51.101.0/24 198.51.102.0/24 198.51.104.0/24; do ip route del $net; done 2>/dev/null
+ip addr del 10.14.0.2/24 dev vpn0
+ip route add $far_host via inet6 fd11::2 dev vpn0
+sed -i "s/interface = 'vpn0'/& action = reject allow = 'link'/" "$config"
+"$netshim" up
+is "$? $(get in_vpn "http://$far_host/") $(get in_vpn http://10.11.0.2/)" "0 7 0" "in there, too, who is behind a router of IPv6 is no neighbour by IPv4"
+"$netshim" down
+sed -i "s/ action = reject allow = 'link'//" "$config"
+ip route del $far_host
 is "$(changed "$before")" "" "(nothing is left of that)"
 sed -i "s/'vpn0'/'vpn9'/" "$config"
 "$netshim" up

@@ -117,7 +117,7 @@ static void warn_of_paths(struct ruleset *set)
 /* As text_of; tells it where nftables does not take it. */
 static bool try_inside(const struct class *class)
 {
-	char *text = policy_inside(class, NULL);
+	char *text = policy_inside(class, NULL, NULL);
 	char *words = nft_load(text, true);
 	bool ok = !words;
 
@@ -192,7 +192,7 @@ int cmd_ruleset(const struct command *command)
 	load_ruleset(&set, command->config);
 	if (!answerers_make(&set, NULL))
 		return EXIT_FAILURE;
-	text = class ? policy_inside(class_inside(&set, class), NULL) : text_of(&set, false);
+	text = class ? policy_inside(class_inside(&set, class), NULL, NULL) : text_of(&set, false);
 	fputs(text, stdout);
 	if (!class)
 		tell_insides(&set);

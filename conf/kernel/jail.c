@@ -395,6 +395,7 @@ static bool load(const struct class *class, struct brought *b)
 	struct class inside = *class;
 	struct ruleset set = { .classes = &inside, .class_count = 1 };
 	struct routing *routing = routing_read();
+	struct network_list networks;
 	struct counters counters;
 	char *text;
 	bool ok;
@@ -403,10 +404,12 @@ static bool load(const struct class *class, struct brought *b)
 	inside.netns = NULL;
 	inside.ports.count = 0;
 	counters_read(&counters);
-	text = policy_inside(class, &counters);
+	ok = networks_read(&networks);
+	text = policy_inside(class, &counters, &networks);
+	networks_free(&networks);
 	if (!b->table)
 		b->table = nft_save();
-	ok = load_table(text, class->name) && routing && routing_add(routing, &set, NULL);
+	ok = ok && load_table(text, class->name) && routing && routing_add(routing, &set, NULL);
 	free(counters.items);
 	free(text);
 	routing_free(routing);

@@ -124,6 +124,7 @@ struct looking {
 	bool routers;
 	FILE *out;
 	int error;
+	struct nl_cache *addresses;
 };
 
 static const struct in6_addr *end_of(const struct looking *l, const struct own_address *own)
@@ -265,13 +266,31 @@ static void keep_address(struct nl_object *object, void *with)
 	fprintf(l->out, "\n");
 }
 
-/* The kernel's own come with the addresses; those of classes with an interface, with a reload. */
-static bool is_others(const struct rtnl_route *route)
+/* Tells whether it leads to the network of an address for which the kernel makes no such route. */
+static bool is_of_address(struct rtnl_route *route, const struct looking *l)
 {
-	struct rtnl_route *r = (struct rtnl_route *)(uintptr_t)route;
-	uint8_t protocol = rtnl_route_get_protocol(r);
+	const struct nl_addr *to = rtnl_route_get_dst(route);
 
-	return protocol != RTPROT_KERNEL && protocol != ROUTING_PROTOCOL && rtnl_route_get_type(r) == RTN_UNICAST;
+	for (struct nl_object *o = nl_cache_get_first(l->addresses); o; o = nl_cache_get_next(o)) {
+		struct rtnl_addr *address = (struct rtnl_addr *)o;
+		const struct nl_addr *local = rtnl_addr_get_local(address);
+
+		if (rtnl_addr_get_ifindex(address) == l->interface && local &&
+		    rtnl_addr_get_flags(address) & IFA_F_NOPREFIXROUTE &&
+		    nl_addr_get_family(local) == nl_addr_get_family(to) &&
+		    nl_addr_get_prefixlen(local) == nl_addr_get_prefixlen(to) && !nl_addr_cmp_prefix(local, to))
+			return true;
+	}
+	return false;
+}
+
+/* The kernel's own come with the addresses; those of classes with an interface, with a reload. */
+static bool is_others(struct rtnl_route *route, const struct looking *l)
+{
+	uint8_t protocol = rtnl_route_get_protocol(route);
+
+	return rtnl_route_get_type(route) == RTN_UNICAST && protocol != ROUTING_PROTOCOL &&
+	       (protocol != RTPROT_KERNEL || is_of_address(route, l));
 }
 
 /* On the way to a router there is a route without one. */
@@ -286,7 +305,7 @@ static void keep_route(struct nl_object *object, void *with)
 	char text[INET6_ADDRSTRLEN];
 	uint32_t value;
 
-	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || !is_others(route) || !via == l->routers)
+	if (!hop || rtnl_route_nh_get_ifindex(hop) != l->interface || !is_others(route, l) || !via == l->routers)
 		return;
 	inet_ntop(nl_addr_get_family(to), nl_addr_get_binary_addr(to), text, sizeof(text));
 	fprintf(l->out, "%s%s/%u", table == RT_TABLE_MAIN ? ROUTE : ELSEWHERE, text, nl_addr_get_prefixlen(to));
@@ -318,7 +337,6 @@ static bool is_up(const char *name)
 char *links_keep(const char *name)
 {
 	struct looking l = { .socket = rtnetlink_socket(), .interface = (int)if_nametoindex(name) };
-	struct nl_cache *addresses = NULL;
 	struct nl_cache *routes = NULL;
 	char *text = NULL;
 	size_t size;
@@ -326,15 +344,15 @@ char *links_keep(const char *name)
 	l.out = memstream_open(&text, &size);
 	if (is_up(name))
 		fprintf(l.out, UP "\n");
-	if (l.socket && rtnl_addr_alloc_cache(l.socket, &addresses) >= 0)
-		nl_cache_foreach(addresses, keep_address, &l);
-	if (l.socket && rtnetlink_routes(l.socket, &routes) >= 0) {
+	if (l.socket && rtnl_addr_alloc_cache(l.socket, &l.addresses) >= 0)
+		nl_cache_foreach(l.addresses, keep_address, &l);
+	if (l.addresses && rtnetlink_routes(l.socket, &routes) >= 0) {
 		nl_cache_foreach(routes, keep_route, &l);
 		l.routers = true;
 		nl_cache_foreach(routes, keep_route, &l);
 	}
 	memstream_close(l.out);
-	nl_cache_free(addresses);
+	nl_cache_free(l.addresses);
 	nl_cache_free(routes);
 	nl_socket_free(l.socket);
 	return text;

@@ -505,13 +505,17 @@ char *policy_text(const struct ruleset *set, const struct counters *counters, co
 	return text;
 }
 
-char *policy_inside(const struct class *class, const struct counters *counters)
+char *policy_inside(const struct class *class, const struct counters *counters, const struct network_list *there)
 {
 	struct class inside = *class;
 	struct ways ways = { .items = NULL };
 	struct network_list networks = { .ways = &ways };
 	struct ruleset set = { .classes = &inside, .class_count = 1, .unclassified = class->verdict, .sole = true };
 
+	if (there) {
+		networks.main = there->main;
+		networks.main_count = there->main_count;
+	}
 	inside.netns = NULL;
 	inside.interface = NULL;
 	inside.device = NULL;

@@ -17,8 +17,9 @@
  * the moment in which another table takes the place of a large one (handover.h), there is ahead_NAME
  * for each with a hook. */
 
-/* What is loaded in a class's network namespace: all that is sent there is its. */
-char *policy_inside(const struct class *class, const struct counters *counters);
+/* What is loaded in a class's network namespace: all that is sent there is its. there is what networks
+ * the namespace is part of, or NULL where nobody has looked. */
+char *policy_inside(const struct class *class, const struct counters *counters, const struct network_list *there);
 
 /* The ruleset as text for nft, in one transaction that replaces the table. Allocated.
  * What follows may be NULL: counters is what the counters go on from; live has the

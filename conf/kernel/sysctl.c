@@ -268,6 +268,9 @@ static bool forward(const struct ruleset *set, const struct network_list *networ
 	for (size_t i = 0; i < networks->link_count; i++) {
 		const char *interface = networks->links[i].name;
 
+		/* By a version that has not noted it for all. */
+		if (needs_forwarding(set, interface) && has_note(interface, FORWARDING))
+			ok = note_all() && ok;
 		if (needs_forwarding(set, interface) && setting(interface, FORWARDING) == '0')
 			ok = note_all() && set_digit(interface, FORWARDING, '1') && ok;
 		if (own && !is_joining(set, interface))

@@ -279,6 +279,7 @@ uninstall:
 	rm -f $(addsuffix .new, $(SHARED_FILES)) $(addsuffix .new~, $(SHARED_FILES))
 	rm -f $(addprefix $(DESTDIR), $(UNIT) $(GENERATOR))
 	rm -f $(foreach unit, $(UNITS), $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))
+	rm -f $(DESTDIR)$(UNITDIR)/nftables.service.d/netshim.conf
 	rmdir $(foreach unit, $(UNITS), $(dir $(DESTDIR)$(UNITDIR)/$(firstword $(subst :, ,$(unit))))) 2>/dev/null || true
 	rm -f $(foreach page, $(PAGES), $(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $(page)))/$(notdir $(page)))
 	rm -rf $(DESTDIR)$(SHARE)/netshim

@@ -200,10 +200,7 @@ static struct rtnl_route *new_route(const char *name, struct nl_addr *to, struct
 	rtnl_route_set_protocol(route, RTPROT_STATIC);
 	rtnl_route_set_scope(route, via ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK);
 	rtnl_route_nh_set_ifindex(hop, (int)if_nametoindex(name));
-	if (via && nl_addr_get_family(via) == nl_addr_get_family(to))
-		rtnl_route_nh_set_gateway(hop, via);
-	else if (via)
-		rtnl_route_nh_set_via(hop, via);
+	rtnetlink_set_gateway(hop, nl_addr_get_family(to), via);
 	rtnl_route_add_nexthop(route, hop);
 	return route;
 }

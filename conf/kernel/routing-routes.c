@@ -46,10 +46,7 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct ga
 	if (gateway && gateway->family)
 		via = rtnetlink_address(gateway->family, &gateway->address, address_bits(gateway->family));
 	rtnl_route_nh_set_ifindex(hop, interface);
-	if (via && gateway->family == rtnl_route_get_family(route))
-		rtnl_route_nh_set_gateway(hop, via);
-	else if (via)
-		rtnl_route_nh_set_via(hop, via);
+	rtnetlink_set_gateway(hop, rtnl_route_get_family(route), via);
 	nl_addr_put(via);
 	rtnl_route_add_nexthop(route, hop);
 }

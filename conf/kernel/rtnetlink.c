@@ -38,6 +38,14 @@ struct nl_addr *rtnetlink_gateway(struct rtnl_nexthop *hop)
 	return gateway ? gateway : rtnl_route_nh_get_via(hop);
 }
 
+void rtnetlink_set_gateway(struct rtnl_nexthop *hop, int family, struct nl_addr *via)
+{
+	if (via && nl_addr_get_family(via) == family)
+		rtnl_route_nh_set_gateway(hop, via);
+	else if (via)
+		rtnl_route_nh_set_via(hop, via);
+}
+
 static void leave_out_learned(struct nl_object *object, void *with)
 {
 	(void)with;

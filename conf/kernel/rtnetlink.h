@@ -22,6 +22,9 @@ struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, un
 struct rtnl_nexthop;
 struct nl_addr *rtnetlink_gateway(struct rtnl_nexthop *hop);
 
+/* Makes via (NULL is none) the gateway of a hop of that family's route; via may be of the other one. */
+void rtnetlink_set_gateway(struct rtnl_nexthop *hop, int family, struct nl_addr *via);
+
 /* All routes that somebody has set, or libnl's error. */
 struct nl_cache;
 int rtnetlink_routes(struct nl_sock *socket, struct nl_cache **routes);

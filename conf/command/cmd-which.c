@@ -41,14 +41,6 @@ static void explain_netns(struct rules *rules, const char *path, const struct ru
 		close(fd);
 }
 
-/* argv begins with the program. */
-static int find_rule(struct rules *rules, const char *path, char **argv, struct rules_slot *rule)
-{
-	const struct match_start start = { AT_FDCWD, path, { .list = argv, .folder = AT_FDCWD } };
-
-	return match_with(rules, AT_FDCWD, path, 0, &start, rule, NULL);
-}
-
 static const char *why_no_rule(struct rules *rules, const char *path, bool unit)
 {
 	struct rules_slot rule;
@@ -99,20 +91,12 @@ static bool explain_class(struct rules *rules, const char *path, const struct ru
 /* Tells what a script with that rule has env start. Returns whether it has a class then. */
 static bool explain_env(struct rules *rules, struct rules_slot *rule, const char *path, char **argv, bool has)
 {
-	const char *program = path;
-	const char *why;
+	struct env_script script = { .rules = rules, .rule = rule, .program = path, .argv = argv };
 
-	for (int i = 0; i < MATCH_SCRIPTS_MAX && (argv = env_script_start(rules, rule, program, argv, &why)); i++) {
-		struct rules_slot next;
-
-		program = argv[0];
-		if (find_rule(rules, program, argv, &next) <= 0)
-			continue;
-		*rule = next;
-		has = explain_class(rules, printed("%s: then env starts %s", path, program), rule, false);
-	}
-	if (why)
-		say(stdout, "%s: then %s", path, why);
+	while (env_script_next(&script))
+		has = explain_class(rules, printed("%s: then env starts %s", path, script.program), rule, false);
+	if (script.why)
+		say(stdout, "%s: then %s", path, script.why);
 	return has;
 }
 
@@ -127,7 +111,7 @@ static bool explain(struct rules *rules, char **argv)
 	bool has;
 
 	if (path)
-		found = unit ? services_rule(rules, path, &rule) : find_rule(rules, path, argv, &rule);
+		found = unit ? services_rule(rules, path, &rule) : search_rule(rules, path, argv, &rule);
 	if (found < 0)
 		say(stdout, "%s: no class: %s", program, path ? strerror(-found) : "there is no such command on PATH");
 	else if (!found)

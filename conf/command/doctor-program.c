@@ -6,6 +6,7 @@
 #include "conf/command/doctor.h"
 #include "conf/command/env-script.h"
 #include "conf/command/rule-words.h"
+#include "conf/command/search.h"
 #include "conf/command/services.h"
 #include "conf/contract/match.h"
 #include "conf/kernel/cgroup.h"
@@ -42,14 +43,12 @@ static void tell_no_rule(struct doctor *d, int found)
 			d->program);
 }
 
-static int find_rule(const struct doctor *d, const char *program, char **argv, struct rules_slot *rule)
+static int find_rule(struct doctor *d)
 {
-	const struct match_start start = { AT_FDCWD, program, { .list = argv, .folder = AT_FDCWD } };
-
 	if (!d->rules)
 		return 0;
-	return d->unit ? services_rule(d->rules, program, rule)
-		       : match_with(d->rules, AT_FDCWD, program, 0, &start, rule, NULL);
+	return d->unit ? services_rule(d->rules, d->program, &d->rule)
+		       : search_rule(d->rules, d->program, d->arguments, &d->rule);
 }
 
 static void tell_rule(struct doctor *d, const char *program)
@@ -74,30 +73,19 @@ static void tell_rule(struct doctor *d, const char *program)
 /* Returns whether the program that a script has env start has a rule. */
 static bool look_at_env(struct doctor *d)
 {
-	const char *program = d->program;
-	char **argv = d->arguments;
+	struct env_script script = { .rules = d->rules, .rule = &d->rule, .program = d->program, .argv = d->arguments };
 	bool found = false;
-	const char *why;
 
-	for (int i = 0; i < MATCH_SCRIPTS_MAX && (argv = env_script_start(d->rules, &d->rule, program, argv, &why));
-	     i++) {
-		struct rules_slot rule;
-
-		program = argv[0];
-		if (find_rule(d, program, argv, &rule) <= 0)
-			continue;
-		d->rule = rule;
-		tell_rule(d, printed("%s, which env starts", program));
-		found = true;
-	}
-	if (why)
-		doctor_tell(d, RESULT_NOTE, NULL, "%s", why);
+	for (; env_script_next(&script); found = true)
+		tell_rule(d, printed("%s, which env starts", script.program));
+	if (script.why)
+		doctor_tell(d, RESULT_NOTE, NULL, "%s", script.why);
 	return found;
 }
 
 static void look_at_rule(struct doctor *d)
 {
-	int found = find_rule(d, d->program, d->arguments, &d->rule);
+	int found = find_rule(d);
 
 	*d->class = '\0';
 	if (found > 0)

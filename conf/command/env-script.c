@@ -89,15 +89,29 @@ static char **start_of(char *words, const char *path, char **argv, const char **
 	return start[0] ? start : NULL;
 }
 
-char **env_script_start(struct rules *rules, const struct rules_slot *rule, const char *path, char **argv,
-			const char **why)
+/* Goes on to what env starts, if the program is such a script. */
+static bool go_on(struct env_script *s)
 {
 	char head[MATCH_HEAD] = "";
 	char *words;
 
-	*why = NULL;
-	if (is_kept(rules, rule) || match_read_regular(path, head, sizeof(head)) <= 0)
-		return NULL;
+	if (is_kept(s->rules, s->rule) || match_read_regular(s->program, head, sizeof(head)) <= 0)
+		return false;
 	words = behind_env(head);
-	return words ? start_of(words, path, argv, why) : NULL;
+	s->argv = words ? start_of(words, s->program, s->argv, &s->why) : NULL;
+	s->program = s->argv ? s->argv[0] : NULL;
+	return s->argv;
+}
+
+bool env_script_next(struct env_script *s)
+{
+	while (s->depth++ < MATCH_SCRIPTS_MAX && go_on(s)) {
+		struct rules_slot rule;
+
+		if (search_rule(s->rules, s->program, s->argv, &rule) <= 0)
+			continue;
+		*s->rule = rule;
+		return true;
+	}
+	return false;
 }

@@ -8,10 +8,18 @@
 
 #include "conf/contract/rules.h"
 
-/* Finds what env starts when the program at path is started with argv under that rule. Returns its path and its
- * arguments (allocated); NULL where path is no such script, or a class keeps what it starts; and where it cannot be
- * told, *why says so (else it is NULL). */
-char **env_script_start(struct rules *rules, const struct rules_slot *rule, const char *path, char **argv,
-			const char **why);
+/* A program, as it is started, and its rule. The first is the script itself. */
+struct env_script {
+	struct rules *rules;
+	struct rules_slot *rule;
+	const char *program;
+	char **argv;	 /* begins with the program; what env starts has them allocated */
+	const char *why; /* it cannot be told, or NULL */
+	unsigned depth;
+};
+
+/* Goes on to the next program with a rule of its own that env starts, by a script in between, too. false where there
+ * is none: where the program is no such script, a class keeps what it starts, or it cannot be told. */
+bool env_script_next(struct env_script *script);
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* Finding a command on PATH: see search.h. */
+/* Finding a command on PATH, and its rule: see search.h. */
 
 #include "conf/command/search.h"
 
+#include "conf/contract/match.h"
 #include "conf/language/alloc.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,4 +39,11 @@ const char *search_command(const char *name)
 	}
 	free(list);
 	return NULL;
+}
+
+int search_rule(struct rules *rules, const char *path, char **argv, struct rules_slot *rule)
+{
+	const struct match_start start = { AT_FDCWD, path, { .list = argv, .folder = AT_FDCWD } };
+
+	return match_with(rules, AT_FDCWD, path, 0, &start, rule, NULL);
 }

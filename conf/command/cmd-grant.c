@@ -71,7 +71,7 @@ static int open_program(const char *path)
 		return -1;
 	}
 	changeable = trust_changeable(path);
-	if (!S_ISREG(st.st_mode) || st.st_uid != 0 || (st.st_mode & (S_IWGRP | S_IWOTH)))
+	if (!S_ISREG(st.st_mode) || trust_is_others(&st))
 		warnx("%s can be changed by others than root; run: chown root %s && chmod 755 %s", path, path, path);
 	else if (changeable)
 		warnx("others than root can change %s, and so replace %s; make it root's, and writable by nobody else",

@@ -143,7 +143,7 @@ static bool is_missing(const struct named_program *p)
 static uid_t looks_as(const struct named_program *p)
 {
 	char *changeable = trust_changeable(p->path);
-	bool users = changeable || p->st.st_uid || (p->st.st_mode & (S_IWGRP | S_IWOTH));
+	bool users = changeable || trust_is_others(&p->st);
 
 	free(changeable);
 	return !users ? 0 : p->st.st_uid ? p->st.st_uid : RIGHTS_NOBODY;

@@ -338,7 +338,7 @@ static char *changeable_by_others(const char *path)
 	char *found = trust_changeable(path);
 	struct stat st;
 
-	if (!found && !stat(path, &st) && (st.st_uid || (st.st_mode & (S_IWGRP | S_IWOTH))))
+	if (!found && !stat(path, &st) && trust_is_others(&st))
 		found = copied(path);
 	return found;
 }

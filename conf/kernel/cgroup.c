@@ -6,6 +6,7 @@
 #include "conf/kernel/cgroup.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/trust.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -378,16 +379,11 @@ size_t cgroup_process_count(const char *class)
 }
 
 /* Who may write there may move its own processes; who may make folders there, has those. */
-static bool others_may_write(const struct stat *st)
-{
-	return st->st_uid != 0 || (st->st_mode & (S_IWGRP | S_IWOTH));
-}
-
 static bool others_may_write_to(const char *folder, const char *file)
 {
 	char *path = printed("%s/%s", folder, file);
 	struct stat st;
-	bool may = !stat(path, &st) && others_may_write(&st);
+	bool may = !stat(path, &st) && trust_is_others(&st);
 
 	free(path);
 	return may;
@@ -401,7 +397,7 @@ static void look_at(const char *folder, void (*visit)(const char *path, bool ope
 
 	if (lstat(folder, &st))
 		return;
-	visit(folder, others_may_write(&st) || others_may_write_to(folder, "tasks") ||
+	visit(folder, trust_is_others(&st) || others_may_write_to(folder, "tasks") ||
 			      others_may_write_to(folder, "cgroup.procs"));
 	/* Two links: there are none in it (kernfs_refresh_inode in the kernel's fs/kernfs/inode.c). */
 	if (st.st_nlink > 2)

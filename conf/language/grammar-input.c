@@ -105,7 +105,7 @@ static bool check_file(const struct input *input, const struct stat *st, struct 
 		ruleset_problem(reading.set, at, "'%s' is not a regular file", input->path);
 	else if (!readable)
 		ruleset_problem(reading.set, at, "'%s' is larger than %d MiB", input->path, SIZE_MAX_MIB);
-	else if (st->st_uid != 0 || (st->st_mode & (S_IWGRP | S_IWOTH)))
+	else if (trust_is_others(st))
 		ruleset_problem(reading.set, at,
 				"'%s' can be changed by others than root; run: chown root '%s' && chmod go-w '%s'",
 				input->path, input->path, input->path);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LINKS_MAX 40 /* the kernel's MAXSYMLINKS */
@@ -70,6 +71,11 @@ static char *look_along(const char *path, unsigned links)
 	}
 	free(part);
 	return found;
+}
+
+bool trust_is_others(const struct stat *st)
+{
+	return st->st_uid != 0 || (st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 bool trust_is_shared(const char *folder)

@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+/* Tells whether others than root own a file, or may write to it. */
+struct stat;
+bool trust_is_others(const struct stat *st);
+
 /* Returns the first folder or symlink on the way along path that others than root
  * can change (allocated), or NULL where there is none. What lies at its end is for
  * the caller to look at, when it is open. */

@@ -70,11 +70,11 @@ static const char *value_in(const char *parameter)
 {
 	bool none = *parameter == '!';
 	const char *name = skip_blanks(parameter + none);
-	const char *behind = name + strlen(OPTION);
+	const char *behind;
 
 	if (strncmp(name, OPTION, strlen(OPTION)) != 0)
 		return NULL;
-	behind = skip_blanks(behind);
+	behind = skip_blanks(name + strlen(OPTION));
 	if (none)
 		return *behind && !strchr(",#\\", *behind) ? NULL : "";
 	return *behind == '=' ? skip_blanks(behind + 1) : NULL;

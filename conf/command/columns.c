@@ -27,28 +27,14 @@ void columns_add(struct columns *c, const char *text, enum colour colour)
 	c->cells[c->cell_count++] = cell;
 }
 
-static bool begins_letter(char byte)
-{
-	return (byte & 0xc0) != 0x80;
-}
-
-static size_t letters(const char *text)
-{
-	size_t count = 0;
-
-	for (; *text; text++)
-		count += begins_letter(*text);
-	return count;
-}
-
 static size_t *find_widths(const struct columns *c)
 {
 	size_t *widths = zalloc(c->count * sizeof(*widths));
 
 	for (size_t i = 0; i < c->count; i++)
-		widths[i] = letters(c->titles[i].title);
+		widths[i] = terminal_letters(c->titles[i].title);
 	for (size_t i = 0; i < c->cell_count; i++) {
-		size_t width = letters(c->cells[i].text);
+		size_t width = terminal_letters(c->cells[i].text);
 
 		if (widths[i % c->count] < width)
 			widths[i % c->count] = width;
@@ -62,13 +48,10 @@ static int shown(const char *text, size_t at)
 {
 	size_t width = terminal_width();
 	size_t room = width > at ? width - at : 0;
-	int size = 0;
 
 	if (!isatty(STDOUT_FILENO) || room < LEAST)
 		return INT_MAX;
-	while (text[size] && (room || !begins_letter(text[size])))
-		room -= begins_letter(text[size++]);
-	return size;
+	return terminal_fitting(text, room);
 }
 
 /* Nothing follows what is last in it, not even blanks. */
@@ -78,7 +61,7 @@ static void print_line(const struct columns *c, const struct cell *line, const s
 	size_t at = 0;
 
 	for (size_t i = 0; i < c->count; i++) {
-		size_t rest = widths[i] - letters(line[i].text);
+		size_t rest = widths[i] - terminal_letters(line[i].text);
 		bool number = c->titles[i].kind == COLUMN_NUMBER;
 		bool plain = line[i].colour == COLOUR_OFF || !*line[i].text;
 

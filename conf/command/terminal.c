@@ -63,6 +63,29 @@ size_t terminal_width(void)
 	return size.ws_col < LEAST ? LEAST : size.ws_col;
 }
 
+static bool begins_letter(char byte)
+{
+	return (byte & 0xc0) != 0x80;
+}
+
+size_t terminal_letters(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += begins_letter(*text);
+	return count;
+}
+
+int terminal_fitting(const char *text, size_t columns)
+{
+	int size = 0;
+
+	while (text[size] && (columns || !begins_letter(text[size])))
+		columns -= begins_letter(text[size++]);
+	return size;
+}
+
 const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exact, char text[TERMINAL_AMOUNT])
 {
 	static const char letters[] = "KMGTPE";

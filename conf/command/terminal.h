@@ -25,6 +25,12 @@ bool terminal_flush(void);
 /* Columns of the terminal that standard output is; 80 where it is none. */
 size_t terminal_width(void);
 
+/* How many letters of UTF-8 a text has: the columns that it takes, where none is wider. */
+size_t terminal_letters(const char *text);
+
+/* How many bytes of a text are as many letters as there are columns, or all of it. */
+int terminal_fitting(const char *text, size_t columns);
+
 /* A number of bytes in at most 5 columns, as of ls -h ("1.4M"), or of anything else ("1.4M" is
  * 1400000 then), or exactly; "-" where it is not known. Returns text. */
 enum { TERMINAL_COUNT = 1000, TERMINAL_BYTES = 1024 };

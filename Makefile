@@ -117,7 +117,7 @@ NEAR_STACK_x86_64 = -Wl,-Ttext-segment=0x7ff000000000
 HELPER_LINK = -static -nostdlib -Wl,--gc-sections -no-pie $(NEAR_STACK_$(firstword $(subst -, ,$(MACHINE)))) -Wl,-z,noseparate-code -Wl,-z,noexecstack
 COMMAND_LINK = -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack
 NL_CFLAGS = -I/usr/include/libnl3
-LIBS = -lconfuse -lcap-ng -lnetfilter_log -lnftables -ljansson -lncurses -ltinfo -lnl-route-3 -lnl-3 -lresolv -lidn2
+LIBS = -lconfuse -lcap-ng -lnetfilter_log -lnftables -ljansson -lncursesw -ltinfo -lnl-route-3 -lnl-3 -lresolv -lidn2
 
 # All that the library takes from libc. With one name more that its process does not
 # have, the loader would end every program, a login of root's as well; so a product

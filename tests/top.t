@@ -37,12 +37,12 @@ in_background "${user[@]}" LD_PRELOAD="$preload" env "$scratch/sender" "$scratch
 sender=$!
 
 # A terminal of its own, where a shell says what it finds when top has ended.
-screen() { tmux -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
+screen() { tmux -u -S "$scratch/tmux.$terminal" -f /dev/null "$@"; }
 terminal=none
 trap 'screen kill-server 2>/dev/null; clean_up' EXIT
 begin() { # begin TERM COLUMNS LINES
 	terminal=$1
-	screen new-session -d -x "$2" -y "$3" "TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 900'"
+	screen new-session -d -x "$2" -y "$3" "LC_ALL=C.UTF-8 TERM=$1 sh -c 'trap : INT; stty -a >$scratch/before; $netshim top; echo ended \$?; stty -a >$scratch/after; sleep 900'"
 }
 shows() { screen capture-pane -p 2>/dev/null | grep -qE "$1"; }
 sum() { screen capture-pane -p | sed -n "s/^ *$1 .*/&/p" | head -n 1; }
@@ -71,9 +71,20 @@ is "$(sed 's/rows [0-9]*; columns [0-9]*//' "$scratch/after")" "$(sed 's/rows [0
 screen kill-server
 rm -f "$scratch/after"
 
+kill "$sender"
+
+# --- names
+
+begin xterm 80 24
+cp "$scratch/sender" "$scratch/größer"
+in_background "${user[@]}" "$netshim" run busy "$scratch/größer" "$scratch/send.py"
+wait_until shows "^  größer {20} +[4-9][0-9][0-9]K "
+ok $? "a name of others than English letters, with its amounts beneath those of others"
+kill $!
+screen kill-server
+
 # --- UDP, and network namespaces
 
-kill "$sender"
 mkdir -p /run/netns
 mount -t tmpfs -o mode=755 none /run/netns
 cp "$scratch/sender" "$scratch/datagrams"

@@ -10,6 +10,7 @@
 #include "conf/language/alloc.h"
 
 #include <curses.h>
+#include <locale.h>
 #include <signal.h>
 #include <term.h>
 #include <time.h>
@@ -82,13 +83,15 @@ static void draw_line(int line, const char *indent, const char *name, const stru
 {
 	char sent[TERMINAL_AMOUNT];
 	char received[TERMINAL_AMOUNT];
-	int width = 28 - (int)strlen(indent);
-	char *text = printed("%s%-*.*s %10s %10s  %s", indent, width, width, name,
+	size_t width = 28 - strlen(indent);
+	size_t letters = terminal_letters(name);
+	char *text = printed("%s%.*s%*s %10s %10s  %s", indent, terminal_fitting(name, width), name,
+			     letters < width ? (int)(width - letters) : 0, "",
 			     terminal_amount(true, rate->sent, TERMINAL_BYTES, false, sent),
 			     terminal_amount(counts_in, rate->received, TERMINAL_BYTES, false, received), history);
 
 	str_printable(text);
-	mvaddnstr(line, 0, text, COLS);
+	mvaddnstr(line, 0, text, terminal_fitting(text, (size_t)COLS));
 	free(text);
 }
 
@@ -168,6 +171,8 @@ static void begin(void)
 	if (!term || setupterm(term, STDOUT_FILENO, &wrong) == ERR || !cursor_address || !clear_screen)
 		errx(EXIT_FAILURE, "top: a terminal '%s' cannot be drawn on; 'netshim status' shows the sums",
 		     term ? term : "");
+	/* curses shows no letter that the locale does not have. */
+	setlocale(LC_CTYPE, "");
 	initscr();
 	cbreak();
 	noecho();

@@ -420,8 +420,11 @@ mkdir -p /etc/systemd/system/sysinit.target.wants
 ln -s /usr/lib/systemd/system/nftables.service /etc/systemd/system/sysinit.target.wants/nftables.service
 is "$(named)" "nftables.service=note" "nftables.service flushes the ruleset"
 mkdir -p /etc/systemd/system/nftables.service.d
-: >/etc/systemd/system/nftables.service.d/own.conf
-is "$(named)" "" "with a drop-in, it does not"
+sed 's,/usr/local/libexec,/of/its/own,' scripts/nftables.service.conf >/etc/systemd/system/nftables.service.d/00-netshim.conf
+is "$(named)" "" "with netshim's drop-in, it does not"
+printf '[Service]\nExecReload=\nExecReload=/usr/sbin/nft -f /etc/nftables.conf\n' >/etc/systemd/system/nftables.service.d/own.conf
+is "$(named)" "nftables.service=note" "with an administrator's, behind it, that loads the file without netshim, it does again"
+rm /etc/systemd/system/nftables.service.d/own.conf
 cp "$(command -v sleep)" "$scratch/dockerd"
 in_background "$scratch/dockerd" 900
 wait_until pgrep -x dockerd >/dev/null

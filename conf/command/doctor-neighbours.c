@@ -10,11 +10,10 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/unit.h"
 
 #include <glob.h>
 #include <unistd.h>
-
-#define DROP_IN "/systemd/system/nftables.service.d/"
 
 static bool any_is_there(const char *const *patterns)
 {
@@ -46,15 +45,22 @@ static bool flushes(const char *path)
 	return found;
 }
 
+static bool is_by_netshim(const struct unit *unit, const char *key)
+{
+	const char *command = unit_value(unit, key);
+
+	return !command || strstr(command, "/netshim-nftables ");
+}
+
 /* The unit, which is enabled by this link, loads Debian's file or Fedora's. */
 static void look_at_nftables_service(struct doctor *d)
 {
 	static const char *const enabled[] = { "/etc/systemd/system/*.wants/nftables.service", NULL };
-	static const char *const ours[] = { "/etc" DROP_IN "*.conf", "/usr/lib" DROP_IN "00-netshim.conf",
-					    "/usr/local/lib" DROP_IN "00-netshim.conf", NULL };
+	struct unit unit;
 
+	unit_read(&unit, "nftables.service");
 	if (any_is_there(enabled) && (flushes("/etc/nftables.conf") || flushes("/etc/sysconfig/nftables.conf")) &&
-	    !any_is_there(ours))
+	    !(is_by_netshim(&unit, "ExecStart") && is_by_netshim(&unit, "ExecReload")))
 		doctor_tell(
 			d, RESULT_NOTE, "install netshim's drop-in for it (netshim(1), AT BOOT)",
 			"nftables.service flushes the whole ruleset when it starts and reloads: netshim watch puts the "

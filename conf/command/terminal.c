@@ -126,9 +126,3 @@ void terminal_rest(size_t indent, const char *text)
 	putchar('\n');
 	free(words);
 }
-
-void terminal_paragraph(size_t indent, const char *text)
-{
-	printf("%*s", (int)indent, "");
-	terminal_rest(indent, text);
-}

@@ -42,7 +42,4 @@ const char *terminal_amount(bool known, uint64_t amount, unsigned unit, bool exa
  * loses what could control the terminal. */
 void terminal_rest(size_t indent, const char *text);
 
-/* The same, which begins a line. */
-void terminal_paragraph(size_t indent, const char *text);
-
 #endif

@@ -90,10 +90,37 @@ asked() { # asked HOW...: what is asked of netshim
 	"$@" dpkg --force-depends -r netshim >/dev/null
 	xargs <"$machine/root/asked"
 }
-like "$(asked from_outside)" "^grant( grant)*$" "in a chroot, a package leaves alone what is in force"
+like "$(asked from_outside)" "^grant( grant)* disable$" "in a chroot, a package leaves alone what is in force, but sessions there load no library that is gone"
 like "$(asked in_container)" "^grant reload .*reload .*disable down$" "in a container, it does not"
 rm -r "$machine/usr/local/sbin/netshim" "$machine/run/netshim"
 run_dpkg -i "${debs[@]}"
+chroot "$machine" useradd -m one
+enabled() { # enabled BEFORE: what is left of it when the package is removed in a chroot, where BEFORE has been done
+	echo "LD_PRELOAD=$there" >"$machine/etc/environment"
+	printf '%s\n' '# netshim enable: from here' "export LD_PRELOAD=$there" '# netshim enable: to here' >"$machine/home/one/.profile"
+	chown --reference="$machine/home/one" "$machine/home/one/.profile"
+	from_outside sh -c "$1; dpkg --force-depends -r netshim" >/dev/null
+	cat "$machine/etc/environment" "$machine/home/one/.profile" | wc -l
+	run_dpkg -i "${debs[1]}"
+}
+is "$(enabled true)" 0 "nothing is left of netshim enable there"
+is "$(enabled "mount --bind /home /home")" 3 "but in homes that may be the machine's"
+
+# where systemd does not run
+rm -r "$machine/run/systemd"
+rm "$machine/sbin/runlevel"
+printf '#!/bin/sh\necho N 2\n' >"$machine/sbin/runlevel"
+printf '#!/bin/sh\necho "$1" >>/root/asked\nexit 1\n' >"$machine/etc/init.d/netshim"
+chmod 755 "$machine/sbin/runlevel" "$machine/etc/init.d/netshim"
+by_init() { # by_init COMMAND...: how it ends, and what the init script has been asked for
+	: >"$machine/root/asked"
+	in_container "$@" >"$scratch/dpkg"
+	echo "$? $(xargs <"$machine/root/asked")"
+}
+is "$(by_init dpkg --force-depends --force-confold -i "${debs[1]}")" "0 " "an upgrade starts nothing that is not up"
+run_dpkg -r netshim
+is "$(by_init dpkg --force-depends --force-confold -i "${debs[1]}")" "0 start" "an installation does, and a configuration with mistakes does not make it fail"
+mkdir -p "$machine/run/systemd/system"
 
 tmpfiles=$machine/etc/tmpfiles.d
 leave() { # as 'make uninstall PREFIX=/usr', now and before, and that of another prefix

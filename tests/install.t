@@ -41,7 +41,7 @@ sed "s|/opt/etc|$dest/opt/etc|" "$dest/opt/etc/netshim.conf" >"$scratch/sample"
 like "$("$netshim" check "$scratch/sample")" ": ok, 9 classes" "and it is read"
 rm -r "$dest/opt/etc/netshim.d"
 echo "# mine" >"$dest/opt/etc/netshim.conf"
-mkdir -p "$dest/opt/etc/init.d" "$dest/opt/etc/apt/apt.conf.d" "$dest/opt/etc/apparmor.d/abstractions"
+mkdir -p "$dest/opt/etc/init.d" "$dest/opt/etc/apt/apt.conf.d" "$dest/opt/etc/apparmor.d/abstractions" "$dest/opt/etc/X11/Xsession.d"
 chmod 2750 "$dest/opt/ns/bin" "$dest/opt/ns/lib/exec" "$dest/opt/ns/lib64" "$dest/opt/etc/network/if-up.d" "$dest/opt/etc"
 make -s install DESTDIR="$dest" "${args[@]}" >/dev/null
 is "$(find "$dest" -type d -perm 2750 | wc -l)" 5 "a folder that is there keeps its mode"
@@ -50,6 +50,7 @@ is "$(cat "$dest/opt/etc/netshim.conf")" "# mine" "a configuration that is there
 is "$(grep -c -e /opt/ns/bin/netshim -e /opt/run/netshim/rules "$dest/opt/etc/init.d/netshim")" 2 "where there is a folder for init scripts, there is one of netshim's"
 is "$(grep -c -F '[ ! -x /opt/ns/lib/exec/netshim-packages ] || /opt/ns/lib/exec/netshim-packages ' "$dest/opt/etc/apt/apt.conf.d/50netshim")" 2 \
 	"and likewise for apt"
+is "$(grep -c '[ ]/opt/ns/lib64/netshim/libnetshim.so ' "$dest/opt/etc/X11/Xsession.d/89netshim")" 1 "and for Debian's X sessions"
 is "$(grep -rhoE '^  /[^ ]*' "$dest/opt/etc/apparmor.d" | LC_ALL=C sort | xargs)" "/opt/ns/lib/exec/netshim-helper /opt/ns/lib64/libnetshim.so \
 /opt/ns/lib64/netshim/{,**/}libnetshim.so /opt/run/netshim/net_cls/netshim/*/{,locked/}tasks /opt/run/netshim/rules" "and for AppArmor"
 make -s uninstall DESTDIR="$dest" "${args[@]}" >/dev/null

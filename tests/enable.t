@@ -19,7 +19,7 @@ list=/etc/ld.so.preload
 mkdir "$scratch/etc" "$scratch/home"
 mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
 	{ cp -a /etc/. "$scratch/etc" && mount --bind "$scratch/etc" /etc; }
-rm -f "$list" "$sudoers"
+rm -rf "$list" "$sudoers" /etc/X11
 : >$environment
 sed -i '/^[^:]*:[^:]*:[1-9][0-9]*:/d' /etc/passwd
 number=20000
@@ -388,6 +388,7 @@ umount /etc
 mkdir "$scratch/etc2"
 mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc2,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
 	{ cp -a /etc/. "$scratch/etc2" && mount --bind "$scratch/etc2" /etc; }
+rm -rf /etc/X11
 "$netshim" enable --system >/dev/null
 for test in attack privilege safety; do
 	env -u NETSHIM_IN_WORLD NETSHIM_TEST_SCRATCH=system "$tests/$test.t" >"$scratch/out" 2>&1
@@ -402,7 +403,7 @@ before=$(all_files)
 column() { # column NUMBER: of the table in libnetshim(7)
 	sed -n '/^\.It Em Started from Ta/,/^\.El/s/^\.It \([^E].*\)/\1/p' "$page" | awk -F ' Ta ' -v column="$1" '{ printf "%s=%s;", $1, $column }'
 }
-said() { "$netshim" status 2>/dev/null | sed -n '/^STARTED FROM/,$s/^\([a-z].*[^ ]\)  *\(yes\|no\)$/\1=\2/p' | sed 's/  *=/=/' | tr '\n' ';'; }
+said() { "$netshim" status 2>/dev/null | sed -n '/^STARTED FROM/,$s/^\([a-zX].*[^ ]\)  *\(yes\|no\)$/\1=\2/p' | sed 's/  *=/=/' | tr '\n' ';'; }
 like "$("$netshim" status 2>/dev/null)" "the library is enabled for no session of root, nor for all" "status, where nothing is enabled"
 number=2
 for option in user login system; do

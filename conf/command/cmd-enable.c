@@ -11,6 +11,7 @@
 #include "conf/command/trial.h"
 #include "conf/command/verbs.h"
 #include "conf/command/ways-in.h"
+#include "conf/command/xsession.h"
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
 
@@ -198,6 +199,13 @@ static void check_library(void)
 		     changeable);
 }
 
+static void tell_of_xsession(void)
+{
+	if (xsession_drops_variable())
+		warnx("X11 sessions go on without the library: they are beneath ssh-agent, which drops LD_PRELOAD, "
+		      "and " XSESSION_OURS " is not there; install netshim again, which puts it there");
+}
+
 int cmd_enable(const struct command *command)
 {
 	struct wish wish = read_wish(command);
@@ -214,6 +222,8 @@ int cmd_enable(const struct command *command)
 		printf("%s 'netshim disable' takes all of it out.\n",
 		       wish.kinds & KIND(WAY_SYSTEM) ? "Each program that is started from now on has it."
 						     : "Sessions have it from the next login on.");
+	if (!(wish.kinds & KIND(WAY_SYSTEM)))
+		tell_of_xsession();
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -6,6 +6,7 @@
 #include "conf/command/covered.h"
 
 #include "conf/command/ways-in.h"
+#include "conf/command/xsession.h"
 #include "conf/language/alloc.h"
 
 #include <unistd.h>
@@ -13,14 +14,16 @@
 enum { BY_USER = 1, BY_LOGIN = 2, BY_SYSTEM = 4, BY_SUDO = 8 };
 static const char *const options[] = { "user", "login", "system" };
 #define OPTION_COUNT (sizeof(options) / sizeof(*options))
+#define X11 "X11 session"
 
-/* tests/machines/sessions.t tries each of them. */
+/* tests/machines/sessions.t tries each of them, and tests/xsession.t that of X11. */
 static const struct {
 	const char *from;
 	unsigned by;
 } starts[] = {
 	{ "ssh", BY_USER | BY_LOGIN | BY_SYSTEM },
 	{ "console", BY_USER | BY_LOGIN | BY_SYSTEM },
+	{ X11, BY_USER | BY_LOGIN | BY_SYSTEM },
 	{ "su", BY_LOGIN | BY_SYSTEM },
 	{ "su -", BY_USER | BY_LOGIN | BY_SYSTEM },
 	{ "tmux", BY_USER | BY_LOGIN | BY_SYSTEM },
@@ -62,6 +65,13 @@ static struct ways_open look(void)
 	return ways;
 }
 
+static const char *has_library(const char *from, unsigned by, struct ways_open ways)
+{
+	if (!(ways.open & BY_SYSTEM) && !strcmp(from, X11) && xsession_drops_variable())
+		return "no: ssh-agent drops it; install netshim again";
+	return by & ways.open ? "yes" : by & ways.unknown ? "? (only root can see)" : "no";
+}
+
 void covered_print(void)
 {
 	struct ways_open ways = look();
@@ -79,10 +89,7 @@ void covered_print(void)
 			printf(" --%s", options[i]);
 	printf(")\n");
 	for (size_t i = 0; i < sizeof(starts) / sizeof(*starts); i++)
-		printf("%-22s %s\n", starts[i].from,
-		       starts[i].by & ways.open	     ? "yes"
-		       : starts[i].by & ways.unknown ? "? (only root can see)"
-						     : "no");
+		printf("%-22s %s\n", starts[i].from, has_library(starts[i].from, starts[i].by, ways));
 }
 
 json_t *covered_json(void)

@@ -7,6 +7,7 @@
 
 #include "conf/command/sudoers.h"
 #include "conf/command/trial.h"
+#include "conf/command/xsession.h"
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
 #include "conf/language/trust.h"
@@ -46,7 +47,8 @@
 
 /* bash reads the first of .bash_profile, .bash_login and .profile in a login shell; .bashrc in
  * others, and on Debian for a command by ssh, but there only its first lines. zsh reads .zshenv
- * in any, tcsh the first of .tcshrc and .cshrc. */
+ * in any, tcsh the first of .tcshrc and .cshrc. Debian's Xsession reads .xsessionrc; a display
+ * manager that has no login shell start it, as lightdm, reads nothing else of a user's. */
 const struct way ways_in[] = {
 	{ .kind = WAY_USER, .path = "~/.config/environment.d/netshim.conf", .text = FOR_USER_MANAGER, .folders = 2 },
 	{ .kind = WAY_USER, .path = "~/.profile", .text = FOR_SH, .shell = "bash", .sign = "~/.profile" },
@@ -62,6 +64,10 @@ const struct way ways_in[] = {
 	  .sign = "~/.config/fish" },
 	{ .kind = WAY_USER, .path = "~/.cshrc", .text = FOR_CSH, .shell = "csh", .sign = "~/.cshrc" },
 	{ .kind = WAY_USER, .path = "~/.tcshrc", .text = FOR_CSH, .sign = "~/.tcshrc" },
+	{ .kind = WAY_USER,
+	  .path = "~/.xsessionrc",
+	  .text = FOR_SH,
+	  .sign = XSESSION_FOLDER "/40x11-common_xsessionrc" },
 	{ .kind = WAY_LOGIN, .path = "/etc/environment", .form = FORM_VARIABLE, .text = VARIABLE PRELOAD_WORD "\n" },
 	{ .kind = WAY_SUDO,
 	  .path = SUDOERS_OURS,

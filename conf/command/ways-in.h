@@ -24,7 +24,7 @@ struct way {
 	mode_t mode;
 	unsigned folders;  /* of ours, above it, where they are missing */
 	const char *shell; /* for those alone whose login shell is of this kind, */
-	const char *sign;  /* or who have this file */
+	const char *sign;  /* or who have this file; or the machine */
 	bool (*check)(const char *path);
 };
 

@@ -17,7 +17,7 @@ mkdir "$scratch/etc"
 mount -t overlay -o "lowerdir=/etc,upperdir=$scratch/etc,workdir=$(mktemp -d -p "$scratch")" etc /etc 2>/dev/null ||
 	{ cp -a /etc/. "$scratch/etc" && mount --bind "$scratch/etc" /etc; }
 mount -t tmpfs -o mode=755 own /run
-rm -rf /etc/ld.so.preload /etc/sudoers.d/netshim /etc/nftables.conf /etc/systemd/system/*.wants/nftables.service /etc/ufw
+rm -rf /etc/ld.so.preload /etc/sudoers.d/netshim /etc/nftables.conf /etc/systemd/system/*.wants/nftables.service /etc/ufw /etc/X11
 : >/etc/environment
 echo "hosts: files dns" >/etc/nsswitch.conf
 make_hosts 80 443
@@ -191,6 +191,36 @@ is "$(in_environment=$preload named)" "shell=note" "LD_PRELOAD for one kind of p
 is "$(in_environment=/nosuch/libnetshim.so named)" "shell=fault" "another netshim's library"
 is "$(in_environment='' named sudo -n LD_PRELOAD="$word" bash -c '"$@"; exit' bash)" "" "behind sudo, it is the shell that counts"
 is "$(in_shell sudo -n "$netshim" doctor --json | answer 'c["check"] == "shell"')" "shell=ok" "before sudo, too"
+# what has dropped it
+agent=$(command -v ssh-agent)
+like "$(in_environment='' says "$agent" bash -c '"$@"; exit' bash)" "it is beneath ssh-agent [0-9]*, which is set-group-ID: [^:]* do: log in anew, if it is an X11 session's; have your own start 'env LD_PRELOAD=[^']*/\\\$LIB/libnetshim.so bash'" \
+	"beneath ssh-agent"
+cp "$(command -v bash)" "$scratch/setgid"
+chgrp 43 "$scratch/setgid" && chmod 2755 "$scratch/setgid"
+mount --bind "$scratch/setgid" /usr/bin/cksum # users look for it by its name
+setgid_says() { # setgid_says RUNNER...
+	LD_PRELOAD='' "$@" /usr/bin/cksum -c 'sh -c "\"\$0\" doctor --json; exit" "$0"; exit' "$netshim" 2>/dev/null | sentences
+}
+by_root=$(setgid_says env) by_user=$(setgid_says as_user)
+umount /usr/bin/cksum
+for said in "$by_root" "$by_user"; do
+	like "$said" "beneath cksum [0-9]*, which is set-group-ID: [^:]* do: have it start 'env LD_PRELOAD=[^']*/\\\$LIB/libnetshim.so bash', as logging in anew does not help" "beneath a set-group-id terminal"
+done
+mkdir -p /etc/X11/Xsession.d
+: >/etc/X11/Xsession.d/90x11-common_ssh-agent
+echo use-ssh-agent >/etc/X11/Xsession.options
+like "$(both)" "^enabled=note .*note enabled: X11 sessions are beneath ssh-agent, .* do: install netshim again, which puts /etc/X11/Xsession.d/89netshim there" "X11 sessions that do without it"
+like "$(in_environment='' says "$agent" bash -c '"$@"; exit' bash)" "do: install netshim again, which puts /etc/X11/Xsession.d/89netshim there, and log in anew" "and what to do in one"
+rm -r /etc/X11
+if mkdir "$scratch/slices" && mount -t cgroup -o "none,name=$own" none "$scratch/slices" 2>/dev/null; then
+	mkdir -p "$scratch/slices/system.slice/some.service"
+	like "$(in_environment='' says sh -c 'echo $$ >"$0/system.slice/some.service/cgroup.procs"; "$@"; exit' "$scratch/slices" bash -c '"$@"; exit' bash)" \
+		"fault shell: [^:]*: [^:]* do: a service of the system has it by 'netshim enable --system', or by this in its unit: Environment='LD_PRELOAD=[^']*'" "a service of the system"
+	rmdir "$scratch/slices/system.slice/some.service" "$scratch/slices/system.slice"
+	umount "$scratch/slices"
+else
+	skip "no hierarchy of groups can be made" "a service of the system"
+fi
 "$netshim" disable >/dev/null
 is "$(named)" "enabled=note" "no session is enabled, but this one has it"
 is "$(in_environment='' named)" "shell=fault enabled=fault" "nor has this one it"

@@ -4,8 +4,10 @@
 /* doctor: the session that this command is run in, and others. */
 
 #include "conf/command/doctor.h"
+#include "conf/command/search.h"
 #include "conf/command/trial.h"
 #include "conf/command/ways-in.h"
+#include "conf/command/xsession.h"
 #include "conf/contract/preload.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
@@ -129,6 +131,100 @@ static bool is_enabled(const struct doctor *d)
 	return (own && ways_state(WAY_USER, user) == WAY_OPEN) || ways_state(WAY_LOGIN, user) == WAY_OPEN;
 }
 
+/* Users may not see what such a process runs, as it is not dumpable (commit_creds in the kernel): its
+ * name tells. One that is set-user-ID to root, as su, has PAM make an environment. */
+static bool is_set_group_id(const struct process *p)
+{
+	char *exe = printed("/proc/%d/exe", p->pid);
+	const char *program;
+	struct stat st;
+	bool is_seen = !stat(exe, &st);
+
+	free(exe);
+	if (!is_seen) {
+		program = search_command(p->name);
+		is_seen = program && !stat(program, &st);
+	}
+	return is_seen && st.st_mode & S_ISGID && !(st.st_mode & S_ISUID);
+}
+
+#define AGENT "ssh-agent"
+
+/* It becomes what it is to start, and a child of that is the agent. One that was started for itself is
+ * a child of who takes in orphans. */
+static const struct process *agent_of(const struct process_list *list, const struct process *parent)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct process *p = &list->items[i];
+
+		if (p->parent == parent->pid && !strcmp(p->name, AGENT) && is_set_group_id(p))
+			return p;
+	}
+	return NULL;
+}
+
+/* Beneath which program the shell is that has ld.so(8) drop LD_PRELOAD, by its name and pid; or "". */
+static struct process_names dropper_of(pid_t shell)
+{
+	struct process_names dropper = { .count = 0 };
+	const struct process *p;
+	struct process_list list;
+
+	processes_read(&list);
+	for (p = processes_find(&list, shell); p && p->pid != 1 && !dropper.count; p = processes_parent(&list, p)) {
+		const struct process *agent = strcmp(p->name, "systemd") != 0 ? agent_of(&list, p) : NULL;
+
+		if (agent || is_set_group_id(p))
+			process_names_add(&dropper, agent ? agent->name : p->name, agent ? agent->pid : p->pid);
+	}
+	processes_free(&list);
+	return dropper;
+}
+
+/* So are sessions where systemd is not told of them by PAM. */
+static bool is_service_of_system(const struct doctor *d)
+{
+	char text[4096] = "";
+	int fd = process_open(d->caller, "cgroup");
+
+	if (fd < 0)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) < 0)
+		*text = '\0';
+	close(fd);
+	return strstr(text, ":/system.slice/");
+}
+
+#define IN_THIS_SHELL "in this shell: export LD_PRELOAD='" PRELOAD_WORD "' and then exec bash"
+
+static void tell_without(struct doctor *d, const char *who)
+{
+	struct process_names dropper = dropper_of(d->caller);
+	bool is_agent = !strncmp(dropper.text, AGENT " ", strlen(AGENT " "));
+	char *why = dropper.count
+			    ? printed("; it is beneath %s, which is set-group-ID: the loader drops LD_PRELOAD there",
+				      dropper.text)
+			    : copied("");
+	const char *to_do = "log in anew, as 'netshim enable' has been run; or " IN_THIS_SHELL;
+
+	if (is_service_of_system(d))
+		to_do = "a service of the system has it by 'netshim enable --system', or by this in its unit: "
+			"Environment='LD_PRELOAD=" PRELOAD_WORD "'; a session by 'netshim enable' and the next login";
+	else if (!is_enabled(d))
+		to_do = "run 'netshim enable', then log in anew";
+	else if (is_agent && xsession_drops_variable())
+		to_do = "install netshim again, which puts " XSESSION_OURS " there, and log in anew; or " IN_THIS_SHELL;
+	else if (is_agent)
+		to_do = "log in anew, if it is an X11 session's; have your own start 'env LD_PRELOAD=" PRELOAD_WORD
+			" bash'; or " IN_THIS_SHELL;
+	else if (dropper.count)
+		to_do = "have it start 'env LD_PRELOAD=" PRELOAD_WORD " bash', as logging in anew does not help; "
+			"or " IN_THIS_SHELL;
+	doctor_tell(d, RESULT_FAULT, to_do,
+		    "%s has not the library, and gives it to nothing that it starts: that is in no class%s", who, why);
+	free(why);
+}
+
 void look_at_shell(struct doctor *d)
 {
 	enum holding library = library_of(d->caller);
@@ -144,11 +240,7 @@ void look_at_shell(struct doctor *d)
 			    "set-capability program that it starts is in no class",
 			    who);
 	else
-		doctor_tell(d, RESULT_FAULT,
-			    is_enabled(d) ? "log in anew, as 'netshim enable' has been run; or in this shell: export "
-					    "LD_PRELOAD='" PRELOAD_WORD "' and then exec bash"
-					  : "run 'netshim enable', then log in anew",
-			    "%s has not the library, and gives it to nothing that it starts: that is in no class", who);
+		tell_without(d, who);
 	if (d->preload && strstr(d->preload, PRELOAD_NAME))
 		tell_form(d);
 	free(who);
@@ -187,6 +279,11 @@ static void look_at_enabled(struct doctor *d)
 			"those that do not load the library by another way is in no class");
 	if (unknown.count)
 		doctor_tell(d, RESULT_UNSEEN, NULL, "only root can see whether it is loaded by %s", unknown.text);
+	if (open.count && ways_state(WAY_SYSTEM, user) != WAY_OPEN && xsession_drops_variable())
+		doctor_tell(
+			d, RESULT_NOTE, "install netshim again, which puts " XSESSION_OURS " there",
+			"X11 sessions are beneath ssh-agent, which drops LD_PRELOAD: what is started in them is in no "
+			"class");
 }
 
 static bool has_argument(pid_t pid, const char *argument)

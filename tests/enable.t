@@ -205,6 +205,12 @@ chown root "$root/usr/lib/netshim"
 rm -rf "$scratch/home/fish/.local" "$scratch/home/fish/.cache" # fish's own
 like "$("$netshim" disable 2>&1)" "$scratch/home/zsh.*$scratch/home/fish.*$scratch/home/csh" "disable, as root: of all users"
 unchanged "$before" "all is as before"
+for option in login system; do
+	"$netshim" enable --$option >/dev/null
+	is "$(as bash "$netshim" disable 2>&1; echo $?)" "netshim: all who log in, you too, go on loading the library, as root has enabled it; root's 'netshim disable' takes that out"$'\n'0 \
+		"where root has enabled --$option, that is said"
+	"$netshim" disable >/dev/null 2>&1
+done
 
 # what is there
 cp /etc/skel/.bashrc /etc/skel/.profile "$scratch/home/bash/"

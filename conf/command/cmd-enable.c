@@ -309,6 +309,13 @@ static struct passwd *all_users(size_t *count)
 	return users;
 }
 
+static void tell_of_roots(void)
+{
+	if (ways_state(WAY_LOGIN, NULL) == WAY_OPEN || ways_state(WAY_SYSTEM, NULL) == WAY_OPEN)
+		warnx("all who log in, you too, go on loading the library, as root has enabled it; root's 'netshim "
+		      "disable' takes that out");
+}
+
 int cmd_disable(const struct command *command)
 {
 	struct passwd *users;
@@ -316,8 +323,11 @@ int cmd_disable(const struct command *command)
 	bool ok;
 
 	(void)command;
-	if (geteuid())
-		return take_all(KIND(WAY_USER), this_user()) ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (geteuid()) {
+		ok = take_all(KIND(WAY_USER), this_user());
+		tell_of_roots();
+		return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
 	ok = take_all(KIND(WAY_LOGIN) | KIND(WAY_SUDO) | KIND(WAY_SYSTEM), NULL);
 	users = all_users(&count);
 	for (size_t i = 0; i < count; i++)

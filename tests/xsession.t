@@ -86,14 +86,15 @@ told() { sed -n 's/^\.It X11 session Ta //p' "$page" | awk -F ' Ta ' -v column="
 variables() { grep ^LD_PRELOAD= /etc/environment; }
 enabled() { # enabled RUNNER...: whether the session has it, and what is said
 	"$@" >"$scratch/out" 2>&1
+	# shellcheck disable=SC2046 # one word or none
 	session $(variables) | grep -o "$group/c"
 	row
 	grep -o '^netshim: .*' "$scratch/out"
-	as_user "$netshim" disable >/dev/null
+	as_user "$netshim" disable >/dev/null 2>&1
 	"$netshim" disable >/dev/null
 }
 for option in user login system; do
-	runner=("$netshim" enable --$option)
+	runner=("$netshim" enable "--$option")
 	[ $option != user ] || runner=(as_user "${runner[@]}")
 	lost=("no: ssh-agent drops it; install netshim again" "netshim: X11 sessions go on without the library: they are beneath ssh-agent, which drops LD_PRELOAD, and $folder/89netshim is not there; install netshim again, which puts it there")
 	[ $option != system ] || lost=("$group/c" yes)
@@ -105,7 +106,7 @@ for option in user login system; do
 done
 is "$(told 1) $(told 2) $(told 3)" "yes yes yes" "as libnetshim(7) says"
 "$netshim" enable >/dev/null 2>&1
-options() { printf "$1" >/etc/X11/Xsession.options; row; }
+options() { printf %b "$1" >/etc/X11/Xsession.options; row; }
 is "$(options 'allow-failsafe\nno-use-ssh-agent\n')" yes "no agent by Xsession.options"
 is "$(options 'use-ssh-agent\nno-use-ssh-agent')" yes "its last line counts"
 is "$(options '')" yes "one that is empty"

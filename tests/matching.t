@@ -17,6 +17,13 @@ make_tree() {
 	ln -s prog "$1/bin/link-to-prog"
 	ln -s ../other/outside "$1/tree/leads-out"
 	ln -s ../tree/in "$1/other/leads-in"
+	mkdir -p "$1/far/bin" "$1/far/of-its-own" "$1/f" "$1/g"
+	for path in far/prog far/own far/bin/in far/of-its-own/in f/in g/in; do cp "$root/bin/probe" "$1/$path"; done
+	ln -s ../far "$1/tree/folder"
+	ln -s ../f "$1/tree/to-shorter"
+	ln -s other/../g "$1/to-g"
+	ln -s ../to-g "$1/tree/to-link"
+	ln -s ../tree/folder/prog "$1/other/leads-by-folder"
 	ln -s busy "$1/bin/applet"
 	ln -s applet "$1/bin/link-to-applet"
 	ln -s real "$1/bin/chain-2"
@@ -55,6 +62,9 @@ app '$scratch/tree/'            { class = tree }
 app '$scratch/tree/deep/'       { class = deep }
 app '$scratch/tree/own/in'      { class = file }
 app '$scratch/tree/exempt'      { class = none }
+app '$scratch/far/own'          { class = applet }
+app '$scratch/far/of-its-own/'  { class = deep }
+app '$scratch/f/'               { class = deep }
 app '$scratch/bin/script'       { class = script }
 app '$scratch/bin/later'        { class = later }
 app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
@@ -102,6 +112,17 @@ agree tree/own/in file "in a tree, with a rule of its own"
 agree tree/exempt none "in a tree, exempt by class = none"
 agree tree/leads-out tree "a name in the tree, the file outside"
 agree other/leads-in tree "a name outside, the file in the tree"
+agree tree/folder/prog tree "behind a folder's link in the tree"
+agree tree/folder/bin/../prog tree "and with dots that stay there"
+agree far/prog none "not by the name that it has outside"
+agree tree/folder/../other/outside none "nor with dots that lead out of what the link leads to"
+agree tree/folder/bin/../../other/outside none "nor with more of them"
+agree tree/folder/own applet "behind a folder's link in the tree, with a rule of its own"
+agree tree/folder/of-its-own/in deep "behind one, in a longer tree"
+agree tree/to-shorter/in tree "behind one, in a shorter tree"
+agree f/in deep "and by its other name in the shorter one"
+agree tree/to-link/in tree "behind a link to a folder's link"
+agree other/leads-by-folder tree "by a name outside, a link through the tree"
 agree other/outside none "no rule"
 agree other/script-of-prog file "a script: its interpreter's rule"
 agree other/script-of-link file "a script: its interpreter through a symlink"

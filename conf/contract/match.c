@@ -184,23 +184,33 @@ static bool rule_applies(struct rules *rules, const struct search *s, struct rul
 	       (!s->start || !(rule->flags & RULE_WITH) || choose(rules, s, rule));
 }
 
-/* The longest tree that holds the resolved path. */
-static bool find_tree(struct rules *rules, const struct search *s, struct rules_slot *rule)
+/* Of the trees that hold the resolved path, and of the one that *tree says is in rule already, the
+ * longest. */
+static void find_tree(struct rules *rules, const struct search *s, struct rules_slot *rule, bool *tree)
 {
 	const struct walk *w = &s->walk;
 	struct rules_slot found;
-	bool any = false;
 	unsigned depth = 0;
 
 	for (size_t i = 0; i < w->done && depth < 64; i++) {
 		if (w->buf[i] != '/' || !(rules->header.tree_depths >> depth++ & 1))
 			continue;
-		if (rules_find(rules, w->buf, i + 1, &found) && rule_applies(rules, s, &found)) {
+		if (rules_find(rules, w->buf, i + 1, &found) && (!*tree || found.path_size > rule->path_size) &&
+		    rule_applies(rules, s, &found)) {
 			*rule = found;
-			any = true;
+			*tree = true;
 		}
 	}
-	return any;
+}
+
+/* What a folder's link leads to is in the trees that the link is in. What ".." takes out of there
+ * again is not: it would be whatever its user likes. */
+static void find_tree_of_link(struct rules *rules, const struct search *s, struct rules_slot *rule, bool *tree)
+{
+	if (walk_leaves(&s->walk))
+		*tree = false;
+	else
+		find_tree(rules, s, rule, tree);
 }
 
 /* The rule of the resolved path's own. */
@@ -219,6 +229,8 @@ static bool find_own(struct rules *rules, const struct search *s, struct rules_s
  * lies. */
 static int walk_names(struct rules *rules, struct search *s, struct rules_slot *rule, bool *tree)
 {
+	bool look_for_tree = rules->header.tree_depths;
+
 	for (;;) {
 		int next = walk_next(&s->walk);
 		int err;
@@ -227,9 +239,15 @@ static int walk_names(struct rules *rules, struct search *s, struct rules_slot *
 			return next < 0 ? next : 0;
 		if (next == WALK_LAST && find_own(rules, s, rule))
 			return 1;
-		if (next == WALK_LAST && !*tree && rules->header.tree_depths)
-			*tree = find_tree(rules, s, rule);
-		err = walk_enter(&s->walk);
+		if (next == WALK_LAST && look_for_tree) {
+			find_tree(rules, s, rule, tree);
+			look_for_tree = !*tree;
+		}
+		err = walk_look(&s->walk);
+		if (!err && look_for_tree && next != WALK_LAST && S_ISLNK(s->walk.mode))
+			find_tree_of_link(rules, s, rule, tree);
+		if (!err)
+			err = walk_enter(&s->walk);
 		if (err)
 			return err;
 	}

@@ -7,8 +7,9 @@
  * A program is known by the names that lead to it. Its path is made absolute
  * and free of symlinks in its directories; if the last name is itself a symlink,
  * that name counts, and so does every further one up to the file. The first
- * name with a rule of its own wins; then the longest tree; then, for a script,
- * the same for its interpreter. Names are used and not inodes because a package
+ * name with a rule of its own wins; then the longest tree, which holds what it
+ * leads to by the links of folders, too; then, for a script, the same for its
+ * interpreter. Names are used and not inodes because a package
  * upgrade replaces the inode under a name without asking anybody.
  *
  * All functions are async-signal-safe, leave errno alone and need about 1.5 KiB

@@ -166,7 +166,7 @@ int walk_next(struct walk *w)
 	return w->buf[w->rest] ? next_component(w) : WALK_END;
 }
 
-int walk_enter(struct walk *w)
+int walk_look(struct walk *w)
 {
 	struct sys_file file;
 	int err = sys_stat(AT_FDCWD, w->done ? w->buf : "/", AT_SYMLINK_NOFOLLOW, &file);
@@ -175,9 +175,31 @@ int walk_enter(struct walk *w)
 		return walk_error(err, sys_stat_refused(err));
 	if (file_others_may_change(&file))
 		w->changeable = true;
-	if (S_ISLNK(file.mode))
-		err = follow_link(w);
-	if (!err)
-		w->mode = file.mode;
-	return err;
+	w->mode = file.mode;
+	return 0;
+}
+
+int walk_enter(struct walk *w)
+{
+	return S_ISLNK(w->mode) ? follow_link(w) : 0;
+}
+
+bool walk_leaves(const struct walk *w)
+{
+	const char *c = w->buf + w->rest;
+	long depth = 0;
+
+	while (*c && depth >= 0) {
+		const char *name = c;
+
+		while (*c && *c != '/')
+			c++;
+		if (c - name == 2 && name[0] == '.' && name[1] == '.')
+			depth--;
+		else if (c > name && (c - name != 1 || *name != '.'))
+			depth++;
+		while (*c == '/')
+			c++;
+	}
+	return depth < 0;
 }

@@ -41,8 +41,14 @@ int walk_start_with_fd(struct walk *w, int fd);
 int walk_next(struct walk *w);
 enum { WALK_LAST = 1, WALK_END = 2 };
 
-/* Looks at what the resolved part names. A symlink's last component is replaced by what
- * the link holds. Returns 0 or -errno. */
+/* Looks at what the resolved part names, which is in mode then. Returns 0 or -errno. */
+int walk_look(struct walk *w);
+
+/* Where that is a symlink, its last component is replaced by what the link holds. Returns 0
+ * or -errno. */
 int walk_enter(struct walk *w);
+
+/* Tells whether ".." leads back out of the folder that the resolved part names. */
+bool walk_leaves(const struct walk *w);
 
 #endif

@@ -78,7 +78,9 @@ static int walk_to_file(struct walk *w, struct rules *rules, const struct rules_
 			return next < 0 ? next : 0;
 		if (next == WALK_LAST && rules_with_is(rules, with, w->buf, w->done))
 			return 1;
-		err = walk_enter(w);
+		err = walk_look(w);
+		if (!err)
+			err = walk_enter(w);
 	}
 	return err;
 }

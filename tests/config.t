@@ -261,6 +261,25 @@ class a { } class b { }
 app '/bin/sh' { class = a }
 app '/usr/../usr/bin/sh' { class = b }
 EOF
+accepts "a pattern, and a rule that names a file that it matches" <<EOF
+class a { } class b { }
+app '/usr/bin/en*' { class = a }
+app '/bin/env' { class = b }
+app '/usr/bin/e*v' { class = b }
+EOF
+complains 4 "'/usr/bin/env' by pattern '/usr/bin/en\*' is in class a here and, as '/usr/bin/env', in class b at $file:3; remove users there, so that it is an exception from the pattern" \
+	"a pattern, and a rule for some users that names a file" <<EOF
+class a { }
+class b { }
+app '/usr/bin/env' { class = b  users = { 'root' } }
+app '/usr/bin/en*' { class = a }
+EOF
+complains 3 "'/usr/bin/env' by pattern '/usr/bin/e\*v' is in class b here and, as '/usr/bin/env' by pattern '/usr/bin/en\*', in class a at $file:2; name it in a rule of its own, which comes before both" \
+	"a file in the classes of two patterns" <<EOF
+class a { } class b { }
+app '/usr/bin/en*' { class = a }
+app '/usr/bin/e*v' { class = b }
+EOF
 complains 2 "'/usr/bin/env' has a rule for other users" "a file with two rules for different users" <<EOF
 class a { } app '/usr/bin/env' { class = a }
 app '/usr/bin/env' { class = a users = { 'root' } }

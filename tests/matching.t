@@ -17,12 +17,12 @@ make_tree() {
 	ln -s prog "$1/bin/link-to-prog"
 	ln -s ../other/outside "$1/tree/leads-out"
 	ln -s ../tree/in "$1/other/leads-in"
-	mkdir -p "$1/far/bin" "$1/far/of-its-own" "$1/f" "$1/g"
-	for path in far/prog far/own far/bin/in far/of-its-own/in f/in g/in; do cp "$root/bin/probe" "$1/$path"; done
+	mkdir -p "$1/far/bin" "$1/far/of-its-own" "$1/f" "$1/g" "$1/h"
+	for path in far/prog far/own far/bin/in far/of-its-own/in f/in g/i g/in h/in; do cp "$root/bin/probe" "$1/$path"; done
 	ln -s ../far "$1/tree/folder"
 	ln -s ../f "$1/tree/to-shorter"
-	ln -s other/../g "$1/to-g"
-	ln -s ../to-g "$1/tree/to-link"
+	ln -s other/../h "$1/to-h"
+	ln -s ../to-h "$1/tree/to-link"
 	ln -s ../tree/folder/prog "$1/other/leads-by-folder"
 	ln -s busy "$1/bin/applet"
 	ln -s applet "$1/bin/link-to-applet"
@@ -65,6 +65,8 @@ app '$scratch/tree/exempt'      { class = none }
 app '$scratch/far/own'          { class = applet }
 app '$scratch/far/of-its-own/'  { class = deep }
 app '$scratch/f/'               { class = deep }
+app '$scratch/g/i*'             { class = deep }
+app '$scratch/g/in'             { class = script }
 app '$scratch/bin/script'       { class = script }
 app '$scratch/bin/later'        { class = later }
 app '$scratch/bin/forusers'     { class = users  users = { 'daemon' } }
@@ -122,6 +124,8 @@ agree tree/folder/of-its-own/in deep "behind one, in a longer tree"
 agree tree/to-shorter/in tree "behind one, in a shorter tree"
 agree f/in deep "and by its other name in the shorter one"
 agree tree/to-link/in tree "behind a link to a folder's link"
+agree g/i deep "a name that a pattern matches"
+agree g/in script "and one that has a rule of its own"
 agree other/leads-by-folder tree "by a name outside, a link through the tree"
 agree other/outside none "no rule"
 agree other/script-of-prog file "a script: its interpreter's rule"

@@ -27,6 +27,20 @@ is "$(grep -L 'include(.*/netshim/' "${all[@]}")" "" "each says how to include i
 } >"$scratch/together.conf"
 like "$(said "$scratch/together.conf")" "^together.conf: ok, " "together, one of them twice, and beside the sample"
 
+# What the administrator has written comes before them.
+wins() { # wins SECTION NAME: in class own
+	printf '%s\n' "include('$ready/browsers.conf')" "class own { }" "$1" | configure
+	like "$("$netshim" which /usr/bin/w3m)" "class own, by rule" "$2"
+}
+wins "app '/usr/bin/w3m' { class = own }" "an app of one's own comes before theirs"
+wins "app '/usr/bin/w3*' { class = own }" "a pattern of one's own"
+wins "package 'w3m' { class = own }" "a package of one's own"
+sed -i '$d' "$config"
+echo "app '/usr/bin/w3m' { class = own  users = { 'root' } }" >>"$config"
+like "$(said "$config")" "'/usr/bin/w3m' is in class web-only here and, as '/usr/bin/w3m', in class own at .*:3; remove users there, so that it is an exception from the policy\$" \
+	"but not one for some users"
+"$netshim" down
+
 make_hosts 22 25 80 443 465 587 993 1234 2222
 on_other_host ip addr add 192.168.77.3/24 dev there
 try() { # try CLASS ADDRESS PORT...: those at which the other host answers, by TCP

@@ -22,8 +22,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READY_POLICIES "/share/netshim/" /* where make install and packages put them */
-
 /* What would be loaded, as the machine is now. Allocated. */
 static char *text_of(struct ruleset *set, bool tell)
 {
@@ -89,8 +87,7 @@ static bool is_told(const struct ruleset *set, size_t problems, const struct app
 
 static bool is_written_path(const struct app *app)
 {
-	return !app->unit && !app->package && app->class_index != CLASS_INDEX_NONE &&
-	       !strstr(app->at.file, READY_POLICIES);
+	return !app->unit && !app->package && app->class_index != CLASS_INDEX_NONE && !app_is_ready(app);
 }
 
 /* As with packages. An exception needs nothing to be there, and policies that are ready to be

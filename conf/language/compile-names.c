@@ -198,11 +198,14 @@ static void find_unit(struct app *app)
 	free(name);
 }
 
-/* What root has written comes before what others can bring about, a program that is named
- * before a package, and what is there before what is about to be. */
+/* What the administrator has written comes before a policy that is ready, what root has before
+ * what others can bring about, a program that is named before a pattern, and that before a
+ * package, and what is there before what is about to be. */
 static int rank(const struct app *app)
 {
-	return 4 * app->by_others + (app->package ? 1 + app->coming : 0);
+	int kind = app->package ? 2 + app->coming : app->pattern != NULL;
+
+	return 8 * app_is_ready(app) + 4 * app->by_others + kind;
 }
 
 /* By which of the rules for one program comes first. */
@@ -233,11 +236,21 @@ static bool same_users(const struct user_list *a, const struct user_list *b)
 	return a->count == b->count && (!a->count || !memcmp(a->users, b->users, a->count * sizeof(*a->users)));
 }
 
-/* An app for everybody is an exception from a package. Of what is about to be installed,
- * it is seen when it is. */
+/* What the first of two rules is an exception from, or NULL. */
+static const char *excepted(const struct app *app, const struct app *first)
+{
+	if (app_is_ready(app) && !app_is_ready(first))
+		return "policy";
+	if (app->package && !first->package)
+		return "package";
+	return app->pattern && !first->pattern && !first->package ? "pattern" : NULL;
+}
+
+/* For some users alone, it is none: the rest would have no rule. Of what is about to be
+ * installed, it is seen when it is. */
 static bool gives_way(const struct app *app, const struct app *first)
 {
-	return app->coming || (app->package && !first->package && !first->users.count);
+	return app->coming || (!first->users.count && excepted(app, first));
 }
 
 /* As the configuration has it; allocated. */
@@ -245,35 +258,49 @@ static char *described(const struct app *app)
 {
 	if (app->package)
 		return printed("'%s' of package '%s'", app->path, app->package);
+	if (app->pattern)
+		return printed("'%s' by pattern '%s'", app->path, app->pattern);
 	return app->with ? printed("'%s' with '%s'", app->path, app->with) : printed("'%s'", app->path);
 }
 
-static const char no_exception[] = "remove users there, so that it is an exception from the package";
+/* Allocated. */
+static char *way_out(const struct app *app, const struct app *first, const char *otherwise)
+{
+	const char *from = excepted(app, first);
+
+	if (from)
+		return printed("remove users there, so that it is an exception from the %s", from);
+	return copied(app->pattern && first->pattern ? "name it in a rule of its own, which comes before both"
+						     : otherwise);
+}
 
 /* The second of two rules for one path is for nothing. Where others than root cannot have
  * brought that about, the two must say the same. */
 static void compare_rules(struct ruleset *set, const struct app *first, const struct app *app)
 {
-	bool exception = app->package && !first->package;
+	bool other_class = first->class_index != app->class_index;
 	char *rule;
 	char *before;
+	char *hint;
 
-	if (gives_way(app, first) || (first->class_index == app->class_index && same_users(&first->users, &app->users)))
+	if (gives_way(app, first) || (!other_class && same_users(&first->users, &app->users)))
 		return;
 	rule = described(app);
 	before = described(first);
+	hint = way_out(app, first, other_class ? "a file has one class" : "make one rule of the two");
 	if (app->by_others)
 		ruleset_warning(set, app->at, "%s has a rule already, as %s at %s:%d: this one has no effect", rule,
 				before, first->at.file, first->at.line);
-	else if (first->class_index != app->class_index)
+	else if (other_class)
 		ruleset_problem(set, app->at, "%s is in class %s here and, as %s, in class %s at %s:%d; %s", rule,
 				app_class_name(set, app), before, app_class_name(set, first), first->at.file,
-				first->at.line, exception ? no_exception : "a file has one class");
+				first->at.line, hint);
 	else
 		ruleset_problem(set, app->at, "%s has a rule for other users, as %s at %s:%d; %s", rule, before,
-				first->at.file, first->at.line, exception ? no_exception : "make one rule of the two");
+				first->at.file, first->at.line, hint);
 	free(rule);
 	free(before);
+	free(hint);
 }
 
 void compile_names(struct ruleset *set)

@@ -27,6 +27,7 @@ static void add_matching_app(const char *path, bool by_others, const void *with)
 	struct app app = *(const struct app *)with;
 
 	app.matched = by_others;
+	app.pattern = by_others ? NULL : app.path;
 	add_app(&app, path);
 }
 

@@ -205,6 +205,7 @@ struct app {
 	const char *package;   /* whose program it is, where the rule is for a package; else NULL */
 	bool unit;	       /* it is for a unit of systemd's, whose name path is */
 	bool coming;	       /* the package is about to be installed, or to have this program */
+	const char *pattern;   /* that path matches, where root alone can add names; else NULL */
 	bool matched;	       /* a pattern did, where others than root can add names */
 	bool by_others;	       /* that, or its folder is reached by a link that they can change */
 	bool left_out;	       /* another app comes before it, or it is for nothing */
@@ -262,6 +263,14 @@ struct ruleset {
 static inline const char *app_class_name(const struct ruleset *set, const struct app *app)
 {
 	return app->class_index == CLASS_INDEX_NONE ? "none" : set->classes[app->class_index].name;
+}
+
+/* Where make install and packages put policies that are ready to be included. */
+#define READY_POLICIES "/share/netshim/"
+
+static inline bool app_is_ready(const struct app *app)
+{
+	return strstr(app->at.file, READY_POLICIES);
 }
 
 /* A path, or the name of a package. */

@@ -429,7 +429,8 @@ $file:3: '/nosuch/tree/' is not there$until_it_is
 $file:4: '$scratch/{a,b}' is not there (braces are not expanded: write a rule for each path)$until_it_is
 $file:5: '$scratch/a tool run it' is not there (if it is '$scratch/a tool' with arguments, they go into 'with')$until_it_is
 $file:6: '/nosuch/script' is not there$until_it_is
-$file: ok, 1 class, 10 rules" "paths where there is nothing, each rule once" <<EOF
+$file:11: '/usr/bin/env/' is no folder, and this rule has no effect; write '/usr/bin/env' for the file
+$file: ok, 1 class, 11 rules" "paths where there is nothing, each rule once" <<EOF
 class a { }
 app '/nosuch/program' { class = a }
 app '/nosuch/tree/' { class = a }
@@ -440,6 +441,7 @@ app '$scratch/a tool' { class = a }
 app '/nosuch/exception' { class = none }
 include('$scratch/share/netshim/ready.conf')
 app '$scratch/share/' { class = a }
+app '/usr/bin/env/' { class = a }
 EOF
 is "$("$netshim" -c "$file" up 2>&1)" "" "up says nothing of it"
 "$netshim" down

@@ -90,6 +90,21 @@ static bool is_written_path(const struct app *app)
 	return !app->unit && !app->package && app->class_index != CLASS_INDEX_NONE && !app_is_ready(app);
 }
 
+static void warn_of_path(struct ruleset *set, const struct app *app)
+{
+	char *file = printed("%.*s", (int)(strlen(app->path) - 1), app->path);
+	char *why = not_a_path(app->path);
+
+	if (app->path[strlen(app->path) - 1] == '/' && is_file(file))
+		ruleset_warning(set, app->at, "'%s' is no folder, and this rule has no effect; write '%s' for the file",
+				app->path, file);
+	else
+		ruleset_warning(set, app->at, "'%s' is not there%s; this rule has no effect until it is", app->path,
+				why);
+	free(file);
+	free(why);
+}
+
 /* As with packages. An exception needs nothing to be there, and policies that are ready to be
  * included name what few have. */
 static void warn_of_paths(struct ruleset *set)
@@ -99,15 +114,10 @@ static void warn_of_paths(struct ruleset *set)
 	for (size_t i = 0; i < set->app_count; i++) {
 		const struct app *app = &set->apps[i];
 		struct stat st;
-		char *why;
 
-		if (!is_written_path(app) || !lstat(app->path, &st) || (errno != ENOENT && errno != ENOTDIR) ||
-		    is_told(set, problems, app))
-			continue;
-		why = not_a_path(app->path);
-		ruleset_warning(set, app->at, "'%s' is not there%s; this rule has no effect until it is", app->path,
-				why);
-		free(why);
+		if (is_written_path(app) && lstat(app->path, &st) && (errno == ENOENT || errno == ENOTDIR) &&
+		    !is_told(set, problems, app))
+			warn_of_path(set, app);
 	}
 }
 

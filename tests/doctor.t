@@ -277,6 +277,15 @@ like "$(both)" "^fresh=fault .*not there when it was loaded: $scratch/games/two"
 rm "$scratch/games/two" "$scratch/games/one"
 is "$(named)" "fresh=note programs=note" "one that has gone"
 cp "$root/bin/probe" "$scratch/games/one"
+echo "app '$scratch/home/linked/tool' { class = lan }" >>"$config"
+"$netshim" reload
+install -D -o daemon "$root/bin/probe" "$scratch/home/real/tool"
+ln -s real "$scratch/home/linked"
+chown -h daemon "$scratch/home" "$scratch/home/real" "$scratch/home/linked"
+chmod 700 "$scratch/home"
+like "$(both)" "fresh=fault .*not there when it was loaded: $scratch/home/linked/tool" "a home that was not there yet, closed to others, with a folder's link in it"
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
 as_user "$scratch/with-rule" 900 &
 background+=($!)
 wait_until pgrep -f "^$scratch/with-rule 900" >/dev/null

@@ -31,6 +31,8 @@
 #define UP_CAPS (CHECK_CAPS | DOWN_CAPS)
 /* nftables, in network namespaces too; and to look at what runs. */
 #define LOOK_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_SYS_ADMIN))
+/* All of these; and the folders that a rule's path leads through, as up and reload see them. */
+#define DOCTOR_CAPS (LOOK_CAPS | CAP(CAP_DAC_READ_SEARCH))
 /* conntrack, and to look at what runs; and to see what others have open. */
 #define SOCKETS_CAPS (CHECK_CAPS | CAP(CAP_SYS_PTRACE) | CAP(CAP_DAC_READ_SEARCH))
 /* nftables and routes; and for the resolvers to be a user of their own. */
@@ -64,7 +66,7 @@ static const struct verb {
 	{ "status", "[--bytes] [--json]", "show the classes, their processes and packets", cmd_status, false, false, 0,
 	  -1, LOOK_CAPS },
 	{ "doctor", "[PROGRAM] [--to ADDRESS] [--json] [-- ARG...]", "find out why programs are not in their classes",
-	  cmd_doctor, false, false, 0, -1, LOOK_CAPS },
+	  cmd_doctor, false, false, 0, -1, DOCTOR_CAPS },
 	{ "ps", "[--tree] [--json] [CLASS]", "list the processes in the classes, or in one", cmd_ps, false, false, 0,
 	  -1, LOOK_CAPS },
 	{ "move", "CLASS|none PID...", "put running processes into a class, or out", cmd_move, true, false, 2, -1,

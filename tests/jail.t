@@ -160,6 +160,32 @@ bring_here_back
 ip rule del fwmark 0x5 lookup 205
 ip route flush table 205
 ip route del default via 10.11.0.2 metric 1
+# The ordinary way lacks a family, and a VPN has it.
+cat >"$scratch/ordinary.conf" <<EOF
+class jail { netns = 'jail'  address = { '10.97.10.2/24', 'fd00:97::2/64' }  uplink = 'ordinary' }
+EOF
+ip route add default via 10.11.0.2 table 205
+ip -6 route add default via fd11::2 table 205
+for ip in -4 -6; do
+	ip $ip rule add priority 30001 not fwmark 0x6d6f6c65 lookup 205
+	ip $ip rule add priority 30000 lookup main suppress_prefixlength 0
+done
+"$netshim" -c "$scratch/ordinary.conf" reload
+is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/') $(far_packets "${exit0[@]}")" "0 0 0" "the ordinary way, past a VPN that others' rules lead all into"
+ip -6 route del default via fd77::2
+is "$(get in_jail 'http://[2001:db8::7]/') $(far_packets "${exit0[@]}")" "7 0" "it has no IPv6: not a packet there, at once"
+"$netshim" reload --hook
+is "$(gets in_jail "http://$far_host/" 'http://[2001:db8::7]/') $(far_packets "${exit0[@]}")" "0 7 0" "nor after a reload"
+ip route del default via $lan_host
+"$netshim" reload --hook
+is "$(get in_jail "http://$far_host/") $(far_packets "${exit0[@]}")" "7 0" "nor IPv4"
+bring_here_back
+for ip in -4 -6; do
+	ip $ip rule del priority 30001
+	ip $ip rule del priority 30000
+	ip $ip route flush table 205
+done
+"$netshim" -c "$config" reload
 
 # A router's advertisement, as from this machine.
 cat >"$scratch/advertise.py" <<'END'

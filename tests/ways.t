@@ -331,6 +331,9 @@ ok $? "rules of netshim's that others take away come back"
 for ip in -4 -6; do ip $ip rule flush proto 78; done
 wait_until put_back
 ok $? "all of them"
+for ip in -4 -6; do ip $ip rule del lookup main proto 78; done
+wait_until put_back
+ok $? "and that to the main table, before the one that ends there"
 # One goes once all are back, before the watcher asks which there are.
 ours() { for ip in -4 -6; do ip $ip rule; done | grep -c " proto 78$"; }
 count=$(ours)
@@ -522,6 +525,53 @@ in_both_orders "Mullvad" mullvad_up mullvad_down no
 all_up() { mullvad_up; tailscale add; ip route add default dev tun0 table 52; ip route add 0.0.0.0/1 dev tun0; wg_quick_up; }
 all_down() { wg_quick_down; tailscale del; mullvad_down; }
 in_both_orders "all at once" all_up all_down
+# The uplink lacks a family, and the VPN has it: what has no ordinary way is refused at once, and nothing goes into the VPN.
+nft "table inet leaving { counter tun { }; chain after { type filter hook postrouting priority 300; oifname tun0 ip daddr $far_host counter name tun; oifname tun0 ip6 daddr $far6 counter name tun; }; }"
+into_vpn() { echo $(($(nft list counter inet leaving tun | sed -n 's/.*packets \([0-9]*\).*/\1/p') + $(counted far "${vpn[@]}"))); }
+none_of_family() { # none_of_family NAME START STOP
+	local ip router said
+	"$2"
+	configure <<<"$ordinary"
+	for ip in -4 -6; do
+		router=$lan_host said="curl 70 lan"
+		[ "$ip" = -4 ] || router=fd77::2 said="curl 07 lan"
+		ip $ip route del default via $router
+		[ "$1" != def1 ] || hook_for here
+		nft reset counters table inet leaving >/dev/null
+		is "$(way ordinary) $(way out) $(into_vpn)" "$said $said 0" "$1, and an uplink without IPv${ip#-}"
+		ip $ip route add default via $router
+		[ "$1" != def1 ] || hook_for here
+		is "$(way ordinary)" lan "and when it has that again"
+	done
+	"$netshim" down
+	"$3"
+}
+by_rules() { # by_rules add|del RULE...: those that lead to table 52, and so to the exit
+	local ip rule
+	for ip in -4 -6; do for rule in "${@:2}"; do
+		# shellcheck disable=SC2086 # words
+		ip $ip rule "$1" $rule
+	done; done
+}
+to_exit() {
+	ip route add default via 10.11.0.2 table 52
+	ip -6 route add default via fd11::2 table 52
+	by_rules add "$@"
+}
+not_to_exit() {
+	by_rules del "$@"
+	ip route flush table 52
+	ip -6 route flush table 52
+}
+mullvads=("priority 30001 not fwmark 0x6d6f6c65 lookup 52" "priority 30000 lookup main suppress_prefixlength 0")
+by_mullvads() { to_exit "${mullvads[@]}"; }
+not_by_mullvads() { not_to_exit "${mullvads[@]}"; }
+by_tailscales() { to_exit "priority 5270 lookup 52"; }
+not_by_tailscales() { not_to_exit "priority 5270 lookup 52"; }
+none_of_family "Mullvad's rules" by_mullvads not_by_mullvads
+none_of_family "Tailscale's rule" by_tailscales not_by_tailscales
+none_of_family def1 openvpn_up tun_down
+nft delete table inet leaving
 # The network changes: another router, elsewhere.
 openvpn_up
 configure <<<"$ordinary"

@@ -84,18 +84,18 @@ static const struct resolver *of_family(const struct resolver_list *list, int fa
 	return NULL;
 }
 
-/* A class whose interface leads nowhere is left its last route, into the loopback interface
+/* A class whose way leads nowhere is left its last route, into the loopback interface
  * (routing.c). */
 static bool leads_nowhere(const struct class *class, const struct way_to *way)
 {
-	return class && class->interface && !way->local && !strcmp(way->interface, LOOPBACK);
+	return class && (class->interface || class->ordinary) && !way->local && !strcmp(way->interface, LOOPBACK);
 }
 
 static bool is_cut(const struct class *class, int family, const struct in6_addr *address)
 {
 	struct way_to way;
 
-	return class->interface && routing_ask(family, address, class->mark.value, &way) && leads_nowhere(class, &way);
+	return class->mark.value && routing_ask(family, address, class->mark.value, &way) && leads_nowhere(class, &way);
 }
 
 static bool has_way_out(const struct class *class)
@@ -112,7 +112,12 @@ static void tell_cut(struct doctor *d, const struct class *class, int family, co
 {
 	const char *other = family == AF_INET ? "IPv6" : "IPv4";
 
-	if (has_way_out(class))
+	if (class->ordinary)
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "it is refused%s: class %s at %s:%d goes as the main routing table says, which has no way "
+			    "for it past tunnels",
+			    where, class->name, class->at.file, class->at.line);
+	else if (has_way_out(class))
 		doctor_tell(d, RESULT_NOTE, NULL, "it is refused%s: class %s at %s:%d has a way out by %s for %s alone",
 			    where, class->name, class->at.file, class->at.line, class->interface, other);
 	else

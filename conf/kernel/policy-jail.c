@@ -111,6 +111,8 @@ static void write_from(FILE *out, const struct ruleset *set, const struct class 
 		fprintf(out, "\t\toifname != \"%s\" goto refused_%s\n", class->device, class->name);
 	else if (class->interface)
 		fprintf(out, "\t\tgoto refused_%s\n", class->name);
+	else if (class->ordinary)
+		fprintf(out, "\t\toifname \"lo\" goto refused_%s\n", class->name);
 	fprintf(out, "\t}\n");
 }
 

@@ -33,6 +33,12 @@ static bool has_way(const struct class *class)
 	return (class->interface || class->ordinary) && !class->netns;
 }
 
+/* The table of those that go the ordinary way is one for all. */
+static bool has_last_route(const struct class *class)
+{
+	return has_way(class) && class->table;
+}
+
 static bool tells_way(const struct class *class)
 {
 	return has_way(class) && !class->mark_repeated;
@@ -236,13 +242,17 @@ static void free_shared(struct shared *shared)
 	free(shared->rules);
 }
 
+static void write_here(FILE *out)
+{
+	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n");
+}
+
 /* What is on the last route is dropped here, which the sender is told (EPERM), but for TCP, which
  * takes no notice of that: it goes on into the loopback interface, and gets a reset in dead_end by
  * its mark. Whose it is, nobody can tell there any more. */
 static void write_round(FILE *out, const struct ruleset *set, const uint32_t *live)
 {
-	fprintf(out, "\tset here {\n\t\ttype fib_addrtype\n\t\telements = { local, broadcast, multicast }\n\t}\n"
-		     "\tchain round {\n\t\tfib daddr type @here accept\n"
+	fprintf(out, "\tchain round {\n\t\tfib daddr type @here accept\n"
 		     "\t\tmeta l4proto != tcp goto refuse_silently\n");
 	policy_write_telling(out, set, live);
 	fprintf(out, "\t}\n");
@@ -255,6 +265,8 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 	fprintf(out, "\n\t}\n");
 }
 
+#define TO_LAST_ROUTE "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
+
 /* The kernel would open further connections (subflows) of an MPTCP socket by other
  * interfaces, in nobody's name: without the option it is plain TCP.
  * IPv6's last route refuses, but a packet that was routed there because of its mark
@@ -262,8 +274,7 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 static void write_guarded(FILE *out, const char *untracked)
 {
 	fprintf(out,
-		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n"
-		"\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
+		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n" TO_LAST_ROUTE
 		"\t\tct state untracked meta cgroup vmap {\n%s\t\t}\n\t}\n",
 		untracked);
 }
@@ -315,7 +326,8 @@ static void write_dead_ends(FILE *out, const struct ruleset *set)
 {
 	fprintf(out, "\n\t# what routing's last route has sent round\n\tchain dead_end {\n"
 		     "\t\ttype filter hook prerouting priority -300; policy accept;\n");
-	policy_write_marked(out, set, "iifname \"lo\" fib daddr type != @here meta mark", "goto refuse", has_interface);
+	policy_write_marked(out, set, "iifname \"lo\" fib daddr type != @here meta mark", "goto refuse",
+			    has_last_route);
 	fprintf(out, "\t}\n");
 }
 
@@ -446,21 +458,26 @@ static void write_marks_again(FILE *out, const struct ruleset *set, const uint32
 
 void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
 {
-	bool guarded = write_all_kept(out, set, live, networks);
+	bool guarded;
 
-	if (policy_any(set, has_way)) {
-		write_marks_again(out, set, live);
-		write_arriving(out, set);
-	}
+	if (policy_any(set, has_way))
+		write_here(out);
+	guarded = write_all_kept(out, set, live, networks);
+	if (!policy_any(set, has_way))
+		return;
+	write_marks_again(out, set, live);
+	write_arriving(out, set);
+	write_dead_ends(out, set);
 	if (!guarded)
 		return;
 	write_source(out, set, live);
 	write_stay(out, set, live, networks);
-	write_dead_ends(out, set);
 }
 
 void policy_write_vpn_guard(FILE *out, const struct class *class)
 {
 	if (has_interface(class))
 		fprintf(out, "\t\tjump guarded\n");
+	else if (has_way(class))
+		fprintf(out, TO_LAST_ROUTE);
 }

@@ -32,15 +32,16 @@ bool routing_rule_is_ours(struct nl_object *object)
 /* The rules that a class with a table of its own has. */
 struct wanted_rule {
 	uint32_t priority;
-	uint32_t table;
+	uint32_t table; /* RT_TABLE_UNSPEC: it ends there */
 };
 
-/* Returns how many. */
-static size_t rules_of(const struct class *class, uint32_t priority, struct wanted_rule rules[2])
+/* Returns how many. What the main table has no way for, others' rules would lead elsewhere. */
+static size_t rules_of(const struct class *class, uint32_t priority, struct wanted_rule rules[3])
 {
 	rules[0] = (struct wanted_rule){ priority, class->table };
 	rules[1] = (struct wanted_rule){ priority + 1, RT_TABLE_MAIN };
-	return class->ordinary ? 2 : 1;
+	rules[2] = (struct wanted_rule){ priority + 1, RT_TABLE_UNSPEC };
+	return class->ordinary ? 3 : 1;
 }
 
 static void look_at_rule(struct nl_object *object, void *with)
@@ -63,6 +64,29 @@ uint32_t routing_rule_priority(const struct routing *now)
 	return first > 3 ? first - 2 : 1;
 }
 
+static void end_at(struct rtnl_rule *rule)
+{
+	rtnl_rule_set_table(rule, RT_TABLE_UNSPEC);
+	rtnl_rule_set_action(rule, FR_ACT_UNREACHABLE);
+}
+
+/* Of two with one priority, the kernel puts the later one behind (fib_nl_newrule in its
+ * net/core/fib_rules.c): the one that leads to the main table is not to be behind its end. */
+static int add_in_order(struct nl_sock *socket, struct rtnl_rule *rule)
+{
+	int error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
+	struct rtnl_rule *end;
+
+	if (error < 0 || rtnl_rule_get_table(rule) != RT_TABLE_MAIN)
+		return error;
+	end = or_out_of_memory((struct rtnl_rule *)nl_object_clone((struct nl_object *)rule));
+	end_at(end);
+	if (rtnl_rule_delete(socket, end, 0) >= 0)
+		error = rtnl_rule_add(socket, end, NLM_F_EXCL);
+	rtnl_rule_put(end);
+	return error;
+}
+
 static bool add_rule(struct nl_sock *socket, const struct class *class, int family, const struct wanted_rule *wanted)
 {
 	struct rtnl_rule *rule = or_out_of_memory(rtnl_rule_alloc());
@@ -75,7 +99,9 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	rtnl_rule_set_table(rule, wanted->table);
 	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
 	rtnl_rule_set_protocol(rule, ROUTING_PROTOCOL);
-	error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
+	if (wanted->table == RT_TABLE_UNSPEC)
+		end_at(rule);
+	error = add_in_order(socket, rule);
 	rtnl_rule_put(rule);
 	return rtnetlink_succeeded_for(family, error, "add a routing rule");
 }
@@ -90,7 +116,7 @@ static bool is_routed_for(const struct class *class, int family)
 
 bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
 {
-	struct wanted_rule rules[2];
+	struct wanted_rule rules[3];
 	size_t count = rules_of(class, priority, rules);
 	bool ok = true;
 
@@ -102,7 +128,7 @@ bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32
 
 bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
 {
-	struct wanted_rule rules[2];
+	struct wanted_rule rules[3];
 	size_t count =
 		class->table && is_routed_for(class, rtnl_rule_get_family(rule)) ? rules_of(class, priority, rules) : 0;
 	bool found = false;
@@ -181,7 +207,7 @@ void routing_find_inverted(struct routing_rule *rules, size_t count)
 static void put_back_rule(struct nl_object *object, void *socket)
 {
 	if (routing_rule_is_ours(object))
-		rtnl_rule_add(socket, (struct rtnl_rule *)object, NLM_F_EXCL);
+		add_in_order(socket, (struct rtnl_rule *)object);
 }
 
 void routing_put_back_rules(struct nl_sock *socket, const struct routing *from)
@@ -200,7 +226,9 @@ struct moving {
 /* As rules_of has them. */
 static uint32_t wanted_priority(struct nl_object *object, uint32_t to)
 {
-	return rtnl_rule_get_table((struct rtnl_rule *)object) == RT_TABLE_MAIN ? to + 1 : to;
+	uint32_t table = rtnl_rule_get_table((struct rtnl_rule *)object);
+
+	return table == RT_TABLE_MAIN || table == RT_TABLE_UNSPEC ? to + 1 : to;
 }
 
 /* Each is looked at by itself: who follows interfaces may have moved them, and others may
@@ -221,7 +249,7 @@ static void add_moved(struct nl_object *object, void *with)
 		return;
 	rule = or_out_of_memory(nl_object_clone(object));
 	rtnl_rule_set_prio(rule, wanted_priority(object, m->to));
-	error = rtnl_rule_add(m->socket, rule, NLM_F_EXCL);
+	error = add_in_order(m->socket, rule);
 	m->any = true;
 	m->ok = m->ok && (error >= 0 || error == -NLE_EXIST);
 	rtnl_rule_put(rule);

@@ -256,25 +256,40 @@ static bool is_private(const struct network *n)
 	return found;
 }
 
+static bool leads_past_tunnels(const struct network_list *networks, int family)
+{
+	bool out = false;
+
+	for (size_t i = 0; i < networks->main_count; i++) {
+		const struct network *to = &networks->main[i].to;
+
+		if (to->family != family)
+			continue;
+		if (is_tunnel(networks, to->interface) && !is_private(to))
+			return false;
+		out = out || !to->prefix;
+	}
+	return out;
+}
+
 /* The ordinary way is the main table's, to which a routing rule leads, as it is at any
- * moment. Only where that leads more than private networks into a tunnel, there is a
- * copy of what is left of it without tunnels. */
-static void find_ordinary(const struct finding *f)
+ * moment. Only where that leads more than private networks into a tunnel, or has no way
+ * out, there is a copy of what is left of it without tunnels, and nothing beyond that. */
+static void find_ordinary(const struct finding *f, int family)
 {
 	const struct network_list *networks = f->networks;
-	bool taken[2] = { false, false };
 
-	for (size_t i = 0; i < networks->main_count; i++)
-		if (is_tunnel(networks, networks->main[i].to.interface) && !is_private(&networks->main[i].to))
-			taken[networks->main[i].to.family == AF_INET6] = true;
+	if (leads_past_tunnels(networks, family))
+		return;
 	for (size_t i = 0; i < networks->main_count; i++) {
 		const struct main_route *r = &networks->main[i];
 
-		if (!taken[r->to.family == AF_INET6] || is_tunnel(networks, r->to.interface))
+		if (r->to.family != family || is_tunnel(networks, r->to.interface))
 			continue;
 		add_way(f, WAY_OUT, &r->to, r->to.interface, OUT_METRIC + (uint32_t)i);
 		f->ways->items[f->ways->count - 1].gateway = r->gateway;
 	}
+	add_way(f, WAY_LAST, &(struct network){ .family = family }, 0, UINT32_MAX);
 }
 
 static bool matches(const char *pattern, const char *name)
@@ -329,8 +344,8 @@ void ways_find(struct ruleset *set, const struct routing *now, struct network_li
 		for (size_t j = 0; j < class->udp_proxies.count; j++)
 			add_way(&f, WAY_PROXY, &(struct network){ .family = class->udp_proxies.items[j].family }, 0,
 				OUT_METRIC);
-		if (class->ordinary && class->table)
-			find_ordinary(&f);
+		for (size_t j = 0; class->ordinary && class->table && j < 2; j++)
+			find_ordinary(&f, families[j]);
 		if (!class->interface)
 			continue;
 		find_interface(&f, class, now);

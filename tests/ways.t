@@ -587,6 +587,37 @@ ip route replace default via $lan_host
 ip addr del 192.168.99.1/24 dev here
 tun_down
 
+# --- the local table's rule behind others', as virtual routers (VRF) want it
+serve -- 8001
+make_late() { for ip in -4 -6; do ip $ip rule add pref 32765 lookup local; ip $ip rule del pref 0; done; }
+make_first() { for ip in -4 -6; do ip $ip rule add pref 0 lookup local; ip $ip rule del pref 32765; done; }
+reaches() { # reaches CLASS: the far host, and this machine
+	way "$1"
+	echo " $(get "$1" http://127.0.0.1:8001/) $(get "$1" http://192.168.77.1:8001/) $(get "$1" 'http://[::1]:8001/')"
+}
+all_reach() { [ "$(reaches vpn)$(reaches ordinary)" = "vpn 0 0 0lan 0 0 0" ]; }
+SECONDS_FOR=1
+openvpn_up
+make_late
+configure <<<"class vpn { $vpn_class } $ordinary"
+is "$(reaches vpn)$(reaches ordinary)" "vpn 0 0 0lan 0 0 0" "the local table's rule comes late: what is this machine's stays so"
+wait_until is_watched
+before=$(ip rule; ip -6 rule)
+for ip in -4 -6; do ip $ip rule flush proto 78; done
+wait_until put_back
+ok $? "what sees to that comes back"
+make_first
+"$netshim" reload
+is "$(for ip in -4 -6; do ip $ip rule; done | grep -c 'lookup local proto 78')" 0 "it comes first again: then there is none"
+make_late
+wait_until all_reach
+ok $? "it is moved later on"
+"$netshim" down
+is "$(for ip in -4 -6; do ip $ip rule; done | grep -c 'proto 78')" 0 "down leaves nothing of it"
+make_first
+tun_down
+unset SECONDS_FOR
+
 # --- an interface whose router DHCP or an advertisement has given
 ip link add eth9 type veth peer name there9 netns "$other_host"
 ip addr add 10.19.0.1/24 dev eth9

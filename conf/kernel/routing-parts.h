@@ -23,11 +23,15 @@ struct routing {
 bool routing_rule_is_ours(struct nl_object *rule);
 bool routing_route_is_ours(struct nl_object *route);
 
-/* The first of the priorities that netshim's rules are to have: they come before others'. */
-uint32_t routing_rule_priority(const struct routing *now);
-/* The rules that lead to a class's table, with priorities from that one on. */
-bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority);
-bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule);
+/* Where netshim's rules are to be: before others'. */
+struct rule_place {
+	uint32_t first; /* priority */
+	bool local[2];	/* IPv4, IPv6: the local table's rule comes later, so one of netshim's is before the first */
+};
+struct rule_place routing_rule_place(const struct routing *now);
+/* The rules that lead to a class's table. */
+bool routing_add_rules(struct nl_sock *socket, const struct class *class, const struct rule_place *place);
+bool routing_is_rule_of(const struct class *class, const struct rule_place *place, struct rtnl_rule *rule);
 /* Adds netshim's rules that were there and have gone. */
 void routing_put_back_rules(struct nl_sock *socket, const struct routing *from);
 

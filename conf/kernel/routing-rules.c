@@ -15,9 +15,8 @@
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
-/* Before the main table's rule (32766), after the local table's (0), and before those of
- * others: the kernel gives one that is added without a priority the next before the
- * first after the local table's. */
+/* Before the main table's rule (32766), and before those of others: the kernel gives one that is added without a
+ * priority the next before the first after the local table's. */
 #define RULE_PRIORITY 20000
 
 static const int families[] = { AF_INET, AF_INET6 };
@@ -35,13 +34,42 @@ struct wanted_rule {
 	uint32_t table; /* RT_TABLE_UNSPEC: it ends there */
 };
 
-/* Returns how many. What the main table has no way for, others' rules would lead elsewhere. */
-static size_t rules_of(const struct class *class, uint32_t priority, struct wanted_rule rules[3])
+#define RULES_MOST 4
+
+static bool is_routed_for(const struct class *class, int family)
 {
-	rules[0] = (struct wanted_rule){ priority, class->table };
-	rules[1] = (struct wanted_rule){ priority + 1, RT_TABLE_MAIN };
-	rules[2] = (struct wanted_rule){ priority + 1, RT_TABLE_UNSPEC };
-	return class->ordinary ? 3 : 1;
+	for (size_t i = 0; i < class->udp_proxies.count; i++)
+		if (class->udp_proxies.items[i].family == family)
+			return true;
+	return !class->udp_proxies.count;
+}
+
+/* Returns how many. What the main table has no way for, others' rules would lead elsewhere. */
+static size_t rules_of(const struct class *class, int family, const struct rule_place *place,
+		       struct wanted_rule rules[RULES_MOST])
+{
+	size_t count = 0;
+
+	if (!class->table || !is_routed_for(class, family))
+		return 0;
+	if (place->local[family == AF_INET6])
+		rules[count++] = (struct wanted_rule){ place->first - 1, RT_TABLE_LOCAL };
+	rules[count++] = (struct wanted_rule){ place->first, class->table };
+	if (class->ordinary) {
+		rules[count++] = (struct wanted_rule){ place->first + 1, RT_TABLE_MAIN };
+		rules[count++] = (struct wanted_rule){ place->first + 1, RT_TABLE_UNSPEC };
+	}
+	return count;
+}
+
+/* At 0 where nobody has moved it, which is done for virtual routers. */
+static bool leads_all_to_local(struct nl_object *object)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+
+	return !routing_rule_is_ours(object) && rtnl_rule_get_action(rule) == FR_ACT_TO_TBL &&
+	       rtnl_rule_get_table(rule) == RT_TABLE_LOCAL && !rtnl_rule_get_mark(rule) && !rtnl_rule_get_src(rule) &&
+	       !rtnl_rule_get_dst(rule) && !rtnl_rule_get_iif(rule) && !rtnl_rule_get_oif(rule);
 }
 
 static void look_at_rule(struct nl_object *object, void *with)
@@ -56,12 +84,31 @@ static void look_at_rule(struct nl_object *object, void *with)
 		*first = priority;
 }
 
-uint32_t routing_rule_priority(const struct routing *now)
+struct comparing {
+	uint32_t first;
+	bool before[2];
+	bool after[2];
+};
+
+static void compare_local(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	struct comparing *c = with;
+
+	if (leads_all_to_local(object))
+		(rtnl_rule_get_prio(rule) < c->first ? c->before : c->after)[rtnl_rule_get_family(rule) == AF_INET6] =
+			true;
+}
+
+struct rule_place routing_rule_place(const struct routing *now)
 {
 	uint32_t first = RULE_PRIORITY + 2;
+	struct comparing c;
 
 	nl_cache_foreach(now->rules, look_at_rule, &first);
-	return first > 3 ? first - 2 : 1;
+	c = (struct comparing){ .first = first > 3 ? first - 2 : 1 };
+	nl_cache_foreach(now->rules, compare_local, &c);
+	return (struct rule_place){ c.first, { c.after[0] && !c.before[0], c.after[1] && !c.before[1] } };
 }
 
 static void end_at(struct rtnl_rule *rule)
@@ -106,31 +153,24 @@ static bool add_rule(struct nl_sock *socket, const struct class *class, int fami
 	return rtnetlink_succeeded_for(family, error, "add a routing rule");
 }
 
-static bool is_routed_for(const struct class *class, int family)
+bool routing_add_rules(struct nl_sock *socket, const struct class *class, const struct rule_place *place)
 {
-	for (size_t i = 0; i < class->udp_proxies.count; i++)
-		if (class->udp_proxies.items[i].family == family)
-			return true;
-	return !class->udp_proxies.count;
-}
-
-bool routing_add_rules(struct nl_sock *socket, const struct class *class, uint32_t priority)
-{
-	struct wanted_rule rules[3];
-	size_t count = rules_of(class, priority, rules);
+	struct wanted_rule rules[RULES_MOST];
 	bool ok = true;
 
-	for (size_t i = 0; ok && i < count; i++)
-		for (size_t j = 0; ok && j < 2; j++)
-			ok = !is_routed_for(class, families[j]) || add_rule(socket, class, families[j], &rules[i]);
+	for (size_t i = 0; i < 2; i++) {
+		size_t count = rules_of(class, families[i], place, rules);
+
+		for (size_t j = 0; ok && j < count; j++)
+			ok = add_rule(socket, class, families[i], &rules[j]);
+	}
 	return ok;
 }
 
-bool routing_is_rule_of(const struct class *class, uint32_t priority, struct rtnl_rule *rule)
+bool routing_is_rule_of(const struct class *class, const struct rule_place *place, struct rtnl_rule *rule)
 {
-	struct wanted_rule rules[3];
-	size_t count =
-		class->table && is_routed_for(class, rtnl_rule_get_family(rule)) ? rules_of(class, priority, rules) : 0;
+	struct wanted_rule rules[RULES_MOST];
+	size_t count = rules_of(class, rtnl_rule_get_family(rule), place, rules);
 	bool found = false;
 
 	for (size_t i = 0; i < count; i++)
@@ -218,22 +258,24 @@ void routing_put_back_rules(struct nl_sock *socket, const struct routing *from)
 /* To where netshim's rules are to be. */
 struct moving {
 	struct nl_sock *socket;
-	uint32_t to;
+	struct rule_place to;
 	bool any;
 	bool ok;
 };
 
 /* As rules_of has them. */
-static uint32_t wanted_priority(struct nl_object *object, uint32_t to)
+static uint32_t wanted_priority(struct nl_object *object, const struct rule_place *to)
 {
 	uint32_t table = rtnl_rule_get_table((struct rtnl_rule *)object);
 
-	return table == RT_TABLE_MAIN || table == RT_TABLE_UNSPEC ? to + 1 : to;
+	if (table == RT_TABLE_LOCAL)
+		return to->first - 1;
+	return table == RT_TABLE_MAIN || table == RT_TABLE_UNSPEC ? to->first + 1 : to->first;
 }
 
 /* Each is looked at by itself: who follows interfaces may have moved them, and others may
  * have put back what they had kept, so that one is there twice. */
-static bool is_to_move(struct nl_object *object, uint32_t to)
+static bool is_to_move(struct nl_object *object, const struct rule_place *to)
 {
 	return routing_rule_is_ours(object) &&
 	       rtnl_rule_get_prio((struct rtnl_rule *)object) != wanted_priority(object, to);
@@ -245,10 +287,10 @@ static void add_moved(struct nl_object *object, void *with)
 	struct rtnl_rule *rule;
 	int error;
 
-	if (!is_to_move(object, m->to))
+	if (!is_to_move(object, &m->to))
 		return;
 	rule = or_out_of_memory(nl_object_clone(object));
-	rtnl_rule_set_prio(rule, wanted_priority(object, m->to));
+	rtnl_rule_set_prio(rule, wanted_priority(object, &m->to));
 	error = add_in_order(m->socket, rule);
 	m->any = true;
 	m->ok = m->ok && (error >= 0 || error == -NLE_EXIST);
@@ -259,7 +301,7 @@ static void delete_moved(struct nl_object *object, void *with)
 {
 	const struct moving *m = with;
 
-	if (is_to_move(object, m->to))
+	if (is_to_move(object, &m->to))
 		rtnl_rule_delete(m->socket, (struct rtnl_rule *)object, 0);
 }
 
@@ -273,10 +315,28 @@ static struct routing *read_rules(struct nl_sock *socket)
 	return NULL;
 }
 
+/* The local table's has been moved behind a class's. */
+static void add_local(struct nl_object *object, void *with)
+{
+	struct rtnl_rule *rule = (struct rtnl_rule *)object;
+	uint32_t table = rtnl_rule_get_table(rule);
+	struct moving *m = with;
+
+	if (!routing_rule_is_ours(object) || !m->to.local[rtnl_rule_get_family(rule) == AF_INET6] ||
+	    table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_UNSPEC)
+		return;
+	rule = or_out_of_memory((struct rtnl_rule *)nl_object_clone(object));
+	rtnl_rule_set_table(rule, RT_TABLE_LOCAL);
+	rtnl_rule_set_prio(rule, m->to.first - 1);
+	m->any = rtnl_rule_add(m->socket, rule, NLM_F_EXCL) >= 0 || m->any;
+	rtnl_rule_put(rule);
+}
+
 static bool move_ahead(struct nl_sock *socket, const struct routing *now)
 {
-	struct moving m = { .socket = socket, .to = routing_rule_priority(now), .ok = true };
+	struct moving m = { .socket = socket, .to = routing_rule_place(now), .ok = true };
 
+	nl_cache_foreach(now->rules, add_local, &m);
 	nl_cache_foreach(now->rules, add_moved, &m);
 	if (m.any && m.ok)
 		nl_cache_foreach(now->rules, delete_moved, &m);
@@ -298,7 +358,7 @@ static size_t count_rules(const struct routing *routing)
 
 struct remembering {
 	struct nl_cache *rules;
-	uint32_t to;
+	struct rule_place to;
 };
 
 static void remember_rule(struct nl_object *object, void *with)
@@ -310,7 +370,7 @@ static void remember_rule(struct nl_object *object, void *with)
 	if (!routing_rule_is_ours(object))
 		return;
 	rule = or_out_of_memory(nl_object_clone(object));
-	rtnl_rule_set_prio((struct rtnl_rule *)rule, wanted_priority(object, r->to));
+	rtnl_rule_set_prio((struct rtnl_rule *)rule, wanted_priority(object, &r->to));
 	there = nl_cache_search(r->rules, rule);
 	if (!there)
 		nl_cache_add(r->rules, rule);
@@ -322,7 +382,7 @@ static void remember_rule(struct nl_object *object, void *with)
  * back. What has gone since then is not forgotten: that it has, is told next. */
 static void remember_rules(struct routing *now, const struct routing *before)
 {
-	struct remembering r = { now->rules, routing_rule_priority(now) };
+	struct remembering r = { now->rules, routing_rule_place(now) };
 
 	if (count_rules(now) < count_rules(before))
 		nl_cache_foreach(before->rules, remember_rule, &r);

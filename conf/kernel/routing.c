@@ -24,14 +24,14 @@
 #include <netlink/route/rule.h>
 
 static bool add_class(struct nl_sock *socket, const struct routing *now, const struct class *class,
-		      const struct ways *ways, uint32_t priority)
+		      const struct ways *ways, const struct rule_place *place)
 {
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < ways->count; i++)
 		ok = routing_add_way(socket, now, class, &ways->items[i]);
 	/* Last: by now the table is complete. */
-	return ok && routing_add_rules(socket, class, priority);
+	return ok && routing_add_rules(socket, class, place);
 }
 
 /* What is to be removed, while the kernel's lists are gone through. */
@@ -39,7 +39,7 @@ struct cleaning {
 	struct nl_sock *socket;
 	const struct ruleset *set;
 	const struct network_list *networks;
-	uint32_t priority; /* of the rules that are wanted */
+	struct rule_place place; /* of the rules that are wanted */
 	bool ok;
 };
 
@@ -59,7 +59,7 @@ static void clean_rule(struct nl_object *object, void *with)
 	if (!routing_rule_is_ours(object))
 		return;
 	for (size_t i = 0; c->set && i < c->set->class_count; i++)
-		if (routing_is_rule_of(&c->set->classes[i], c->priority, rule))
+		if (routing_is_rule_of(&c->set->classes[i], &c->place, rule))
 			return;
 	c->ok = rtnetlink_succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
@@ -101,11 +101,11 @@ bool routing_add(const struct routing *now, const struct ruleset *set, const str
 {
 	struct nl_sock *socket = rtnetlink_socket();
 	bool ok = socket && (!policy_has_stand_in(set) || routing_add_stand_in(socket, now));
-	uint32_t priority = routing_rule_priority(now);
+	struct rule_place place = routing_rule_place(now);
 
 	for (size_t i = 0; ok && i < set->class_count; i++)
 		if (set->classes[i].table)
-			ok = add_class(socket, now, &set->classes[i], &networks->ways[i], priority);
+			ok = add_class(socket, now, &set->classes[i], &networks->ways[i], &place);
 	nl_socket_free(socket);
 	return ok;
 }
@@ -137,7 +137,7 @@ void routing_free(struct routing *routing)
 
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
-	struct cleaning c = { rtnetlink_socket(), set, networks, routing_rule_priority(now), true };
+	struct cleaning c = { rtnetlink_socket(), set, networks, routing_rule_place(now), true };
 	struct routing *there = c.socket ? routing_read() : NULL;
 
 	if (there) {

@@ -640,6 +640,43 @@ ip -4 route add default via inet6 fd19::2 dev eth9 proto dhcp metric 900
 "${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=8
 hook_for eth9
 is "$(get other http://$far_host/)" 0 "one of IPv6, for IPv4 too"
+"${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=1
+configure <<<"class other { interface = 'eth9'  gateway = { '10.9.9.9', 'fd99::9' } }"
+forget
+is "$(get other http://$far_host/) $(get other "http://[$far6]/") $(counted far "${lan[@]}")" "7 7 0" "another one, which cannot be set: not by the one that was there"
+ip route del default dev eth9
+ip -6 route del default dev eth9
+# A provider's, which is in none of the interface's networks.
+ip addr flush dev eth9 scope global
+ip addr add 198.51.100.20/32 dev eth9
+ip addr add 2001:db8:50::20/128 dev eth9 nodad
+"${lan[@]}" sh -c 'ip addr add 172.31.1.1/32 dev there9; ip addr add fd31::1/128 dev there9 nodad
+	ip route add 198.51.100.20 dev there9; ip -6 route add 2001:db8:50::20 dev there9'
+ip route add default via 172.31.1.1 dev eth9 onlink metric 900
+ip -6 route add default via fd31::1 dev eth9 onlink metric 900
+for gateway in "" "gateway = { '172.31.1.1', 'fd31::1' }"; do
+	configure <<<"class other { interface = 'eth9'  $gateway }" 2>"$scratch/said"
+	is "$(cat "$scratch/said") $(get other http://$far_host/) $(get other "http://[$far6]/")" " 0 0" "onlink: a router in none of its networks${gateway:+, as the configuration says}"
+done
+ip route del default via $lan_host
+ip -6 route del default via fd77::2
+openvpn_up
+configure <<<"$ordinary" 2>"$scratch/said"
+is "$(cat "$scratch/said")$(way ordinary)" lan "the ordinary way by such a router, past a VPN"
+ip route add 172.31.1.9 dev here
+ip route replace default via 172.31.1.9 dev here metric 900
+ip route del 172.31.1.9
+ip -6 route del default dev eth9
+like "$("$netshim" reload 2>&1)" "^[^ ]* $config:1: class ordinary has no way out by IPv4 over here, .* gateway is in no network of the interface" \
+	"one that cannot be set is told"
+SECONDS_FOR=3
+is "$(way ordinary)" "curl 77 " "and the class is refused"
+unset SECONDS_FOR
+"$netshim" down
+tun_down
+ip route del default dev here
+ip route add default via $lan_host
+ip -6 route add default via fd77::2
 "${lan[@]}" sysctl -qw net.ipv4.conf.all.arp_ignore=0
 ip link del eth9
 

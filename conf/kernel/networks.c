@@ -38,11 +38,14 @@ static void note_network(struct network_list *networks, const struct network *ne
 	networks->items[networks->count++] = *network;
 }
 
-static void note_main_route(struct network_list *networks, const struct network *to, struct rtnl_nexthop *hop)
+/* Of a route with one hop, the flags are said to be the route's (rtnl_route_parse). */
+static void note_main_route(struct network_list *networks, const struct network *to, struct rtnl_route *from,
+			    struct rtnl_nexthop *hop)
 {
 	struct main_route route = { .to = *to };
 	struct nl_addr *gateway = rtnetlink_gateway(hop);
 
+	route.gateway.onlink = (rtnl_route_get_flags(from) | rtnl_route_nh_get_flags(hop)) & RTNH_F_ONLINK;
 	route.to.interface = rtnl_route_nh_get_ifindex(hop);
 	if (gateway && nl_addr_get_len(gateway) <= sizeof(route.gateway.address)) {
 		route.gateway.family = nl_addr_get_family(gateway);
@@ -61,7 +64,7 @@ static void note_route(struct network_list *networks, struct rtnl_route *route)
 	if (!take_address(&network, to))
 		return;
 	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++)
-		note_main_route(networks, &network, rtnl_route_nexthop_n(route, i));
+		note_main_route(networks, &network, route, rtnl_route_nexthop_n(route, i));
 	if (!is_ones_own(route) || !network.prefix)
 		return;
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));

@@ -33,6 +33,7 @@ static inline bool network_is_same(const struct network *a, const struct network
 struct gateway {
 	int family; /* 0: there is none */
 	struct in6_addr address;
+	bool onlink; /* it is on the link, though in no network of the interface */
 };
 
 /* A route of the main table's. */

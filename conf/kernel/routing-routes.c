@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <netlink/route/route.h>
 
 bool routing_route_is_ours(struct nl_object *object)
@@ -47,6 +48,8 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct ga
 		via = rtnetlink_address(gateway->family, &gateway->address, address_bits(gateway->family));
 	rtnl_route_nh_set_ifindex(hop, interface);
 	rtnetlink_set_gateway(hop, rtnl_route_get_family(route), via);
+	if (gateway && gateway->onlink)
+		rtnl_route_set_flags(route, RTNH_F_ONLINK);
 	nl_addr_put(via);
 	rtnl_route_add_nexthop(route, hop);
 }
@@ -124,6 +127,9 @@ static int try_route(struct nl_sock *socket, const struct routing *now, const st
 
 static void tell_no_way_out(const struct class *class, const struct way *way, int error)
 {
+	char name[IF_NAMESIZE] = "?";
+	char to[INET6_ADDRSTRLEN];
+	char *where;
 	const char *why = way->gateway.family
 				  ? "the interface is down, or the gateway is in no network of the interface"
 				  : "the interface is down";
@@ -131,10 +137,15 @@ static void tell_no_way_out(const struct class *class, const struct way *way, in
 	/* libnl has no words for what the kernel says in these cases. */
 	if (error != -NLE_FAILURE)
 		why = nl_geterror(error);
-	warnx("%s:%d: class %s has no way out by %s over %s, so it is refused: %s; netshim watch lets it out when "
+	if_indextoname((unsigned)way->to.interface, name);
+	inet_ntop(way->to.family, &way->to.address, to, sizeof(to));
+	where = way->to.prefix ? printed("to %s/%u", to, way->to.prefix)
+			       : printed("out by %s", way->to.family == AF_INET ? "IPv4" : "IPv6");
+	warnx("%s:%d: class %s has no way %s over %s, so it is refused: %s; netshim watch lets it out when "
 	      "that has changed",
-	      class->interface_at.file, class->interface_at.line, class->name,
-	      way->to.family == AF_INET ? "IPv4" : "IPv6", class->device, why);
+	      class->interface_at.file, class->interface_at.line, class->name, where,
+	      class->device ? class->device : name, why);
+	free(where);
 }
 
 /* With its interface or an address, since the networks were read. */
@@ -170,7 +181,7 @@ bool routing_add_way(struct nl_sock *socket, const struct routing *now, const st
 	if (way->kind != WAY_OUT || error >= 0 || error == -NLE_EXIST)
 		return rtnetlink_succeeded_for(way->to.family, error, words[way->kind]);
 	/* That is what is asked for. */
-	if (!way->to.prefix && class->interface)
+	if (!way->to.prefix || class->ordinary)
 		tell_no_way_out(class, way, error);
 	return true;
 }
@@ -188,6 +199,18 @@ bool routing_add_stand_in(struct nl_sock *socket, const struct routing *now)
 	return rtnetlink_succeeded(put_route(socket, now, route), "add the route of " STAND_IN);
 }
 
+/* Where a new one could not be set, the old one is there still. */
+static bool has_gateway_of(const struct way *way, struct rtnl_route *route)
+{
+	const struct nl_addr *via =
+		rtnl_route_get_nnexthops(route) ? rtnetlink_gateway(rtnl_route_nexthop_n(route, 0)) : NULL;
+
+	if (!via || !way->gateway.family)
+		return !via && !way->gateway.family;
+	return nl_addr_get_family(via) == way->gateway.family &&
+	       !memcmp(nl_addr_get_binary_addr(via), &way->gateway.address, nl_addr_get_len(via));
+}
+
 bool routing_is_route_of(const struct way *way, struct rtnl_route *route)
 {
 	const struct nl_addr *to = rtnl_route_get_dst(route);
@@ -197,7 +220,7 @@ bool routing_is_route_of(const struct way *way, struct rtnl_route *route)
 	memcpy(&network.address, nl_addr_get_binary_addr(to), nl_addr_get_len(to));
 	if (!network_is_same(&way->to, &network) || way->metric != rtnl_route_get_priority(route))
 		return false;
-	return !way->to.interface || way->to.interface == interface;
+	return (!way->to.interface || way->to.interface == interface) && has_gateway_of(way, route);
 }
 
 struct looking {

@@ -71,21 +71,33 @@ static bool has_address(const struct network_list *networks, int interface, int 
 	return false;
 }
 
+static struct gateway given_gateway(const struct class *class, int family)
+{
+	for (size_t i = 0; i < class->gateways.count; i++)
+		if (class->gateways.items[i].family == family)
+			return (struct gateway){ .family = family, .address = class->gateways.items[i].address };
+	return (struct gateway){ .family = 0 };
+}
+
 /* The configuration's, or the one that DHCP or an advertisement has given. The kernel
  * lists routes in the order in which it takes them. */
 static struct gateway gateway_of(const struct finding *f, int family)
 {
-	for (size_t i = 0; i < f->class->gateways.count; i++)
-		if (f->class->gateways.items[i].family == family)
-			return (struct gateway){ family, f->class->gateways.items[i].address };
+	struct gateway given = given_gateway(f->class, family);
+	struct gateway found = given;
+
 	for (size_t i = 0; i < f->networks->main_count; i++) {
 		const struct main_route *r = &f->networks->main[i];
 
-		if (r->to.family == family && r->to.interface == f->ways->interface && !r->to.prefix &&
-		    r->gateway.family)
+		if (r->to.family != family || r->to.interface != f->ways->interface || !r->gateway.family)
+			continue;
+		if (given.family == r->gateway.family &&
+		    addresses_share(&given.address, &r->gateway.address, address_bits(given.family)))
 			return r->gateway;
+		if (!found.family && !r->to.prefix)
+			found = r->gateway;
 	}
-	return (struct gateway){ .family = 0 };
+	return found;
 }
 
 /* Where the interface is not there, or has no address of the family, the class has no

@@ -644,8 +644,15 @@ is "$(get other http://$far_host/)" 0 "one of IPv6, for IPv4 too"
 configure <<<"class other { interface = 'eth9'  gateway = { '10.9.9.9', 'fd99::9' } }"
 forget
 is "$(get other http://$far_host/) $(get other "http://[$far6]/") $(counted far "${lan[@]}")" "7 7 0" "another one, which cannot be set: not by the one that was there"
+# A VPN's on an Ethernet interface (OpenVPN's tap with def1): nobody there answers for an address beyond the router.
 ip route del default dev eth9
 ip -6 route del default dev eth9
+for half in 0.0.0.0/1 128.0.0.0/1; do ip route add $half via 10.19.0.3 dev eth9; done
+ip -6 route add 2000::/4 via fd19::2 dev eth9
+configure <<<"class other { interface = 'eth9' }"
+is "$(get other http://$far_host/) $(get other "http://[$far6]/")" "0 0" "the router of the halves by which a VPN leads everything"
+for half in 0.0.0.0/1 128.0.0.0/1; do ip route del $half dev eth9; done
+ip -6 route del 2000::/4 dev eth9
 # A provider's, which is in none of the interface's networks.
 ip addr flush dev eth9 scope global
 ip addr add 198.51.100.20/32 dev eth9

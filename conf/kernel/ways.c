@@ -23,6 +23,10 @@
 #define NAMED_METRIC 40
 #define OUT_METRIC 100
 
+/* A VPN leads everything by halves and smaller parts, before others' default route: OpenVPN by
+ * 0.0.0.0/1 and 128.0.0.0/1 (def1), and ::/3, 2000::/4, 3000::/4. */
+#define WIDE 4
+
 static const int families[] = { AF_INET, AF_INET6 };
 
 /* Nobody can be reached there beyond the networks that one is part of. Not 100.64/10,
@@ -79,12 +83,13 @@ static struct gateway given_gateway(const struct class *class, int family)
 	return (struct gateway){ .family = 0 };
 }
 
-/* The configuration's, or the one that DHCP or an advertisement has given. The kernel
+/* The configuration's, or the one that DHCP, an advertisement or a VPN has given. The kernel
  * lists routes in the order in which it takes them. */
 static struct gateway gateway_of(const struct finding *f, int family)
 {
 	struct gateway given = given_gateway(f->class, family);
 	struct gateway found = given;
+	unsigned prefix = WIDE + 1;
 
 	for (size_t i = 0; i < f->networks->main_count; i++) {
 		const struct main_route *r = &f->networks->main[i];
@@ -94,8 +99,10 @@ static struct gateway gateway_of(const struct finding *f, int family)
 		if (given.family == r->gateway.family &&
 		    addresses_share(&given.address, &r->gateway.address, address_bits(given.family)))
 			return r->gateway;
-		if (!found.family && !r->to.prefix)
-			found = r->gateway;
+		if (given.family || r->to.prefix >= prefix)
+			continue;
+		found = r->gateway;
+		prefix = r->to.prefix;
 	}
 	return found;
 }

@@ -442,11 +442,14 @@ ip rule del lookup 52
 "$netshim" down
 ip link del tun0
 
-openvpn_up() { # redirect-gateway def1
-	make_tun
+openvpn_routes() { # redirect-gateway def1
 	ip route add 0.0.0.0/1 via 10.66.0.1
 	ip route add 128.0.0.0/1 via 10.66.0.1
 	ip -6 route add 2000::/3 dev tun0
+}
+openvpn_up() {
+	make_tun
+	openvpn_routes
 }
 tun_down() { ip link del tun0; }
 in_both_orders "OpenVPN (def1)" openvpn_up tun_down
@@ -670,10 +673,33 @@ ip -6 route del default via fd77::2
 openvpn_up
 configure <<<"$ordinary" 2>"$scratch/said"
 is "$(cat "$scratch/said")$(way ordinary)" lan "the ordinary way by such a router, past a VPN"
+# The kernel may list the routes by nexthop objects without their hops.
+sysctl -qw net.ipv4.nexthop_compat_mode=0
+ip nexthop add id 1 via 172.31.1.1 dev eth9 onlink
+ip nexthop add id 2 via fd31::1 dev eth9 onlink
+ip nexthop add id 3 group 1
+in_background python3 -c 'import fcntl, signal, struct # gives it a carrier
+tun = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"tun0", 0x1001)) # TUNSETIFF, IFF_TUN | IFF_NO_PI
+signal.pause()'
+wait_until eval 'ip link show tun0 | grep -q LOWER_UP'
+ip nexthop add id 4 dev tun0
+ip -6 nexthop add id 5 dev tun0
+ip route replace default nhid 3 metric 900
+ip -6 route replace default nhid 2 metric 900
+for half in 0.0.0.0/1 128.0.0.0/1; do ip route replace $half nhid 4; done
+ip -6 route replace 2000::/3 nhid 5
+configure <<<"$ordinary class other { interface = 'eth9' }"
+is "$(way ordinary) $(get other http://$far_host/) $(get other "http://[$far6]/")" "lan 0 0" "by routes with nexthop objects, past a VPN that has such, too"
+ip nexthop flush >/dev/null
+kill "${background[-1]}"
+openvpn_routes
+configure <<<"$ordinary"
+sysctl -qw net.ipv4.nexthop_compat_mode=1
 ip route add 172.31.1.9 dev here
 ip route replace default via 172.31.1.9 dev here metric 900
 ip route del 172.31.1.9
-ip -6 route del default dev eth9
+ip -6 route del default dev eth9 2>/dev/null
 like "$("$netshim" reload 2>&1)" "^[^ ]* $config:1: class ordinary has no way out by IPv4 over here, .* gateway is in no network of the interface" \
 	"one that cannot be set is told"
 SECONDS_FOR=3

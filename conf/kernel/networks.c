@@ -9,6 +9,7 @@
 #include "conf/language/alloc.h"
 
 #include <linux/if_link.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
 #include <netlink/route/addr.h>
@@ -38,25 +39,46 @@ static void note_network(struct network_list *networks, const struct network *ne
 	networks->items[networks->count++] = *network;
 }
 
-/* Of a route with one hop, the flags are said to be the route's (rtnl_route_parse). */
-static void note_main_route(struct network_list *networks, const struct network *to, struct rtnl_route *from,
-			    struct rtnl_nexthop *hop)
+static void note_main_route(struct network_list *networks, const struct network *to, int interface,
+			    const struct gateway *gateway)
 {
-	struct main_route route = { .to = *to };
-	struct nl_addr *gateway = rtnetlink_gateway(hop);
+	struct main_route route = { .to = *to, .gateway = *gateway };
 
-	route.gateway.onlink = (rtnl_route_get_flags(from) | rtnl_route_nh_get_flags(hop)) & RTNH_F_ONLINK;
-	route.to.interface = rtnl_route_nh_get_ifindex(hop);
-	if (gateway && nl_addr_get_len(gateway) <= sizeof(route.gateway.address)) {
-		route.gateway.family = nl_addr_get_family(gateway);
-		memcpy(&route.gateway.address, nl_addr_get_binary_addr(gateway), nl_addr_get_len(gateway));
-	}
+	route.to.interface = interface;
 	networks->main = grown(networks->main, networks->main_count, sizeof(*networks->main));
 	networks->main[networks->main_count++] = route;
 }
 
+/* Of a route with one hop, the flags are said to be the route's (rtnl_route_parse). */
+static void note_hop_of(struct network_list *networks, const struct network *to, struct rtnl_route *route,
+			struct rtnl_nexthop *hop)
+{
+	const struct nl_addr *via = rtnetlink_gateway(hop);
+	struct gateway gateway = { .onlink = (rtnl_route_get_flags(route) | rtnl_route_nh_get_flags(hop)) &
+					     RTNH_F_ONLINK };
+
+	if (via && nl_addr_get_len(via) <= sizeof(gateway.address)) {
+		gateway.family = nl_addr_get_family(via);
+		memcpy(&gateway.address, nl_addr_get_binary_addr(via), nl_addr_get_len(via));
+	}
+	note_main_route(networks, to, rtnl_route_nh_get_ifindex(hop), &gateway);
+}
+
+/* A group has no groups in it (valid_group_nh in the kernel's net/ipv4/nexthop.c). */
+static void note_object_of(struct network_list *networks, const struct network *to, uint32_t id)
+{
+	for (size_t i = 0; i < networks->hop_count; i++) {
+		const struct hop *h = &networks->hops[i];
+
+		if (h->id == id && h->member)
+			note_object_of(networks, to, h->member);
+		else if (h->id == id)
+			note_main_route(networks, to, h->interface, &h->gateway);
+	}
+}
+
 /* The kernel lists the routes to one network in the order in which it takes them. */
-static void note_route(struct network_list *networks, struct rtnl_route *route)
+static void note_route(struct network_list *networks, struct rtnl_route *route, const struct nlattr *object)
 {
 	const struct nl_addr *to = rtnl_route_get_dst(route);
 	struct network network = { .family = rtnl_route_get_family(route), .prefix = nl_addr_get_prefixlen(to) };
@@ -64,7 +86,10 @@ static void note_route(struct network_list *networks, struct rtnl_route *route)
 	if (!take_address(&network, to))
 		return;
 	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++)
-		note_main_route(networks, &network, route, rtnl_route_nexthop_n(route, i));
+		note_hop_of(networks, &network, route, rtnl_route_nexthop_n(route, i));
+	/* With the sysctl net.ipv4.nexthop_compat_mode = 0, that is all that is said of its hops. */
+	if (object && !rtnl_route_get_nnexthops(route))
+		note_object_of(networks, &network, nla_get_u32(object));
 	if (!is_ones_own(route) || !network.prefix)
 		return;
 	network.interface = rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, 0));
@@ -81,8 +106,41 @@ static int note_route_message(struct nl_msg *message, void *with)
 	if (head->rtm_table != RT_TABLE_MAIN || head->rtm_type != RTN_UNICAST || (head->rtm_flags & RTM_F_CLONED) ||
 	    rtnl_route_parse(nlmsg_hdr(message), &route) < 0)
 		return NL_SKIP;
-	note_route(with, route);
+	note_route(with, route, nlmsg_find_attr(nlmsg_hdr(message), sizeof(*head), RTA_NH_ID));
 	rtnl_route_put(route);
+	return NL_OK;
+}
+
+static void add_hop(struct network_list *networks, const struct hop *hop)
+{
+	networks->hops = grown(networks->hops, networks->hop_count, sizeof(*networks->hops));
+	networks->hops[networks->hop_count++] = *hop;
+}
+
+static int note_hop(struct nl_msg *message, void *with)
+{
+	struct nlmsghdr *header = nlmsg_hdr(message);
+	const struct nhmsg *head = nlmsg_data(header);
+	struct nlattr *attributes[NHA_MAX + 1];
+	const struct nexthop_grp *members;
+	struct hop hop = { .gateway.onlink = head->nh_flags & RTNH_F_ONLINK };
+
+	if (nlmsg_parse(header, sizeof(*head), attributes, NHA_MAX, NULL) || !attributes[NHA_ID])
+		return NL_SKIP;
+	hop.id = nla_get_u32(attributes[NHA_ID]);
+	if (attributes[NHA_OIF])
+		hop.interface = (int)nla_get_u32(attributes[NHA_OIF]);
+	if (attributes[NHA_GATEWAY]) {
+		hop.gateway.family = head->nh_family;
+		nla_memcpy(&hop.gateway.address, attributes[NHA_GATEWAY], sizeof(hop.gateway.address));
+	}
+	if (!attributes[NHA_GROUP])
+		add_hop(with, &hop);
+	members = attributes[NHA_GROUP] ? nla_data(attributes[NHA_GROUP]) : NULL;
+	for (int i = 0; members && i < nla_len(attributes[NHA_GROUP]) / (int)sizeof(*members); i++) {
+		hop.member = members[i].id;
+		add_hop(with, &hop);
+	}
 	return NL_OK;
 }
 
@@ -156,6 +214,7 @@ static void note_address(struct nl_object *object, void *with)
 
 static int read_once(struct network_list *networks)
 {
+	struct nhmsg hops = { .nh_family = AF_UNSPEC };
 	struct rtmsg routes = { .rtm_family = AF_UNSPEC };
 	struct ifinfomsg links = { .ifi_family = AF_UNSPEC };
 	struct nl_sock *socket = rtnetlink_socket();
@@ -166,6 +225,9 @@ static int read_once(struct network_list *networks)
 	if (error >= 0)
 		nl_cache_foreach(addresses, note_address, networks);
 	if (error >= 0)
+		error = read_all(RTM_GETNEXTHOP, &hops, sizeof(hops), note_hop, networks);
+	/* Kernels before 5.3 have none. */
+	if (error >= 0 || error == -NLE_OPNOTSUPP)
 		error = read_all(RTM_GETROUTE, &routes, sizeof(routes), note_route_message, networks);
 	if (error >= 0)
 		error = read_all(RTM_GETLINK, &links, sizeof(links), note_link, networks);
@@ -194,6 +256,7 @@ void networks_free(struct network_list *networks)
 	free(networks->items);
 	free(networks->own);
 	free(networks->main);
+	free(networks->hops);
 	free(networks->links);
 }
 

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* The networks that this machine is itself part of. They have a route without a
@@ -42,6 +43,14 @@ struct main_route {
 	struct gateway gateway;
 };
 
+/* A nexthop object, or one that is in a group of those. */
+struct hop {
+	uint32_t id;
+	uint32_t member; /* of the group with that id; 0: it is none */
+	int interface;
+	struct gateway gateway;
+};
+
 struct link {
 	int index;
 	char name[IF_NAMESIZE];
@@ -58,6 +67,8 @@ struct network_list {
 	size_t own_count;
 	struct main_route *main;
 	size_t main_count;
+	struct hop *hops;
+	size_t hop_count;
 	struct link *links;
 	size_t link_count;
 	struct ways *ways; /* one a class (ways.h) */

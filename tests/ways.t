@@ -543,7 +543,7 @@ none_of_family() { # none_of_family NAME START STOP
 		nft reset counters table inet leaving >/dev/null
 		is "$(way ordinary) $(way out) $(into_vpn)" "$said $said 0" "$1, and an uplink without IPv${ip#-}"
 		ip $ip route add default via $router
-		[ "$1" != def1 ] || hook_for here
+		hook_for here
 		is "$(way ordinary)" lan "and when it has that again"
 	done
 	"$netshim" down

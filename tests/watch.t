@@ -204,6 +204,28 @@ comes_true "a local network" leads "172.20.0.0/16 dev bridge0"
 ip link del bridge0
 gone() { ! leads bridge0; }
 comes_true "no more" gone
+ip addr add fd11::1/64 dev vpn0 nodad
+leads_by_ipv6() { ip -6 route show table 4711 2>/dev/null | grep -q "^default dev vpn0"; }
+wait_until leads_by_ipv6
+wait_until is_idle
+ip route del default dev vpn0 table 4711
+comes_true "somebody takes the way out of the class's table: it is there again" leads "default via 10.11.0.2 dev vpn0"
+wait_until is_idle
+ip -6 route flush table 4711
+comes_true "by IPv6 too" leads_by_ipv6
+sed -i "s/table = 4711/table = 4713/" "$config"
+wait_until is_idle
+in_background strace -qq -o "$scratch/forks" -e trace="/^(clone3?|v?fork)\$" -p "$watcher"
+wait_until is_traced "$watcher"
+"$netshim" reload
+wait_until is_idle
+is "$(routes) $(grep -c . "$scratch/forks")" " 0" "who reloads takes routes out of a table: nothing to follow"
+"$netshim" down
+wait_until is_unwatched
+is "$(grep -c . "$scratch/forks")" 0 "nor when all are taken away"
+sed -i "s/table = 4713/table = 4711/" "$config"
+"$netshim" up
+watcher=$(watcher)
 echo "class vpn { action = reject }" >"$config"
 ip route replace default via 10.11.0.3 dev vpn0 metric 5000
 comes_true "with the configuration as it was put into force" leads "default via 10.11.0.3 dev vpn0"

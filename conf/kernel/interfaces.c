@@ -11,6 +11,8 @@
 
 #include "conf/kernel/interfaces.h"
 
+#include "conf/kernel/routing.h"
+#include "conf/kernel/rtnetlink.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -143,6 +145,16 @@ static bool route_matters(struct nlmsghdr *message, const char *wanted)
 	       wants_ordinary(wanted);
 }
 
+/* Out of a class's table, others take what they have not put there, as NetworkManager and
+ * systemd-networkd do from tables that they are told of. */
+static bool is_taken_away(const struct nlmsghdr *message)
+{
+	const struct rtmsg *route = nlmsg_data(message);
+
+	return message->nlmsg_type == RTM_DELROUTE && route->rtm_protocol == ROUTING_PROTOCOL &&
+	       !rtnetlink_is_own(message);
+}
+
 static bool matters(struct nlmsghdr *message, const char *wanted)
 {
 	switch (message->nlmsg_type) {
@@ -154,7 +166,8 @@ static bool matters(struct nlmsghdr *message, const char *wanted)
 		return nlmsg_valid_hdr(message, sizeof(struct ifaddrmsg)) && address_matters(message);
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		return nlmsg_valid_hdr(message, sizeof(struct rtmsg)) && route_matters(message, wanted);
+		return nlmsg_valid_hdr(message, sizeof(struct rtmsg)) &&
+		       (is_taken_away(message) || route_matters(message, wanted));
 	default:
 		return false;
 	}

@@ -137,7 +137,7 @@ void routing_free(struct routing *routing)
 
 bool routing_clean(const struct routing *now, const struct ruleset *set, const struct network_list *networks)
 {
-	struct cleaning c = { rtnetlink_socket(), set, networks, routing_rule_place(now), true };
+	struct cleaning c = { rtnetlink_known_socket(), set, networks, routing_rule_place(now), true };
 	struct routing *there = c.socket ? routing_read() : NULL;
 
 	if (there) {
@@ -220,7 +220,7 @@ static void undo_route(struct nl_object *object, void *with)
 
 void routing_restore(const struct routing *before)
 {
-	struct nl_sock *socket = rtnetlink_socket();
+	struct nl_sock *socket = rtnetlink_known_socket();
 	struct routing *now = socket ? routing_read() : NULL;
 	struct restoring r = { socket, before, now };
 

@@ -12,15 +12,39 @@
 #include <netlink/netlink.h>
 #include <netlink/route/route.h>
 
-struct nl_sock *rtnetlink_socket(void)
-{
-	struct nl_sock *socket = or_out_of_memory(nl_socket_alloc());
+/* The kernel tells of a route with the port of who has asked for the change (rtmsg_fib and
+ * inet6_rt_notify). This is "NETS": libnl takes a process's number and few sockets of it. */
+#define KNOWN_PORT 0x4e455453
 
+static struct nl_sock *connected(struct nl_sock *socket)
+{
 	if (!nl_connect(socket, NETLINK_ROUTE))
 		return socket;
 	warnx("cannot reach the kernel's routing (rtnetlink)");
 	nl_socket_free(socket);
 	return NULL;
+}
+
+struct nl_sock *rtnetlink_socket(void)
+{
+	return connected(or_out_of_memory(nl_socket_alloc()));
+}
+
+/* Anybody may have taken the port. */
+struct nl_sock *rtnetlink_known_socket(void)
+{
+	struct nl_sock *socket = or_out_of_memory(nl_socket_alloc());
+
+	nl_socket_set_local_port(socket, KNOWN_PORT);
+	if (!nl_connect(socket, NETLINK_ROUTE))
+		return socket;
+	nl_socket_set_local_port(socket, 0);
+	return connected(socket);
+}
+
+bool rtnetlink_is_own(const struct nlmsghdr *told)
+{
+	return told->nlmsg_pid == KNOWN_PORT;
 }
 
 struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix)

@@ -14,6 +14,11 @@
 struct nl_sock;
 struct nl_sock *rtnetlink_socket(void);
 
+/* What is done by this one, the kernel tells everybody as done by netshim. */
+struct nl_sock *rtnetlink_known_socket(void);
+struct nlmsghdr;
+bool rtnetlink_is_own(const struct nlmsghdr *told);
+
 /* An address or a network, for libnl. */
 struct nl_addr;
 struct nl_addr *rtnetlink_address(int family, const struct in6_addr *address, unsigned prefix);

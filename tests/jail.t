@@ -241,6 +241,47 @@ is "$(get env http://192.168.77.1:8080/) $(get env http://10.97.10.1:8080/) $(ge
 is "$(get in_other http://192.168.77.1:8080/)" 7 "not from another namespace"
 is "$(get "${lan[@]}" http://10.97.10.2/)" 28 "nor by its own address"
 
+# --- a VPN whose routing rule leads all away, before the main table
+
+cat >"$scratch/led.conf" <<EOF
+class jail  { netns = 'jail'   address = { '10.97.10.2/24', 'fd00:97::2/64' }  uplink = 'here'  ports = '8080:80' }
+class other { netns = 'other'  address = { '10.97.20.2/24', 'fd00:98::2/64' }  uplink = 'ordinary' }
+class third { netns = 'third'  address = { '10.97.30.2/24', 'fd00:99::2/64' } }
+EOF
+"$netshim" -c "$scratch/led.conf" reload
+in_third() { nsenter --net=/run/netns/third "${user[@]}" "$@"; }
+"${exit0[@]}" nft 'table inet led { counter led { }; chain in { type filter hook prerouting priority -300; ip saddr & 255.255.0.0 == 10.97.0.0 counter name led
+	ip daddr & 255.255.0.0 == 10.97.0.0 counter name led; ip6 saddr fd00:90::/28 counter name led; ip6 daddr fd00:90::/28 counter name led; }; }'
+led() { "${exit0[@]}" nft list counter inet led led | sed -n 's/.*packets \([0-9]*\).*/\1/p'; }
+ip route add default via 10.11.0.2 table 52
+ip -6 route add default via fd11::2 table 52
+ip rule add pref 5270 lookup 52
+ip -6 rule add pref 5270 lookup 52
+"${exit0[@]}" nft reset counter inet watch far >/dev/null
+both=("http://$far_host/" 'http://[2001:db8::7]/')
+is "$(gets in_jail "${both[@]}") $(gets in_other "${both[@]}") $(far_packets "${exit0[@]}")" "0 0 0 0 0" "past it, by an interface and the ordinary way: answers come"
+is "$(gets in_third "${both[@]}") $(($(far_packets "${exit0[@]}") > 0))" "0 0 1" "without an uplink, by it"
+is "$(gets env http://10.97.10.2/ 'http://[fd00:97::2]/' http://10.97.10.1:8080/)" "0 0 0" "this machine reaches a server inside, by its address and by a port"
+is "$(led)" 0 "no packet of theirs is led away"
+rules() { { ip rule; ip -6 rule; } | sed 's/^[0-9]*:.//' | sort; }
+there=$(rules)
+ip rule del to 10.97.10.0/24 lookup main
+ip -6 rule add lookup 52 # without a priority: before all others
+is_led_right() { [ "$(gets in_jail "${both[@]}")" = "0 0" ]; }
+wait_until is_led_right
+ip -6 rule del lookup 52 # the first
+is "$(ip rule | grep -c 'to 10.97.10.0/24 lookup main proto')" 1 "a rule of netshim's that somebody takes away is there again"
+"$netshim" reload
+is "$(rules)" "$there" "after a reload, they are the same"
+ip rule del pref 5270
+ip -6 rule del pref 5270
+ip route flush table 52
+ip -6 route flush table 52
+"$netshim" -c "$config" reload
+is "$(rules | grep -o ' to .*' | xargs)" \
+	"to 10.97.10.0/24 lookup main proto 78 to 10.97.20.0/24 lookup main proto 78 to fd00:97::/64 lookup main proto 78 to fd00:98::/64 lookup main proto 78" \
+	"without a namespace, its rule goes"
+
 # --- a firewall of others' that drops what is forwarded: the page's lines
 
 page() { # page PATTERN: lines that it shows

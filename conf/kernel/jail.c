@@ -403,6 +403,7 @@ static bool load(const struct class *class, struct brought *b)
 	inside.table = 0;
 	inside.netns = NULL;
 	inside.ports.count = 0;
+	inside.addresses.count = 0;
 	counters_read(&counters);
 	ok = networks_read(&networks);
 	text = policy_inside(class, &counters, &networks);

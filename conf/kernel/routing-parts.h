@@ -29,7 +29,7 @@ struct rule_place {
 	bool local[2];	/* IPv4, IPv6: the local table's rule comes later, so one of netshim's is before the first */
 };
 struct rule_place routing_rule_place(const struct routing *now);
-/* The rules that lead to a class's table. */
+/* The rules that lead to a class's table and to its namespace's network. */
 bool routing_add_rules(struct nl_sock *socket, const struct class *class, const struct rule_place *place);
 bool routing_is_rule_of(const struct class *class, const struct rule_place *place, struct rtnl_rule *rule);
 /* Adds netshim's rules that were there and have gone. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The rules of policy routing: which mark leads to which class's table, before what others'
- * rules lead to. */
+/* The rules of policy routing: which mark leads to which class's table, and what is for a network
+ * namespace's network to that, before what others' rules lead to. */
 
 #include "conf/kernel/routing-parts.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/rtnetlink.h"
+#include "conf/language/address.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -26,40 +27,6 @@ bool routing_rule_is_ours(struct nl_object *object)
 	uint8_t protocol = 0;
 
 	return !rtnl_rule_get_protocol((struct rtnl_rule *)object, &protocol) && protocol == ROUTING_PROTOCOL;
-}
-
-/* The rules that a class with a table of its own has. */
-struct wanted_rule {
-	uint32_t priority;
-	uint32_t table; /* RT_TABLE_UNSPEC: it ends there */
-};
-
-#define RULES_MOST 4
-
-static bool is_routed_for(const struct class *class, int family)
-{
-	for (size_t i = 0; i < class->udp_proxies.count; i++)
-		if (class->udp_proxies.items[i].family == family)
-			return true;
-	return !class->udp_proxies.count;
-}
-
-/* Returns how many. What the main table has no way for, others' rules would lead elsewhere. */
-static size_t rules_of(const struct class *class, int family, const struct rule_place *place,
-		       struct wanted_rule rules[RULES_MOST])
-{
-	size_t count = 0;
-
-	if (!class->table || !is_routed_for(class, family))
-		return 0;
-	if (place->local[family == AF_INET6])
-		rules[count++] = (struct wanted_rule){ place->first - 1, RT_TABLE_LOCAL };
-	rules[count++] = (struct wanted_rule){ place->first, class->table };
-	if (class->ordinary) {
-		rules[count++] = (struct wanted_rule){ place->first + 1, RT_TABLE_MAIN };
-		rules[count++] = (struct wanted_rule){ place->first + 1, RT_TABLE_UNSPEC };
-	}
-	return count;
 }
 
 /* At 0 where nobody has moved it, which is done for virtual routers. */
@@ -124,7 +91,7 @@ static int add_in_order(struct nl_sock *socket, struct rtnl_rule *rule)
 	int error = rtnl_rule_add(socket, rule, NLM_F_EXCL);
 	struct rtnl_rule *end;
 
-	if (error < 0 || rtnl_rule_get_table(rule) != RT_TABLE_MAIN)
+	if (error < 0 || rtnl_rule_get_table(rule) != RT_TABLE_MAIN || !rtnl_rule_get_mark(rule))
 		return error;
 	end = or_out_of_memory((struct rtnl_rule *)nl_object_clone((struct nl_object *)rule));
 	end_at(end);
@@ -134,49 +101,112 @@ static int add_in_order(struct nl_sock *socket, struct rtnl_rule *rule)
 	return error;
 }
 
-static bool add_rule(struct nl_sock *socket, const struct class *class, int family, const struct wanted_rule *wanted)
+static struct rtnl_rule *make_rule(int family, uint32_t priority, uint32_t table)
 {
 	struct rtnl_rule *rule = or_out_of_memory(rtnl_rule_alloc());
-	int error;
 
 	rtnl_rule_set_family(rule, family);
-	rtnl_rule_set_prio(rule, wanted->priority);
-	rtnl_rule_set_mark(rule, class->mark.value);
-	rtnl_rule_set_mask(rule, class->mark.mask);
-	rtnl_rule_set_table(rule, wanted->table);
+	rtnl_rule_set_prio(rule, priority);
+	rtnl_rule_set_table(rule, table);
 	rtnl_rule_set_action(rule, FR_ACT_TO_TBL);
 	rtnl_rule_set_protocol(rule, ROUTING_PROTOCOL);
-	if (wanted->table == RT_TABLE_UNSPEC)
-		end_at(rule);
-	error = add_in_order(socket, rule);
-	rtnl_rule_put(rule);
-	return rtnetlink_succeeded_for(family, error, "add a routing rule");
+	return rule;
+}
+
+static struct rtnl_rule *marked_rule(const struct class *class, int family, uint32_t priority, uint32_t table)
+{
+	struct rtnl_rule *rule = make_rule(family, priority, table);
+
+	rtnl_rule_set_mark(rule, class->mark.value);
+	rtnl_rule_set_mask(rule, class->mark.mask);
+	return rule;
+}
+
+/* Answers to what a namespace has begun come with no mark. */
+static struct rtnl_rule *rule_to(const struct own_address *own, uint32_t priority)
+{
+	struct rtnl_rule *rule = make_rule(own->family, priority, RT_TABLE_MAIN);
+	struct in6_addr network = own->address;
+	struct nl_addr *to;
+
+	for (unsigned i = own->prefix; i < address_bits(own->family); i++)
+		network.s6_addr[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	to = rtnetlink_address(own->family, &network, own->prefix);
+	rtnl_rule_set_dst(rule, to);
+	nl_addr_put(to);
+	return rule;
+}
+
+static bool is_routed_for(const struct class *class, int family)
+{
+	for (size_t i = 0; i < class->udp_proxies.count; i++)
+		if (class->udp_proxies.items[i].family == family)
+			return true;
+	return !class->udp_proxies.count;
+}
+
+/* Of each family: by the mark to the local table, the class's, on to the main one, and to an end;
+ * and to the network of its namespace. */
+#define RULES_MAX 10
+
+/* Returns how many rules the class has (allocated). What the main table has no way for, others'
+ * rules would lead elsewhere. */
+static size_t rules_of(const struct class *class, const struct rule_place *place, struct rtnl_rule *rules[RULES_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; class->table && i < 2; i++) {
+		if (!is_routed_for(class, families[i]))
+			continue;
+		if (place->local[i])
+			rules[count++] = marked_rule(class, families[i], place->first - 1, RT_TABLE_LOCAL);
+		rules[count++] = marked_rule(class, families[i], place->first, class->table);
+		if (class->ordinary) {
+			rules[count++] = marked_rule(class, families[i], place->first + 1, RT_TABLE_MAIN);
+			rules[count] = marked_rule(class, families[i], place->first + 1, RT_TABLE_UNSPEC);
+			end_at(rules[count++]);
+		}
+	}
+	for (size_t i = 0; i < class->addresses.count; i++)
+		rules[count++] = rule_to(&class->addresses.items[i], place->first + 1);
+	return count;
 }
 
 bool routing_add_rules(struct nl_sock *socket, const struct class *class, const struct rule_place *place)
 {
-	struct wanted_rule rules[RULES_MOST];
+	struct rtnl_rule *rules[RULES_MAX];
+	size_t count = rules_of(class, place, rules);
 	bool ok = true;
 
-	for (size_t i = 0; i < 2; i++) {
-		size_t count = rules_of(class, families[i], place, rules);
-
-		for (size_t j = 0; ok && j < count; j++)
-			ok = add_rule(socket, class, families[i], &rules[j]);
+	for (size_t i = 0; i < count; i++) {
+		ok = ok && rtnetlink_succeeded_for(rtnl_rule_get_family(rules[i]), add_in_order(socket, rules[i]),
+						   "add a routing rule");
+		rtnl_rule_put(rules[i]);
 	}
 	return ok;
 }
 
+static bool is_same_rule(struct rtnl_rule *a, struct rtnl_rule *b)
+{
+	return rtnl_rule_get_family(a) == rtnl_rule_get_family(b) && rtnl_rule_get_prio(a) == rtnl_rule_get_prio(b) &&
+	       rtnl_rule_get_table(a) == rtnl_rule_get_table(b) && rtnl_rule_get_mark(a) == rtnl_rule_get_mark(b) &&
+	       rtnl_rule_get_mask(a) == rtnl_rule_get_mask(b) &&
+	       !nl_addr_cmp(rtnl_rule_get_dst(a), rtnl_rule_get_dst(b));
+}
+
 bool routing_is_rule_of(const struct class *class, const struct rule_place *place, struct rtnl_rule *rule)
 {
-	struct wanted_rule rules[RULES_MOST];
-	size_t count = rules_of(class, rtnl_rule_get_family(rule), place, rules);
+	/* Each class is asked about each rule: few have to look closer. */
+	bool may_be = class->addresses.count || class->mark.value == rtnl_rule_get_mark(rule);
+	struct rtnl_rule *rules[RULES_MAX];
+	size_t count = may_be ? rules_of(class, place, rules) : 0;
 	bool found = false;
 
-	for (size_t i = 0; i < count; i++)
-		found = found ||
-			(rules[i].priority == rtnl_rule_get_prio(rule) && rules[i].table == rtnl_rule_get_table(rule));
-	return found && class->mark.value == rtnl_rule_get_mark(rule) && class->mark.mask == rtnl_rule_get_mask(rule);
+	for (size_t i = 0; i < count; i++) {
+		found = found || is_same_rule(rules[i], rule);
+		rtnl_rule_put(rules[i]);
+	}
+	return found;
 }
 
 struct listing {

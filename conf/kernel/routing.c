@@ -23,15 +23,14 @@
 #include <netlink/route/route.h>
 #include <netlink/route/rule.h>
 
-static bool add_class(struct nl_sock *socket, const struct routing *now, const struct class *class,
-		      const struct ways *ways, const struct rule_place *place)
+static bool add_ways(struct nl_sock *socket, const struct routing *now, const struct class *class,
+		     const struct ways *ways)
 {
 	bool ok = true;
 
 	for (size_t i = 0; ok && i < ways->count; i++)
 		ok = routing_add_way(socket, now, class, &ways->items[i]);
-	/* Last: by now the table is complete. */
-	return ok && routing_add_rules(socket, class, place);
+	return ok;
 }
 
 /* What is to be removed, while the kernel's lists are gone through. */
@@ -103,9 +102,10 @@ bool routing_add(const struct routing *now, const struct ruleset *set, const str
 	bool ok = socket && (!policy_has_stand_in(set) || routing_add_stand_in(socket, now));
 	struct rule_place place = routing_rule_place(now);
 
+	/* Rules last: by then the table is complete. */
 	for (size_t i = 0; ok && i < set->class_count; i++)
-		if (set->classes[i].table)
-			ok = add_class(socket, now, &set->classes[i], &networks->ways[i], &place);
+		ok = (!set->classes[i].table || add_ways(socket, now, &set->classes[i], &networks->ways[i])) &&
+		     routing_add_rules(socket, &set->classes[i], &place);
 	nl_socket_free(socket);
 	return ok;
 }

@@ -98,6 +98,34 @@ ip route add 203.0.113.8 dev tun8
 like "$(shim "$netshim" run guest probe send 203.0.113.8 80; echo $?)" "^0$" "what goes into a tunnel is to no neighbour"
 ip link del tun8
 is "$(shim "$netshim" run named probe send "$neighbour" 53 >/dev/null; echo $?)" 1 "deny goes before dns here too"
+# A VPN's rule leads all away before the main table, and a class's mark past it.
+configure <<EOF
+class past   { interface = 'ordinary'  deny = { 'lan' } }
+class beside { interface = 'here'  local = { 'link' }  deny = { 'link' } }
+class marked { mark = 0x77  deny = { 'link' } }
+class onlink { interface = 'ordinary'  action = reject  allow = { 'link' } }
+EOF
+on_other_host nft 'table inet neighbour { counter came { }; chain in { type filter hook prerouting priority -300; ip daddr 198.51.100.2 counter name came; ip6 daddr 2001:db8:78::2 counter name came; }; }'
+ip tuntap add tun9 mode tun
+ip link set tun9 up
+for version in -4 -6; do
+	ip $version route add default dev tun9 table 52
+	ip $version rule add pref 5260 fwmark 0x77 lookup main
+	ip $version rule add pref 5270 lookup 52
+done
+sleep 5.1
+by_led_classes() { for class in past beside marked; do get $class "$1"; done | xargs; }
+is "$(by_led_classes http://198.51.100.2/) $(by_led_classes 'http://[2001:db8:78::2]/')" "7 7 7 7 7 7" "deny lan, deny link: a neighbour is one by the way that the class goes"
+is "$(on_other_host nft list counter inet neighbour came | sed -n 's/.*packets \([0-9]*\).*/\1/p')" 0 "no packet reaches it"
+is "$(get past http://$far_host/) $(get past 'http://[2001:db8::7]/')" "0 0" "and what is behind the router is none"
+sleep 5.1
+is "$(get onlink http://198.51.100.2/) $(get onlink 'http://[2001:db8:78::2]/') $(get onlink http://$far_host/)" "0 0 7" "allow link"
+for version in -4 -6; do
+	ip $version rule del pref 5260
+	ip $version rule del pref 5270
+done
+ip link del tun9
+on_other_host nft delete table inet neighbour
 configure <<EOF
 class free { }
 unclassified { deny = { 'lan' } }

@@ -8,6 +8,7 @@
 #include "conf/kernel/rtnetlink.h"
 #include "conf/language/alloc.h"
 
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
@@ -171,6 +172,7 @@ static int note_link(struct nl_msg *message, void *with)
 		return NL_SKIP;
 	if (attributes[IFLA_LINKINFO])
 		nla_parse_nested(kinds, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL);
+	link.ether = info->ifi_type == ARPHRD_ETHER;
 	nla_strlcpy(link.name, attributes[IFLA_IFNAME], sizeof(link.name));
 	link.tunnel = kinds[IFLA_INFO_KIND] && is_tunnel(nla_get_string(kinds[IFLA_INFO_KIND]));
 	networks->links = grown(networks->links, networks->link_count, sizeof(*networks->links));

@@ -55,6 +55,7 @@ struct link {
 	int index;
 	char name[IF_NAMESIZE];
 	bool up;
+	bool ether; /* it needs addresses of neighbours */
 	bool tunnel;
 };
 

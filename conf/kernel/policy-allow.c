@@ -231,22 +231,18 @@ static bool has_other_routers(const struct network_list *networks)
 	return false;
 }
 
-static void write_noting_within(FILE *out, const struct network_list *networks, const char *neighbours,
-				const char *full)
+static void write_noting_within(FILE *out, const struct main_route *route, const char *neighbours, const char *full)
 {
+	unsigned version = route->to.family == AF_INET ? 4 : 6;
+	const char *protocol = version == 4 ? "ip" : "ip6";
 	char text[INET6_ADDRSTRLEN];
 
-	for (size_t i = 0; i < networks->main_count; i++) {
-		const struct network *to = &networks->main[i].to;
-
-		if (to->family != AF_INET || !to->prefix || networks->main[i].gateway.family)
-			continue;
-		inet_ntop(AF_INET, &to->address, text, sizeof(text));
-		fprintf(out,
-			"\t\trt ip nexthop %s/%u update @%s4 { rt ip nexthop } accept\n\t\trt ip nexthop %s/%u %s\n",
-			text, to->prefix, neighbours, text, to->prefix, full);
-	}
-	fprintf(out, "\t\tmeta nfproto ipv4 accept\n");
+	if (!route->to.prefix || route->gateway.family)
+		return;
+	inet_ntop(route->to.family, &route->to.address, text, sizeof(text));
+	fprintf(out, "\t\trt %s nexthop %s/%u update @%s%u { rt %s nexthop } accept\n\t\trt %s nexthop %s/%u %s\n",
+		protocol, text, route->to.prefix, neighbours, version, protocol, protocol, text, route->to.prefix,
+		full);
 }
 
 /* Where the sets are full, nobody knows who is a neighbour. */
@@ -256,25 +252,58 @@ static void write_noting(FILE *out, const struct network_list *networks, const c
 		fprintf(out, "\tset %s%u {\n\t\ttype ipv%u_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 5s\n\t}\n",
 			neighbours, version, version);
 	fprintf(out, "\tchain note_%s {\n", neighbours);
-	if (has_other_routers(networks))
-		write_noting_within(out, networks, neighbours, full);
-	else
+	if (has_other_routers(networks)) {
+		for (size_t i = 0; i < networks->main_count; i++)
+			if (networks->main[i].to.family == AF_INET)
+				write_noting_within(out, &networks->main[i], neighbours, full);
+		fprintf(out, "\t\tmeta nfproto ipv4 accept\n");
+	} else
 		fprintf(out, "\t\tupdate @%s4 { rt ip nexthop } accept\n", neighbours);
 	fprintf(out, "\t\tupdate @%s6 { rt ip6 nexthop } accept\n\t\t%s\n\t}\n", neighbours, full);
 }
 
+static bool is_led(const struct class *class)
+{
+	return class_has_link(class) && class->mark.value && !class->udp_proxies.count && !class->netns;
+}
+
+static bool is_ether(const struct network_list *networks, int interface)
+{
+	const struct link *link = networks_link(networks, interface);
+
+	return link && link->ether;
+}
+
+/* Where a class's mark leads to is known behind the chain that gives it (-140), but not by which
+ * device: what output hooks have for it is the one before. So there, only who is in a network that
+ * the machine is part of is a neighbour. */
+static void write_led(FILE *out, const struct ruleset *set, const uint32_t *live, const struct network_list *networks)
+{
+	if (!policy_any(set, is_led))
+		return;
+	fprintf(out, "\tchain note_led {\n");
+	for (size_t i = 0; i < networks->main_count; i++)
+		if (is_ether(networks, networks->main[i].to.interface))
+			write_noting_within(out, &networks->main[i], "neighbours", "goto refuse");
+	fprintf(out, "\t}\n\tchain link_led {\n\t\ttype filter hook output priority -139; policy accept;\n\t\t");
+	policy_write_classids(out, set, live, is_led);
+	fprintf(out, " goto note_led\n\t}\n");
+}
+
 /* A destination that is the next hop of what has just been sent is a neighbour, and so
  * is a router; whatever its address, and however the networks change. That is noted
- * before anybody has marked the packet for another way. A device that needs no
- * addresses of neighbours (a tunnel) has none. */
+ * before anybody has marked the packet for another way, and once more where its class
+ * has. A device that needs no addresses of neighbours (a tunnel) has none. */
 void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live,
 			     const struct network_list *networks)
 {
 	bool classes = policy_any(set, class_has_link);
 	bool unclassified = has_link(&set->unclassified);
 
-	if (classes)
+	if (classes) {
 		write_noting(out, networks, "neighbours", "goto refuse");
+		write_led(out, set, live, networks);
+	}
 	if (unclassified)
 		write_noting(out, networks, "others", "meta skuid >= 0 goto refuse");
 	if (!classes && !unclassified)

@@ -26,6 +26,7 @@ cat >"$scratch/systemctl" <<END
 #!/bin/sh
 echo "\$*" >>$scratch/calls
 [ ! -e $scratch/systemd-fails ] || exit 1
+[ ! -e $scratch/reload-is-killed ] || kill -KILL "\$PPID"
 rm -rf ${generated:?}/*
 [ ! -x '$generator' ] || exec $generator $generated $generated $generated
 END
@@ -220,9 +221,23 @@ sed -i "s/^unit 'all@none.*//" "$config"
 out=$("$netshim" reload 2>&1)
 like "$? $out" "^1 .*run 'systemctl daemon-reload'" "where systemd does not do it, that is told"
 rm "$scratch/systemd-fails"
+"$systemctl" daemon-reload
+is "$(dropin plain.service | grep -c ExecStart=@)" 1 "and when it does, as told, by whoever says so, services are in their classes"
 told >/dev/null
 "$netshim" reload
 is "$? $(told)" "0 daemon-reload" "and the next reload tries again"
+"$netshim" reload
+is "$? $(told)" "0 " "once"
+echo "unit 'all@none.service' { class = none }" >>"$config"
+touch "$scratch/reload-is-killed"
+{ "$netshim" reload; } 2>/dev/null
+rm "$scratch/reload-is-killed"
+told >/dev/null
+"$netshim" reload
+is "$? $(told)" "0 daemon-reload" "so it does where one was killed before systemd had been told"
+sed -i "s/^unit 'all@none.*//" "$config"
+"$netshim" reload
+told >/dev/null
 is "$("$netshim" which plain.service all@y.service other.service 2>&1)" "plain.service: class lan, by rule for unit 'plain.service' at $config:3
 all@y.service: class lan, by rule for unit 'all@.service' at $config:4
 other.service: no class: no rule names it" "which"

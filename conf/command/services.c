@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define NEW_PATH SERVICES_PATH ".new"
+#define UNTOLD_PATH SERVICES_PATH ".untold" /* there as long as systemd is to be told */
 
 /* --- what is in force */
 
@@ -161,23 +162,28 @@ static bool is_followed(const struct ruleset *set)
 	return !app;
 }
 
+/* The note comes first, as a command may be killed in between. */
 bool services_follow(const struct ruleset *set)
 {
 	char *text = services_of(set);
-	bool changed = !is_in_force(text);
-	bool ok = !changed || replace(text);
+	bool changed = !is_in_force(text) || !access(UNTOLD_PATH, F_OK);
+	bool systemd = !access(UNIT_SYSTEMD_RUNS, F_OK);
+	bool ok;
 
+	if (changed)
+		write_text(UNTOLD_PATH, "");
+	ok = !changed || replace(text);
 	free(text);
 	if (!ok)
 		warn("cannot write %s", SERVICES_PATH);
-	if (!ok || !changed || access(UNIT_SYSTEMD_RUNS, F_OK))
+	if (!ok || !changed)
 		return ok;
-	if (reload_systemd())
-		return is_followed(set);
-	warnx("systemd does not know of it yet, and starts services as before: run 'systemctl daemon-reload'");
-	/* So that the next reload tries again. */
-	unlink(SERVICES_PATH);
-	return false;
+	if (systemd && !reload_systemd()) {
+		warnx("systemd does not know of it yet, and starts services as before: run 'systemctl daemon-reload'");
+		return false;
+	}
+	unlink(UNTOLD_PATH);
+	return !systemd || is_followed(set);
 }
 
 void services_forget(void)
@@ -192,6 +198,7 @@ void services_forget(void)
 	rmdir(DROPIN_LINKS);
 	unlink(SERVICES_PATH);
 	unlink(NEW_PATH);
+	unlink(UNTOLD_PATH);
 }
 
 /* --- whether it can be */

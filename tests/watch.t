@@ -140,6 +140,14 @@ wait_until is_idle
 counts_on() { [ "$(count)" -gt "$before" ]; }
 wait_until counts_on
 is "$(ls "$restored" 2>/dev/null)" "" "netshim-nftables is left alone: the counts go on"
+echo "add table inet own" >>"$scratch/own.nft"
+mkdir -p "$scratch/impatient"
+printf '#!/bin/sh\nexec %s -w 0.1 9\n' "$(command -v flock)" >"$scratch/impatient/flock" # instead of 10 seconds
+chmod 755 "$scratch/impatient/flock"
+like "$(exec 8<"$root/run/netshim/lock"; flock 8
+	PATH=$scratch/impatient:$PATH "$root/usr/libexec/netshim-nftables" "$scratch/own.nft" 2>&1; echo "$?"; nft list tables)" \
+	"netshim-nftables: .*/lock for 10 seconds; loading all the same"$'\n0\n'".*table inet own" "where the lock is not to be had, it loads all the same, and says so"
+nft delete table inet own
 kill "${floods[@]}"
 
 # --- interfaces, addresses and routes, without any hook

@@ -67,6 +67,10 @@ fails "cannot write $rules.new: No space left on device" "reload, out of inodes"
 is "$(start)" "$in_force" "out of inodes: in its class"
 rm "$root"/run/inode-*
 
+fails "cannot write $rules.new: File too large" "reload, with a limit on the size of files" \
+	bash -c "ulimit -f 1; exec '$netshim' -c '$scratch/new.conf' reload"
+is "$(start)" "$in_force" "with that limit: in its class"
+
 mount -o remount,ro "$root/run"
 fails "Read-only file system" "reload, read-only" reload
 fails "Read-only file system" "down, read-only" "$netshim" down

@@ -15,6 +15,7 @@
 #include <err.h>
 #include <getopt.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,6 +172,9 @@ static int run_verb(const struct verb *verb, struct command *command)
 	if (!starts(verb)) {
 		confine(verb->caps, verb->name);
 		open_standard_descriptors();
+		/* A file that is too large for a limit (RLIMIT_FSIZE) is told of, as one for which
+		 * there is no room. */
+		signal(SIGXFSZ, SIG_IGN);
 		/* What it makes is for every user to read. */
 		umask(022);
 	}

@@ -239,6 +239,25 @@ wait_until is_back
 follows() { [ "$(class_of ns-one)" = "$group/tools" ]; }
 wait_until follows
 ok 0 "a change that is not confirmed: what is gone back to knows the package that has come meanwhile"
+bare -r ns-tools
+"$netshim" down
+configure <<<"$rules"
+printf '%s\n' "$rules" "class more { }" >"$config"
+# The third time that a process opens it is to write it once more, for what has come: it is full.
+strace -f -qq -o "$scratch/trace" -P "$root/run/netshim/rules.new" -e trace=openat -e inject=openat:error=ENOSPC:when=3 \
+	"$netshim" reload --confirm 60 >"$scratch/said" 2>&1 &
+tracer=$!
+wait_until grep -q "not confirmed" "$scratch/said"
+bare --no-triggers -i "$scratch/archive/ns-tools_1.deb"
+pkill -TERM -f "^$netshim reload --confirm" # as if the time were over
+until_like "without the programs of packages.*trying again" "where there is no room for that, it is told" \
+	"$netshim" status
+is "$("$netshim" status >/dev/null 2>&1; echo $?)" 0 "and what is gone back to stays in force"
+{ kill -KILL $tracer && wait $tracer; } 2>/dev/null
+wait_until follows
+wait_until test ! -e "$root/run/netshim/confirm"
+ok 0 "until there is: then they have their rules, too"
+bare --triggers-only --pending
 echo "$rules" >"$config"
 
 # --- packages beside packages, and beside programs

@@ -38,13 +38,16 @@ static void tell_what_is_lacking(int result)
 static struct ruleset *before;
 
 /* What it has of packages is from when it was read: some may have been installed meanwhile. */
-static void follow_packages(void)
+static int follow_packages(void)
 {
 	static struct ruleset now;
 	const char *text = text_in_force();
 
-	if (text && load_text(&now, text))
-		change_programs(&now, RUNNING_MOVES);
+	if (text && load_text(&now, text) && change_programs(&now, RUNNING_MOVES) == EXIT_SUCCESS)
+		return EXIT_SUCCESS;
+	warnx("it is in force, but without the programs of packages that have come meanwhile; 'netshim reload' tries "
+	      "again");
+	return EXIT_FAILURE;
 }
 
 static int go_back(void)
@@ -53,9 +56,7 @@ static int go_back(void)
 		return change_to_nothing();
 	if (change_to(before, RUNNING_GOES_BACK))
 		return EXIT_FAILURE;
-	if (before->package_count)
-		follow_packages();
-	return EXIT_SUCCESS;
+	return before->package_count ? follow_packages() : EXIT_SUCCESS;
 }
 
 /* All that may be wrong with what is gone back to is found before anything changes. */
@@ -338,7 +339,7 @@ static int reload(const struct command *command, const struct options *options)
 		     path);
 	result = put(&set, options);
 	if (replaced && result == EXIT_SUCCESS && set.package_count)
-		follow_packages();
+		result = follow_packages();
 	return result;
 }
 

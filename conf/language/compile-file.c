@@ -184,6 +184,7 @@ void compile_done(void)
 	text_settle();
 	unlink(new_path);
 	unlink(old_path);
+	replaced = false;
 }
 
 uint64_t compile_elsewhere(void)

@@ -279,18 +279,27 @@ static void load_for_hook(struct ruleset *set)
 	be_patient();
 }
 
+/* An interface that comes up elsewhere is none of its, either. */
+static bool leaves_alone(const struct options *options)
+{
+	return !state_is_up() || last_refuses() || (compile_elsewhere() && !options->for_packages);
+}
+
 /* With --hook, for scripts that interfaces, the boot and a login may wait for: nothing
  * is waited for without limit, not even a name service, and an interface that comes up puts
- * nobody's half-edited file into force. So it is with --packages, for package managers. */
+ * nobody's half-edited file into force. So it is with --packages, for package managers; but that
+ * leaves nothing to who waits already, which may give up. */
 static int reload_for_hook(const struct options *options)
 {
 	static struct ruleset set;
 
-	if (state_is_up())
-		state_lock(true);
-	/* Nor is an interface that comes up elsewhere one of its. */
-	if (!state_is_up() || last_refuses() || (compile_elsewhere() && !options->for_packages))
+	if (leaves_alone(options))
 		return EXIT_SUCCESS;
+	state_lock(options->for_hook);
+	if (leaves_alone(options)) {
+		state_leave();
+		return EXIT_SUCCESS;
+	}
 	load_for_hook(&set);
 	if (options->for_packages)
 		return change_programs(&set, options->leave_running ? RUNNING_STAYS : RUNNING_MOVES);

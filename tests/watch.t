@@ -495,6 +495,19 @@ echo "class other { }" >"$scratch/other.conf"
 "$netshim" -c "$scratch/other.conf" reload
 reload_says "^netshim: nothing was changed: another netshim has put another configuration than $config into force meanwhile; .*"$'\n1$' "nor after another configuration"
 like "$(rules)" "chain class_other" "which stays in force"
+hold_at flock "$root/run/netshim/lock" "$netshim" -c "$scratch/other.conf" reload
+echo "class newer { }" >"$scratch/other.conf"
+"$netshim" -c "$scratch/other.conf" reload
+let_go
+wait_until has_ended "$held"
+like "$(rules)" "chain class_newer" "a reload that has waited for another one puts the file into force as it is by then"
+"$netshim" down
+hold_at flock "$root/run/netshim/lock" "$netshim" -c "$scratch/other.conf" up
+echo "class newest { }" >"$scratch/other.conf"
+"$netshim" -c "$scratch/other.conf" up
+let_go
+wait_until has_ended "$held"
+like "$(rules)" "chain class_newest" "and so does an up"
 printf '%s: files nosuch\n' passwd group >"$scratch/nsswitch.conf"
 mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
 asked() { sed -n '/flock(/,$p' "$scratch/calls" | grep -c 'libnss_nosuch'; }

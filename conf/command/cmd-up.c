@@ -19,7 +19,6 @@
 #include "conf/language/text.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -233,20 +232,54 @@ static bool can_be_read(const char *config)
 	return false;
 }
 
-int cmd_up(const struct command *command)
+/* It is read before the lock is had, as a name service may take its time, and with the lock nobody
+ * else would put back what is taken away. What is put into force meanwhile may be from files that
+ * are newer than what was read: so that is read again. */
+#define TRIES 3
+
+static int read_and_put(const struct command *command, const struct options *options,
+			const char *(*config_for)(const struct command *command))
 {
 	static struct ruleset set;
-	struct options options = read_options(command, "clb");
-	bool whole = (!options.at_boot || can_be_read(command->config)) && load_whole(&set, command->config);
+	ino_t rules;
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		rules = state_rules();
+		set = (struct ruleset){ .path = NULL };
+		if (!load_whole(&set, config_for(command)) || !services_can(&set))
+			return EXIT_FAILURE;
+		if (!state_lock_for(rules))
+			continue;
+		state_refuse_elsewhere(command);
+		return put(&set, options);
+	}
+	errx(EXIT_FAILURE, "nothing was changed: each time that it was read, another netshim has put a "
+			   "configuration into force meanwhile; try again");
+}
+
+static const char *given_config(const struct command *command)
+{
+	return command->config;
+}
+
+static int up_at_boot(const struct command *command, const struct options *options)
+{
+	static struct ruleset set;
+	bool whole = can_be_read(command->config) && load_whole(&set, command->config);
 	int result = EXIT_FAILURE;
 
-	if (!options.at_boot && !(whole && services_can(&set)))
-		return result;
 	state_lock(false);
 	state_refuse_elsewhere(command);
 	if (whole)
-		result = put(&set, &options);
-	return result == EXIT_SUCCESS || !options.at_boot || state_is_up() ? result : put_last(&set);
+		result = put(&set, options);
+	return result == EXIT_SUCCESS || state_is_up() ? result : put_last(&set);
+}
+
+int cmd_up(const struct command *command)
+{
+	struct options options = read_options(command, "clb");
+
+	return options.at_boot ? up_at_boot(command, &options) : read_and_put(command, &options, given_config);
 }
 
 static const char *config_in_force(void)
@@ -313,43 +346,21 @@ static void refuse_down(const struct command *command)
 	state_refuse_elsewhere(command);
 }
 
-static ino_t rules_now(void)
+/* Of -c, or what was in force when the command began. */
+static const char *config_to_reload(const struct command *command)
 {
-	struct stat st = { .st_ino = 0 };
-
-	stat(RULES_PATH, &st);
-	return st.st_ino;
-}
-
-/* It is read before the lock is had, as a name service may take its time, and with the lock nobody
- * else would put back what is taken away. */
-static int reload(const struct command *command, const struct options *options)
-{
-	static struct ruleset set;
+	static const char *first;
 	const char *path;
-	bool replaced;
-	ino_t rules;
-	int result;
 
 	refuse_down(command);
-	rules = rules_now();
 	path = command->config ? command->config : config_in_force();
-	load_ruleset(&set, path);
-	if (!services_can(&set))
-		return EXIT_FAILURE;
-	state_lock(false);
-	state_leave();
-	refuse_down(command);
-	replaced = rules_now() != rules;
-	if (replaced && !command->config && strcmp(path, config_in_force()) != 0)
+	if (first && strcmp(path, first) != 0)
 		errx(EXIT_FAILURE,
 		     "nothing was changed: another netshim has put another configuration than %s into force "
 		     "meanwhile; run 'netshim reload' again for that one",
-		     path);
-	result = put(&set, options);
-	if (replaced && result == EXIT_SUCCESS && set.package_count)
-		result = follow_packages();
-	return result;
+		     first);
+	first = path;
+	return path;
 }
 
 int cmd_reload(const struct command *command)
@@ -362,7 +373,7 @@ int cmd_reload(const struct command *command)
 		      options.for_packages ? "hook" : "packages");
 		return EXIT_USAGE;
 	}
-	return hook ? reload_for_hook(&options) : reload(command, &options);
+	return hook ? reload_for_hook(&options) : read_and_put(command, &options, config_to_reload);
 }
 
 int cmd_down(const struct command *command)

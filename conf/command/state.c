@@ -52,7 +52,7 @@ static void hold_signals(void)
 
 /* nftables' library looks for a user named 0 before it takes "skuid 0" for a number
  * (uid_type_parse in its src/meta.c): that is not to wait for a name service. */
-static void ask_no_name_service(void)
+void state_ask_no_name_service(void)
 {
 	__nss_configure_lookup("passwd", "files");
 	__nss_configure_lookup("group", "files");
@@ -127,7 +127,8 @@ static int open_lock_at_last(void)
 	return fd;
 }
 
-void state_lock(bool for_hook)
+/* Returns the descriptor, which is to be open for as long as it is held. */
+static int take_lock(bool for_hook)
 {
 	struct flock waiting = { .l_type = F_WRLCK, .l_len = 1 };
 	int fd = open_lock_at_last();
@@ -142,13 +143,35 @@ void state_lock(bool for_hook)
 	waiting.l_type = F_UNLCK;
 	fcntl(fd, F_OFD_SETLK, &waiting);
 	/* The lock was held by a `down`, which has removed the file. */
-	if (is_still(fd, lock_path)) {
-		hold_signals();
-		ask_no_name_service();
-		return;
-	}
+	if (is_still(fd, lock_path))
+		return fd;
 	close(fd);
-	state_lock(for_hook);
+	return take_lock(for_hook);
+}
+
+static void hold_lock(void)
+{
+	hold_signals();
+	state_ask_no_name_service();
+}
+
+void state_lock(bool for_hook)
+{
+	take_lock(for_hook);
+	hold_lock();
+}
+
+bool state_lock_for(ino_t rules)
+{
+	int fd = take_lock(false);
+
+	if (state_rules() == rules) {
+		hold_lock();
+		return true;
+	}
+	state_leave();
+	close(fd);
+	return false;
 }
 
 void state_keep_only(int *kept[], size_t count)
@@ -206,6 +229,14 @@ void state_remove_folder(void)
 bool state_is_up(void)
 {
 	return !access(RULES_PATH, F_OK);
+}
+
+ino_t state_rules(void)
+{
+	struct stat st = { .st_ino = 0 };
+
+	stat(RULES_PATH, &st);
+	return st.st_ino;
 }
 
 /* Names are given by ip-netns(8). */
@@ -411,7 +442,7 @@ bool state_is_watched(const char *class)
 
 int state_watch(const char *class)
 {
-	ask_no_name_service();
+	state_ask_no_name_service();
 	return open_to_watch_soon(class, O_RDONLY);
 }
 

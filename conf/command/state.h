@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Is there where last.h says so. */
 #define STATE_LAST NETSHIM_RUNDIR "/last"
@@ -25,6 +26,14 @@ void be_patient(void);
  * the command where it cannot. One for a hook (see cmd_reload) ends it too where another one waits already: that one
  * looks at what there is by then. */
 void state_lock(bool for_hook);
+
+/* The same for who has read, before it, what it is to put in the place of these rules. false, and
+ * nothing is held, where others are in force by then: so it is to read again. */
+bool state_lock_for(ino_t rules);
+ino_t state_rules(void); /* 0 where there are none */
+
+/* Names of users are those of the machine's own files from now on. */
+void state_ask_no_name_service(void);
 
 /* For a child that may live on: it keeps these descriptors, whose numbers change, and a
  * terminal for its messages, as nobody waits until one is closed. It has no other, nor a

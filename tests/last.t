@@ -73,7 +73,6 @@ touch "${kept%/*}"
 like "$("$netshim" up 2>&1; echo "$? $(in_force)")" "cannot keep a copy .*$kept.*0 four$" "where nothing can be kept, up says so, and is up"
 rm "${kept%/*}"
 
-
 # --- at-boot
 
 for wrong in "at-boot = never" $'at-boot = open\nat-boot = last'; do
@@ -135,6 +134,14 @@ until_like "^netshim: $config could not be read: a name service, for a user in i
 	cat "$scratch/said"
 umount /etc/passwd
 is "$(in_force)" one "what was in force last is in force again"
+"$netshim" down
+printf '%s: nosuch files\n' passwd group >"$scratch/nsswitch.conf"
+mount --bind "$scratch/nsswitch.conf" /etc/nsswitch.conf
+# shellcheck disable=SC2016 # expanded by that shell
+in_background strace -f -qq -o "$scratch/calls" -e trace=openat sh -c '"$1" up --boot; echo $? >"$2"' sh "$netshim" "$scratch/ended"
+wait_until test -s "$scratch/ended"
+is "$(cat "$scratch/ended") $(sed -n '/libnss_nosuch/s/ .*//p' "$scratch/calls" | sort -u | wc -l)" "0 1" "where one answers, it is asked within those, and not once more"
+umount /etc/nsswitch.conf
 with "at-boot = open"
 like "$(boot)" "^1  .*no rules are in force" "at-boot = open: up says so"
 is "$(start "$root/bin/probe")" / "and what has a rule is started in no class"

@@ -19,6 +19,7 @@
 #include "conf/language/text.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,27 +210,41 @@ static bool services_can(struct ruleset *set)
 	return !ruleset_report(set);
 }
 
-/* At boot, what is in force must not depend on whether reading comes to an end: somebody else
- * tries it first. Tells whether it did, in time for what was in force last to be put there
- * instead. */
-static bool can_be_read(const char *config)
+/* Tells of mistakes, and hands over the text, which has the numbers of the users that were found. */
+_Noreturn static void read_and_hand_over(const char *config, int text)
 {
 	static struct ruleset set;
-	int status;
+	bool whole;
+
+	alarm(READING);
+	whole = load_whole(&set, config);
+	whole = write(text, set.text, set.text_size) == (ssize_t)set.text_size && whole;
+	if (whole && freopen("/dev/null", "w", stderr))
+		services_can(&set);
+	_exit(whole ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+/* At boot, what is in force must not depend on whether reading comes to an end: somebody else
+ * does it, in time for what was in force last to be put there instead. What that one has found
+ * is not looked up again, which would take as long again. */
+static bool read_at_boot(struct ruleset *set, const char *config)
+{
+	int text = memfd_create("text", MFD_CLOEXEC);
+	int status = 0;
 	pid_t child = fork();
 
-	if (!child) {
-		alarm(READING);
-		if (!freopen("/dev/null", "w", stderr))
-			_exit(EXIT_FAILURE);
-		_exit(load_whole(&set, config) && services_can(&set) ? EXIT_SUCCESS : EXIT_FAILURE);
+	if (!child)
+		read_and_hand_over(config, text);
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return load_whole(set, config);
+	if (WIFSIGNALED(status)) {
+		warnx("%s could not be read: %s; mend that", config,
+		      WTERMSIG(status) == SIGALRM ? "a name service, for a user in it, or a file system does not answer"
+						  : strsignal(WTERMSIG(status)));
+		return false;
 	}
-	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
-		return true;
-	warnx("%s could not be read: %s; mend that", config,
-	      WTERMSIG(status) == SIGALRM ? "a name service, for a user in it, or a file system does not answer"
-					  : strsignal(WTERMSIG(status)));
-	return false;
+	state_ask_no_name_service();
+	return load_handed_over(set, text) && !WEXITSTATUS(status);
 }
 
 /* It is read before the lock is had, as a name service may take its time, and with the lock nobody
@@ -265,7 +280,7 @@ static const char *given_config(const struct command *command)
 static int up_at_boot(const struct command *command, const struct options *options)
 {
 	static struct ruleset set;
-	bool whole = can_be_read(command->config) && load_whole(&set, command->config);
+	bool whole = read_at_boot(&set, command->config);
 	int result = EXIT_FAILURE;
 
 	state_lock(false);

@@ -55,6 +55,25 @@ bool load_text(struct ruleset *set, const char *path)
 	return read_kept(set, path, grammar_read_text) && !look_at_whole(set);
 }
 
+bool load_handed_over(struct ruleset *set, int fd)
+{
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	size_t size;
+	char *text;
+	bool whole;
+
+	if (!file)
+		return false;
+	rewind(file);
+	text = stream_read(file, SIZE_MAX, &size);
+	fclose(file);
+	whole = grammar_read_text(set, text, size);
+	free(text);
+	check_whole(set);
+	compile_names(set);
+	return whole;
+}
+
 bool load_classes(struct ruleset *set, const char *path)
 {
 	if (!read_kept(set, path, grammar_read_classes))

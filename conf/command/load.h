@@ -19,6 +19,9 @@ bool load_whole(struct ruleset *set, const char *path);
  * it, or another message, on stderr. */
 bool load_text(struct ruleset *set, const char *path);
 
+/* The same from a text that another process has read, and told of. false where it is damaged. */
+bool load_handed_over(struct ruleset *set, int fd);
+
 /* The same of what its classes may send alone, for who has no rights but CAP_NET_ADMIN. */
 bool load_classes(struct ruleset *set, const char *path);
 

@@ -72,6 +72,11 @@ rm -r "${kept%/*}"
 touch "${kept%/*}"
 like "$("$netshim" up 2>&1; echo "$? $(in_force)")" "cannot keep a copy .*$kept.*0 four$" "where nothing can be kept, up says so, and is up"
 rm "${kept%/*}"
+like "$(strace -qq -o /dev/null -e trace=fsync -e inject=fsync:error=ENOSPC "$netshim" up 2>&1; echo "$? $(ls "${kept%/*}")")" "cannot keep a copy .*$kept.*No space.*"$'\n0 $' \
+	"and leaves no part of one"
+strace -qq -y -o "$scratch/calls" -e trace=fsync "$netshim" up
+is "$(sed -n 's/.*<\(.*\)>.*/\1/p' "$scratch/calls" | xargs -n 1 basename)" $'config.new\nnetshim' "it is on the disk, and so is its name"
+rm "$scratch/calls"
 
 # --- at-boot
 

@@ -156,8 +156,7 @@ static bool fill(int fd, const struct edit *edit)
 	       !fchown(fd, edit->owner, edit->group) && !fsync(fd);
 }
 
-/* The name, too, is on the disk. */
-static void sync_folder(const char *path)
+void edit_sync_folder(const char *path)
 {
 	char *folder = printed("%.*s/", (int)(strrchr(path, '/') - path), path);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -200,7 +199,7 @@ bool edit_write(const struct edit *edit, bool (*check)(const char *path))
 		warn("cannot remove %s", edit->path);
 		return false;
 	}
-	sync_folder(edit->target);
+	edit_sync_folder(edit->target);
 	if (!edit->after)
 		remove_folders(edit->target, edit->folders);
 	return true;

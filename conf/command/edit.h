@@ -37,4 +37,7 @@ bool edit_write(const struct edit *edit, bool (*check)(const char *path));
 void edit_insert(struct edit *edit, size_t at, const char *words);
 void edit_remove(struct edit *edit, size_t at, size_t size);
 
+/* So that what has been done to the name of a file is on the disk, too. */
+void edit_sync_folder(const char *path);
+
 #endif

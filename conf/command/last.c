@@ -5,6 +5,7 @@
 
 #include "conf/command/last.h"
 
+#include "conf/command/edit.h"
 #include "conf/command/load.h"
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
@@ -52,8 +53,12 @@ void last_keep(void)
 	free(config);
 	if (!at_boot)
 		return;
-	if ((mkdir(NETSHIM_STATEDIR, 0700) && errno != EEXIST) || !copy_text(text) || rename(new_path, kept_path))
+	if ((mkdir(NETSHIM_STATEDIR, 0700) && errno != EEXIST) || !copy_text(text) || rename(new_path, kept_path)) {
 		warn("cannot keep a copy of the configuration in %s, for a boot at which it has a mistake", kept_path);
+		unlink(new_path);
+		return;
+	}
+	edit_sync_folder(kept_path);
 }
 
 bool last_load(struct ruleset *set)

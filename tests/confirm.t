@@ -118,6 +118,18 @@ no_confirmation
 same_state "$relative" "and by a path that is not absolute"
 "$netshim" -c "$config" up
 
+# --- it cannot be gone back
+
+absolute=$(state)
+"$netshim" -c "$scratch/other.conf" reload --confirm 1 2>/dev/null
+mkdir "$run/rules.new" # which is to be a file
+until_like "not confirmed, and going back to what was in force before has failed, and is tried again:.*cannot write $run/rules.new: File exists" \
+	"status says that going back fails, and why" "$netshim" status
+like "$(as_user "$netshim" status 2>&1)" "has failed, and is tried again$" "to users, that it does"
+rmdir "$run/rules.new"
+wait_until nobody_waits
+same_state "$absolute" "then it goes back"
+
 # --- a default deny: what it is for
 
 reaches() { [ "$(curl -s --max-time 2 "http://$lan_host/")" = hello ]; }

@@ -17,6 +17,7 @@
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
 #include "conf/language/alloc.h"
+#include "conf/language/say.h"
 #include "conf/language/text.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@
 
 static const char note_path[] = NETSHIM_RUNDIR "/confirm";
 static const char new_note_path[] = NETSHIM_RUNDIR "/confirm.new";
+static const char failed_path[] = NETSHIM_RUNDIR "/confirm.failed"; /* why it could not be gone back */
 
 /* What this process has begun. */
 static bool kept;     /* what is gone back to: nothing waited before */
@@ -83,6 +85,7 @@ bool confirm_keep(void)
 	if (!access(note_path, F_OK))
 		return true;
 	unlink(CONFIRM_BEFORE);
+	unlink(failed_path);
 	kept = true;
 	text = text_in_force();
 	if (!state_is_up() || (text && !link(text, CONFIRM_BEFORE)))
@@ -129,25 +132,39 @@ static void go_back_once(bool at_once, int (*go_back)(void))
 	exit(EXIT_SUCCESS);
 }
 
-/* To who sits at the terminal, and to the system's log. */
-static void tell(int messages)
+/* Root's alone, as messages may have lines of the configuration in them. */
+static FILE *open_failed(void)
+{
+	int fd = open(failed_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
+/* To who sits at the terminal, to the system's log, and where it has failed, to who asks. */
+static void tell(int messages, bool failed)
 {
 	char line[1024];
 	FILE *file = fdopen(messages, "r");
+	FILE *why = failed ? open_failed() : NULL;
 
-	if (!file)
-		return;
-	rewind(file);
-	while (fgets(line, sizeof(line), file)) {
+	if (file)
+		rewind(file);
+	while (file && fgets(line, sizeof(line), file)) {
 		fputs(line, stderr);
 		syslog(LOG_DAEMON | LOG_WARNING, "%s", line);
+		if (why)
+			fputs(line, why);
 	}
-	fclose(file);
+	if (file)
+		fclose(file);
+	if (why)
+		fclose(why);
 }
 
 static void try_going_back(bool at_once, int (*go_back)(void))
 {
 	int messages = memfd_create("messages", MFD_CLOEXEC);
+	int status = 0;
 	pid_t pid = fork();
 
 	if (!pid) {
@@ -155,8 +172,8 @@ static void try_going_back(bool at_once, int (*go_back)(void))
 		go_back_once(at_once, go_back);
 	}
 	if (pid > 0)
-		waitpid(pid, NULL, 0);
-	tell(messages);
+		waitpid(pid, &status, 0);
+	tell(messages, status && is_current(NOTE_FD));
 }
 
 /* SIGTERM, as the end of a session may send it to all that is left, and a shutdown: goes
@@ -233,6 +250,17 @@ void confirm_undo(void)
 		confirm_end();
 }
 
+static void tell_failure(void)
+{
+	char *why = text_plain(failed_path);
+
+	warnx("not confirmed, and going back to what was in force before has failed, and is tried again%s",
+	      why ? ":" : "");
+	if (why)
+		say_lines(stderr, why);
+	free(why);
+}
+
 void confirm_remind(void)
 {
 	long left = confirm_left();
@@ -240,6 +268,8 @@ void confirm_remind(void)
 	if (left == CONFIRM_DEAD)
 		warnx("not confirmed, and the process that goes back has been ended: nothing goes back by itself; "
 		      "'netshim confirm' keeps what is in force");
+	else if (left != CONFIRM_NONE && !access(failed_path, F_OK))
+		tell_failure();
 	else if (left != CONFIRM_NONE)
 		warnx("not confirmed: in %ld second%s, what was in force before is in force again, unless 'netshim "
 		      "confirm' is run",
@@ -250,6 +280,7 @@ void confirm_end(void)
 {
 	unlink(note_path);
 	unlink(new_note_path);
+	unlink(failed_path);
 	unlink(CONFIRM_BEFORE);
 	unlink(CONFIRM_MOVED);
 }

@@ -296,6 +296,21 @@ bare -r ns-tools
 is "$(unshare --net "$packages"; ruled)" "" "from another network namespace"
 before=$(stat -c %i "$root/run/netshim/rules")
 is "$("$packages" 2>&1; stat -c %i "$root/run/netshim/rules")" "$before" "where nothing has changed, nothing is written"
+bare --no-triggers -i "$scratch/archive/ns-tools_1.deb"
+exec {lock}<"$root/run/netshim/lock"
+flock "$lock"
+in_background "$netshim" reload --hook
+hook=$!
+wait_until grep -q -e "-> FLOCK.* $hook " /proc/locks
+suspend $hook
+flock -u "$lock"
+"$netshim" reload --packages
+is "$? $(class_of ns-one)" "0 $group/tools" "where a hook waits for another netshim already, and will do nothing, nothing is left to that"
+kill -CONT $hook
+wait $hook
+bare --triggers-only --pending
+bare -r ns-tools
+before=$(stat -c %i "$root/run/netshim/rules")
 like "$("$netshim" reload --packages --hook 2>&1)" "leave out -c, --confirm and --hook" "--packages reads no file"
 "$netshim" down
 is "$("$netshim" reload --packages 2>&1; "$packages" coming </dev/null 2>&1; find "$root/run" -mindepth 1)" "" \

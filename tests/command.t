@@ -285,6 +285,9 @@ is "$("$netshim" ps nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch';
 is "$("$netshim" move nosuch $$ 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them; 'none' takes a process out of its class"$'\n1' \
 	"move: an unknown class, and what none is"
 like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
+is "$("$netshim" watch nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "watch: an unknown class"
+is "$("$netshim" watch one 2>&1; echo $?)" "netshim: class one has no network namespace of its own; its rules are watched by 'netshim watch'"$'\n1' \
+	"watch: a class that needs none of its own"
 "$netshim" down
 is "$("$netshim" status 2>&1 >/dev/null; echo $?)" "netshim: netshim is not up; run 'netshim up' as root"$'\n1' "status of what is not up says so to standard error"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"

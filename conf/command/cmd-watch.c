@@ -513,6 +513,23 @@ static void watch(void)
 	state_end_for_older();
 }
 
+_Noreturn static void fail_to_watch(void)
+{
+	struct rules rules;
+	struct rules_class class;
+	uint32_t index;
+
+	if (w.class && !rules_open(&rules, true)) {
+		if (!rules_class_named(&rules, w.class, &index, &class))
+			errx(EXIT_FAILURE, "there is no class '%s'; 'netshim status' lists them", w.class);
+		if (!(class.flags & CLASS_NETNS))
+			errx(EXIT_FAILURE,
+			     "class %s has no network namespace of its own; its rules are watched by 'netshim watch'",
+			     w.class);
+	}
+	errx(EXIT_FAILURE, "netshim is not up, or another process watches already");
+}
+
 int cmd_watch(const struct command *command)
 {
 	w.class = command->argv[0];
@@ -531,7 +548,7 @@ int cmd_watch(const struct command *command)
 		follow_asked();
 	}
 	if (w.watching < 0)
-		errx(EXIT_FAILURE, "netshim is not up, or another process watches already");
+		fail_to_watch();
 	if (w.folder < 0 || inotify_add_watch(w.folder, NETSHIM_RUNDIR, IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO) < 0)
 		err(EXIT_FAILURE, "cannot watch " NETSHIM_RUNDIR);
 	watch();

@@ -288,6 +288,16 @@ like "$("$netshim" ps one; echo $?)" "^ *PID .*0$" "ps: a class that is empty"
 is "$("$netshim" watch nosuch 2>&1; echo $?)" "netshim: there is no class 'nosuch'; 'netshim status' lists them"$'\n1' "watch: an unknown class"
 is "$("$netshim" watch one 2>&1; echo $?)" "netshim: class one has no network namespace of its own; its rules are watched by 'netshim watch'"$'\n1' \
 	"watch: a class that needs none of its own"
+sleep 300 &
+sleeper=$!
+its_class() { sed -n 's/.*:net_cls://p' /proc/$sleeper/cgroup; }
+is "$("$netshim" move one $sleeper 2x 2>&1; echo $?; its_class)" "netshim: cannot move process '2x', and so none: that is no process ID"$'\n1\n/' "move: what is no process ID: nobody is moved"
+is "$("$netshim" move one $sleeper 0 2>&1; echo $?; its_class)" "netshim: cannot move process '0', and so none: that is no process ID"$'\n1\n/' "move: 0, which would be itself"
+kill $sleeper
+first() { unshare --pid --fork --mount-proc sh -c '"$1" move "$2" $$ 2>&1; echo $?; sed -n "s/.*:net_cls://p" /proc/1/cgroup' sh "$netshim" "$1"; } # of a namespace of its own
+like "$(first one)" "^netshim: process 1 is what starts every service.*: all that it starts from then on would be in class one; .*"$'\n1\n/$' \
+	"move: the first process stays where it is"
+is "$(first none)" $'0\n/' "move: and may be taken out of a class"
 "$netshim" down
 is "$("$netshim" status 2>&1 >/dev/null; echo $?)" "netshim: netshim is not up; run 'netshim up' as root"$'\n1' "status of what is not up says so to standard error"
 like "$(as_user "$netshim" up 2>&1)" "is for root" "up is for root"

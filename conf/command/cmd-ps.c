@@ -16,8 +16,9 @@
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
 
-#include <limits.h>
+#include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -362,10 +363,43 @@ static bool is_in_netns(struct rules *rules, const char *id)
 	return is;
 }
 
+/* Whoever is moved takes along all that it starts. */
+#define FIRST_PROCESS 1
+
+static pid_t process_id(const char *word)
+{
+	char *end;
+	long id = isdigit((unsigned char)*word) ? strtol(word, &end, 10) : 0;
+
+	return id > 0 && id <= INT_MAX && !*end ? (pid_t)id : 0;
+}
+
+/* All of them, before anybody is moved. class is NULL for out of any. */
+static bool check_processes(const struct command *command, const char *class)
+{
+	for (int i = 1; i < command->argc; i++) {
+		pid_t id = process_id(command->argv[i]);
+
+		if (!id) {
+			warnx("cannot move process '%s', and so none: that is no process ID", command->argv[i]);
+			return false;
+		}
+		if (id == FIRST_PROCESS && class) {
+			warnx("process 1 is what starts every service and takes in every orphan: all that it starts "
+			      "from then on would be in class %s; move the processes that are meant, or write a rule "
+			      "for a service, as app 'NAME.service' { class = %s }",
+			      class, class);
+			return false;
+		}
+	}
+	return true;
+}
+
 int cmd_move(const struct command *command)
 {
 	struct rules *rules = open_rules();
 	const char *name = command->argv[0];
+	const char *to;
 	struct rules_class class = { .flags = 0 };
 	uint32_t index;
 	bool ok = true;
@@ -383,10 +417,12 @@ int cmd_move(const struct command *command)
 		      name, name);
 		return EXIT_FAILURE;
 	}
+	to = strcmp(name, "none") ? name : NULL;
+	if (!check_processes(command, to))
+		return EXIT_FAILURE;
 	for (int i = 1; i < command->argc; i++)
 		ok = !is_in_netns(rules, command->argv[i]) &&
-		     move_for_good(strcmp(name, "none") ? name : NULL, class.flags & CLASS_LOCK, command->argv[i]) &&
-		     ok;
+		     move_for_good(to, class.flags & CLASS_LOCK, command->argv[i]) && ok;
 	free(rules);
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -243,9 +243,25 @@ wait_until nobody_waits
 same_state "$other" "and it is tried again until it succeeds"
 touch "$scratch/full.end"
 "$netshim" -c "$scratch/five.conf" reload --confirm 60 2>/dev/null
+# Whoever may read the note may have a lock to read, and wait for it.
+in_background "${user[@]}" python3 -c 'import fcntl, struct, sys, time
+note = open(sys.argv[1])
+print("waits", flush=True)
+fcntl.fcntl(note, fcntl.F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 0, 0, 0))
+print("has it", flush=True)
+time.sleep(300)' "$run/confirm" >"$scratch/locks"
+wait_until grep -q waits "$scratch/locks"
+like "$("$netshim" status 2>&1)" "not confirmed: in [1-6]?[0-9] seconds" "somebody else waits for a lock of the note: who goes back is there"
 pkill -KILL -f "^$netshim .*--confirm"
+wait_until grep -q "has it" "$scratch/locks"
 until_like "the process that goes back has been ended: nothing goes back by itself" "who goes back has been killed: status says so" "$netshim" status
+like "$(as_user "$netshim" status 2>&1)" "the process that goes back has been ended" "to users, too"
+kill $!
 like "$("$netshim" confirm)" confirmed "and it can be confirmed"
+strace -qq -o "$scratch/trace" -e trace=/open,/chmod,/fcntl "$netshim" -c "$scratch/five.conf" reload --confirm 60 2>/dev/null
+like "$(grep -A9 "confirm.new" "$scratch/trace")" "O_EXCL.*, 0600\).*F_OFD_SETLK,.*F_WRLCK.*chmod\(.*, 0644\)" "nobody else can lock it before who goes back does"
+"$netshim" confirm >/dev/null
+wait_until nobody_waits
 "$netshim" down
 wait_until is_unwatched
 umount "$root/run"

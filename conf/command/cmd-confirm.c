@@ -58,22 +58,15 @@ static long seconds_left(int file)
 	return left > 0 ? (long)((left + 999) / 1000) : 0;
 }
 
-/* A lock of the open file, which the process holds as long as it lives. */
-static bool lock_note(int file, int how, struct flock *lock)
-{
-	*lock = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	return !fcntl(file, how, lock);
-}
-
 long confirm_left(void)
 {
 	int file = open(note_path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct flock lock;
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET }; /* only another's F_WRLCK is in its way */
 	long left;
 
 	if (file < 0)
 		return CONFIRM_NONE;
-	left = lock_note(file, F_OFD_GETLK, &lock) && lock.l_type == F_UNLCK ? CONFIRM_DEAD : seconds_left(file);
+	left = !fcntl(file, F_OFD_GETLK, &lock) && lock.l_type == F_UNLCK ? CONFIRM_DEAD : seconds_left(file);
 	close(file);
 	return left;
 }
@@ -104,14 +97,18 @@ static bool is_current(int file)
 	       mine.st_ino == there.st_ino;
 }
 
+/* The lock is the open file's: the process holds it as long as it lives. Whoever may read the note may
+ * have a lock to read, which would be in the way of this one; to write, root alone. */
 static int make_note(unsigned seconds)
 {
-	struct flock lock;
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	int file;
 
 	unlink(new_note_path);
-	file = open(new_note_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
-	return file >= 0 && lock_note(file, F_OFD_SETLK, &lock) && write_deadline(file, seconds) ? file : -1;
+	file = open(new_note_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return file >= 0 && !fcntl(file, F_OFD_SETLK, &lock) && !fchmod(file, 0644) && write_deadline(file, seconds)
+		       ? file
+		       : -1;
 }
 
 /* The descriptors of who goes back, beside the standard ones. */

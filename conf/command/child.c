@@ -5,12 +5,21 @@
 
 #include "conf/command/child.h"
 
+#include "conf/command/boottime.h"
+#include "conf/command/state.h"
+
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#define PATIENCE 2000 /* milliseconds, for the first that is silent; the more there are, the less */
+#define LEAST 10
+#define LONGEST 10000 /* for all of them: a user can have many */
 
 int child_kill(pid_t child)
 {
@@ -33,4 +42,62 @@ int child_status(pid_t child, int patience)
 		return child_kill(child);
 	waitpid(child, &status, 0);
 	return status;
+}
+
+/* It may be there for good, so it holds nothing that anybody waits for. */
+_Noreturn static void answer(int end, size_t from, size_t count, uint8_t (*look)(size_t question, const void *with),
+			     const void *with)
+{
+	state_keep_only((int *[]){ &end }, 1);
+	for (size_t i = from; i < count; i++) {
+		uint8_t its = look(i, with);
+
+		if (write(end, &its, 1) != 1)
+			break;
+	}
+	_exit(EXIT_SUCCESS);
+}
+
+/* Returns up to where there are answers. */
+static size_t read_answers(int end, uint8_t *answers, size_t from, size_t count, int patience, int64_t until)
+{
+	struct pollfd ready = { .fd = end, .events = POLLIN };
+	ssize_t n = 1;
+
+	while (from < count && n > 0 && boottime_milliseconds() < until && poll(&ready, 1, patience) > 0) {
+		n = read(end, answers + from, count - from);
+		from += n > 0 ? (size_t)n : 0;
+	}
+	return from;
+}
+
+static void end_child(pid_t child, bool hangs)
+{
+	if (hangs)
+		child_kill(child);
+	else
+		waitpid(child, NULL, 0);
+}
+
+void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with)
+{
+	int64_t until = boottime_milliseconds() + LONGEST;
+	int silent = 0;
+
+	for (size_t done = 0; done < count; silent++) {
+		int patience = PATIENCE / (silent + 1);
+		int ends[2];
+		pid_t child = boottime_milliseconds() >= until || pipe2(ends, O_CLOEXEC) ? -1 : fork();
+
+		if (!child)
+			answer(ends[1], done, count, look, with);
+		if (child > 0) {
+			close(ends[1]);
+			done = read_answers(ends[0], answers, done, count, patience > LEAST ? patience : LEAST, until);
+			close(ends[0]);
+			end_child(child, done < count);
+		}
+		if (done < count)
+			answers[done++] = CHILD_SILENT;
+	}
 }

@@ -8,6 +8,8 @@
 #ifndef NETSHIM_CHILD_H
 #define NETSHIM_CHILD_H
 
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Returns its status, as waitpid has it: that of one that was killed where it is not known yet. */
@@ -15,5 +17,10 @@ int child_kill(pid_t child);
 
 /* Returns it when it ends by itself; after so many milliseconds, it is killed. */
 int child_status(pid_t child, int patience);
+
+/* Has a child look for an answer to each of count questions. One that is silent for too long is given
+ * up, and that answer is CHILD_SILENT; another one goes on behind it. */
+#define CHILD_SILENT UINT8_MAX
+void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with);
 
 #endif

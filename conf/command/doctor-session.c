@@ -3,6 +3,7 @@
 
 /* doctor: the session that this command is run in, and others. */
 
+#include "conf/command/child.h"
 #include "conf/command/doctor.h"
 #include "conf/command/search.h"
 #include "conf/command/trial.h"
@@ -83,6 +84,14 @@ static enum holding library_of(pid_t pid)
 	if (maps)
 		fclose(maps);
 	return holding;
+}
+
+static uint8_t look_at_one(size_t question, const void *with)
+{
+	const pid_t *pid = with;
+
+	(void)question;
+	return (uint8_t)library_of(*pid);
 }
 
 static const char *name_of(pid_t pid)
@@ -227,10 +236,11 @@ static void tell_without(struct doctor *d, const char *who)
 
 void look_at_shell(struct doctor *d)
 {
-	enum holding library = library_of(d->caller);
+	uint8_t library;
 	char *who = printed("%s (process %d), which has started this,", name_of(d->caller), d->caller);
 
-	if (library == HOLDS_UNSEEN)
+	child_ask(&library, 1, look_at_one, &d->caller);
+	if (library == HOLDS_UNSEEN || library == CHILD_SILENT)
 		doctor_tell(d, RESULT_UNSEEN, NULL, "%s cannot be looked at", who);
 	else if (library != HOLDS_NONE)
 		doctor_tell(d, RESULT_OK, NULL, "%s has the library", who);
@@ -300,17 +310,58 @@ static bool has_argument(pid_t pid, const char *argument)
 	return has;
 }
 
+/* Reading of a process's memory waits as long as that is being changed, which a file system of its user's
+ * can make last for ever (mmap_lock in the kernel, fuse_vma_close in its fs/fuse/file.c). So a child looks, once
+ * for all checks. */
+struct looked {
+	struct process_list list;
+	uint8_t *libraries; /* of each, an enum holding or CHILD_SILENT */
+};
+
+#define IS_MANAGER 0x10 /* besides */
+
+static uint8_t look_at_process(size_t question, const void *with)
+{
+	const struct process_list *list = with;
+	const struct process *p = &list->items[question];
+	bool manager = !strcmp(p->name, "systemd") && has_argument(p->pid, "--user");
+
+	return (uint8_t)(library_of(p->pid) | (manager ? IS_MANAGER : 0));
+}
+
+static const struct looked *look_at_all(void)
+{
+	static struct looked all;
+
+	if (all.libraries)
+		return &all;
+	processes_read(&all.list);
+	all.libraries = zalloc(all.list.count + 1);
+	child_ask(all.libraries, all.list.count, look_at_process, &all.list);
+	return &all;
+}
+
+static bool is_manager(const struct looked *all, size_t at)
+{
+	return all->libraries[at] != CHILD_SILENT && all->libraries[at] & IS_MANAGER;
+}
+
+static enum holding holding_of(const struct looked *all, size_t at)
+{
+	return all->libraries[at] == CHILD_SILENT ? HOLDS_UNSEEN : (enum holding)(all->libraries[at] & ~IS_MANAGER);
+}
+
 /* What systemd's manager of a user hands to what it starts need not be in its own environment:
  * it reads environment.d by itself, once, when it starts. So what it has started tells. Its first
  * child, (sd-pam), is a copy of itself. */
-static enum holding library_given_by(const struct process_list *list, pid_t manager)
+static enum holding library_given_by(const struct looked *all, pid_t manager)
 {
 	enum holding given = HOLDS_UNSEEN;
 
-	for (size_t i = 0; i < list->count; i++) {
-		const struct process *p = &list->items[i];
+	for (size_t i = 0; i < all->list.count; i++) {
+		const struct process *p = &all->list.items[i];
 		enum holding its = p->pid == manager || (p->parent == manager && strcmp(p->name, "(sd-pam)") != 0)
-					   ? library_of(p->pid)
+					   ? holding_of(all, i)
 					   : HOLDS_UNSEEN;
 
 		if (its == HOLDS_OLDER || its == HOLDS_CURRENT)
@@ -323,22 +374,18 @@ static enum holding library_given_by(const struct process_list *list, pid_t mana
 
 static void look_at_managers(struct doctor *d)
 {
-	struct process_list list;
+	const struct looked *all = look_at_all();
 	struct process_names without = { .count = 0 };
 	size_t given = 0;
 
-	processes_read(&list);
-	for (size_t i = 0; i < list.count; i++) {
-		const struct process *p = &list.items[i];
-		enum holding library = HOLDS_UNSEEN;
+	for (size_t i = 0; i < all->list.count; i++) {
+		const struct process *p = &all->list.items[i];
+		enum holding library = is_manager(all, i) ? library_given_by(all, p->pid) : HOLDS_UNSEEN;
 
-		if (!strcmp(p->name, "systemd") && has_argument(p->pid, "--user"))
-			library = library_given_by(&list, p->pid);
 		if (library == HOLDS_NONE)
 			process_names_add(&without, p->name, p->pid);
 		given += library == HOLDS_OLDER || library == HOLDS_CURRENT;
 	}
-	processes_free(&list);
 	if (without.count)
 		doctor_tell(d, RESULT_NOTE,
 			    "end all sessions of that user and log in anew, after 'netshim enable' if that has not "
@@ -384,21 +431,30 @@ static void look_at_loaders(struct doctor *d)
 
 static void look_at_older(struct doctor *d)
 {
+	const struct looked *all = look_at_all();
 	struct process_names older = { .count = 0 };
-	struct process_list list;
+	struct process_names silent = { .count = 0 };
 
-	processes_read(&list);
-	for (size_t i = 0; i < list.count; i++)
-		if (library_of(list.items[i].pid) == HOLDS_OLDER)
-			process_names_add(&older, list.items[i].name, list.items[i].pid);
-	processes_free(&list);
+	for (size_t i = 0; i < all->list.count; i++) {
+		const struct process *p = &all->list.items[i];
+
+		if (holding_of(all, i) == HOLDS_OLDER)
+			process_names_add(&older, p->name, p->pid);
+		if (all->libraries[i] == CHILD_SILENT && process_is_there(p))
+			process_names_add(&silent, p->name, p->pid);
+	}
+	if (silent.count)
+		doctor_tell(d, RESULT_NOTE, "look at what runs there; who has started it may hold it so, or end it",
+			    "could not look at %zu running program%s (%s): a file system of its user's does not "
+			    "answer, or it has stopped while its memory is changed",
+			    silent.count, silent.count == 1 ? "" : "s", silent.text);
 	if (older.count)
 		doctor_tell(
 			d, RESULT_NOTE, "log in anew, or restart them, when it suits",
 			"%zu process%s a library that has been replaced since (%s): it works, but does not know what "
 			"is new",
 			older.count, older.count == 1 ? " has" : "es have", older.text);
-	else
+	else if (!silent.count)
 		doctor_tell(d, RESULT_OK, NULL, "no process%s has a library that was replaced since",
 			    d->root ? "" : " of this user");
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* silent FOLDER FUSE [NAME]: a process of a user's at which looking never ends. As a user
+/* silent FOLDER FUSE [NAME|--memory]: a process of a user's at which looking never ends. As a user
  * may by fusermount(1), with what /etc/fuse.conf may allow, it mounts a file system on the
  * folder that says nothing when its file is read, and has that file where the kernel has
  * left the name by which the process was started. Or, with a NAME, it puts that there, of
- * which the file system says nothing either. Then it prints its pid. */
+ * which the file system says nothing either. Or, with --memory, what it has changed of that
+ * file in its memory is never written, while it is taken out of there: fuse_vma_close in the
+ * kernel's fs/fuse/file.c waits, and with it who looks at its memory. Before that, or then, it
+ * prints its pid. */
 
 #include <err.h>
 #include <errno.h>
@@ -21,22 +24,30 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define NOBODY 65534
 #define PAGE_MOST (1 << 16) /* of any processor */
 #define VALID 1000	    /* seconds */
 
+static bool memory; /* it is that which is looked at */
+
 static void answer(int fuse, uint64_t to, int error, const void *data, size_t size)
 {
-	char text[512];
 	struct fuse_out_header header = { (uint32_t)(sizeof(header) + size), error, to };
+	struct iovec text[] = { { &header, sizeof(header) }, { (void *)(uintptr_t)data, size } };
 
-	memcpy(text, &header, sizeof(header));
-	if (size)
-		memcpy(text + sizeof(header), data, size);
-	if (write(fuse, text, header.len) != header.len)
+	if (writev(fuse, text, 2) != header.len)
 		warn("answer");
+}
+
+static void answer_read(int fuse, const struct fuse_in_header *asked)
+{
+	static const char nothing[PAGE_MOST];
+	const struct fuse_read_in *read = (const void *)(asked + 1);
+
+	answer(fuse, asked->unique, 0, nothing, read->size < PAGE_MOST ? read->size : PAGE_MOST);
 }
 
 static void answer_to(int fuse, const struct fuse_in_header *asked)
@@ -63,7 +74,10 @@ static void answer_to(int fuse, const struct fuse_in_header *asked)
 		answer(fuse, asked->unique, 0, &attributes, sizeof(attributes));
 	else if (asked->opcode == FUSE_OPEN)
 		answer(fuse, asked->unique, 0, &opened, sizeof(opened));
-	else if (asked->opcode != FUSE_READ && asked->opcode != FUSE_INTERRUPT && asked->opcode != FUSE_FORGET)
+	else if (asked->opcode == FUSE_READ && memory)
+		answer_read(fuse, asked);
+	else if (asked->opcode != FUSE_READ && asked->opcode != FUSE_WRITE && asked->opcode != FUSE_INTERRUPT &&
+		 asked->opcode != FUSE_FORGET)
 		answer(fuse, asked->unique, -ENOSYS, NULL, 0);
 }
 
@@ -93,6 +107,20 @@ static bool lie_on(int file)
 	       !madvise((void *)name, page, MADV_RANDOM);
 }
 
+/* For ever: that page is to be written before another takes its place. */
+static void change_memory(int file)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *changed = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+
+	if (changed == MAP_FAILED)
+		err(EXIT_FAILURE, "cannot map");
+	*changed = 1;
+	printf("%d\n", getpid());
+	fflush(stdout);
+	mmap(changed, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
 int main(int argc, char **argv)
 {
 	int fuse = argc >= 3 ? open(argv[2], O_RDWR) : -1;
@@ -103,13 +131,16 @@ int main(int argc, char **argv)
 	if (fuse < 0 || mount("silent", argv[1], "fuse", MS_NOSUID | MS_NODEV, text))
 		err(EXIT_FAILURE, "cannot mount");
 	become_user();
+	memory = argc == 4 && !strcmp(argv[3], "--memory");
 	if (!fork())
 		serve(fuse);
 	if (chdir(argv[1]))
 		err(EXIT_FAILURE, "cannot go there");
-	file = open("file", O_RDONLY);
+	file = open("file", memory ? O_RDWR : O_RDONLY);
 	close(fuse); /* of the process that serves alone: when that ends, so does the waiting */
-	if (argc == 4)
+	if (memory)
+		change_memory(file);
+	else if (argc == 4)
 		strcpy((char *)getauxval(AT_EXECFN), argv[3]); /* it is shorter */
 	else if (!lie_on(file))
 		err(EXIT_FAILURE, "cannot lie there");

@@ -322,6 +322,27 @@ is "$("$netshim" reload --hook 2>&1; echo $?) $((SECONDS > 30))" "0 0" "and nobo
 pkill -KILL -fx "$scratch/silent .*"
 umount -l "$scratch/mounted" "$scratch/named"
 ends silent named after
+# move: the program lies there, and what is asked is asked with its user's rights (ovl_getattr)
+mkdir "$scratch/packed" "$scratch/lower" "$scratch/none" "$scratch/over"
+cp "$(command -v sleep)" "$scratch/packed"
+mksquashfs "$scratch/packed" "$scratch/image" -quiet -no-progress
+in_background squashfuse -f -o attr_timeout=0 "$scratch/image" "$scratch/lower"
+server=$!
+wait_until test -x "$scratch/lower/sleep"
+mount -t overlay -o "lowerdir=$scratch/lower:$scratch/none" over "$scratch/over"
+load <<<"class a { lock = true }" >/dev/null
+in_background "$scratch/over/sleep" 300
+pid[lies]=$!
+in_background sleep 300
+pid[other]=$!
+wait_until grep -qx sleep "/proc/${pid[lies]}/comm"
+wait_until grep -qx sleep "/proc/${pid[other]}/comm"
+suspend $server
+timeout -s KILL 20 "$netshim" move a "${pid[lies]}" "${pid[other]}"
+is "$? $(classes_of "${pid[lies]}" "${pid[other]}")" "0 /a/locked /a/locked" "move asks no such file system, and moves all"
+kill -KILL "$server" "${pid[lies]}" "${pid[other]}"
+wait "$server" "${pid[lies]}" "${pid[other]}" 2>/dev/null
+umount -l "$scratch/over" "$scratch/lower"
 
 # --- many, each started by the one before
 

@@ -20,7 +20,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -285,42 +284,11 @@ int cmd_ps(const struct command *command)
 	return EXIT_SUCCESS;
 }
 
-static bool is_same_file(const char *a, const char *b)
-{
-	struct stat one;
-	struct stat other;
-
-	return !stat(a, &one) && !stat(b, &other) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
-
-/* Of a file in whose place there is another by now, the kernel says so (d_path). */
-static bool was_replaced(const char *path, const char *helper)
-{
-	char *replaced = printed("%s (deleted)", helper);
-	char program[PATH_MAX];
-	ssize_t n = readlink(path, program, sizeof(program) - 1);
-	bool was;
-
-	program[n < 0 ? 0 : n] = '\0';
-	was = !strcmp(program, replaced);
-	free(replaced);
-	return was;
-}
-
-static bool runs(const char *id, const char *file)
-{
-	char *path = printed("/proc/%s/exe", id);
-	char *helper = realpath(file, NULL);
-	bool is = helper && (is_same_file(path, helper) || was_replaced(path, helper));
-
-	free(helper);
-	free(path);
-	return is;
-}
-
 static bool is_helper(const char *id)
 {
-	return runs(id, NETSHIM_HELPER) || runs(id, NETSHIM_NETNS);
+	pid_t pid = (pid_t)strtol(id, NULL, 10);
+
+	return process_runs(pid, NETSHIM_HELPER) || process_runs(pid, NETSHIM_NETNS);
 }
 
 /* A helper that has already looked at its group would still move on to another one,

@@ -132,23 +132,6 @@ static enum lack find_lack(bool static_program, bool secure, bool named, bool in
 	return secure ? LACKS_TRUST : LACKS_NOTHING;
 }
 
-static bool runs(const char *image, const char *program)
-{
-	struct stat running;
-	struct stat helper;
-
-	return !stat(image, &running) && !stat(program, &helper) && running.st_dev == helper.st_dev &&
-	       running.st_ino == helper.st_ino;
-}
-
-static bool is_helper(pid_t process)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/exe", process);
-	return runs(path, NETSHIM_HELPER) || runs(path, NETSHIM_NETNS);
-}
-
 void image_read(struct image *image, pid_t process)
 {
 	char vector[1024];
@@ -159,7 +142,9 @@ void image_read(struct image *image, pid_t process)
 
 	if (fd >= 0)
 		close(fd);
-	*image = (struct image){ .path = read_path(process), .asks_helper = is_helper(process) };
+	*image = (struct image){ .path = read_path(process),
+				 .asks_helper = process_runs(process, NETSHIM_HELPER) ||
+						process_runs(process, NETSHIM_NETNS) };
 	image->started_as = read_started_as(process, process_auxiliary(vector, size, AT_EXECFN), image->path);
 	named = read_environment(image, process);
 	/* Without a loader, nothing is at its base (create_elf_tables). */

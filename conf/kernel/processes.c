@@ -196,6 +196,45 @@ bool process_is_netshim(pid_t pid)
 	return size > 0 && readlink(path, its, sizeof(its)) == size && !memcmp(its, ours, (size_t)size);
 }
 
+/* A file system of a user's may never answer, not even under an overlayfs, which asks it with its own
+ * mounter's rights; so what the kernel knows of the file counts (fuse_update_get_attr in its
+ * fs/fuse/dir.c). */
+static bool is_same_file(const char *path, const char *other_path)
+{
+	struct statx one;
+	struct statx other;
+
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_INO, &one) &&
+	       !statx(AT_FDCWD, other_path, AT_STATX_DONT_SYNC, STATX_INO, &other) && one.stx_ino == other.stx_ino &&
+	       one.stx_dev_major == other.stx_dev_major && one.stx_dev_minor == other.stx_dev_minor;
+}
+
+/* Of a file in whose place there is another by now, the kernel says so (d_path). */
+static bool was_replaced(const char *path, const char *file)
+{
+	char *replaced = printed("%s (deleted)", file);
+	char program[PATH_MAX];
+	ssize_t n = readlink(path, program, sizeof(program) - 1);
+	bool was;
+
+	program[n < 0 ? 0 : n] = '\0';
+	was = !strcmp(program, replaced);
+	free(replaced);
+	return was;
+}
+
+bool process_runs(pid_t pid, const char *file)
+{
+	char path[64];
+	char *whole = realpath(file, NULL);
+	bool runs;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", pid);
+	runs = whole && (is_same_file(path, whole) || was_replaced(path, whole));
+	free(whole);
+	return runs;
+}
+
 /* What watches there is no reason to be there. */
 pid_t processes_in_network(uint64_t inode)
 {

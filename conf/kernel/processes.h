@@ -64,6 +64,9 @@ ino_t process_network(pid_t pid);
 /* Whether it runs the command that this process runs. */
 bool process_is_netshim(pid_t pid);
 
+/* Whether it runs that file, or one in whose place this has come since. */
+bool process_runs(pid_t pid, const char *file);
+
 /* Opens a file of its in /proc; -1 where that cannot be had. */
 int process_open(pid_t pid, const char *name);
 

@@ -640,6 +640,13 @@ echo "nameserver fd77::2" >"$scratch/resolv.conf"
 asked_now() { [ "$(get_outside http://web.test/ -m 1)" = 200 ]; }
 wait_until asked_now
 ok 0 "resolv.conf names another resolver: that is asked"
+touch "$netshim" # as an upgrade
+before=$(watcher)
+"$netshim" run plain "$netshim" reload
+is "$? $([ "$before" = "$(watcher)" ] && echo "the same")" "0 " "a reload of another version from inside a class, as a package manager's is: another process watches"
+wait_until asked_now
+is "$(for process in $(watchers) $(resolvers); do grep net_cls "/proc/$process/cgroup"; done | sed 's/.*://' | sort -u)" / \
+	"neither that nor its resolver is in the class, and names in unclassified are open"
 
 in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"netshim-\(names\|watch\)"'; }
 [ "$(in_sockets)" -ge 4 ]

@@ -452,6 +452,31 @@ another() { is_watched && [ "$(watcher)" != "$before" ]; }
 wait_until another
 ok $? "one of another version takes its place"
 
+# --- started in a group that a service manager ends, as systemd a unit's
+
+groups=$scratch/groups starter=$groups/$own-starter
+leave_starter() {
+	rmdir "$starter"
+	umount "$groups"
+}
+in_starter() { # in_starter COMMAND...
+	bash -c 'echo 0 >"$1/cgroup.procs" && "${@:2}"' in "$starter" "$@"
+}
+mkdir "$groups"
+if mount -t cgroup2 none "$groups" && mkdir "$starter" && in_starter sh -c 'echo 0 >"$1/cgroup.procs"' sh "$groups" 2>/dev/null; then
+	trap 'leave_starter 2>/dev/null; clean_up' EXIT
+	before=$(watcher)
+	touch "$(command -v "$netshim")"
+	in_starter "$netshim" reload --confirm 60 2>/dev/null
+	wait_until another
+	is "$(cat "$starter/cgroup.procs")" "" "who watches, and who goes back without a confirmation, are not in it"
+	"$netshim" confirm >/dev/null
+	leave_starter
+	trap clean_up EXIT
+else
+	skip "needs a group of version 2" "who watches, and who goes back without a confirmation, are not in it"
+fi
+
 # --- what is taken away before the one who watches could have begun to listen
 
 "$netshim" reload

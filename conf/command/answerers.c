@@ -443,12 +443,13 @@ static void close_others(const struct answering *mine)
 _Noreturn static void run(size_t number)
 {
 	const struct answering *a = &all.items[number];
+	bool outside = !strcmp(a->whose, UNCLASSIFIED);
 
 	close(supervisor_end);
 	close(lives[1]);
 	close_others(a);
 	lock(locks, F_WRLCK, (off_t)a->ports[0], F_SETLK);
-	if ((strcmp(a->whose, UNCLASSIFIED) != 0 && !cgroup_enter(a->whose)) || !give_up_rights())
+	if ((!cgroup_enter(outside ? NULL : a->whose) && !outside) || !give_up_rights())
 		_exit(EXIT_FAILURE);
 	answerer_run(a, lives[0], hold, let_go);
 }

@@ -16,6 +16,7 @@
 #include "conf/command/state.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
+#include "conf/kernel/cgroup.h"
 #include "conf/language/alloc.h"
 #include "conf/language/say.h"
 #include "conf/language/text.h"
@@ -203,6 +204,7 @@ _Noreturn static void run_child(int command, int (*go_back)(void))
 
 	kept = false; /* should going back fail, it is not over */
 	setsid();
+	cgroup_leave();
 	state_keep_only((int *[]){ &command, &note }, 2);
 	note = -1; /* going back does not begin anything */
 	/* The command puts the note in its place, and closes its end or is killed. */

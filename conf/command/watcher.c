@@ -7,6 +7,7 @@
 
 #include "conf/command/answerers.h"
 #include "conf/command/state.h"
+#include "conf/kernel/cgroup.h"
 #include "conf/kernel/interfaces.h"
 #include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
@@ -38,14 +39,15 @@ static char *identity(const char *class)
 		       names.work, names.port);
 }
 
-/* Nothing of whoever has run up stays open or in use, nor are its signals held. What is
- * executed as root would have all capabilities again: not from here. */
+/* Nothing of whoever has run up stays open or in use, nor are its signals held, and it ends
+ * with none of them. What is executed as root would have all capabilities again: not from here. */
 __attribute__((noreturn)) static void become_watcher(char *class)
 {
 	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, class, NULL };
 	int null = open("/dev/null", O_RDWR);
 	sigset_t none;
 
+	cgroup_leave();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)

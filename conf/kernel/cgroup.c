@@ -349,13 +349,53 @@ bool cgroup_try_move(const char *class, bool locked, const char *id)
 
 bool cgroup_enter(const char *class)
 {
-	char *group = class_group(class, false);
+	char *group = class ? class_group(class, false) : copied(CGROUP_MOUNT);
 	char *tasks = printed("%s/tasks", group);
 	bool ok = write_text(tasks, "0");
 
 	free(tasks);
 	free(group);
 	return ok;
+}
+
+/* In a control group namespace, the group that is its root is another's, and takes no process where
+ * it has controllers for its own groups (cgroup_migrate_vet_dst in the kernel's
+ * kernel/cgroup/cgroup.c). systemd ends nothing that is in the root group, nor in its own. */
+static void leave_in(const char *hierarchy)
+{
+	static const char *const groups[] = { "/system.slice/netshim.service", "", "/init.scope" };
+	bool left = false;
+
+	for (size_t i = 0; !left && i < sizeof(groups) / sizeof(*groups); i++) {
+		char *procs = printed("%s%s/cgroup.procs", hierarchy, groups[i]);
+
+		left = write_text(procs, "0");
+		free(procs);
+	}
+}
+
+/* Service managers have version 2, or one of version 1 with a name and no controller. One that is
+ * mounted with another root is a container's (proc_pid_mountinfo(5)). */
+void cgroup_leave(void)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	cgroup_enter(NULL);
+	while (file && getline(&line, &size, file) > 0) {
+		const char *type = strstr(line, " - cgroup");
+		char root[3] = "";
+		char *at = NULL;
+
+		if (type && (strstr(type, " - cgroup2 ") || strstr(type, ",name=")) &&
+		    sscanf(line, "%*s %*s %*s %2s %ms", root, &at) == 2 && !strcmp(root, "/"))
+			leave_in(at);
+		free(at);
+	}
+	free(line);
+	if (file)
+		fclose(file);
 }
 
 bool cgroup_move_process(const char *class, bool locked, const char *id)

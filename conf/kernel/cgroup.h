@@ -45,8 +45,12 @@ bool cgroup_move_process(const char *class, bool locked, const char *id);
 /* The same without a message. */
 bool cgroup_try_move(const char *class, bool locked, const char *id);
 
-/* Moves this process to a class. */
+/* Moves this process to a class; with class NULL, to none. */
 bool cgroup_enter(const char *class);
+
+/* Moves this process out of its class, and out of the group in which a service manager keeps, and
+ * ends, what was started with it. Where it cannot, it stays. */
+void cgroup_leave(void);
 
 /* How many processes are in a class. */
 size_t cgroup_process_count(const char *class);

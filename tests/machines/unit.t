@@ -107,6 +107,12 @@ END
 	is "$(nft list tables)" "table inet netshim" "nft flush ruleset by hand: netshim's table comes back"
 	like "$("$netshim" status 2>&1) $(journalctl -q -b -t netshim --no-pager)" "'nft' has taken .* nft .process [0-9]+. has taken" "status and the journal say who that was"
 	like "$(systemctl status netshim)" "netshim watch" "by a process of the unit"
+	before=$(pgrep -ofx "netshim watch")
+	touch "$netshim" # as an upgrade by a service, whose processes systemd ends behind it
+	systemd-run -q --wait -p Type=oneshot "$netshim" reload
+	sleep 1
+	like "$(pgrep -ofx "netshim watch" | grep -vx "$before") $(systemctl status netshim)" "^[0-9]+ .*netshim watch" \
+		"after a reload of another version by another unit, the process that it leaves is netshim.service's"
 	sleep 5
 	kill $!
 	again

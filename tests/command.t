@@ -342,6 +342,19 @@ configure <<<"class one { }"
 is "$(strace -f -o /dev/stdout -e trace=capset,openat "$netshim" check 2>/dev/null | grep -n -e capset -e netshim.conf |
 	head -n 1 | grep -c capset)" 1 "capabilities are given up before the configuration is opened"
 
+# who starts it ignores the end of children, as Perl's $SIG{CHLD} = 'IGNORE' and some daemons do
+deaf() {
+	python3 -c 'import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])' "$@"
+}
+configure <<<"class one { }"
+is "$(deaf "$netshim" reload 2>&1; echo $?)" 0 "SIGCHLD is ignored: reload looks at all running programs"
+is "$(deaf "$netshim" enable --dry-run 2>&1 >/dev/null)" "$("$netshim" enable --dry-run 2>&1 >/dev/null)" "programs start as ever when enable tries them"
+for verb in "run one" "trace -o /dev/null"; do
+	# shellcheck disable=SC2086 # words
+	is "$(deaf "$netshim" $verb grep SigIgn /proc/self/status)" "$(deaf "$(command -v grep)" SigIgn /proc/self/status)" \
+		"what ${verb%% *} starts has the signals ignored that it would"
+done
+
 # what nobody gets is no answer
 configure <<<"class one { action = reject  log = true }"
 cannot="netshim: cannot write (all of )?the answer(: No space left on device)?"

@@ -647,6 +647,14 @@ is "$? $([ "$before" = "$(watcher)" ] && echo "the same")" "0 " "a reload of ano
 wait_until asked_now
 is "$(for process in $(watchers) $(resolvers); do grep net_cls "/proc/$process/cgroup"; done | sed 's/.*://' | sort -u)" / \
 	"neither that nor its resolver is in the class, and names in unclassified are open"
+touch "$netshim"
+python3 -c 'import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])' "$netshim" reload 2>/dev/null
+wait_until asked_now
+for process in $(resolvers); do
+	[ "$(ps -o comm= -p "$(ps -o ppid= -p "$process")")" != netshim-names ] || kill -KILL "$process"
+done
+wait_until asked_now
+ok 0 "whoever has run reload ignores SIGCHLD: a resolver that dies is started again"
 
 in_sockets() { ss -Hlntup | grep -c '\(127\.0\.0\.1\|\[::1\]\):.*"netshim-\(names\|watch\)"'; }
 [ "$(in_sockets)" -ge 4 ]

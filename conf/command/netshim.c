@@ -139,9 +139,9 @@ static bool is_mistaken(const struct verb *verb, const char *word)
 	return *word == '-' && (!option || option[strlen("--")] == ']');
 }
 
-/* What a user runs must find the user's own capabilities, environment, descriptors and file
- * mode mask. `run` itself goes by its arguments only, and `trace` gives up the same as
- * others when it has started the command. */
+/* What a user runs must find the user's own capabilities, environment, descriptors, file mode
+ * mask and ignored signals. `run` itself goes by its arguments only, and `trace` gives up the
+ * same as others when it has started the command. */
 static bool starts(const struct verb *verb)
 {
 	return verb->run == cmd_run || verb->run == cmd_trace;
@@ -170,6 +170,8 @@ static int run_verb(const struct verb *verb, struct command *command)
 	if (verb->for_root && geteuid() != 0)
 		errx(EXIT_FAILURE, "'%s' is for root; run it with sudo or as root", verb->name);
 	if (!starts(verb)) {
+		/* Where whoever has started this has it ignored, no child is waited for (wait(2)). */
+		signal(SIGCHLD, SIG_DFL);
 		confine(verb->caps, verb->name);
 		open_standard_descriptors();
 		/* A file that is too large for a limit (RLIMIT_FSIZE) is told of, as one for which

@@ -39,8 +39,9 @@ static char *identity(const char *class)
 		       names.work, names.port);
 }
 
-/* Nothing of whoever has run up stays open or in use, nor are its signals held, and it ends
- * with none of them. What is executed as root would have all capabilities again: not from here. */
+/* Nothing of whoever has run up stays open or in use, nor are its signals held or ignored, and it
+ * ends with none of them. What is executed as root would have all capabilities again: not from
+ * here. */
 __attribute__((noreturn)) static void become_watcher(char *class)
 {
 	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, class, NULL };
@@ -49,6 +50,8 @@ __attribute__((noreturn)) static void become_watcher(char *class)
 
 	cgroup_leave();
 	sigemptyset(&none);
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		dup2(null, fd);

@@ -392,6 +392,9 @@ ok $? "status says so"
 kill "$watcher"
 wait_until is_unwatched
 like "$("$netshim" status 2>&1 >/dev/null)" "nobody puts back what others take away" "where nobody watches, status says so"
+like "$(strace -f -qq -o /dev/null -e trace=inotify_init1 -e inject=inotify_init1:error=EMFILE "$netshim" reload 2>&1; echo $?)" \
+	"^netshim: nobody puts back what others take away \(run 'netshim reload'\): cannot start netshim watch: cannot watch files .*: Too many open files"$'\n'"0$" \
+	"a reload that cannot start it says so, and why"
 in_background "$netshim" watch
 watcher=$!
 wait_until is_idle # who follows interfaces loads what is in force, and keeps its text

@@ -530,6 +530,21 @@ _Noreturn static void fail_to_watch(void)
 	errx(EXIT_FAILURE, "netshim is not up, or another process watches already");
 }
 
+/* There are so many instances and watches for each user (inotify(7)). That netshim is up is asked
+ * later. */
+static void listen_to_files(void)
+{
+	const bool asks = answerers_wanted();
+
+	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w.folder >= 0 && asks)
+		w.asking = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (w.folder < 0 || (asks && w.asking < 0) ||
+	    (inotify_add_watch(w.folder, NETSHIM_RUNDIR, IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO) < 0 &&
+	     errno != ENOENT))
+		err(EXIT_FAILURE, "cannot watch files (sysctl fs.inotify says how many)");
+}
+
 int cmd_watch(const struct command *command)
 {
 	w.class = command->argv[0];
@@ -538,19 +553,15 @@ int cmd_watch(const struct command *command)
 	prctl(PR_SET_NAME, WATCH_NAME);
 	if (!answerers_wanted())
 		confine(CAP(CAP_NET_ADMIN), "watch");
-	w.folder = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	listen_to_files();
 	w.table = table_events();
 	if (!w.class)
 		w.rules = routing_events();
 	w.watching = state_watch(w.class); /* who sees that one watches may rely on it */
-	if (answerers_wanted()) {
-		w.asking = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-		follow_asked();
-	}
 	if (w.watching < 0)
 		fail_to_watch();
-	if (w.folder < 0 || inotify_add_watch(w.folder, NETSHIM_RUNDIR, IN_DELETE | IN_DELETE_SELF | IN_MOVED_TO) < 0)
-		err(EXIT_FAILURE, "cannot watch " NETSHIM_RUNDIR);
+	if (w.asking >= 0)
+		follow_asked();
 	watch();
 	return EXIT_SUCCESS;
 }

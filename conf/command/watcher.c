@@ -12,9 +12,11 @@
 #include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -42,7 +44,7 @@ static char *identity(const char *class)
 /* Nothing of whoever has run up stays open or in use, nor are its signals held or ignored, and it
  * ends with none of them. What is executed as root would have all capabilities again: not from
  * here. */
-__attribute__((noreturn)) static void become_watcher(char *class)
+__attribute__((noreturn)) static void become_watcher(char *class, int messages)
 {
 	char *const arguments[] = { (char[]){ "netshim" }, (char[]){ "watch" }, class, NULL };
 	int null = open("/dev/null", O_RDWR);
@@ -53,8 +55,9 @@ __attribute__((noreturn)) static void become_watcher(char *class)
 	for (int number = 1; number < NSIG; number++)
 		signal(number, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		dup2(null, fd);
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(messages < 0 ? null : messages, STDERR_FILENO);
 	if (class)
 		closefrom(STDERR_FILENO + 1);
 	else
@@ -74,30 +77,69 @@ bool watch_goes_on(void)
 	return goes_on;
 }
 
-/* What is taken away as soon as up has returned is put back, too. */
-static void wait_for(pid_t child, const char *class, const char *by)
+/* What is taken away as soon as up has returned is put back, too. Returns false where it has ended. */
+static bool wait_for(pid_t child, const char *class, const char *by)
 {
 	const struct timespec pause = { .tv_nsec = 2000000 };
 
-	for (unsigned i = 0; i < 1000 && !state_is_watched_by(class, by) && !waitpid(child, NULL, WNOHANG); i++)
+	for (unsigned i = 0; i < 1000 && !state_is_watched_by(class, by); i++) {
+		if (waitpid(child, NULL, WNOHANG))
+			return false;
 		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+#define MESSAGES_MAX 1000
+
+/* It keeps them for as long as it lives: so they must not grow (memfd_create(2)). */
+static int make_messages(void)
+{
+	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || (!ftruncate(fd, MESSAGES_MAX) && !fcntl(fd, F_ADD_SEALS, F_SEAL_GROW)))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void tell_failure(const char *class, const char *why)
+{
+	warnx("nobody puts back what others take away%s%s (run 'netshim reload'): cannot start netshim watch: %s",
+	      class ? " in the network namespace of class " : "", class ? class : "", why);
+}
+
+/* By the first line of its own. */
+static void tell_end(const char *class, int messages)
+{
+	static const char prefix[] = "netshim: ";
+	char words[MESSAGES_MAX + 1] = "";
+	bool has_any = messages >= 0 && pread(messages, words, MESSAGES_MAX, 0) > 0 && *words;
+	bool is_told = !strncmp(words, prefix, strlen(prefix));
+
+	words[strcspn(words, "\n")] = '\0';
+	tell_failure(class, has_any ? words + (is_told ? strlen(prefix) : 0) : "it has been ended");
 }
 
 static void start(const char *class, const char *wanted)
 {
 	char *by = identity(class);
+	int messages = -1;
 	pid_t pid = 1;
 
 	if (!state_keep_watching(class, by, wanted)) {
 		state_end_watching(class);
+		messages = make_messages();
 		pid = state_allow_watching(class, by, wanted) ? fork() : -1;
 	}
 	if (!pid)
-		become_watcher(class ? copied(class) : NULL);
-	if (pid > 1)
-		wait_for(pid, class, by);
-	else if (pid < 0)
-		warn("nobody puts back what others take away (run 'netshim reload'): cannot start netshim watch");
+		become_watcher(class ? copied(class) : NULL, messages);
+	if (pid < 0)
+		tell_failure(class, strerror(errno));
+	else if (pid > 1 && !wait_for(pid, class, by))
+		tell_end(class, messages);
+	if (messages >= 0)
+		close(messages);
 	free(by);
 }
 

@@ -649,7 +649,8 @@ is "$(for process in $(watchers) $(resolvers); do grep net_cls "/proc/$process/c
 	"neither that nor its resolver is in the class, and names in unclassified are open"
 touch "$netshim"
 python3 -c 'import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])' "$netshim" reload 2>/dev/null
-wait_until asked_now
+those_alone() { [ "$(resolvers | wc -l)" = 2 ]; }
+wait_until those_alone
 for process in $(resolvers); do
 	[ "$(ps -o comm= -p "$(ps -o ppid= -p "$process")")" != netshim-names ] || kill -KILL "$process"
 done

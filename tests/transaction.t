@@ -104,4 +104,22 @@ like "$(fails_last down)" "cannot remove the control group .*all else is undone"
 "$netshim" down
 is "$? $(ls "$root/run")" "0 " "the next down does it"
 
+# Somebody else removes each rule, too, at that moment.
+cat >"$scratch/twice.c" <<'EOF'
+#include <dlfcn.h>
+int rtnl_rule_delete(void *socket, void *rule, int flags)
+{
+	int (*real)(void *, void *, int) = (int (*)(void *, void *, int))dlsym(RTLD_NEXT, "rtnl_rule_delete");
+	real(socket, rule, flags);
+	return real(socket, rule, flags);
+}
+EOF
+gcc -D_GNU_SOURCE -shared -fPIC -Werror "$scratch/twice.c" -o "$scratch/twice.so"
+"$netshim" -c "$scratch/old.conf" up
+for verb in reload down; do
+	[ $verb = reload ] && command=(-c "$scratch/new.conf" reload) || command=(down)
+	out=$(LD_PRELOAD=$scratch/twice.so "$netshim" "${command[@]}" 2>&1)
+	is "$? $(grep -c 'routing rule' <<<"$out")" "0 0" "$verb: a routing rule that has gone meanwhile is none to remove"
+done
+
 finish

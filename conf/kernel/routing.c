@@ -50,6 +50,12 @@ static const struct class *class_of_table(const struct ruleset *set, uint32_t ta
 	return NULL;
 }
 
+/* Somebody may have removed it meanwhile, or it has gone with its interface. */
+static bool is_gone(int error, const char *what)
+{
+	return error == -NLE_OBJ_NOTFOUND || rtnetlink_succeeded(error, what);
+}
+
 static void clean_rule(struct nl_object *object, void *with)
 {
 	struct rtnl_rule *rule = (struct rtnl_rule *)object;
@@ -60,7 +66,7 @@ static void clean_rule(struct nl_object *object, void *with)
 	for (size_t i = 0; c->set && i < c->set->class_count; i++)
 		if (routing_is_rule_of(&c->set->classes[i], &c->place, rule))
 			return;
-	c->ok = rtnetlink_succeeded(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
+	c->ok = is_gone(rtnl_rule_delete(c->socket, rule, 0), "remove a routing rule") && c->ok;
 }
 
 static bool is_wanted(const struct cleaning *c, struct rtnl_route *route)
@@ -87,13 +93,10 @@ static void clean_route(struct nl_object *object, void *with)
 {
 	struct rtnl_route *route = (struct rtnl_route *)object;
 	struct cleaning *c = with;
-	int error;
 
 	if (!routing_route_is_ours(object) || is_wanted(c, route))
 		return;
-	error = rtnl_route_delete(c->socket, route, 0);
-	/* It may have gone with its interface meanwhile. */
-	c->ok = (error == -NLE_OBJ_NOTFOUND || rtnetlink_succeeded(error, "remove a route")) && c->ok;
+	c->ok = is_gone(rtnl_route_delete(c->socket, route, 0), "remove a route") && c->ok;
 }
 
 bool routing_add(const struct routing *now, const struct ruleset *set, const struct network_list *networks)

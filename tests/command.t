@@ -355,6 +355,9 @@ for verb in "run one" "trace -o /dev/null"; do
 		"what ${verb%% *} starts has the signals ignored that it would"
 done
 
+is "$(strace -qq -o /dev/null -e trace=removexattr -e inject=removexattr:error=EROFS "$netshim" reload 2>&1; echo $?)" 0 \
+	"where netshim-netns has no capability, none is taken from it, so it may be read-only"
+
 # what nobody gets is no answer
 configure <<<"class one { action = reject  log = true }"
 cannot="netshim: cannot write (all of )?the answer(: No space left on device)?"

@@ -358,6 +358,9 @@ done
 is "$(strace -qq -o /dev/null -e trace=removexattr -e inject=removexattr:error=EROFS "$netshim" reload 2>&1; echo $?)" 0 \
 	"where netshim-netns has no capability, none is taken from it, so it may be read-only"
 
+for ((n = 6; n < 12; n++)); do timeout 20 prlimit --nofile=$n "$netshim" status; echo "$n $?"; done >"$scratch/few" 2>&1
+is "$(grep -c '^[0-9]* 124$' "$scratch/few")" 0 "with few descriptors, status does not hang"
+
 # what nobody gets is no answer
 configure <<<"class one { action = reject  log = true }"
 cannot="netshim: cannot write (all of )?the answer(: No space left on device)?"

@@ -30,7 +30,6 @@
 #include <poll.h>
 #include <sys/fsuid.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define GONE " (deleted)"
@@ -384,6 +383,9 @@ _Noreturn static void run_child(const struct looker *l, int end)
 	pid_t thread;
 
 	state_keep_only(kept, l->before ? 3 : 2);
+	/* Without room for their copies, others stay in their places. */
+	if (end < 0 || l->now->fd < 0 || (l->before && l->before->fd < 0))
+		_exit(EXIT_FAILURE);
 	while (recv(end, &thread, sizeof(thread), 0) == sizeof(thread)) {
 		struct answer answer = { .known_as = { .path = "" } };
 
@@ -420,7 +422,7 @@ static void end_child(struct looker *l, bool hangs)
 	if (hangs)
 		child_kill(l->child);
 	else
-		waitpid(l->child, NULL, 0);
+		child_status(l->child, PATIENCE);
 	l->child = 0;
 }
 

@@ -158,41 +158,80 @@ static void classify(const struct program *program, struct route *route)
 	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
 }
 
+static void become(struct program *program, char **env, struct route *route)
+{
+	program->envp = env;
+	route->request.dirfd = program->dirfd;
+	route->request.flags = program->flags;
+	request_state(&route->request);
+	if (route->other)
+		program->path = RUNNING;
+	classify(program, route);
+}
+
+/* As route_must_move, for a script that the kernel calls /dev/fd/N or /dev/fd/N/NAME: its
+ * interpreter has yet to open that. Executed so again, it has that name again. */
+static int script_must_move(struct program *program, struct route *route, enum place *place)
+{
+	const char *rest = str_after(program->path, "/dev/fd/");
+	uint64_t fd;
+
+	if (!str_number(&rest, &fd))
+		return 0;
+	while (*rest == '/')
+		rest++;
+	program->dirfd = (int)fd;
+	program->flags = *rest ? 0 : AT_EMPTY_PATH;
+	program->path = rest;
+	return route_must_move(program, false, route, place);
+}
+
+/* For what was started by a descriptor, which may be closed by now. */
+__attribute__((noinline)) static void put_right_opened(struct program *program, char **own, char **env)
+{
+	struct route route = { .request = { .start = true } };
+	bool is_script = program->argv != own;
+	enum place place;
+	int must = is_script ? script_must_move(program, &route, &place) : 0;
+
+	/* A script without a name has no rule, but its interpreter may have one. */
+	if (!must && !route.rule) {
+		*program = (struct program){ .dirfd = AT_FDCWD, .path = RUNNING, .argv = own };
+		is_script = false;
+		must = route_must_move(program, true, &route, &place);
+	}
+	/* If it is in a class and known by no name, the helper has put it there. */
+	if (must > 0 && place != PLACE_OTHER && (is_script || place != PLACE_CLASS) && !route_is_parents(&route))
+		become(program, env, &route);
+}
+
 /* path is what leads to the program: execfn, as the kernel has put it onto the stack, or
  * what that is short for. */
 static void put_right(int argc, char **argv, char **envp, const char *execfn, const char *path)
 {
-	struct route route = { .request = { .start = true, .dirfd = AT_FDCWD } };
+	struct route route = { .request = { .start = true } };
 	struct program program = { .dirfd = AT_FDCWD, .path = path };
 	bool glibc = next_is_glibc() && are_passed(argc, argv, envp, (uintptr_t)execfn);
 	char **own = glibc ? argv : arguments((uintptr_t)execfn);
 	char **env = glibc ? envp : __environ;
 	enum place place;
-	bool by_fd;
 
 	/* A program with privilege the caller has not must not be sent through a
 	 * path that the caller can change meanwhile. */
 	if (take_mark(first_variable(own, env, execfn), env) || NEXT(getauxval)(AT_SECURE) || !own)
 		return;
 	program.argv = own_arguments(own, path);
-	/* Started by a descriptor that is closed by now, or by a name that may mean another
-	 * file by now. */
-	by_fd = str_after(path, "/dev/fd/");
-	if (by_fd || (program.argv == own && route_means_caller(&program)))
-		program.path = RUNNING;
-	/* What runs is a script's interpreter, which is told of it by that descriptor. */
-	if (by_fd)
-		program.argv = own;
-	/* The helper would not take it out of another tool's group. If it is in a
-	 * class and known by a descriptor only, the helper has put it there. */
-	if (route_must_move(&program, program.argv == own, &route, &place) <= 0 || place == PLACE_OTHER ||
-	    (place == PLACE_CLASS && by_fd) || route_is_parents(&route))
+	if (str_after(path, "/dev/fd/")) {
+		put_right_opened(&program, own, env);
 		return;
-	program.envp = env;
-	request_state(&route.request);
-	if (route.other)
+	}
+	/* Started by a name that may mean another file by now. */
+	if (program.argv == own && route_means_caller(&program))
 		program.path = RUNNING;
-	classify(&program, &route);
+	/* The helper would not take it out of another tool's group. */
+	if (route_must_move(&program, program.argv == own, &route, &place) > 0 && place != PLACE_OTHER &&
+	    !route_is_parents(&route))
+		become(&program, env, &route);
 }
 
 /* Valgrind gives a program that it has found on PATH no more than its name. */

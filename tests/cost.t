@@ -94,7 +94,7 @@ counts() { # counts GOT EXPECTED NAME
 		ok "$(($1 > $2 * 4 / 3 || $1 < $2 / 2))" "$3: $1, as another compiler has it"
 	fi
 }
-counts "$(least instructions /usr/bin/true)" 5781 "instructions when a program starts"
+counts "$(least instructions /usr/bin/true)" 5777 "instructions when a program starts"
 all_instructions() { # all_instructions PRELOAD
 	LD_PRELOAD=$1 valgrind --tool=callgrind --callgrind-out-file=/dev/null /usr/bin/true 2>&1 | sed -n 's/,//g; s/.*refs: *//p'
 }

@@ -143,6 +143,23 @@ printf '#!%s given\n' "$bin/probe" >"$scratch/by-descriptor" && chmod 755 "$scra
 is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve "$scratch/by-descriptor" b c)" "c $group/net" \
 	"at start: a script that is started by a descriptor, with its arguments"
 is "$(as_user LD_PRELOAD="$preload" launcher-static fexecve "$scratch/by-descriptor")" "/dev/fd/3 $group/net" "and its name"
+like "$(as_user LD_PRELOAD="$preload" launcher-static fexecve "$scratch/script-with-rule" a "b c")" \
+	"^/dev/fd/3 a b c.*net_cls:$group/other" "at start: a script that is started by a descriptor, by its own rule"
+cat >"$scratch/in-folder.c" <<'END'
+#include <fcntl.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	(void)argc;
+	return execveat(open(argv[1], O_PATH), argv[2], argv + 2, environ, 0);
+}
+END
+gcc -D_GNU_SOURCE -static "$scratch/in-folder.c" -o "$scratch/in-folder"
+like "$(as_user LD_PRELOAD="$preload" "$scratch/in-folder" "$scratch" script-with-rule a)" \
+	"^/dev/fd/3/script-with-rule a.*net_cls:$group/other" "at start: a script that is started by its folder's descriptor"
+is "$(as_user LD_PRELOAD="$preload" python3 -c "import os, sys
+fd = os.memfd_create('script', 0); os.write(fd, b'#!$bin/probe class\n'); os.execve(fd, ['script'], os.environ)")" "$group/net" \
+	"at start: a script without a name, by its interpreter's rule"
 
 cp "$bin/launcher-static" "$scratch/in-other"
 {

@@ -11,9 +11,8 @@
  * 2. It MUST move nothing but itself, by writing "0".
  *    attack.t: the only write is a 0
  * 3. It MUST NOT take a class or a location from arguments, environment or
- *    descriptors: the rules file at its fixed place, owned by root, says which
- *    class the target has. (`netshim run` names a class; the rules file says
- *    whether it exists and whom it is for.)
+ *    descriptors: the rules file at its fixed place, owned by root, says which class the
+ *    target has. (`netshim run` names a class; it says whether there is one, and for whom.)
  *    attack.t: it opens its rules file; the helper listens to none of them; no such
  *    class; nor one that is for others.  safety.t: a rules file that others may write
  * 4. It MUST write to a cgroup file system only.
@@ -24,8 +23,8 @@
  *    signal, personality and stack limit as they were.  exec.t: nobody can tell
  * 7. What cannot be classified MUST NOT be started, unless its class says
  *    on-error = allow.  attack.t: on-error decides.  safety.t: no capability
- * 8. The file that it decides about MUST be the one that runs, even where a name
- *    leads elsewhere meanwhile.  swap.t
+ * 8. The file that it decides about MUST be the one that runs, even where a name leads
+ *    elsewhere meanwhile. (A loader run by hand opens it once more by its name.)  swap.t
  * 9. It MUST NOT tell what its caller could not find out.
  *    attack.t: whether a file is in a closed folder
  * 10. It MUST move into a class with a network namespace only who is in that one, and
@@ -51,6 +50,8 @@ static const char no_descriptor[] = "too few file descriptors are free; three ar
 static const char not_for_user[] = "this user is not among the users of the class";
 static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
 static const char sandboxed[] = "a sandbox refuses the system calls that it takes to find the program's rule";
+static const char no_class[] = "cannot tell the class of this process: net_cls is not mounted (run 'netshim up' as "
+			       "root), or it is in another cgroup namespace, or has no /proc";
 static const char newer[] = "the rules file was made by a newer netshim; run 'netshim reload' as root";
 static const char older[] = "the rules file was made by an older netshim; run 'netshim reload' as root";
 static const char by_hand[] = "it is for libnetshim.so and 'netshim run', not to be run by hand";
@@ -282,10 +283,7 @@ static enum action decide(struct job *job, struct rules *rules)
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
 	if (now.place == PLACE_UNKNOWN || process_namespace("cgroup") != rules->header.cgroup_namespace)
-		return problem(
-			job,
-			"cannot tell the class of this process: net_cls is not mounted (run 'netshim up' as root), or "
-			"it is in another cgroup namespace, or has no /proc");
+		return problem(job, no_class);
 	return check_netns(job, rules);
 }
 
@@ -355,6 +353,8 @@ __attribute__((noreturn)) static void start(const struct job *job)
 	int err = -ENOENT;
 
 	request_restore(r);
+	if (r->loader)
+		fail_exec(job, process_exec((int)(r->loader - 1), job->argv, job->envp));
 	if (job->fd >= 0)
 		err = process_exec(job->fd, job->argv, job->envp);
 	/* ENOENT: a script's interpreter needs a name to open. */

@@ -129,7 +129,7 @@ static const char *first_variable(char **argv, char **env, const char *execfn)
 
 /* Tells whether a variable is the helper's mark for this process, and takes it out of the
  * environment, so that the program's main() does not get it. */
-static bool take_mark(const char *mark, char **env)
+__attribute__((always_inline)) static inline bool take_mark(const char *mark, char **env)
 {
 	const char *value = mark ? str_after(mark, DECIDED_NAME) : NULL;
 	uint64_t pid;
@@ -151,14 +151,83 @@ static void classify(const struct program *program, struct route *route)
 	/* If the process cannot be classified, the helper does what on-error says,
 	 * because it can say why. But if becoming the helper would take something
 	 * from the program, that is done here. */
-	err = process_has_ambient() ? route_failed(program, route) : route_exec(program, route);
+	err = process_has_ambient() || !program->argv ? route_failed(program, route) : route_exec(program, route);
 	if (!err)
 		return;
 	process_log(program->path, "not started", route->class, "the helper cannot be used here");
 	SYS(SYS_exit_group, EXIT_REFUSED, 0, 0, 0, 0);
 }
 
-static void become(struct program *program, char **env, struct route *route)
+/* Whether the loader was executed, with the program as an argument: the kernel has put no loader
+ * beneath it (AT_BASE). glibc's puts the program's path in the place of its own as AT_EXECFN, and
+ * takes its options out of the arguments (elf/rtld.c); musl's does not. */
+static bool is_run_by_hand(const char *path)
+{
+	return !NEXT(getauxval)(AT_BASE) && leads_elsewhere(path);
+}
+
+/* The same, where it has to cost nothing: what the kernel puts there lies behind the variables. */
+static bool may_be_run_by_hand(const char *execfn, char **env)
+{
+	return env && *env && (uintptr_t)execfn < (uintptr_t)*env;
+}
+
+/* Where the kernel has put the arguments: the fields arg_start and arg_end of proc_pid_stat(5). */
+static bool find_passed(uintptr_t *start, uintptr_t *end)
+{
+	char text[1024];
+	const char *field = text;
+	int fd = sys_open_to_read(AT_FDCWD, "/proc/self/stat", 0);
+	long n = fd < 0 ? 0 : sys_read(fd, text, sizeof(text) - 1);
+	uint64_t numbers[2];
+
+	if (fd >= 0)
+		sys_close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	/* The second one is the program's name, which may have anything in it. */
+	for (const char *c = text; *c; c++)
+		field = *c == ')' ? c : field;
+	for (unsigned number = 2; *field && number < 48; field++)
+		number += *field == ' ';
+	if (!str_number(&field, numbers) || *field++ != ' ' || !str_number(&field, numbers + 1))
+		return false;
+	*start = (uintptr_t)numbers[0];
+	*end = (uintptr_t)numbers[1];
+	return *start && *start < *end;
+}
+
+/* As classify, with the loader and its options again. */
+__attribute__((noinline)) static void classify_by_hand(struct program *program, struct route *route, char **env)
+{
+	uintptr_t start;
+	uintptr_t end;
+	bool found = find_passed(&start, &end);
+	int loader;
+	size_t count = 0;
+	char **argv;
+
+	/* Which another copy of this library may have taken out of the variables. */
+	if (found && take_mark((const char *)end, env))
+		return;
+	loader = found ? sys_openat(AT_FDCWD, RUNNING, O_PATH) : -1;
+	for (uintptr_t at = start; found && at < end; at++)
+		count += !*(const char *)at;
+	argv = loader < 0 ? NULL : sys_map((count + 1) * sizeof(*argv));
+	for (size_t i = 0; argv && i < count; i++) {
+		argv[i] = (char *)start;
+		start += str_len(argv[i]) + 1;
+	}
+	route->request.loader = argv ? (uint32_t)loader + 1 : 0;
+	program->argv = argv;
+	classify(program, route);
+	if (argv)
+		sys_unmap(argv, (count + 1) * sizeof(*argv));
+	if (loader >= 0)
+		sys_close(loader);
+}
+
+/* path is what leads to the program, unless the rule is for what runs. */
+__attribute__((noinline)) static void become(struct program *program, char **env, struct route *route, const char *path)
 {
 	program->envp = env;
 	route->request.dirfd = program->dirfd;
@@ -166,7 +235,10 @@ static void become(struct program *program, char **env, struct route *route)
 	request_state(&route->request);
 	if (route->other)
 		program->path = RUNNING;
-	classify(program, route);
+	if (is_run_by_hand(path))
+		classify_by_hand(program, route, env);
+	else
+		classify(program, route);
 }
 
 /* As route_must_move, for a script that the kernel calls /dev/fd/N or /dev/fd/N/NAME: its
@@ -191,6 +263,7 @@ __attribute__((noinline)) static void put_right_opened(struct program *program, 
 {
 	struct route route = { .request = { .start = true } };
 	bool is_script = program->argv != own;
+	const char *path = program->path;
 	enum place place;
 	int must = is_script ? script_must_move(program, &route, &place) : 0;
 
@@ -202,7 +275,7 @@ __attribute__((noinline)) static void put_right_opened(struct program *program, 
 	}
 	/* If it is in a class and known by no name, the helper has put it there. */
 	if (must > 0 && place != PLACE_OTHER && (is_script || place != PLACE_CLASS) && !route_is_parents(&route))
-		become(program, env, &route);
+		become(program, env, &route, path);
 }
 
 /* path is what leads to the program: execfn, as the kernel has put it onto the stack, or
@@ -229,9 +302,9 @@ static void put_right(int argc, char **argv, char **envp, const char *execfn, co
 	if (program.argv == own && route_means_caller(&program))
 		program.path = RUNNING;
 	/* The helper would not take it out of another tool's group. */
-	if (route_must_move(&program, program.argv == own, &route, &place) > 0 && place != PLACE_OTHER &&
-	    !route_is_parents(&route))
-		become(&program, env, &route);
+	if (route_must_move(&program, program.argv == own && !may_be_run_by_hand(execfn, env), &route, &place) > 0 &&
+	    place != PLACE_OTHER && !route_is_parents(&route))
+		become(&program, env, &route, path);
 }
 
 /* Valgrind gives a program that it has found on PATH no more than its name. */

@@ -161,6 +161,68 @@ is "$(as_user LD_PRELOAD="$preload" python3 -c "import os, sys
 fd = os.memfd_create('script', 0); os.write(fd, b'#!$bin/probe class\n'); os.execve(fd, ['script'], os.environ)")" "$group/net" \
 	"at start: a script without a name, by its interpreter's rule"
 
+# A loader that is run by hand, as bundles with a libc of their own do.
+mkdir "$scratch/bundle" "$scratch/bundle/lib"
+echo 'int needed(void) { return 42; }' | gcc -shared -fPIC -x c - -o "$scratch/bundle/lib/libneeded.so"
+cat >"$scratch/needs-lib.c" <<'EOF'
+#include <stdio.h>
+#include <string.h>
+int needed(void);
+int main(int argc, char **argv)
+{
+	char line[256];
+	FILE *groups = fopen("/proc/self/cgroup", "r"), *comm = fopen("/proc/self/comm", "r");
+
+	printf("%d", needed());
+	for (int i = 0; i < argc; i++)
+		printf("[%s]", argv[i]);
+	printf(" %s", fgets(line, sizeof(line), comm));
+	while (fgets(line, sizeof(line), groups))
+		if (strstr(line, ":net_cls"))
+			printf("%s", strchr(line, '/'));
+	return 0;
+}
+EOF
+gcc "$scratch/needs-lib.c" -o "$scratch/bundle/needs-lib" -L"$scratch/bundle/lib" -lneeded
+ln -s bundle "$scratch/current"
+chown -h 65534 "$scratch/current"
+loader=$(readelf -lW "$bin/probe" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+loader=$(readlink -f "$loader")
+by_hand() { # by_hand [OPTION...] PROGRAM [ARGUMENT...]
+	as_user LD_PRELOAD="$preload" "$loader" --library-path "$scratch/bundle/lib" "$@" 2>&1
+}
+said() { # said CLASS ARGUMENT...
+	printf "42"
+	printf "[%s]" "${@:2}"
+	printf ' %.15s\n%s' "${loader##*/}" "$1"
+}
+is "$(by_hand "$scratch/bundle/needs-lib" a "" "b c")" "$(said / "$scratch/bundle/needs-lib" a "" "b c")" \
+	"(a loader that is run by hand: no rule)"
+{
+	rules
+	echo "class lenient { on-error = allow }"
+	echo "app '$scratch/bundle/' { class = other }"
+} | configure
+is "$(by_hand "$scratch/bundle/needs-lib" a "" "b c")" "$(said "$group/other" "$scratch/bundle/needs-lib" a "" "b c")" \
+	"a loader that is run by hand: its program's class"
+is "$(by_hand --argv0 kitty "$scratch/bundle/needs-lib")" "$(said "$group/other" kitty)" "and its options"
+is "$(by_hand "$scratch/bundle/needs-lib" "$scratch/bundle/needs-lib")" \
+	"$(said "$group/other" "$scratch/bundle/needs-lib" "$scratch/bundle/needs-lib")" "with its own path as an argument"
+is "$(cd "$scratch" && by_hand bundle/needs-lib)" "$(said "$group/other" bundle/needs-lib)" "with a relative path"
+is "$(by_hand "$scratch/current/needs-lib")" "$(said "$group/other" "$scratch/current/needs-lib")" \
+	"behind a link that may lead elsewhere"
+is "$(shim "$loader" --library-path "$scratch/bundle/lib" "$scratch/bundle/needs-lib")" \
+	"$(said "$group/other" "$scratch/bundle/needs-lib")" "started by who has the library"
+# shellcheck disable=SC2046 # words
+is "$(by_hand "$scratch/bundle/needs-lib" $(seq 1000) | tail -n 1)" "$group/other" "with many arguments"
+like "$(as_user LD_PRELOAD="$preload" setpriv --no-new-privs "$loader" --library-path "$scratch/bundle/lib" "$scratch/bundle/needs-lib" 2>&1)" \
+	"needs-lib: not started .class other.: the helper may not enter it" "what cannot be moved is not started"
+sed -i "s|app '$scratch/bundle/' .*|app '$scratch/bundle/' { class = lenient }|" "$config"
+"$netshim" reload
+is "$(as_user LD_PRELOAD="$preload" setpriv --no-new-privs "$loader" --library-path "$scratch/bundle/lib" --argv0 kitty "$scratch/bundle/needs-lib" 2>&1)" \
+	"$(said / kitty)" "but where its class lets it"
+rules | configure
+
 cp "$bin/launcher-static" "$scratch/in-other"
 {
 	rules

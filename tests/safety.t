@@ -172,7 +172,7 @@ os.execve('$helper', ['x'], {'NETSHIM_REQUEST': '$request', 'Z': 'z'})" 2>&1)" "
 		"a malformed request is refused: $request"
 done
 
-like "$(as_user attacker request "NETSHIM_REQUEST=2 exec 1 2 3" /bin/true "$helper" 2>&1; echo $?)" "of another netshim; log in anew.*125" \
+like "$(as_user attacker request "NETSHIM_REQUEST=3 exec 1 2 3" /bin/true "$helper" 2>&1; echo $?)" "of another netshim; log in anew.*125" \
 	"one of another version is refused by name"
 
 # --- the rules file

@@ -428,7 +428,7 @@ enum rules_since rules_since(const struct rules *before, const char *class)
 	return forbid ? RULES_FORBID : RULES_OTHERS;
 }
 
-#define REQUEST_NUMBERS 10
+#define REQUEST_NUMBERS 11
 #define REQUEST_LEAST 8 /* so many there have always been */
 #define REQUEST_STACK 7 /* before it, they have 32 bits */
 
@@ -437,12 +437,13 @@ void request_write(const struct request *r, char buf[REQUEST_MAX])
 	const uint64_t numbers[REQUEST_NUMBERS] = {
 		(uint32_t)r->dirfd,  (uint32_t)r->flags, r->cloexec, (uint32_t)r->pdeathsig,
 		(uint32_t)r->parent, r->personality,	 r->tries,   r->stack,
-		r->unsure,	     (uint32_t)r->netns,
+		r->unsure,	     (uint32_t)r->netns, r->loader,
 	};
 	char *end = buf;
 	char *limit = buf + REQUEST_MAX;
 
-	str_append(&end, limit, REQUEST_NAME REQUEST_VERSION);
+	str_append(&end, limit, REQUEST_NAME);
+	str_append(&end, limit, r->loader ? REQUEST_VERSION_LOADER : REQUEST_VERSION);
 	str_append(&end, limit, r->run ? "run:" : r->start ? "start" : "exec");
 	if (r->run)
 		str_append(&end, limit, r->run);
@@ -479,12 +480,15 @@ static bool request_verb(const char **p, char name[CLASS_NAME_MAX + 1], bool *st
 
 bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX + 1])
 {
-	const char *p = text ? str_after(text, REQUEST_NAME REQUEST_VERSION) : NULL;
+	const char *version = text ? str_after(text, REQUEST_NAME) : NULL;
+	const char *p = version ? str_after(version, REQUEST_VERSION) : NULL;
 	uint64_t numbers[REQUEST_NUMBERS] = { 0 };
 	uint64_t number;
 	size_t count;
 	bool start;
 
+	if (version && !p)
+		p = str_after(version, REQUEST_VERSION_LOADER);
 	if (!p || !request_verb(&p, name, &start))
 		return false;
 	for (count = 0; *p; count++) {
@@ -508,6 +512,7 @@ bool request_read(struct request *r, const char *text, char name[CLASS_NAME_MAX 
 		.stack = numbers[REQUEST_STACK],
 		.unsure = numbers[8] != 0,
 		.netns = (int)(uint32_t)numbers[9],
+		.loader = (uint32_t)numbers[10],
 	};
 	return true;
 }
@@ -517,7 +522,7 @@ bool request_is_foreign(const char *text)
 	const char *version = text ? str_after(text, REQUEST_NAME) : NULL;
 	uint64_t number;
 
-	return version && str_number(&version, &number) && number != 1 && *version == ' ';
+	return version && str_number(&version, &number) && (number < 1 || number > 2) && *version == ' ';
 }
 
 void request_state(struct request *r)
@@ -555,4 +560,6 @@ void request_restore(const struct request *r)
 	}
 	if (r->cloexec && r->dirfd != AT_FDCWD)
 		SYS(SYS_fcntl, r->dirfd, F_SETFD, FD_CLOEXEC, 0, 0);
+	if (r->loader)
+		SYS(SYS_fcntl, (int)(r->loader - 1), F_SETFD, FD_CLOEXEC, 0, 0);
 }

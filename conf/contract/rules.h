@@ -315,7 +315,7 @@ bool class_name_valid(const char *name);
  * target's with two strings before it:
  *
  *     NETSHIM_REQUEST=1 <verb> <dirfd> <flags> <cloexec> <pdeathsig> <parent> <personality> <tries> <stack> <unsure>
- * <netns> <the path exactly as the caller gave it>
+ * <netns> <loader> <the path exactly as the caller gave it>
  *
  * The verb is "exec", "start" from a program at its own start (which so has the shim
  * in it), or "run:CLASS" from `netshim run`. All else are decimal:
@@ -323,27 +323,31 @@ bool class_name_valid(const char *name);
  * says that dirfd was close-on-exec, and the rest is what a set-capability exec
  * takes from a process and the helper gives back: the parent death signal (and
  * whose), the personality, the soft RLIMIT_STACK; unsure says that the library does not
- * understand the rule; netns is what netshim-netns says to the helper. Nothing in it is
- * trusted: each is something the caller could do to itself.
+ * understand the rule; netns is what netshim-netns says to the helper. loader, where it is
+ * not 0, makes the first number 2, and is 1 more than a descriptor: of the loader that the
+ * program is run with by hand, and which is executed in the program's place, with argv as
+ * for it. Nothing in it is trusted: each is something the caller could do to itself.
  *
  * A later version may append numbers, which an earlier one passes over, and to which it
  * is 0 where one is missing. What must not be passed over makes the first number higher,
  * in those requests alone that ask for it. */
 #define REQUEST_NAME "NETSHIM_REQUEST="
 #define REQUEST_VERSION "1 "
+#define REQUEST_VERSION_LOADER "2 "
 #define REQUEST_STRINGS 2
 #define REQUEST_MAX 256
 
 struct request {
 	const char *run; /* the class of `netshim run`, or NULL */
 	bool start;
+	bool cloexec;
 	int dirfd;
 	int flags;
-	bool cloexec;
 	int pdeathsig;
 	int parent; /* the process that pdeathsig is about */
 	uint32_t personality;
-	uint32_t tries; /* how often the helper has started itself again */
+	uint32_t tries;	 /* how often the helper has started itself again */
+	uint32_t loader; /* the descriptor of the one to be run with the program, and 1 more; or 0 */
 	uint64_t stack;
 	bool unsure; /* the library does not understand the rule */
 	int netns;   /* what has come of entering a network namespace: or 0, where nobody has tried */

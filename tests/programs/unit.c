@@ -326,11 +326,16 @@ static void test_request(void)
 	ok(!request_read(&back, text, name), "and nothing else");
 	ok(request_read(&back, REQUEST_NAME "1 exec 0 0 0 0 0 0 0 7", name) && back.stack == 7 && !back.unsure,
 	   "one that a version did not know yet is 0");
-	ok(!request_read(&back, REQUEST_NAME "2 exec 0 0 0 0 0 0 0 0", name) &&
-		   request_is_foreign(REQUEST_NAME "2 exec 0 0 0 0 0 0 0 0") &&
-		   !request_is_foreign(REQUEST_NAME "1 exec") && !request_is_foreign(REQUEST_NAME "2") &&
-		   !request_is_foreign("2 exec") && !request_is_foreign(NULL),
+	ok(!request_read(&back, REQUEST_NAME "3 exec 0 0 0 0 0 0 0 0", name) &&
+		   request_is_foreign(REQUEST_NAME "3 exec 0 0 0 0 0 0 0 0") &&
+		   !request_is_foreign(REQUEST_NAME "1 exec") && !request_is_foreign(REQUEST_NAME "2 exec") &&
+		   !request_is_foreign(REQUEST_NAME "3") && !request_is_foreign("3 exec") && !request_is_foreign(NULL),
 	   "a request of another version");
+	request.loader = 8;
+	request_write(&request, text);
+	ok(!strncmp(text, REQUEST_NAME "2 ", strlen(REQUEST_NAME "2 ")) && request_read(&back, text, name) &&
+		   back.loader == 8,
+	   "a request for a loader is not for who does not know of it");
 	for (size_t cut = 0; cut < strlen(text); cut++) {
 		char *copy = strndup(text, cut);
 

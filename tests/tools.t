@@ -186,6 +186,14 @@ check "$group/net/locked" "netshim run CLASS sudo: in it" "$netshim" run net sud
 echo "Defaults env_file=/etc/environment" >>/mnt/sudoers
 check "$group/net" "sudo, with env_file=/etc/environment: in its class" sudo -n "$probe" class
 check "2 $group/net" "what its shell starts too" sudo -n sh -c "$probe-static class; $probe class"
+ip link set lo up # sudo talks to its library over it
+for follow in log_subcmds intercept; do
+	echo "Defaults $follow, intercept_type=trace" >>/mnt/sudoers
+	like "$(as_user sudo -n sh -c "$probe class; :" 2>&1)" "argv\[0\] mismatch" "sudo with $follow by ptrace ends it"
+	echo "Defaults intercept_type=dso" >>/mnt/sudoers
+	like "$(as_user sudo -n sh -c "$probe class; :" 2>&1)" "^$group/net" "by its library: in its class"
+	echo "Defaults !$follow" >>/mnt/sudoers
+done
 is "$(su nobody -s /bin/sh -c "$probe class")" "$group/net" "su"
 is "$("$netshim" run lenient su nobody -s /bin/sh -c "$probe class")" "$group/lenient/locked" "netshim run CLASS su"
 

@@ -131,6 +131,11 @@ traced "$scratch/static" "$scratch/program" class
 is "$(says program) $out" "none -> c $(rule program) $group/c" "what puts itself right at its start is told of once, where it is then"
 traced "$scratch/threads" "$scratch/program class" "$scratch/program-static" class
 is "$(says program)|$(says program-static)" "none -> c $(rule program)|none -> c $(rule program-static)" "threads that start programs, and become one"
+loader=$(readelf -lW "$scratch/program" | sed -n 's/.*interpreter: \(.*\)]/\1/p')
+loader=$(readlink -f "$loader")
+traced "$scratch/static" "$loader" "$scratch/program" class
+is "$(says "$loader") $out" "none $loader: no rule|none -> c $loader: it loads program, which has a rule $group/c" \
+	"a program that is run by hand through its loader"
 
 # --- what it loses sight of
 

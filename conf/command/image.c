@@ -91,6 +91,7 @@ static bool is_in_file(pid_t process)
 /* What was put before the environment for the helper, or by it. */
 static void read_request(struct image *image, const char *first, FILE *environment)
 {
+	static const char loaders[] = REQUEST_NAME REQUEST_VERSION_LOADER;
 	char *path = NULL;
 	size_t size = 0;
 
@@ -98,6 +99,7 @@ static void read_request(struct image *image, const char *first, FILE *environme
 	if (!image->asks_helper || getdelim(&path, &size, '\0', environment) <= 0)
 		return;
 	image->asked = path;
+	image->by_loader = !strncmp(first, loaders, strlen(loaders));
 }
 
 static bool read_environment(struct image *image, pid_t process)

@@ -25,8 +25,9 @@ struct image {
 	enum lack lack;
 	bool looked; /* at its memory, where the library is or is not */
 	bool asks_helper;
-	bool decided; /* the helper has started it where it is: on-error = allow */
-	char *asked;  /* what the helper is to start; allocated, or NULL */
+	bool decided;	/* the helper has started it where it is: on-error = allow */
+	char *asked;	/* what the helper is to start; allocated, or NULL */
+	bool by_loader; /* which is run by hand through a loader */
 };
 
 /* Reads that of a process that has just executed it. */

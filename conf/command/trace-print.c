@@ -42,7 +42,7 @@ static char *rule_text(struct trace *t, const struct start *s)
 	char *text;
 
 	if (!w->rule && !w->others)
-		return copied("no rule");
+		return s->loaded ? printed("it loads %s, which has a rule", s->loaded) : copied("no rule");
 	if (!read_rule(t, w, &rule))
 		return copied("a rule that cannot be read");
 	if (w->rule && !*rule.with && !strcmp(rule.written, s->started_as))

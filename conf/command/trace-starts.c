@@ -25,6 +25,7 @@ static void free_start(struct start *s)
 {
 	free(s->program);
 	free(s->started_as);
+	free(s->loaded);
 	free(s->problem);
 	free(s);
 }
@@ -105,6 +106,7 @@ static void become_helper(struct trace *t, struct traced *p, struct image *image
 	free(p->asked);
 	p->asked = image->asked;
 	image->asked = NULL;
+	p->by_loader = image->by_loader;
 	p->before = process->place;
 	p->helper = true;
 	p->no_new_privs = trace_has_no_new_privs(process->pid);
@@ -153,7 +155,8 @@ static void executed(void *with, pid_t id)
 			     .started_as = copied(image.started_as),
 			     .wanted = find_wanted(t, &process),
 			     .before = p->helper ? p->before : process.place,
-			     .after = process.place };
+			     .after = process.place,
+			     .loaded = p->helper && p->by_loader ? copied(p->asked) : NULL };
 	s->problem = trace_problem(p, &image, s);
 	tell_or_wait(t, p, &image, s);
 	image_free(&p->image);

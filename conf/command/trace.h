@@ -27,6 +27,7 @@ struct start {
 	struct wanted wanted;
 	struct membership before;
 	struct membership after;
+	char *loaded;  /* the program with the rule, where this is its loader, run by hand; or NULL */
 	char *problem; /* why it is not where its rule says, or NULL */
 	bool refused;  /* it was not started */
 };
@@ -37,6 +38,7 @@ struct traced {
 	struct membership before;
 	bool helper; /* it runs the helper now, which is to start what is */
 	char *asked; /* allocated, or NULL */
+	bool by_loader;
 	bool no_new_privs;
 	struct start *waiting;
 	uint64_t until;

@@ -108,6 +108,8 @@ is "$(enabled "mount --bind /home /home")" 3 "but in homes that may be the machi
 
 # where systemd does not run
 rm -r "$machine/run/systemd"
+mkdir -p "$machine/etc/rcS.d"
+ln -sf ../init.d/netshim "$machine/etc/rcS.d/S01netshim" # insserv is not here
 rm "$machine/sbin/runlevel"
 printf '#!/bin/sh\necho N 2\n' >"$machine/sbin/runlevel"
 printf '#!/bin/sh\necho "$1" >>/root/asked\nexit 1\n' >"$machine/etc/init.d/netshim"

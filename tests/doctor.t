@@ -576,7 +576,9 @@ out=$(as_user LD_PRELOAD="$word" bash -c '"$@"; exit $?' bash "$netshim" doctor)
 is $? 0 "a user can run it"
 like "$out" "only root can see" "and is told what only root can see"
 like "$(tail -n 1 <<<"$out")" "^no fault; [0-9]+ checks only root can make: sudo netshim doctor$" "and how many"
-like "$(as_user "$netshim" doctor "$scratch/as-lan" --to 192.0.2.1:1)" "packet: only root can see" "of packets, too"
+out=$(as_user "$netshim" doctor "$scratch/as-lan" --to 192.0.2.1:1)
+like "$out" "packet: only root can see" "of packets, too"
+like "$(tail -n 1 <<<"$out")" "sudo netshim doctor $scratch/as-lan --to 192.0.2.1:1$" "what is to be asked as root is what was asked"
 
 "$netshim" down
 is "$(named)" "in force=fault" "netshim is not up"

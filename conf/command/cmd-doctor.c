@@ -11,6 +11,7 @@
 #include "conf/command/search.h"
 #include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
+#include "conf/contract/sys.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
@@ -280,15 +281,34 @@ static void run_checks(struct doctor *d, const struct checks *subjects, json_t *
 	}
 }
 
-static void print_end(const size_t counts[RESULTS])
+/* What it was asked, root is to ask as well. */
+static char *question(const struct command *command)
+{
+	char *words = copied("");
+
+	for (int i = 0; i < command->argc; i++) {
+		char *longer = printed("%s %s", words, command->argv[i]);
+
+		free(words);
+		words = longer;
+	}
+	str_printable(words);
+	return words;
+}
+
+static void print_end(const struct command *command, const size_t counts[RESULTS])
 {
 	if (counts[RESULT_FAULT])
 		printf("%zu fault%s", counts[RESULT_FAULT], counts[RESULT_FAULT] == 1 ? "" : "s");
 	else
 		printf("no fault");
-	if (counts[RESULT_UNSEEN])
-		printf("; %zu check%s only root can make: sudo netshim doctor", counts[RESULT_UNSEEN],
-		       counts[RESULT_UNSEEN] == 1 ? "" : "s");
+	if (counts[RESULT_UNSEEN]) {
+		char *words = question(command);
+
+		printf("; %zu check%s only root can make: sudo netshim doctor%s", counts[RESULT_UNSEEN],
+		       counts[RESULT_UNSEEN] == 1 ? "" : "s", words);
+		free(words);
+	}
 	printf("\n");
 }
 
@@ -326,6 +346,6 @@ int cmd_doctor(const struct command *command)
 	if (list)
 		json_print(json_pack("{s:b, s:o}", "well", !counts[RESULT_FAULT], "checks", list));
 	else
-		print_end(counts);
+		print_end(command, counts);
 	return counts[RESULT_FAULT] ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -127,6 +127,8 @@ until_like "not confirmed, and going back to what was in force before has failed
 	"status says that going back fails, and why" "$netshim" status
 like "$(as_user "$netshim" status 2>&1)" "has failed, and is tried again$" "to users, that it does"
 rmdir "$run/rules.new"
+"$netshim" -c "$scratch/other.conf" reload --confirm 8 2>/dev/null
+like "$("$netshim" status 2>&1)" "not confirmed: in [0-9]+ seconds?, what was in force before" "another change after that has its own time"
 wait_until nobody_waits
 same_state "$absolute" "then it goes back"
 

@@ -87,16 +87,19 @@ void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, 
 	for (size_t done = 0; done < count; silent++) {
 		int patience = PATIENCE / (silent + 1);
 		int ends[2];
-		pid_t child = boottime_milliseconds() >= until || pipe2(ends, O_CLOEXEC) ? -1 : fork();
+		bool piped = boottime_milliseconds() < until && !pipe2(ends, O_CLOEXEC);
+		pid_t child = piped ? fork() : -1;
 
 		if (!child)
 			answer(ends[1], done, count, look, with);
-		if (child > 0) {
+		if (piped)
 			close(ends[1]);
+		if (child > 0)
 			done = read_answers(ends[0], answers, done, count, patience > LEAST ? patience : LEAST, until);
+		if (piped)
 			close(ends[0]);
+		if (child > 0)
 			end_child(child, done < count);
-		}
 		if (done < count)
 			answers[done++] = CHILD_SILENT;
 	}

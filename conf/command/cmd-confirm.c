@@ -230,8 +230,10 @@ bool confirm_start(unsigned seconds, int (*go_back)(void))
 		ok = pid > 0 && read(ends[0], &byte, 1) == 1 && !rename(new_note_path, note_path);
 		close(ends[0]);
 	}
-	if (ok)
+	if (ok) {
+		unlink(failed_path); /* of who went back from the note before */
 		return true;
+	}
 	warn("cannot wait for a confirmation at %s", note_path);
 	unlink(new_note_path);
 	return false;

@@ -43,11 +43,14 @@ static int follow_packages(void)
 	static struct ruleset now;
 	const char *text = text_in_force();
 
-	if (text && load_text(&now, text) && change_programs(&now, RUNNING_MOVES) == EXIT_SUCCESS)
+	bool is_read = text && load_text(&now, text);
+
+	if (is_read && change_programs(&now, RUNNING_MOVES) == EXIT_SUCCESS)
 		return EXIT_SUCCESS;
 	warnx("it is in force, but without the programs of packages that have come meanwhile; 'netshim reload' tries "
 	      "again");
-	return EXIT_FAILURE;
+	/* Going back once more mends no mistake. */
+	return is_read ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int go_back(void)
@@ -218,7 +221,10 @@ _Noreturn static void read_and_hand_over(const char *config, int text)
 
 	alarm(READING);
 	whole = load_whole(&set, config);
-	whole = write(text, set.text, set.text_size) == (ssize_t)set.text_size && whole;
+	if (write(text, set.text, set.text_size) != (ssize_t)set.text_size) {
+		warn("cannot hand over what %s says", config);
+		whole = false;
+	}
 	if (whole && freopen("/dev/null", "w", stderr))
 		services_can(&set);
 	_exit(whole ? EXIT_SUCCESS : EXIT_FAILURE);

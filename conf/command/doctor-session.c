@@ -146,15 +146,16 @@ static bool is_set_group_id(const struct process *p)
 {
 	char *exe = printed("/proc/%d/exe", p->pid);
 	const char *program;
-	struct stat st;
-	bool is_seen = !stat(exe, &st);
+	struct statx st = { .stx_mode = 0 };
+	/* Of a file system that may never answer, what the kernel knows is enough. */
+	bool is_seen = !statx(AT_FDCWD, exe, AT_STATX_DONT_SYNC, STATX_MODE, &st);
 
 	free(exe);
-	if (!is_seen) {
+	if (!is_seen && !strchr(p->name, '/')) {
 		program = search_command(p->name);
-		is_seen = program && !stat(program, &st);
+		is_seen = program && !statx(AT_FDCWD, program, AT_STATX_DONT_SYNC, STATX_MODE, &st);
 	}
-	return is_seen && st.st_mode & S_ISGID && !(st.st_mode & S_ISUID);
+	return is_seen && S_ISREG(st.stx_mode) && st.stx_mode & S_ISGID && !(st.stx_mode & S_ISUID);
 }
 
 #define AGENT "ssh-agent"

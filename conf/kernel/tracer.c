@@ -263,6 +263,7 @@ bool tracer_start(struct tracer *t, void (*run)(const void *), const void *what)
 	signal(SIGCHLD, SIG_DFL);
 	signal(SIGTTOU, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* EFBIG is told */
 	ok = t->first > 0 && seize(t, gate[1]);
 	close(gate[1]);
 	return ok;

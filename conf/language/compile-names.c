@@ -205,7 +205,7 @@ static int rank(const struct app *app)
 {
 	int kind = app->package ? 2 + app->coming : app->pattern != NULL;
 
-	return 8 * app_is_ready(app) + 4 * app->by_others + kind;
+	return 8 * app->by_others + 4 * app_is_ready(app) + kind;
 }
 
 /* By which of the rules for one program comes first. */
@@ -239,7 +239,7 @@ static bool same_users(const struct user_list *a, const struct user_list *b)
 /* What the first of two rules is an exception from, or NULL. */
 static const char *excepted(const struct app *app, const struct app *first)
 {
-	if (app_is_ready(app) && !app_is_ready(first))
+	if (app_is_ready(app) && !app_is_ready(first) && !first->by_others)
 		return "policy";
 	if (app->package && !first->package)
 		return "package";

@@ -282,6 +282,27 @@ is "$(rules | grep -o ' to .*' | xargs)" \
 	"to 10.97.10.0/24 lookup main proto 78 to 10.97.20.0/24 lookup main proto 78 to fd00:97::/64 lookup main proto 78 to fd00:98::/64 lookup main proto 78" \
 	"without a namespace, its rule goes"
 
+# --- the local table's rule behind others', as virtual routers (VRF) want it
+
+late_gets() {
+	ip -n jail neigh flush all
+	ip -n other neigh flush all
+	gets in_jail "http://$far_host/" 'http://[2001:db8::7]/'
+}
+for version in -4 -6; do
+	ip $version rule add pref 32765 lookup local
+	ip $version rule del pref 0
+done
+until_like "^0 0$" "what a namespace asks its gateway, this machine answers" late_gets
+"$netshim" reload
+is "$(late_gets)" "0 0" "after a reload, too"
+for version in -4 -6; do
+	ip $version rule add pref 0 lookup local
+	ip $version rule del pref 32765
+done
+"$netshim" reload
+is "$(rules | grep -c ' to .* lookup local')" 0 "the rules for that go with the reason"
+
 # --- a firewall of others' that drops what is forwarded: the page's lines
 
 page() { # page PATTERN: lines that it shows

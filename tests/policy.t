@@ -120,6 +120,8 @@ is "$(on_other_host nft list counter inet neighbour came | sed -n 's/.*packets \
 is "$(get past http://$far_host/) $(get past 'http://[2001:db8::7]/')" "0 0" "and what is behind the router is none"
 sleep 5.1
 is "$(get onlink http://198.51.100.2/) $(get onlink 'http://[2001:db8:78::2]/') $(get onlink http://$far_host/)" "0 0 7" "allow link"
+serve -- 8004
+is "$(by_led_classes http://198.51.100.1:8004/) $(get onlink http://198.51.100.1:8004/)" "0 0 0 7" "this machine is no neighbour of its own"
 for version in -4 -6; do
 	ip $version rule del pref 5260
 	ip $version rule del pref 5270

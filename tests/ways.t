@@ -531,6 +531,12 @@ in_both_orders "all at once" all_up all_down
 # The uplink lacks a family, and the VPN has it: what has no ordinary way is refused at once, and nothing goes into the VPN.
 nft "table inet leaving { counter tun { }; chain after { type filter hook postrouting priority 300; oifname tun0 ip daddr $far_host counter name tun; oifname tun0 ip6 daddr $far6 counter name tun; }; }"
 into_vpn() { echo $(($(nft list counter inet leaving tun | sed -n 's/.*packets \([0-9]*\).*/\1/p') + $(counted far "${vpn[@]}"))); }
+sent_to_neighbour() {
+	shim "$netshim" run ordinary python3 -c 'import socket
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+try: print(s.sendto(b"x", ("fe80::99", 9, 0, socket.if_nametoindex("here"))))
+except OSError as e: print(e)'
+}
 none_of_family() { # none_of_family NAME START STOP
 	local ip router said
 	"$2"
@@ -542,6 +548,7 @@ none_of_family() { # none_of_family NAME START STOP
 		[ "$1" != def1 ] || hook_for here
 		nft reset counters table inet leaving >/dev/null
 		is "$(way ordinary) $(way out) $(into_vpn)" "$said $said 0" "$1, and an uplink without IPv${ip#-}"
+		is "$(sent_to_neighbour)" 1 "a link-local address is no matter of default routes"
 		ip $ip route add default via $router
 		hook_for here
 		is "$(way ordinary)" lan "and when it has that again"
@@ -599,7 +606,7 @@ reaches() { # reaches CLASS: the far host, and this machine
 	echo " $(get "$1" http://127.0.0.1:8001/) $(get "$1" http://192.168.77.1:8001/) $(get "$1" 'http://[::1]:8001/')"
 }
 all_reach() { [ "$(reaches vpn)$(reaches ordinary)" = "vpn 0 0 0lan 0 0 0" ]; }
-SECONDS_FOR=1
+SECONDS_FOR=3
 openvpn_up
 make_late
 configure <<<"class vpn { $vpn_class } $ordinary"

@@ -13,6 +13,7 @@
 
 #include "conf/kernel/routing.h"
 #include "conf/kernel/rtnetlink.h"
+#include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
 
 #include <errno.h>
@@ -141,7 +142,7 @@ static bool route_matters(struct nlmsghdr *message, const char *wanted)
 	    route->rtm_type != RTN_UNICAST || (route->rtm_flags & RTM_F_CLONED) ||
 	    is_link_local(route, attributes[RTA_DST]))
 		return false;
-	return !route->rtm_dst_len || by == RTPROT_KERNEL || by == RTPROT_RA || by == RTPROT_DHCP ||
+	return route->rtm_dst_len <= WAYS_WIDE || by == RTPROT_KERNEL || by == RTPROT_RA || by == RTPROT_DHCP ||
 	       wants_ordinary(wanted);
 }
 

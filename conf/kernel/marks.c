@@ -116,7 +116,7 @@ static bool is_given(const struct ruleset *set, uint32_t mark)
  * mark says no more than that way. */
 static void mark_connections(struct ruleset *set)
 {
-	bool given = is_given(set, PAST_MULLVAD);
+	bool told = is_given(set, PAST_MULLVAD);
 
 	for (size_t i = 0; i < set->class_count; i++) {
 		struct class *class = &set->classes[i];
@@ -126,7 +126,8 @@ static void mark_connections(struct ruleset *set)
 			continue;
 		class->ct_mark = (struct packet_mark){ PAST_MULLVAD, UINT32_MAX };
 		class->mark_shared = true;
-		class->mark_repeated = given || !class->table;
+		class->mark_repeated = told || class->netns;
+		told = told || !class->netns;
 	}
 }
 

@@ -285,7 +285,8 @@ static void write_led(FILE *out, const struct ruleset *set, const uint32_t *live
 	for (size_t i = 0; i < networks->main_count; i++)
 		if (is_ether(networks, networks->main[i].to.interface))
 			write_noting_within(out, &networks->main[i], "neighbours", "goto refuse");
-	fprintf(out, "\t}\n\tchain link_led {\n\t\ttype filter hook output priority -139; policy accept;\n\t\t");
+	fprintf(out, "\t}\n\tchain link_led {\n\t\ttype filter hook output priority -139; policy accept;\n"
+		     "\t\toifname \"lo\" accept\n\t\t");
 	policy_write_classids(out, set, live, is_led);
 	fprintf(out, " goto note_led\n\t}\n");
 }

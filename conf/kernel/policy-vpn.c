@@ -33,10 +33,10 @@ static bool has_way(const struct class *class)
 	return (class->interface || class->ordinary) && !class->netns;
 }
 
-/* The table of those that go the ordinary way is one for all. */
+/* The table of those that go the ordinary way is one for all, with a network namespace or without. */
 static bool has_last_route(const struct class *class)
 {
-	return has_way(class) && class->table;
+	return (class->interface ? !class->netns : class->ordinary) && class->table;
 }
 
 static bool tells_way(const struct class *class)
@@ -265,7 +265,7 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 	fprintf(out, "\n\t}\n");
 }
 
-#define TO_LAST_ROUTE "\t\tmeta nfproto ipv6 fib daddr . mark type unreachable goto refuse\n"
+#define TO_LAST_ROUTE "fib daddr . mark type unreachable goto refuse\n"
 
 /* The kernel would open further connections (subflows) of an MPTCP socket by other
  * interfaces, in nobody's name: without the option it is plain TCP.
@@ -274,7 +274,7 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 static void write_guarded(FILE *out, const char *untracked)
 {
 	fprintf(out,
-		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n" TO_LAST_ROUTE
+		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n\t\tmeta nfproto ipv6 " TO_LAST_ROUTE
 		"\t\tct state untracked meta cgroup vmap {\n%s\t\t}\n\t}\n",
 		untracked);
 }
@@ -478,6 +478,6 @@ void policy_write_vpn_guard(FILE *out, const struct class *class)
 {
 	if (has_interface(class))
 		fprintf(out, "\t\tjump guarded\n");
-	else if (has_way(class))
-		fprintf(out, TO_LAST_ROUTE);
+	else if (has_way(class)) /* link-local addresses go by the main table, whose routes here name no device */
+		fprintf(out, "\t\tip6 daddr != fe80::/10 " TO_LAST_ROUTE);
 }

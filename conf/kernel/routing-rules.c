@@ -123,9 +123,9 @@ static struct rtnl_rule *marked_rule(const struct class *class, int family, uint
 }
 
 /* Answers to what a namespace has begun come with no mark. */
-static struct rtnl_rule *rule_to(const struct own_address *own, uint32_t priority)
+static struct rtnl_rule *rule_to(const struct own_address *own, uint32_t priority, uint32_t table)
 {
-	struct rtnl_rule *rule = make_rule(own->family, priority, RT_TABLE_MAIN);
+	struct rtnl_rule *rule = make_rule(own->family, priority, table);
 	struct in6_addr network = own->address;
 	struct nl_addr *to;
 
@@ -147,7 +147,7 @@ static bool is_routed_for(const struct class *class, int family)
 
 /* Of each family: by the mark to the local table, the class's, on to the main one, and to an end;
  * and to the network of its namespace. */
-#define RULES_MAX 10
+#define RULES_MAX 12
 
 /* Returns how many rules the class has (allocated). What the main table has no way for, others'
  * rules would lead elsewhere. */
@@ -167,8 +167,14 @@ static size_t rules_of(const struct class *class, const struct rule_place *place
 			end_at(rules[count++]);
 		}
 	}
-	for (size_t i = 0; i < class->addresses.count; i++)
-		rules[count++] = rule_to(&class->addresses.items[i], place->first + 1);
+	for (size_t i = 0; i < class->addresses.count; i++) {
+		const struct own_address *own = &class->addresses.items[i];
+
+		/* What its gateway, which is this machine, is asked comes here. */
+		if (place->local[own->family == AF_INET6])
+			rules[count++] = rule_to(own, place->first - 1, RT_TABLE_LOCAL);
+		rules[count++] = rule_to(own, place->first + 1, RT_TABLE_MAIN);
+	}
 	return count;
 }
 
@@ -353,7 +359,7 @@ static void add_local(struct nl_object *object, void *with)
 	struct moving *m = with;
 
 	if (!routing_rule_is_ours(object) || !m->to.local[rtnl_rule_get_family(rule) == AF_INET6] ||
-	    table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_UNSPEC)
+	    table == RT_TABLE_LOCAL || table == RT_TABLE_UNSPEC || (table == RT_TABLE_MAIN && !rtnl_rule_get_dst(rule)))
 		return;
 	rule = or_out_of_memory((struct rtnl_rule *)nl_object_clone(object));
 	rtnl_rule_set_table(rule, RT_TABLE_LOCAL);

@@ -23,10 +23,6 @@
 #define NAMED_METRIC 40
 #define OUT_METRIC 100
 
-/* A VPN leads everything by halves and smaller parts, before others' default route: OpenVPN by
- * 0.0.0.0/1 and 128.0.0.0/1 (def1), and ::/3, 2000::/4, 3000::/4. */
-#define WIDE 4
-
 static const int families[] = { AF_INET, AF_INET6 };
 
 /* Nobody can be reached there beyond the networks that one is part of. Not 100.64/10,
@@ -89,7 +85,7 @@ static struct gateway gateway_of(const struct finding *f, int family)
 {
 	struct gateway given = given_gateway(f->class, family);
 	struct gateway found = given;
-	unsigned prefix = WIDE + 1;
+	unsigned prefix = WAYS_WIDE + 1;
 
 	for (size_t i = 0; i < f->networks->main_count; i++) {
 		const struct main_route *r = &f->networks->main[i];

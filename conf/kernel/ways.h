@@ -10,6 +10,10 @@
 #include "conf/kernel/routing.h"
 #include "conf/language/ruleset.h"
 
+/* A VPN leads everything by halves and smaller parts, before others' default route: OpenVPN by
+ * 0.0.0.0/1 and 128.0.0.0/1 (def1), and ::/3, 2000::/4, 3000::/4. Bits of a prefix. */
+#define WAYS_WIDE 4
+
 /* Finds every class's interface and its ways, from the machine's networks and from
  * what is in force now (NULL where that is not known). */
 void ways_find(struct ruleset *set, const struct routing *now, struct network_list *networks);

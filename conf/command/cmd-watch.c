@@ -545,6 +545,15 @@ static void listen_to_files(void)
 		err(EXIT_FAILURE, "cannot watch files (sysctl fs.inotify says how many)");
 }
 
+/* Who has started it reads until then what has kept it from beginning (watcher.c), which is sealed. */
+static void end_messages(void)
+{
+	int seals = fcntl(STDERR_FILENO, F_GET_SEALS);
+
+	if (seals > 0 && seals & F_SEAL_GROW)
+		dup2(STDIN_FILENO, STDERR_FILENO);
+}
+
 int cmd_watch(const struct command *command)
 {
 	w.class = command->argv[0];
@@ -560,6 +569,7 @@ int cmd_watch(const struct command *command)
 	w.watching = state_watch(w.class); /* who sees that one watches may rely on it */
 	if (w.watching < 0)
 		fail_to_watch();
+	end_messages();
 	if (w.asking >= 0)
 		follow_asked();
 	watch();

@@ -92,7 +92,7 @@ static bool wait_for(pid_t child, const char *class, const char *by)
 
 #define MESSAGES_MAX 1000
 
-/* It keeps them for as long as it lives: so they must not grow (memfd_create(2)). */
+/* They must not grow (memfd_create(2)), whatever is told until it watches. */
 static int make_messages(void)
 {
 	int fd = memfd_create("messages", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -270,6 +270,7 @@ __attribute__((noinline)) static void put_right_opened(struct program *program, 
 	/* A script without a name has no rule, but its interpreter may have one. */
 	if (!must && !route.rule) {
 		*program = (struct program){ .dirfd = AT_FDCWD, .path = RUNNING, .argv = own };
+		route = (struct route){ .request = { .start = true } };
 		is_script = false;
 		must = route_must_move(program, true, &route, &place);
 	}

@@ -244,7 +244,9 @@ static int walk_names(struct rules *rules, struct search *s, struct rules_slot *
 			look_for_tree = !*tree;
 		}
 		err = walk_look(&s->walk);
-		if (!err && look_for_tree && next != WALK_LAST && S_ISLNK(s->walk.mode))
+		/* Who decides otherwise than the helper would have it execute the program again and again. */
+		if (!err && look_for_tree && next != WALK_LAST && S_ISLNK(s->walk.mode) &&
+		    rules->header.version >= RULES_LINKS)
 			find_tree_of_link(rules, s, rule, tree);
 		if (!err)
 			err = walk_enter(&s->walk);

@@ -73,6 +73,7 @@
 #define RULES_VERSION 8
 #define RULES_OLDEST 5	/* the oldest version whose files this one can read */
 #define RULES_READERS 5 /* the oldest version that can read those of this one */
+#define RULES_LINKS 6	/* the oldest whose helper follows the links of folders in trees */
 
 #define CLASS_NAME_MAX 64
 #define NETNS_NAME_MAX 64 /* a network namespace's */

@@ -105,15 +105,15 @@ enabled() { # enabled BEFORE: what is left of it when the package is removed in 
 }
 is "$(enabled true)" 0 "nothing is left of netshim enable there"
 is "$(enabled "mount --bind /home /home")" 3 "but in homes that may be the machine's"
+is "$(enabled "mount --bind /home/one /home/one")" 3 "or one of them"
 
 # where systemd does not run
 rm -r "$machine/run/systemd"
-mkdir -p "$machine/etc/rcS.d"
-ln -sf ../init.d/netshim "$machine/etc/rcS.d/S01netshim" # insserv is not here
-rm "$machine/sbin/runlevel"
+rm -f "$machine/sbin/runlevel"
+printf '#!/bin/sh\nexit 0\n' >"$machine/usr/sbin/policy-rc.d" # this machine's may let nothing start
 printf '#!/bin/sh\necho N 2\n' >"$machine/sbin/runlevel"
 printf '#!/bin/sh\necho "$1" >>/root/asked\nexit 1\n' >"$machine/etc/init.d/netshim"
-chmod 755 "$machine/sbin/runlevel" "$machine/etc/init.d/netshim"
+chmod 755 "$machine/sbin/runlevel" "$machine/usr/sbin/policy-rc.d" "$machine/etc/init.d/netshim"
 by_init() { # by_init COMMAND...: how it ends, and what the init script has been asked for
 	: >"$machine/root/asked"
 	in_container "$@" >"$scratch/dpkg"

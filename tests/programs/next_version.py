@@ -43,7 +43,7 @@ change(compile_c, r'(?<=\(uint32_t\)app->at\.line,)(?=\n\t\};)',
 change(compile_c, r'(?<=CLASS_NETNS : 0u\))',
        f'| (strstr(class->name, "new-class") ? {flag}u : 0), .unused = {{ 1, 2, 3, 4 }}')
 change('conf/contract/rules.c', r'(#define REQUEST_NUMBERS \d+)', r'\1 + 2')
-change('conf/contract/rules.c', r'(?<=\(uint32_t\)r->netns,)', ' 1, UINT64_MAX,')
+change('conf/contract/rules.c', r'(?<=\(uint32_t\)r->netns, r->loader,)', ' 1, UINT64_MAX,')
 if strange:
     change(rules, r'(?<=#define RULES_OLDEST )\d+', str(version))
     change(rules, r'(?<=#define RULES_READERS )\d+', str(version))

@@ -46,11 +46,10 @@ HOOKS = $(addprefix $(SYSCONFDIR)/, network/if-up.d/netshim NetworkManager/dispa
 INIT = $(SYSCONFDIR)/init.d/netshim
 APT = $(SYSCONFDIR)/apt/apt.conf.d/50netshim
 APPARMOR = $(SYSCONFDIR)/apparmor.d/abstractions
-NEEDRESTART = $(SYSCONFDIR)/needrestart/conf.d/netshim.conf
 XSESSION = $(SYSCONFDIR)/X11/Xsession.d/89netshim
 
 # What is in none of this installation's own folders: where there is another one, it may be that one's.
-SHARED_FILES = $(addprefix $(DESTDIR), $(HOOKS) $(INIT) $(APT) $(NEEDRESTART) $(XSESSION) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
+SHARED_FILES = $(addprefix $(DESTDIR), $(HOOKS) $(INIT) $(APT) $(XSESSION) $(APPARMOR)/base.d/netshim $(APPARMOR)/netshim)
 whose = scripts/whose '$(DESTDIR)' '$(BINDIR) $(LIBEXECDIR) $(LIBDIR)' $(SHARED_FILES)
 
 # systemd's. That of the net_cls hierarchy's mount has the name of its folder.
@@ -252,7 +251,6 @@ endif
 	$(call put_text,755,scripts/netshim-nftables,$(LIBEXECDIR)/netshim-nftables)
 	$(call put_text,755,scripts/netshim-packages,$(LIBEXECDIR)/netshim-packages)
 	test ! -d $(DESTDIR)$(dir $(APT)) || { $(call put_text,644,scripts/apt.conf,$(APT)); }
-	test ! -d $(DESTDIR)$(dir $(NEEDRESTART)) || { $(call put_text,644,scripts/needrestart.conf,$(NEEDRESTART)); }
 	test ! -d $(DESTDIR)$(dir $(XSESSION)) || { $(call put_text,644,scripts/xsession,$(XSESSION)); }
 	test ! -d $(DESTDIR)$(APPARMOR) || { $(call put_text,644,scripts/apparmor/base,$(APPARMOR)/base.d/netshim) && \
 		$(call put_text,644,scripts/apparmor/netshim,$(APPARMOR)/netshim); }

@@ -294,6 +294,7 @@ its_class() { sed -n 's/.*:net_cls://p' /proc/$sleeper/cgroup; }
 is "$("$netshim" move one $sleeper 2x 2>&1; echo $?; its_class)" "netshim: cannot move process '2x', and so none: that is no process ID"$'\n1\n/' "move: what is no process ID: nobody is moved"
 is "$("$netshim" move one $sleeper 0 2>&1; echo $?; its_class)" "netshim: cannot move process '0', and so none: that is no process ID"$'\n1\n/' "move: 0, which would be itself"
 kill $sleeper
+# shellcheck disable=SC2016 # expanded there
 first() { unshare --pid --fork --mount-proc sh -c '"$1" move "$2" $$ 2>&1; echo $?; sed -n "s/.*:net_cls://p" /proc/1/cgroup' sh "$netshim" "$1"; } # of a namespace of its own
 like "$(first one)" "^netshim: process 1 is what starts every service.*: all that it starts from then on would be in class one; .*"$'\n1\n/$' \
 	"move: the first process stays where it is"

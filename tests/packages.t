@@ -80,6 +80,7 @@ mkdir "$machine/run/netshim"
 : >"$machine/run/netshim/rules"
 echo package >"$machine/run/netshim/config"
 # shellcheck disable=SC2016 # expanded there
+# shellcheck disable=SC2016 # expanded there
 printf '#!/bin/sh\necho "$1" >>/root/asked\n[ "$1" != grant ] || exec /usr/bin/netshim "$@"\n' >"$machine/usr/local/sbin/netshim"
 chmod 755 "$machine/usr/local/sbin/netshim"
 asked() { # asked HOW...: what is asked of netshim

@@ -466,6 +466,7 @@ in_starter() { # in_starter COMMAND...
 	bash -c 'echo 0 >"$1/cgroup.procs" && "${@:2}"' in "$starter" "$@"
 }
 mkdir "$groups"
+# shellcheck disable=SC2016 # expanded there
 if mount -t cgroup2 none "$groups" && mkdir "$starter" && in_starter sh -c 'echo 0 >"$1/cgroup.procs"' sh "$groups" 2>/dev/null; then
 	trap 'leave_starter 2>/dev/null; clean_up' EXIT
 	before=$(watcher)

@@ -113,6 +113,7 @@ rm -r "$machine/run/systemd"
 rm -f "$machine/sbin/runlevel"
 printf '#!/bin/sh\nexit 0\n' >"$machine/usr/sbin/policy-rc.d" # this machine's may let nothing start
 printf '#!/bin/sh\necho N 2\n' >"$machine/sbin/runlevel"
+# shellcheck disable=SC2016 # expanded there
 printf '#!/bin/sh\necho "$1" >>/root/asked\nexit 1\n' >"$machine/etc/init.d/netshim"
 chmod 755 "$machine/sbin/runlevel" "$machine/usr/sbin/policy-rc.d" "$machine/etc/init.d/netshim"
 by_init() { # by_init COMMAND...: how it ends, and what the init script has been asked for

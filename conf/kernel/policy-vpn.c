@@ -265,7 +265,8 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 	fprintf(out, "\n\t}\n");
 }
 
-#define TO_LAST_ROUTE "fib daddr . mark type unreachable goto refuse\n"
+/* What its type is called: see type_of in routing-routes.c. */
+#define TO_LAST_ROUTE "fib daddr . mark type { unreachable, anycast } goto refuse\n"
 
 /* The kernel would open further connections (subflows) of an MPTCP socket by other
  * interfaces, in nobody's name: without the option it is plain TCP.

@@ -126,8 +126,7 @@ is "$(while_effective)" "setns times: 1" "its capabilities are effective around 
 is "$(grep capset "$scratch/netns-trace" | grep -o 'effective=[^,]*' | xargs)" "effective=1<<CAP_SYS_ADMIN effective=0" "of the two, one"
 is "$(sed -n '/capset.*effective=0/,$p' "$scratch/netns-trace" | grep -o -e 'capset' -e 'capget' -e setns | head -n 2 | xargs)" "capset capget" \
 	"then they are gone, and that is read back"
-files="$root/run/netshim/netns O_RDONLY
-$root/run/netshim/rules O_RDONLY
+files="$root/run/netshim/rules O_RDONLY
 /proc/self/cgroup O_RDONLY
 /run/netns O_RDONLY
 jail O_RDONLY"
@@ -264,8 +263,9 @@ like "$(shim "$netshim" run jail true 2>&1)" "not started .class jail.: cannot e
 mv "$netns.gone" "$netns"
 cat >"$scratch/fake" <<EOF
 #!/bin/bash
-mount -t tmpfs none $root/run/netshim && mkdir $root/run/netshim/netns && cat $scratch/rules >$root/run/netshim/rules &&
-	touch $root/run/netshim/netns/other && mount --bind /run/netns/jail $root/run/netshim/netns/other || exit 1
+mount -t tmpfs none $root/run/netshim && cat $scratch/rules >$root/run/netshim/rules &&
+	touch $root/run/netshim/jail && mount --bind /run/netns/jail $root/run/netshim/jail &&
+	mount -t tmpfs none /run/netns && touch /run/netns/other && mount --bind $root/run/netshim/jail /run/netns/other || exit 1
 $scratch/other-static where
 EOF
 chmod 755 "$scratch/fake"

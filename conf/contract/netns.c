@@ -16,9 +16,9 @@
 
 /* Who may change the folder may have the name lead elsewhere. What is mounted at the name
  * belongs to root by itself (nsfs), and anybody may open it. */
-static int open_in(const char *folder, const char *name)
+static int open_named(const char *name)
 {
-	int dir = sys_openat(AT_FDCWD, folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int dir = sys_openat(AT_FDCWD, NETNS_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct sys_file file;
 	int fd = -EACCES;
 
@@ -51,11 +51,9 @@ static int check(int fd)
 
 int netns_open(const char *name)
 {
-	int fd = open_in(NETNS_MADE, name);
+	int fd = open_named(name);
 	int err;
 
-	if (fd == -ENOENT)
-		fd = open_in(NETNS_OTHERS, name);
 	if (fd < 0)
 		return fd == -ELOOP ? -EINVAL : fd;
 	err = check(fd);

@@ -9,9 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Where names are looked up: those that netshim has made come before others'. */
-#define NETNS_MADE NETSHIM_RUNDIR "/netns"
-#define NETNS_OTHERS "/run/netns" /* ip(8)'s */
+#define NETNS_FOLDER "/run/netns" /* ip(8)'s */
 
 /* Opens the network namespace of that name. Returns a descriptor, or -errno: -ENOENT
  * where there is none, -EACCES where others than root may change what the name leads to,

@@ -35,7 +35,7 @@ int namespace_home(void)
 
 static char *path_of(const char *name)
 {
-	return printed(NETNS_OTHERS "/%s", name);
+	return printed(NETNS_FOLDER "/%s", name);
 }
 
 bool namespace_is_there(const char *name)
@@ -111,12 +111,12 @@ static bool set_loopback_up(void)
  * other mount namespaces, and can be unmounted by whoever made it. */
 static bool share_folder(void)
 {
-	if (mkdir(NETNS_OTHERS, 0755) && errno != EEXIST)
+	if (mkdir(NETNS_FOLDER, 0755) && errno != EEXIST)
 		return false;
-	if (!mount("", NETNS_OTHERS, "none", MS_SHARED | MS_REC, NULL))
+	if (!mount("", NETNS_FOLDER, "none", MS_SHARED | MS_REC, NULL))
 		return true;
-	return errno == EINVAL && !mount(NETNS_OTHERS, NETNS_OTHERS, "none", MS_BIND | MS_REC, NULL) &&
-	       !mount("", NETNS_OTHERS, "none", MS_SHARED | MS_REC, NULL);
+	return errno == EINVAL && !mount(NETNS_FOLDER, NETNS_FOLDER, "none", MS_BIND | MS_REC, NULL) &&
+	       !mount("", NETNS_FOLDER, "none", MS_SHARED | MS_REC, NULL);
 }
 
 /* A file that is left of a command that was killed is no namespace. */

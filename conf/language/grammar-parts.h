@@ -2,8 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* What the parts of the grammar share: grammar.c has the options and reads a text with libconfuse,
- * grammar-class.c and grammar-app.c take over its sections, grammar-input.c opens the files, and
- * grammar-scan.c finds what libconfuse would not. */
+ * grammar-class.c and grammar-app.c take over its sections, grammar-input.c opens the files,
+ * grammar-scan.c finds what libconfuse would not, and grammar-kept.c keeps what was read. */
 
 #ifndef NETSHIM_GRAMMAR_PARTS_H
 #define NETSHIM_GRAMMAR_PARTS_H
@@ -78,6 +78,15 @@ void grammar_add_input(const char *path, struct place_in_file at, bool matched);
 FILE *grammar_open_input(struct input *input);
 /* All that is in it: allocated, with a byte behind it. */
 char *grammar_read_file(FILE *file, size_t *size);
+
+/* A reading: how it begins, of the configuration at path; and what one file adds to it, whose text
+ * needs a byte behind it. */
+void grammar_begin(struct ruleset *set, const char *path, bool again);
+void grammar_parse(char *text, size_t size);
+
+/* What is kept of it: each file, and at its end which users it has asked for. */
+void grammar_keep(const char *path, const char *text, size_t size);
+void grammar_keep_users(void);
 
 /* Notes what libconfuse would take for something else, and makes comments blank. */
 void grammar_scan(char *text, size_t size);

@@ -18,7 +18,6 @@
 #include "conf/language/value.h"
 
 #include <confuse.h>
-#include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -321,7 +320,7 @@ static void forget_since(const struct ruleset *before)
 	set->at_boot_at = before->at_boot_at;
 }
 
-static void parse_text(char *text, size_t size)
+void grammar_parse(char *text, size_t size)
 {
 	struct ruleset before = *reading.set;
 	FILE *file;
@@ -340,20 +339,6 @@ static void parse_text(char *text, size_t size)
 		parse(file, CFGF_IGNORE_UNKNOWN);
 	}
 	fclose(file);
-}
-
-/* Adds to set->text: the size and the path of a file, and what is in it. */
-static void keep_text(const char *path, const char *text, size_t size)
-{
-	struct ruleset *set = reading.set;
-	char *head = printed("%zu %s", size, path);
-	size_t head_size = strlen(head) + 1;
-
-	set->text = or_out_of_memory(realloc(set->text, set->text_size + head_size + size));
-	memcpy(set->text + set->text_size, head, head_size);
-	memcpy(set->text + set->text_size + head_size, text, size);
-	set->text_size += head_size + size;
-	free(head);
 }
 
 static void read_input(size_t index)
@@ -375,8 +360,8 @@ static void read_input(size_t index)
 	}
 	text = grammar_read_file(file, &size);
 	fclose(file);
-	keep_text(input.path, text, size);
-	parse_text(text, size);
+	grammar_keep(input.path, text, size);
+	grammar_parse(text, size);
 	free(text);
 }
 
@@ -387,7 +372,7 @@ static char *absolute(const char *path)
 	return *path == '/' || !getcwd(folder, sizeof(folder)) ? copied(path) : printed("%s/%s", folder, path);
 }
 
-static void begin(struct ruleset *set, const char *path, bool again)
+void grammar_begin(struct ruleset *set, const char *path, bool again)
 {
 	/* libconfuse puts variables of the environment into unquoted and "quoted"
 	 * values; a configuration must mean the same whoever reads it. */
@@ -398,101 +383,14 @@ static void begin(struct ruleset *set, const char *path, bool again)
 	reading.rights = 0;
 	users_forget();
 	set->path = absolute(path);
-	keep_text(set->path, "", 0);
-}
-
-/* No file has this name. */
-#define USERS ""
-
-static void keep_users(void)
-{
-	char *text = users_text();
-
-	if (*text)
-		keep_text(USERS, text, strlen(text));
-	free(text);
+	grammar_keep(set->path, "", 0);
 }
 
 void grammar_read(struct ruleset *set, const char *path)
 {
-	begin(set, path, false);
+	grammar_begin(set, path, false);
 	grammar_add_input(path, (struct place_in_file){ NULL, 0 }, false);
 	for (size_t i = 0; i < reading.input_count; i++)
 		read_input(i);
-	keep_users();
-}
-
-/* Takes the next file's path and text from what is left of a text. */
-static bool next_file(char **at, size_t *left, char **path, size_t *size)
-{
-	size_t head = strnlen(*at, *left);
-	char *end;
-
-	if (head == *left)
-		return false;
-	errno = 0;
-	*size = strtoul(*at, &end, 10);
-	if (errno || end == *at || *end != ' ' || *size > *left - head - 1)
-		return false;
-	*path = end + 1;
-	*at += head + 1 + *size;
-	*left -= head + 1 + *size;
-	return true;
-}
-
-static void read_kept_file(const char *path, char *text, size_t size)
-{
-	if (!strcmp(path, USERS))
-		return;
-	reading.file = copied(path);
-	keep_text(path, text, size);
-	parse_text(text, size);
-}
-
-static void read_kept_users(const char *path, char *text, size_t size)
-{
-	(void)size;
-	if (!strcmp(path, USERS))
-		users_read(text);
-}
-
-/* false where it does not end with one of them. */
-static bool each_file(char *text, size_t size, void (*read)(const char *path, char *text, size_t size))
-{
-	char *path;
-	size_t file_size;
-
-	while (next_file(&text, &size, &path, &file_size)) {
-		char *copy = zalloc(file_size + 1);
-
-		memcpy(copy, text - file_size, file_size);
-		read(path, copy, file_size);
-		free(copy);
-	}
-	return !size;
-}
-
-bool grammar_read_text(struct ruleset *set, char *text, size_t size)
-{
-	char *path;
-	size_t file_size;
-	bool whole;
-
-	if (!next_file(&text, &size, &path, &file_size))
-		return false;
-	begin(set, path, true);
-	each_file(text, size, read_kept_users);
-	whole = each_file(text, size, read_kept_file);
-	keep_users();
-	return whole;
-}
-
-bool grammar_read_classes(struct ruleset *set, char *text, size_t size)
-{
-	bool ok;
-
-	reading.no_apps = true;
-	ok = grammar_read_text(set, text, size);
-	reading.no_apps = false;
-	return ok;
+	grammar_keep_users();
 }

@@ -32,7 +32,7 @@ struct wish {
 
 /* The ways that are to be changed, each with its file. */
 struct work {
-	const struct way *ways[WAYS_MAX];
+	const struct way_in *ways[WAYS_MAX];
 	struct edit edits[WAYS_MAX];
 	size_t count;
 };
@@ -80,7 +80,7 @@ static const struct passwd *this_user(void)
 }
 
 /* What an administrator has told sudo stays, and is said. */
-static bool is_left_to_others(const struct way *way)
+static bool is_left_to_others(const struct way_in *way)
 {
 	bool is_environment = false;
 	char *others = way->kind == WAY_SUDO ? sudoers_others(&is_environment) : NULL;
@@ -98,7 +98,7 @@ static bool prepare(struct work *work, unsigned kinds, const struct passwd *user
 {
 	bool ok = true;
 
-	for (const struct way *way = ways_in; way < ways_in + ways_in_count; way++) {
+	for (const struct way_in *way = ways_in; way < ways_in + ways_in_count; way++) {
 		struct edit *edit = &work->edits[work->count];
 
 		if (!(kinds & KIND(way->kind)) || (put && (!way_applies(way, user) || is_left_to_others(way))))
@@ -119,7 +119,7 @@ static bool prepare(struct work *work, unsigned kinds, const struct passwd *user
 	return ok;
 }
 
-static void tell_put(const struct way *way, const struct edit *edit, bool dry_run)
+static void tell_put(const struct way_in *way, const struct edit *edit, bool dry_run)
 {
 	char *lines = copied(way->text);
 	char *rest = lines;
@@ -156,7 +156,7 @@ static void try_variable(void)
 }
 
 /* Nothing is written where one program does not start. */
-static bool is_tried(const struct way *way, const struct edit *edit)
+static bool is_tried(const struct way_in *way, const struct edit *edit)
 {
 	char *wrong = way->kind == WAY_SYSTEM ? trial_of_preload(edit->after) : NULL;
 
@@ -171,7 +171,7 @@ static bool put_all(const struct work *work, bool dry_run)
 	bool ok = true;
 
 	for (size_t i = 0; i < work->count; i++) {
-		const struct way *way = work->ways[i];
+		const struct way_in *way = work->ways[i];
 		const struct edit *edit = &work->edits[i];
 
 		if (!is_tried(way, edit)) {

@@ -45,7 +45,7 @@ struct ways_open {
 static struct ways_open look(void)
 {
 	static const struct {
-		enum way_kind kind;
+		enum way_in_kind kind;
 		unsigned by;
 	} kinds[] = {
 		{ WAY_USER, BY_USER }, { WAY_LOGIN, BY_LOGIN }, { WAY_SYSTEM, BY_SYSTEM }, { WAY_SUDO, BY_SUDO }

@@ -260,7 +260,7 @@ void look_at_shell(struct doctor *d)
 static void look_at_enabled(struct doctor *d)
 {
 	static const struct {
-		enum way_kind kind;
+		enum way_in_kind kind;
 		const char *whose;
 	} kinds[] = {
 		{ WAY_USER, "this user's sessions and user manager (--user)" },

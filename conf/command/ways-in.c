@@ -49,7 +49,7 @@
  * others, and on Debian for a command by ssh, but there only its first lines. zsh reads .zshenv
  * in any, tcsh the first of .tcshrc and .cshrc. Debian's Xsession reads .xsessionrc; a display
  * manager that has no login shell start it, as lightdm, reads nothing else of a user's. */
-const struct way ways_in[] = {
+const struct way_in ways_in[] = {
 	{ .kind = WAY_USER, .path = "~/.config/environment.d/netshim.conf", .text = FOR_USER_MANAGER, .folders = 2 },
 	{ .kind = WAY_USER, .path = "~/.profile", .text = FOR_SH, .shell = "bash", .sign = "~/.profile" },
 	{ .kind = WAY_USER, .path = "~/.bash_profile", .text = FOR_SH, .sign = "~/.bash_profile" },
@@ -99,7 +99,7 @@ static bool has_shell(const char *shell, const struct passwd *user)
 	return strstr(name ? name : user->pw_shell, shell);
 }
 
-bool way_applies(const struct way *way, const struct passwd *user)
+bool way_applies(const struct way_in *way, const struct passwd *user)
 {
 	if (way->kind == WAY_SUDO)
 		return sudoers_is_there();
@@ -108,7 +108,7 @@ bool way_applies(const struct way *way, const struct passwd *user)
 	return (way->shell && has_shell(way->shell, user)) || has_file(way->sign, user) || has_file(way->path, user);
 }
 
-bool way_read(const struct way *way, const struct passwd *user, struct edit *edit)
+bool way_read(const struct way_in *way, const struct passwd *user, struct edit *edit)
 {
 	bool ok = edit_read(edit, path_of(way->path, user), way->mode ? way->mode : 0644);
 
@@ -139,7 +139,7 @@ static void take_lines(struct edit *edit, size_t begin, size_t size)
 	edit_remove(edit, begin, size);
 }
 
-static void put_block(const struct way *way, struct edit *edit)
+static void put_block(const struct way_in *way, struct edit *edit)
 {
 	char *block = printed(BLOCK_BEGIN "%s" BLOCK_END, way->text);
 
@@ -205,7 +205,7 @@ static bool has_variable(char *text)
 }
 
 /* The last line that sets it counts, and the libraries keep their order. */
-static void put_variable(const struct way *way, struct edit *edit)
+static void put_variable(const struct way_in *way, struct edit *edit)
 {
 	struct span span = { .end = edit->after };
 	struct span last = { .end = NULL };
@@ -254,7 +254,7 @@ static void take_from_list(struct edit *edit)
 
 /* --- all of them */
 
-static bool has_ours(const struct way *way, char *text)
+static bool has_ours(const struct way_in *way, char *text)
 {
 	switch (way->form) {
 	case FORM_VARIABLE:
@@ -266,7 +266,7 @@ static bool has_ours(const struct way *way, char *text)
 	}
 }
 
-void way_put(const struct way *way, struct edit *edit)
+void way_put(const struct way_in *way, struct edit *edit)
 {
 	if (edit->after && has_ours(way, edit->after))
 		return;
@@ -292,7 +292,7 @@ static void take_note_of_making(struct edit *edit)
 	edit->after = NULL;
 }
 
-bool way_take(const struct way *way, struct edit *edit)
+bool way_take(const struct way_in *way, struct edit *edit)
 {
 	if (!edit->after || !has_ours(way, edit->after))
 		return true;
@@ -308,7 +308,7 @@ bool way_take(const struct way *way, struct edit *edit)
 	return true;
 }
 
-static enum way_state state_of(const struct way *way, const struct passwd *user)
+static enum way_state state_of(const struct way_in *way, const struct passwd *user)
 {
 	char *path = path_of(way->path, user);
 	char *text = edit_text(path);
@@ -323,12 +323,12 @@ static enum way_state state_of(const struct way *way, const struct passwd *user)
 	return state;
 }
 
-enum way_state ways_state(enum way_kind kind, const struct passwd *user)
+enum way_state ways_state(enum way_in_kind kind, const struct passwd *user)
 {
 	enum way_state state = WAY_CLOSED;
 	bool is_environment = false;
 
-	for (const struct way *way = ways_in; state != WAY_OPEN && way < ways_in + ways_in_count; way++)
+	for (const struct way_in *way = ways_in; state != WAY_OPEN && way < ways_in + ways_in_count; way++)
 		if (way->kind == kind && (kind != WAY_USER || user))
 			state = state_of(way, user);
 	if (kind == WAY_SUDO && state == WAY_CLOSED) {

@@ -353,14 +353,14 @@ static void write_work(int fd, const char *text)
 		warn("cannot write " ANSWERERS_LOCKS ", so that no name is opened");
 }
 
-#define PATIENCE 1000 /* milliseconds */
+#define PATIENCE_MS 1000
 
 int answerers_hold(void)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	int fd = open(ANSWERERS_LOCKS, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	for (int tries = 0; fd >= 0 && tries < PATIENCE && !lock(fd, F_WRLCK, CHANGING, F_SETLK); tries++)
+	for (int tries = 0; fd >= 0 && tries < PATIENCE_MS && !lock(fd, F_WRLCK, CHANGING, F_SETLK); tries++)
 		nanosleep(&pause, NULL);
 	if (fd >= 0)
 		keep_text_before(fd);

@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE 2000 /* milliseconds, for the first that is silent; the more there are, the less */
-#define LEAST 10
-#define LONGEST 10000 /* for all of them: a user can have many */
+#define PATIENCE_MS 2000 /* for the first that is silent */
+#define LEAST_MS 10
+#define LONGEST_MS 10000 /* for all of them: a user can have many */
 
 int child_kill(pid_t child)
 {
@@ -42,6 +42,13 @@ int child_status(pid_t child, int patience)
 		return child_kill(child);
 	waitpid(child, &status, 0);
 	return status;
+}
+
+int child_patience(size_t silent)
+{
+	int patience = PATIENCE_MS / (int)(silent + 1);
+
+	return patience > LEAST_MS ? patience : LEAST_MS;
 }
 
 /* It may be there for good, so it holds nothing that anybody waits for. */
@@ -81,11 +88,10 @@ static void end_child(pid_t child, bool hangs)
 
 void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with)
 {
-	int64_t until = boottime_milliseconds() + LONGEST;
-	int silent = 0;
+	int64_t until = boottime_milliseconds() + LONGEST_MS;
+	size_t silent = 0;
 
 	for (size_t done = 0; done < count; silent++) {
-		int patience = PATIENCE / (silent + 1);
 		int ends[2];
 		bool piped = boottime_milliseconds() < until && !pipe2(ends, O_CLOEXEC);
 		pid_t child = piped ? fork() : -1;
@@ -95,7 +101,7 @@ void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, 
 		if (piped)
 			close(ends[1]);
 		if (child > 0)
-			done = read_answers(ends[0], answers, done, count, patience > LEAST ? patience : LEAST, until);
+			done = read_answers(ends[0], answers, done, count, child_patience(silent), until);
 		if (piped)
 			close(ends[0]);
 		if (child > 0)

@@ -18,6 +18,9 @@ int child_kill(pid_t child);
 /* Returns it when it ends by itself; after so many milliseconds, it is killed. */
 int child_status(pid_t child, int patience);
 
+/* How long to wait for an answer, in milliseconds: the more there are that are silent, the less. */
+int child_patience(size_t silent);
+
 /* Has a child look for an answer to each of count questions. One that is silent for too long is given
  * up, and that answer is CHILD_SILENT; another one goes on behind it. */
 #define CHILD_SILENT UINT8_MAX

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define WAYS_MAX 16
-#define PATIENCE 10000 /* milliseconds, for what is done in one user's home */
+#define PATIENCE_MS 10000 /* for what is done in one user's home */
 
 /* What enable is asked for: kinds of ways, as bits. */
 struct wish {
@@ -280,7 +280,7 @@ static bool take_from(const struct passwd *user)
 		dup2(wrong, STDERR_FILENO);
 		take_as(user);
 	}
-	well = child > 0 && !child_status(child, PATIENCE);
+	well = child > 0 && !child_status(child, PATIENCE_MS);
 	pass_on(said, stdout);
 	pass_on(wrong, stderr);
 	if (!well)

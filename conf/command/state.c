@@ -58,7 +58,7 @@ void state_ask_no_name_service(void)
 	__nss_configure_lookup("group", "files");
 }
 
-#define PATIENCE 10 /* seconds */
+#define PATIENCE_SECONDS 10
 
 static const char *waiting_for;
 
@@ -80,7 +80,7 @@ void be_impatient(const char *what)
 	sigaddset(&set, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	signal(SIGALRM, lose_patience);
-	alarm(PATIENCE);
+	alarm(PATIENCE_SECONDS);
 }
 
 void be_patient(void)
@@ -88,7 +88,7 @@ void be_patient(void)
 	alarm(0);
 }
 
-_Static_assert(PATIENCE == 10, "as STATE_GAVE_UP says");
+_Static_assert(PATIENCE_SECONDS == 10, "as STATE_GAVE_UP says");
 
 static bool is_still(int fd, const char *path)
 {

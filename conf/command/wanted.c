@@ -33,9 +33,7 @@
 #include <unistd.h>
 
 #define GONE " (deleted)"
-#define PATIENCE 2000 /* milliseconds, for the first that is silent; the more there are, the less */
-#define LEAST 10
-#define LONGEST 6000 /* clock ticks, a minute, for all: a user can have names that take long to look up */
+#define LONGEST_TICKS 6000 /* a minute, for all: a user can have names that take long to look up */
 
 /* Whose a process is, and what it runs. */
 struct program {
@@ -422,18 +420,17 @@ static void end_child(struct looker *l, bool hangs)
 	if (hangs)
 		child_kill(l->child);
 	else
-		child_status(l->child, PATIENCE);
+		child_status(l->child, child_patience(0));
 	l->child = 0;
 }
 
 static bool has_answered(struct looker *l, const struct process *process, struct wants *wants)
 {
 	struct pollfd ready = { .fd = l->end, .events = POLLIN };
-	int patience = PATIENCE / (int)(l->silent_count + 1);
 	struct answer answer;
 
 	if (send(l->end, &process->thread, sizeof(process->thread), MSG_NOSIGNAL) <= 0 ||
-	    poll(&ready, 1, patience > LEAST ? patience : LEAST) <= 0 ||
+	    poll(&ready, 1, child_patience(l->silent_count)) <= 0 ||
 	    recv(l->end, &answer, sizeof(answer), 0) != sizeof(answer))
 		return false;
 	*wants = answer.wants;
@@ -454,7 +451,7 @@ struct wants wanted_by(struct looker *l, const struct process *process)
 	struct wants wants;
 
 	if (!l->until)
-		l->until = processes_now() + LONGEST;
+		l->until = processes_now() + LONGEST_TICKS;
 	if (is_silent(l, process))
 		return (struct wants){ .known = false };
 	if (processes_now() < l->until && has_child(l) && has_answered(l, process, &wants))

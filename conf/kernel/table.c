@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #define NAME "netshim"
-#define PATIENCE 1000 /* milliseconds */
+#define PATIENCE_MS 1000
 
 /* No class has a name with a point. */
 static const char new_path[] = TABLE_KEPT ".new";
@@ -445,7 +445,7 @@ static bool hear_to_the_end(int events, struct table_news *news)
 {
 	bool whole = hear_all(events, news);
 
-	while (whole && news->changed && poll(&(struct pollfd){ .fd = events, .events = POLLIN }, 1, PATIENCE) > 0)
+	while (whole && news->changed && poll(&(struct pollfd){ .fd = events, .events = POLLIN }, 1, PATIENCE_MS) > 0)
 		whole = hear_all(events, news);
 	return whole;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* Changes what is in force, whole or not at all. For who has the lock (state.h). Failures
- * are told on stderr; both return the command's exit code. */
+/* Changes what is in force, whole or not at all. For who has the lock (state.h). Failures are told
+ * on stderr; what returns int returns the command's exit code. */
 
 #ifndef NETSHIM_CHANGE_H
 #define NETSHIM_CHANGE_H
@@ -13,6 +13,9 @@
  * a start would put them now; and what unconfirmed changes have moved goes back. */
 enum running { RUNNING_STAYS, RUNNING_MOVES, RUNNING_GOES_BACK };
 
+/* Puts set into force, and allots marks to its classes that have none. Where that fails, all is as it
+ * was; EXIT_FAILURE, too, where set is in force, but services do not follow it, or something of what
+ * was in force before is left. */
 int change_to(struct ruleset *set, enum running running);
 
 /* Follows interfaces, addresses and others' routes, as they are now, with the classes that
@@ -30,7 +33,7 @@ bool change_can_follow(const struct ruleset *next, const struct ruleset *set);
 /* Where nothing is in force: the rules alone, so that no program that has one is started. */
 int change_to_refusal(const struct ruleset *set);
 
-/* Takes everything out of force, and NETSHIM_RUNDIR away. */
+/* Takes everything out of force, and NETSHIM_RUNDIR away. EXIT_FAILURE, too, where something is left. */
 int change_to_nothing(void);
 
 #endif

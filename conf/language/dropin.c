@@ -71,7 +71,7 @@ static const char *from_input(const char *input, bool main)
 }
 
 /* What netshim-unit is told: which descriptor is the tasks file, and what is to be there.
- * This follows setup_output() of systemd's execute.c. NULL: there is no way back. */
+ * This follows setup_output() in systemd's src/core. NULL: there is no way back. */
 static const char *how(const struct unit *unit, bool main)
 {
 	const char *input = value_or(unit, "StandardInput", "null");

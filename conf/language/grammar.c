@@ -302,7 +302,8 @@ static bool read_before(const struct input *input)
 	return false;
 }
 
-/* Takes back what was read, but not what was found wrong with it. */
+/* Takes back what would be there twice when the text is read again, but not what was found wrong with
+ * it. What has one value gets that again. */
 static void forget_since(const struct ruleset *before)
 {
 	struct ruleset *set = reading.set;
@@ -310,7 +311,6 @@ static void forget_since(const struct ruleset *before)
 	set->class_count = before->class_count;
 	set->app_count = before->app_count;
 	set->package_count = before->package_count;
-	set->unclassified.action = before->unclassified.action;
 	/* Counts, not pointers: the lists may have been moved since. */
 	set->unclassified.allow.count = before->unclassified.allow.count;
 	set->unclassified.deny.count = before->unclassified.deny.count;

@@ -73,6 +73,7 @@ static uint32_t name_hash(const char *name)
 
 #define CLASSID_FIRST UINT32_C(0x4e530000) /* "NS" */
 #define MINOR_MAX UINT32_C(0xffff)
+#define CLASSES_MAX 32768 /* so that of the minor numbers, one is soon found that is free */
 
 /* Gives a classid to the classes that state none: from the name, so that adding
  * or removing a class leaves the others' alone. */
@@ -322,9 +323,9 @@ static void check_inside(struct ruleset *set)
 
 void check_whole(struct ruleset *set)
 {
-	/* More would leave no classid for a class that states none. */
-	if (set->class_count > 0x8000) {
-		ruleset_problem(set, set->classes[0x8000].at, "too many classes; at most 32768 are possible");
+	if (set->class_count > CLASSES_MAX) {
+		ruleset_problem(set, set->classes[CLASSES_MAX].at, "too many classes; at most %d are possible",
+				CLASSES_MAX);
 		return;
 	}
 	check_doubles(set);

@@ -249,7 +249,8 @@ static bool is_own_rule(const struct route *route)
 	return find_rule(&running, true, &own) > 0 && own.rule == route->rule;
 }
 
-bool route_is_again(const struct program *p, const struct route *route)
+/* As route_is_parents, of what the process runs itself. Its stack is not its caller's, too. */
+__attribute__((noinline)) static bool is_again(const struct program *p, const struct route *route)
 {
 	__typeof__(getauxval) *auxval = NEXT(getauxval);
 	const char *started_as = auxval ? (const char *)auxval(AT_EXECFN) : NULL;
@@ -334,7 +335,7 @@ static int examine(const struct program *p, struct route *route)
 	route->seen = NULL;
 	if (ret <= 0)
 		return ret;
-	route->again = route_is_again(p, route);
+	route->again = is_again(p, route);
 	return route->again ? 0 : examine_file(p, route);
 }
 

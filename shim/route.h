@@ -41,9 +41,8 @@ struct match_file;
 bool route_runs(const struct match_file *file);
 
 /* Tells whether the process, which may gain no privilege any more (no_new_privs), is about
- * to run once more what it runs, or what its parent runs: the helper could not move it, and
- * where it is, it is already. route is what route_must_move has found. */
-bool route_is_again(const struct program *program, const struct route *route);
+ * to run what its parent runs: the helper could not move it, and where it is, it is already. route is
+ * what route_must_move has found. */
 bool route_is_parents(const struct route *route);
 
 /* Tells how to start a program. Returns 0 where it is to be executed as it is, 1

@@ -73,7 +73,7 @@ static const uint8_t *bytes_of(const struct destination *d)
 	return d->address.s6_addr;
 }
 
-bool destination_is_loopback(const struct destination *d)
+static bool is_loopback(const struct destination *d)
 {
 	return d->family == AF_INET ? bytes_of(d)[0] == 127 : IN6_IS_ADDR_LOOPBACK(&d->address);
 }
@@ -151,7 +151,7 @@ static void add(struct watch *w, pid_t pid, const struct destination *to)
 	if (!wants.known || wants.now.rule)
 		return;
 	talker = find_talker(w->talkers, &w->looker.known_as);
-	if (destination_is_loopback(to))
+	if (is_loopback(to))
 		talker->loopback = true;
 	else
 		add_destination(&talker->destinations, to);
@@ -271,7 +271,7 @@ static void note_gone(const struct inet_socket *s, void *with)
 	struct watch *w = with;
 	struct seen seen = seen_of(s);
 
-	if (!s->remote_port || is_incoming(w, s) || destination_is_loopback(&seen.to) || !note_seen(w, &seen))
+	if (!s->remote_port || is_incoming(w, s) || is_loopback(&seen.to) || !note_seen(w, &seen))
 		return;
 	add_destination(&w->talkers->missed, &seen.to);
 }
@@ -285,7 +285,7 @@ static void find_programs(struct watch *w)
 		const struct fresh *f = &w->fresh[i];
 		const struct socket_holder *holder = f->inode ? sockets_holder(&holders, f->inode) : NULL;
 
-		if (!holder && f->connected && !destination_is_loopback(&f->seen.to))
+		if (!holder && f->connected && !is_loopback(&f->seen.to))
 			add_destination(&w->talkers->missed, &f->seen.to);
 		if (!f->connected)
 			continue;

@@ -41,7 +41,6 @@ struct talkers {
 /* Watches for so many seconds, or until a signal (SIGINT) ends that; 0: looks once. */
 void talkers_watch(struct talkers *talkers, struct rules *rules, unsigned seconds);
 
-bool destination_is_loopback(const struct destination *destination);
 /* Not of the Internet: of a private network, link-local, or multicast. */
 bool destination_is_near(const struct destination *destination);
 /* "192.0.2.1:53", "[2001:db8::1]:53"; as a configuration has it. */

@@ -39,9 +39,10 @@ static bool takes(const char **pattern, char c)
 	return first == '?' || (first == '[' ? set_has(pattern, c) : first == c);
 }
 
-/* Whatever has been taken for one *, more can only be needed for the last: so no start is
+/* Tells whether a text matches a pattern: * is any characters, ? is one, [a-c] and [!a-c] are some.
+ * Whatever has been taken for one *, more can only be needed for the last: so no start is
  * tried twice, and nothing is tried for long. */
-bool with_matches(const char *pattern, const char *text, size_t size)
+static bool matches(const char *pattern, const char *text, size_t size)
 {
 	const char *star = NULL;
 	size_t taken = 0;
@@ -134,7 +135,7 @@ static bool holds(struct rules *rules, const struct rules_with *with, const char
 		  const struct with_argument *a)
 {
 	if (with->kind == WITH_PATTERN)
-		return with_matches(pattern, a->text, a->size);
+		return matches(pattern, a->text, a->size);
 	return with->kind == WITH_FILE ? names_file(rules, with, a) : rules_with_is(rules, with, a->text, a->size);
 }
 

@@ -41,8 +41,4 @@ bool with_choose(struct rules *rules, const struct with_arguments *arguments, st
 /* Puts one of its rules by argument in the place of a rule. */
 void with_put(struct rules_slot *rule, const struct rules_with *with);
 
-/* Tells whether a text matches a pattern: * is any characters, ? is one, [a-c] and [!a-c]
- * are some. */
-bool with_matches(const char *pattern, const char *text, size_t size);
-
 #endif

@@ -146,7 +146,7 @@ static const char *not_a_destination(const char *text)
 	return printed(bad_destination, text);
 }
 
-const char *value_allowance(const char *text, struct allow_list *allow)
+static const char *unnamed_destination(const char *text, struct allow_list *allow)
 {
 	struct allowance item = { .kind = ALLOW_NONE };
 	char *copy = copied(text);
@@ -189,7 +189,7 @@ static const char *name_destination(const char *text, struct allow_list *list)
 
 const char *value_destination(const char *text, struct allow_list *list)
 {
-	return domain_is_meant(text) ? name_destination(text, list) : value_allowance(text, list);
+	return domain_is_meant(text) ? name_destination(text, list) : unnamed_destination(text, list);
 }
 
 static const char *allowance_or_none(const char *text, struct allow_list *list)
@@ -197,7 +197,7 @@ static const char *allowance_or_none(const char *text, struct allow_list *list)
 	static const struct allowance none = { .kind = ALLOW_NONE };
 
 	if (strcmp(text, "none"))
-		return value_allowance(text, list);
+		return unnamed_destination(text, list);
 	add_allowance(list, &none, text);
 	return NULL;
 }
@@ -227,7 +227,7 @@ const char *value_local(const char *text, struct allow_list *local)
 
 const char *value_tunnel(const char *text, struct allow_list *tunnels)
 {
-	const char *wrong = value_allowance(text, tunnels);
+	const char *wrong = unnamed_destination(text, tunnels);
 
 	if (!wrong && tunnels->items[tunnels->count - 1].kind == ALLOW_NETWORK)
 		return NULL;

@@ -20,8 +20,7 @@ const char *value_on_error(const char *text, bool *allow);
 const char *value_at_boot(const char *text, enum at_boot *at_boot);
 const char *value_user(const char *text, struct user_list *users);
 const char *value_with(const char *text, enum with_kind *kind);
-const char *value_allowance(const char *text, struct allow_list *allow);
-const char *value_destination(const char *text, struct allow_list *list); /* that, or a name */
+const char *value_destination(const char *text, struct allow_list *list);
 const char *value_serve(const char *text, struct allow_list *serve);
 const char *value_tunnel(const char *text, struct allow_list *tunnels);
 const char *value_local(const char *text, struct allow_list *local);

@@ -6,6 +6,7 @@
 #include "conf/command/rule-words.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/unit.h"
 
 bool rule_words_read(struct rules *rules, const struct rules_slot *rule, struct rule_words *words)
@@ -18,7 +19,7 @@ bool rule_words_read(struct rules *rules, const struct rules_slot *rule, struct 
 	    !rules_string(rules, rule->file, words->file, sizeof(words->file)))
 		return false;
 	words->kind = *words->written == '/' ? "" : "for package ";
-	if (!strncmp(path, UNIT_KEY, strlen(UNIT_KEY)))
+	if (begins(path, UNIT_KEY))
 		words->kind = "for unit ";
 	words->line = rule->line;
 	return true;

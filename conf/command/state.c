@@ -14,6 +14,7 @@
 #include "conf/kernel/processes.h"
 #include "conf/kernel/table.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/compile.h"
 #include "conf/language/packages.h"
 #include "conf/language/trust.h"
@@ -385,8 +386,7 @@ static bool is_watched_by(int fd, const char *line)
 {
 	char text[256] = "";
 
-	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 &&
-	       !strncmp(text, line, strlen(line));
+	return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) && read(fd, text, sizeof(text) - 1) > 0 && begins(text, line);
 }
 
 bool state_is_watched_by(const char *class, const char *line)

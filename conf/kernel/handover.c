@@ -29,6 +29,7 @@
 
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <linux/membarrier.h>
 #include <sys/syscall.h>
@@ -49,11 +50,6 @@ static const char *next_line(const char *line)
 {
 	line += strcspn(line, "\n");
 	return line + (*line == '\n');
-}
-
-static bool begins(const char *line, const char *with)
-{
-	return !strncmp(line, with, strlen(with));
 }
 
 /* Sets have types, too. */

@@ -23,6 +23,7 @@
 #include "conf/kernel/table.h"
 #include "conf/language/address.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -354,7 +355,7 @@ static bool is_free(const struct class *class, const struct network_list *networ
 			const struct link *link = networks_link(networks, networks->items[i].interface);
 
 			if (!networks_meet(&networks->items[i], &class->addresses.items[j]) || !link ||
-			    !strncmp(link->name, NAMESPACE_LINK, strlen(NAMESPACE_LINK)))
+			    begins(link->name, NAMESPACE_LINK))
 				continue;
 			warnx("%s:%d: this machine is in that network already, by %s; choose another one",
 			      class->address_at.file, class->address_at.line, link->name);

@@ -9,6 +9,7 @@
 #include "conf/kernel/rtnetlink.h"
 #include "conf/language/address.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -476,7 +477,7 @@ static int restore_route(struct nl_sock *socket, const char *name, char *rest, b
  * is the end of it. */
 static bool restore_line(struct nl_sock *socket, const char *name, const char *line, bool inside)
 {
-	bool is_address = !strncmp(line, ADDRESS, strlen(ADDRESS));
+	bool is_address = begins(line, ADDRESS);
 	char *rest = copied(strchr(line, ' ') + 1);
 	int error =
 		is_address ? restore_address(socket, name, rest, inside) : restore_route(socket, name, rest, inside);
@@ -494,7 +495,7 @@ static bool restore_line(struct nl_sock *socket, const char *name, const char *l
 /* No rule of the namespace leads to other tables. */
 static bool is_meant(const char *line, bool inside)
 {
-	return !inside || strncmp(line, ELSEWHERE, strlen(ELSEWHERE)) != 0;
+	return !inside || !begins(line, ELSEWHERE);
 }
 
 /* Routes after the addresses that they depend on, as they were kept. */
@@ -504,7 +505,7 @@ bool links_restore(const char *name, const char *kept, bool inside)
 	char *there;
 	bool ok;
 
-	if (kept && !strncmp(kept, UP "\n", strlen(UP "\n")) && !links_set_up(name))
+	if (kept && begins(kept, UP "\n") && !links_set_up(name))
 		return false;
 	socket = rtnetlink_socket();
 	there = links_keep(name);
@@ -534,7 +535,7 @@ static bool has_line(const char *kept, int family, const char *word, const char 
 		line += *line == '\n';
 		size = strcspn(line, "\n");
 		one = printed("%.*s", (int)size, line);
-		found = !strncmp(one, word, strlen(word)) && strstr(one, with) &&
+		found = begins(one, word) && strstr(one, with) &&
 			!memchr(one, ':', strcspn(one, "/")) == (family == AF_INET);
 		free(one);
 		if (found)

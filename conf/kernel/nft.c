@@ -6,6 +6,7 @@
 #include "conf/kernel/nft.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/say.h"
 #include "conf/language/value.h"
 
@@ -52,7 +53,7 @@ static char *nft_words(const char *error)
  * into force. */
 static bool is_of_kernel(const char *words)
 {
-	return !strncmp(words, "Could not process rule", strlen("Could not process rule"));
+	return begins(words, "Could not process rule");
 }
 
 /* What it refuses to a user namespace alone: since Linux 7.2 at the latest, a rule that changes

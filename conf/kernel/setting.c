@@ -6,12 +6,13 @@
 #include "conf/kernel/setting.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <errno.h>
 
 char *setting_path(const char *interface, const char *name)
 {
-	bool ipv6 = !strncmp(name, SETTING_IPV6, strlen(SETTING_IPV6));
+	bool ipv6 = begins(name, SETTING_IPV6);
 
 	return printed("/proc/sys/net/ipv%c/conf/%s/%s", ipv6 ? '6' : '4', interface,
 		       ipv6 ? name + strlen(SETTING_IPV6) : name);

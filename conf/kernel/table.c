@@ -18,6 +18,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/policy-refuse.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/text.h"
 
 #include <arpa/inet.h>
@@ -341,18 +342,18 @@ static void hear_table(struct nlattr **attributes, struct table_news *news)
 	find_number(comment ? nla_data(comment) : "", comment ? (size_t)nla_len(comment) : 0, news->number);
 }
 
-static bool begins(const struct nlattr *name, const char *with)
+static bool name_begins(const struct nlattr *name, const char *with)
 {
-	return name && !strncmp(nla_data(name), with, strlen(with));
+	return name && begins(nla_data(name), with);
 }
 
 /* A reload that nftables has refused takes its chains away again. A set without a name of its own
  * goes with its rule. */
 static bool is_of_handover(int type, struct nlattr **attributes)
 {
-	return (type == NFT_MSG_DELCHAIN && begins(attributes[NFTA_CHAIN_NAME], HANDOVER_AHEAD)) ||
-	       (type == NFT_MSG_DELRULE && begins(attributes[NFTA_RULE_CHAIN], HANDOVER_AHEAD)) ||
-	       (type == NFT_MSG_DELSET && begins(attributes[NFTA_SET_NAME], "__"));
+	return (type == NFT_MSG_DELCHAIN && name_begins(attributes[NFTA_CHAIN_NAME], HANDOVER_AHEAD)) ||
+	       (type == NFT_MSG_DELRULE && name_begins(attributes[NFTA_RULE_CHAIN], HANDOVER_AHEAD)) ||
+	       (type == NFT_MSG_DELSET && name_begins(attributes[NFTA_SET_NAME], "__"));
 }
 
 static void hear_change(struct nlmsghdr *message, int type, struct table_news *news)

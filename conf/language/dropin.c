@@ -18,6 +18,7 @@
 
 #include "conf/contract/rules.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <ctype.h>
 #include <unistd.h>
@@ -51,11 +52,6 @@ static const char *value_or(const struct unit *unit, const char *key, const char
 }
 
 /* --- descriptors */
-
-static bool begins(const char *text, const char *with)
-{
-	return !strncmp(text, with, strlen(with));
-}
 
 static const char *default_output(const char *input)
 {

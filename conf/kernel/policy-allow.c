@@ -215,11 +215,6 @@ static bool class_has_link(const struct class *class)
 	return has_link(&class->verdict) || names(&class->serve, ALLOW_LINK);
 }
 
-static bool is_class(const struct class *class)
-{
-	return class->name;
-}
-
 /* Of a packet of IPv4 that goes to a router of IPv6 (RFC 5549), the kernel gives the destination
  * itself for the next hop. Where there is such a router, only who is in a network without one is a
  * neighbour. */
@@ -318,7 +313,7 @@ void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_
 	}
 	if (unclassified && set->class_count) {
 		fprintf(out, "\t\t");
-		policy_write_classids(out, set, live, is_class);
+		policy_write_classids(out, set, live, policy_every);
 		fprintf(out, " accept\n");
 	}
 	fprintf(out, unclassified ? "\t\tgoto note_others\n\t}\n" : "\t}\n");

@@ -234,11 +234,6 @@ static void write_queries(FILE *out, const struct ruleset *set, const uint32_t *
 	fprintf(out, "\t}\n");
 }
 
-static bool is_class(const struct class *class)
-{
-	return class->name;
-}
-
 /* Whom what is in no class asks where it asks the machine's own resolvers; all that is meant
  * otherwise, it asks itself. */
 static void write_asked(FILE *out, const struct ruleset *set, const uint32_t *live, const char *then)
@@ -248,7 +243,7 @@ static void write_asked(FILE *out, const struct ruleset *set, const uint32_t *li
 	fprintf(out, "\t\tmeta skgid %u accept\n", NAMES_USER);
 	if (set->class_count) {
 		fprintf(out, "\t\t");
-		policy_write_classids(out, set, live, is_class);
+		policy_write_classids(out, set, live, policy_every);
 		fprintf(out, " accept\n");
 	}
 	for (size_t i = 0; i < set->asked.count; i++) {

@@ -18,6 +18,11 @@ bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *))
 	return false;
 }
 
+bool policy_every(const struct class *class)
+{
+	return class->name;
+}
+
 void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *live, size_t class, const char *to)
 {
 	uint32_t classid = set->classes[class].classid;

@@ -17,6 +17,9 @@
 /* Tells whether any class is one that wants names. */
 bool policy_any(const struct ruleset *set, bool (*wants)(const struct class *));
 
+/* For what every class wants. */
+bool policy_every(const struct class *class);
+
 /* Writes the elements of a map that leads from a class's classid to to: class is its index.
  * live as in policy_text (policy.h). */
 void policy_write_element(FILE *out, const struct ruleset *set, const uint32_t *live, size_t class, const char *to);

@@ -207,11 +207,6 @@ static void write_class(FILE *out, const struct ruleset *set, const struct class
 	fprintf(out, "\t}\n");
 }
 
-static bool is_class(const struct class *class)
-{
-	return class->name;
-}
-
 /* With proxy-udp, the mark is that of its datagrams alone (policy-proxy.c). */
 static bool has_mark(const struct class *class)
 {
@@ -257,7 +252,7 @@ static void write_input(FILE *out, const struct ruleset *set, const uint32_t *li
 {
 	/* A chain for each would do for all, but takes longer, for packets and to load. */
 	bool by_map = !set->sole && policy_can_count(set, live);
-	bool (*by_chain)(const struct class *) = by_map ? has_rate_in : is_class;
+	bool (*by_chain)(const struct class *) = by_map ? has_rate_in : policy_every;
 
 	if (!set->class_count)
 		return;
@@ -429,7 +424,7 @@ static void write_output(FILE *out, const struct ruleset *set, const uint32_t *l
 	if (answers)
 		fprintf(out, "\t\toifname \"lo\" jump not_led\n");
 	policy_write_tunnels(out, set, "counter name out_unclassified accept");
-	policy_write_map(out, set, live, "meta cgroup vmap", "goto class_", is_class);
+	policy_write_map(out, set, live, "meta cgroup vmap", "goto class_", policy_every);
 	write_gone(out, gone);
 	write_kernel_packets(out, set);
 	fprintf(out, "\t\tgoto unclassified\n\t}\n");

@@ -167,7 +167,7 @@ vpn wg0 92
 is "$(by_vpn wireguard-only 9)" "0 0 28 0" "wireguard-only, by wg0"
 mkdir -m 700 "$scratch/tor"
 cat >"$scratch/torrc" <<EOF
-$(sed -n 's/^#     \(TransPort .*\|DNSPort .*\|AutomapHostsOnResolve .*\)/\1/p' "$ready/tor.conf")
+$(sed -n 's/^#     \([TDAV][A-Za-z]*\(Port\|Resolve\|IPv[46]\) .*\)/\1/p' "$ready/tor.conf")
 SocksPort 0
 DataDirectory $scratch/tor
 ControlPort unix:$scratch/tor/control
@@ -193,7 +193,12 @@ done
 # shellcheck disable=SC2016 # for eval
 wait_until eval '[ "$(streams | wc -w)" -eq 2 ]'
 is "$(streams) $(datagram tor $far_host 443) $(passed)" "$far_host:443 [2001:db8::7]:443 refused 0" "tor: Tor has been asked, nothing has gone past it"
-like "$(shim "$netshim" run tor dig +short +time=9 +tries=1 abcdefghijklmnop.onion @192.0.2.53)" "^127\.(19[2-9]|2[0-9]{2})\." "and Tor answers for .onion"
+onion=2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion
+address=$(shim "$netshim" run tor dig +short +time=9 +tries=1 $onion @192.0.2.53)
+in_background "${user[@]}" LD_PRELOAD="$preload" "$netshim" run tor curl -sS -m 90 -o /dev/null --resolve "$onion:443:$address" "http://$onion:443/" 2>/dev/null
+# shellcheck disable=SC2016 # for eval
+wait_until eval '[[ $(streams) = *$onion:443* ]]'
+like "$address $(streams)" "^10\..* $onion:443" "and for the address that it makes up for a name in .onion, by that name"
 
 # --- all programs of one user
 their_class() { # their_class USER COMMAND...

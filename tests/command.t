@@ -296,7 +296,7 @@ is "$("$netshim" move one $sleeper 0 2>&1; echo $?; its_class)" "netshim: cannot
 kill $sleeper
 # shellcheck disable=SC2016 # expanded there
 first() { unshare --pid --fork --mount-proc sh -c '"$1" move "$2" $$ 2>&1; echo $?; sed -n "s/.*:net_cls://p" /proc/1/cgroup' sh "$netshim" "$1"; } # of a namespace of its own
-like "$(first one)" "^netshim: process 1 is what starts every service.*: all that it starts from then on would be in class one; .*"$'\n1\n/$' \
+like "$(first one)" "^netshim: process 1 is what starts every service.*: all that it starts from then on would be in class one; .* write a rule for a service, as unit 'NAME.service' \{ class = one \}"$'\n1\n/$' \
 	"move: the first process stays where it is"
 is "$(first none)" $'0\n/' "move: and may be taken out of a class"
 "$netshim" down

@@ -293,6 +293,7 @@ class a { } app '/usr/bin/env' { class = a users = { '0', '1' } }
 app '/usr/bin/env' { class = a users = { '0', '@1' } }
 EOF
 complains 1 "path 'bin/sh' is not absolute; begin it with a slash" "a relative path" <<<"class a { } app 'bin/sh' { class = a }"
+complains 1 "'sshd.service' is a service's name; write unit 'sshd.service'" "a service as an app" <<<"class a { } app 'sshd.service' { class = a }"
 complains 1 "'/usr/bin' is a folder; write '/usr/bin/'" "a folder without its slash" <<<"class a { } app '/usr/bin' { class = a }"
 accepts "a tree with 64 slashes" <<<"class a { } app '/$(printf 'd/%.0s' {1..63})' { class = a }"
 complains 1 "'/d/.*' is too deep for a tree, .* at most 64 slashes" "a tree with more" <<<"class a { } app '/$(printf 'd/%.0s' {1..64})' { class = a }"

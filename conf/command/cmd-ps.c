@@ -355,7 +355,7 @@ static bool check_processes(const struct command *command, const char *class)
 		if (id == FIRST_PROCESS && class) {
 			warnx("process 1 is what starts every service and takes in every orphan: all that it starts "
 			      "from then on would be in class %s; move the processes that are meant, or write a rule "
-			      "for a service, as app 'NAME.service' { class = %s }",
+			      "for a service, as unit 'NAME.service' { class = %s }",
 			      class, class);
 			return false;
 		}

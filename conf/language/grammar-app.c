@@ -113,7 +113,9 @@ static void read_app(cfg_t *section)
 
 	read_users(section, &app.users);
 	app.path = copied(cfg_title(section));
-	if (app.path[0] != '/')
+	if (unit_name_valid(app.path))
+		ruleset_problem(reading.set, app.at, "'%s' is a service's name; write unit '%s'", app.path, app.path);
+	else if (app.path[0] != '/')
 		ruleset_problem(reading.set, app.at, "path '%s' is not absolute; begin it with a slash", app.path);
 	else if (strlen(app.path) >= RULE_PATH_MAX || strchr(app.path, '\n'))
 		ruleset_problem(

@@ -473,6 +473,28 @@ accepts "commas in lists, quotes and comments" <<'EOF'
 class a { users = /* , { */ { 'root' /* , } */, 'daemon', } // ,
   nft += { 'meta mark { 1, 2 } accept', "log prefix \",\"" } } # ,
 EOF
+takes="a configuration takes class, unclassified, app, package, unit, include, at-boot"
+says "$file:1: no such option 'clas'; $takes" "a section of a wrong name, and nothing that follows from it" <<'EOF'
+clas a { action = reject log = yes }
+class b { log = true }
+EOF
+says "$file:2: no such option 'rule'; $takes" "a rule of a wrong name, before another rule" <<'EOF'
+class b { }
+rule '/bin/sh' { class = b }
+app '/bin/sh' { class = b }
+EOF
+printf '%s\n' "class b { rate = 10 mbit" "  deny = lan }" >"$file"
+like "$("$netshim" check "$file" 2>&1)" "^$file:1: no such option 'mbit'; class takes [^"$'\n'"]*$" "a value with a blank in it, and no quotes"
+says "$file:1: no such option 'x'; $takes
+$file:3: class has no name; write class 'NAME' { ... }" "a class without a name, and what comes before it" <<'EOF'
+x = y
+
+class { action = reject }
+EOF
+says "$file:1: app has no path; write app '/PATH' { ... }" "a rule without a path" <<<"app { class = none }"
+says "$file:1: missing opening brace for section 'app'; write app '/PATH' { ... }" "a path of two words" <<<"app /bin/a b { class = none }"
+says "$file:1: missing opening brace for section 'unclassified'; write unclassified { ... }" "unclassified with a name" <<<"unclassified a { }"
+says "$file:1: missing parenthesis for function 'include'; write include('/PATH')" "include without parentheses" <<<"include '/x'"
 says "$file:2: missing equal sign after option 'action'; write action = VALUE" "no equal sign" <<'EOF'
 class a {
   action reject

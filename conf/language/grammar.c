@@ -8,7 +8,7 @@
  * 100,000 of them would take minutes). A mistake stops the reading only where
  * libconfuse cannot go on: at bad syntax, and at options that it does not know. If
  * there are such options, the file is read once more without them, so that all other
- * mistakes are reported too. */
+ * mistakes are reported too, up to what is no option that libconfuse can pass over. */
 
 #include "conf/language/grammar.h"
 
@@ -244,6 +244,28 @@ static void note_no_equal_sign(cfg_t *cfg, const char *option, const char *text)
 			text, option);
 }
 
+/* How a section, or include, is written. Allocated. */
+static char *form_of(const char *name)
+{
+	if (!strcmp(name, "include"))
+		return copied("include('/PATH')");
+	if (!strcmp(name, "unclassified"))
+		return copied("unclassified { ... }");
+	return printed("%s '%s' { ... }", name, strcmp(name, "app") != 0 ? "NAME" : "/PATH");
+}
+
+static void note_form(cfg_t *cfg, const char *name, const char *text)
+{
+	char *form = form_of(name);
+
+	if (strstr(text, "missing title"))
+		ruleset_problem(reading.set, here(cfg->line), "%s has no %s; write %s", name,
+				strcmp(name, "app") != 0 ? "name" : "path", form);
+	else
+		ruleset_problem(reading.set, here(cfg->line), "%s; write %s", text, form);
+	free(form);
+}
+
 __attribute__((format(printf, 2, 0))) static void note_error(cfg_t *cfg, const char *format, va_list args)
 {
 	va_list names;
@@ -255,7 +277,9 @@ __attribute__((format(printf, 2, 0))) static void note_error(cfg_t *cfg, const c
 		note_unknown(cfg, va_arg(names, const char *), text);
 	else if (strstr(format, "after option '%s'"))
 		note_no_equal_sign(cfg, va_arg(names, const char *), text);
-	else
+	else if (strstr(format, "section '%s'") || strstr(format, "function '%s'"))
+		note_form(cfg, va_arg(names, const char *), text);
+	else if (!(cfg->flags & CFGF_IGNORE_UNKNOWN)) /* there, it follows from what is not known */
 		ruleset_problem(reading.set, here(cfg->line), "%s (netshim.conf(5) explains the syntax)", text);
 	va_end(names);
 	free(text);
@@ -289,7 +313,8 @@ static void parse(FILE *file, cfg_flag_t flags)
 	cfg->filename = copied(reading.file);
 	cfg_set_error_function(cfg, note_error);
 	watch_values(cfg);
-	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && reading.set->problem_count == known)
+	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && reading.set->problem_count == known &&
+	    !(flags & CFGF_IGNORE_UNKNOWN))
 		ruleset_problem(reading.set, here(cfg->line), "the file cannot be read to its end");
 	cfg_free(cfg);
 }

@@ -164,7 +164,10 @@ complains 2 "interface 'uplink9' is named 'lo'; write interface = 'lo'" "an inte
 class a {
   interface = 'uplink9' }
 EOF
-accepts "the highest rate" <<<"class a { rate = '118 gbit' }"
+accepts "the highest rate" <<<"class a { rate = '118 gbit' } class b { rate = '118000000 kbit' rate-in = '2000000 kbit' }"
+for more in '118900000 kbit' '119000 mbit' '99999999999999999999 kbit' "$((1 << 61)) mbit"; do
+	complains 1 "rate '$more' is more than the kernel can count; at most '118 gbit'" "more than that: $more" <<<"class a { rate = '$more' }"
+done
 complains 2 "rate '119 gbit' is more than the kernel can count; at most '118 gbit'" "more than that" <<EOF
 class a {
   rate = '119 gbit' }

@@ -96,10 +96,10 @@ const char *value_rate(const char *text, uint64_t *rate)
 
 	while (n && *end == ' ')
 		end++;
-	for (size_t i = 0; n && n <= 1000000 && i < sizeof(units) / sizeof(units[0]); i++) {
+	for (size_t i = 0; n && i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcmp(end, units[i].name))
 			continue;
-		if (n * units[i].bits > RATE_MAX)
+		if (n > RATE_MAX / units[i].bits)
 			return printed("rate '%s' is more than the kernel can count; at most '%d gbit'", text,
 				       (int)(RATE_MAX / 1000000000));
 		*rate = n * units[i].bits / 8;

@@ -40,6 +40,17 @@ echo "app '/usr/bin/w3m' { class = own  users = { 'root' } }" >>"$config"
 like "$(said "$config")" "'/usr/bin/w3m' is in class web-only here and, as '/usr/bin/w3m', in class own at .*:3; remove users there, so that it is an exception from the policy\$" \
 	"but not one for some users"
 "$netshim" down
+# Snaps' links, in a folder of our own.
+mkdir "$scratch/snap"
+cp /bin/true "$scratch/snap/snap"
+for name in firefox firefox.geckodriver chromium chromium.chromedriver other; do ln -s snap "$scratch/snap/$name"; done
+sed "s|'/snap/bin/|'$scratch/snap/|; s|'/usr/bin/snap'|'$scratch/snap/snap'|" "$ready/browsers.conf" | configure
+is "$(for name in firefox firefox.geckodriver chromium chromium.chromedriver other; do
+	echo $name $("$netshim" which "$scratch/snap/$name") $("$netshim" which "$scratch/snap/snap" -- run $name)
+done | grep -o '^[^ ]*\|class [^ ,]*' | paste -sd' ')" "$(for name in firefox firefox.geckodriver chromium chromium.chromedriver; do
+	echo $name class web-only class web-only
+done | paste -sd' ') other" "browsers that are snaps, by their links and by snap run"
+"$netshim" down
 
 make_hosts 22 25 80 443 465 587 993 1234 2222
 on_other_host ip addr add 192.168.77.3/24 dev there

@@ -147,6 +147,9 @@ complains 1 "bad table '0'" "a bad table" <<<"class a { interface = 'x' table = 
 for bad in a/b 'a b' sixteencharacters '' 'x"y' '*' 'a*b' 't**'; do
 	complains 1 "bad interface" "a bad interface: $bad" <<<"class a { interface = '$bad' }"
 done
+complains 1 "'lo' leads to this machine alone; " "the loopback interface" <<<"class a { interface = 'lo' }"
+complains 1 "'lo' leads to this machine alone; " "as an uplink" <<<"class a { netns = 'a' address = '10.97.10.2/24' uplink = 'lo' }"
+complains 1 "'lo' leads to this machine alone; " "in a namespace" <<<"class a { netns = 'a' interface = 'lo' }"
 complains 1 "bad gateway '10.0.0.2'; .* at most one of IPv4" "two gateways of a family" \
 	<<<"class a { interface = 'x' gateway = { '10.0.0.1', '10.0.0.2' } }"
 complains 1 "add interface" "a gateway without an interface" <<<"class a { gateway = { '10.0.0.1' } }"
@@ -159,8 +162,9 @@ complains 2 "table 9 is already that of class 'a' at $file:1; .* table = N" "a t
 class a { interface = 'x' mark = 1 table = 9 }
 class b { interface = 'y' mark = 9 }
 EOF
-ip link property add dev lo altname uplink9
-complains 2 "interface 'uplink9' is named 'lo'; write interface = 'lo'" "an interface by another of its names" <<EOF
+ip link add uplink type veth peer downlink
+ip link property add dev uplink altname uplink9
+complains 2 "interface 'uplink9' is named 'uplink'; write interface = 'uplink'" "an interface by another of its names" <<EOF
 class a {
   interface = 'uplink9' }
 EOF

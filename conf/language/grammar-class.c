@@ -198,8 +198,7 @@ static void read_moved(cfg_t *section, struct class *class)
 {
 	class->moved = class->interface;
 	class->interface = NULL;
-	if (class->moved &&
-	    (strchr(class->moved, '*') || !strcmp(class->moved, "ordinary") || !strcmp(class->moved, "lo")))
+	if (class->moved && (strchr(class->moved, '*') || !strcmp(class->moved, "ordinary")))
 		ruleset_problem(reading.set, value_at("interface", 0),
 				"'%s' cannot be moved into a network namespace; give the name of one interface, or for "
 				"the way out, address and uplink",

@@ -280,6 +280,8 @@ const char *value_interface(const char *text, const char **interface)
 	/* nftables does not know an interface by its other names (altname). */
 	if (if_indextoname(if_nametoindex(text), name) && strcmp(name, text))
 		return printed("interface '%s' is named '%s'; write interface = '%s'", text, name, name);
+	if (!strcmp(text, "lo"))
+		return printed("'lo' leads to this machine alone; name the interface that leads out, or remove it");
 	*interface = copied(text);
 	return NULL;
 }

@@ -247,6 +247,7 @@ for verb in down status ps move which run grant; do
 done
 "$netshim" -c "$config" which sh >/dev/null 2>&1
 is $? 2 "-c where no configuration is read: exit 2"
+is "$("$netshim" -c "$config" check "$scratch/other.conf" 2>&1; echo $?)" "netshim: check: FILE and -c name two configurations; leave one out"$'\n2' "check of two configurations"
 like "$("$netshim" --help)" "usage: netshim" "--help"
 "$netshim" >/dev/null 2>&1
 is $? 2 "no verb: exit 2"

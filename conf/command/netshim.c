@@ -165,6 +165,10 @@ static int run_verb(const struct verb *verb, struct command *command)
 		warnx("'%s' goes by what is in force and reads no configuration; leave out -c", verb->name);
 		return EXIT_USAGE;
 	}
+	if (command->config && verb->run == cmd_check && command->argc) {
+		warnx("check: FILE and -c name two configurations; leave one out");
+		return EXIT_USAGE;
+	}
 	if (!command->config && verb->run != cmd_reload)
 		command->config = NETSHIM_CONFIG;
 	if (verb->for_root && geteuid() != 0)

@@ -76,6 +76,7 @@ done
 try "class plain { action = reject  allow = { 'loopback', 'lan', 'tcp/443' } }"
 try "class other { dns = { '127.0.0.1:5354' } }"
 try "class vpn { interface = 'vpn0' }"
+try "class direct { interface = 'ordinary' }"
 try "class slow { rate = '10 mbit' }"
 try "class heard { rate-in = '10 mbit' }"
 try "class logged { log = true }"
@@ -148,6 +149,7 @@ is "$(of "class other { dns = { '127.0.0.1:5354' } }")" "$(missing "1: class oth
 is "$(of "class two { dns = { '127.0.0.1', '127.0.0.2' } }")" \
 	"$(missing "1: class two" dns "$nat" "$ct" "counting through (nft_numgen)" "$masquerading")" "several resolvers"
 is "$(of "class vpn { interface = 'vpn0' }" | head -8)" "$(missing "1: class vpn" interface "$ct" "$fib" "$masquerading")" "interface"
+is "$(of "class direct { interface = 'ordinary' }")" "$(missing "1: class direct" interface "$ct" "$fib" "$masquerading")" "the ordinary way"
 is "$(of "class slow { rate = '10 mbit' }")" "$(missing "1: class slow" rate "limits (nft_limit)")" "rate"
 is "$(of "class heard { rate-in = '10 mbit' }")" "$(missing "1: class heard" rate-in "limits (nft_limit)")" "rate-in"
 is "$(of "class tor { proxy = '127.0.0.1:1'  proxy-udp = '127.0.0.1:2' }")" \

@@ -74,7 +74,7 @@ static void list_needs(const struct class *class, struct need needs[CLASS_NEEDS]
 		{ "serve", class->serve.count, BIT(CONNTRACK) },
 		{ "dns", class->dns.count, resolvers | (class->dns.count > 1 ? BIT(NUMGEN) : 0) },
 		{ "a name in allow or deny", class->verdict.has_names, resolvers },
-		{ "interface", class->interface, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
+		{ "interface", class->interface || class->ordinary, BIT(CONNTRACK) | BIT(MASQUERADE) | BIT(FIB) },
 		{ "address", class->addresses.count, BIT(CONNTRACK) | BIT(NAT) | BIT(MASQUERADE) },
 		{ "ports", class->ports.count, BIT(CONNTRACK) | BIT(NAT) | BIT(FIB) },
 		{ "proxy", class->proxies.count, BIT(CONNTRACK) | BIT(NAT) },

@@ -140,6 +140,7 @@ like "$(says)" "may move processes to $other, out of locked classes" "which is n
 chown 0 "$other/tasks"
 cat "$groups$group/web/net_cls.classid" >"$other/net_cls.classid"
 is "$(named)" "classids=fault" "a group with the number of a class"
+like "$(says)" "groups with the classid of a class: $other; what is in them is filtered as that class" "which is named"
 rmdir "$other"
 mkdir "$scratch/mount"
 mount -t cgroup -o net_cls other "$scratch/mount" 2>/dev/null || mount -t cgroup -o net_cls,net_prio other "$scratch/mount"

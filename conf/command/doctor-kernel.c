@@ -247,7 +247,7 @@ static void look_at_classids(struct doctor *d)
 		return;
 	if (groups.clashes.count)
 		doctor_tell(d, RESULT_FAULT, "give the class another classid (netshim.conf(5))",
-			    "%s has the classid of a class: what is in it is filtered as that class",
+			    "groups with the classid of a class: %s; what is in them is filtered as that class",
 			    groups.clashes.text);
 	else
 		doctor_tell(d, RESULT_OK, NULL, "no other group has the number of a class");

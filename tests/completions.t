@@ -59,7 +59,7 @@ verbs=$(sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p' <<<"$help")
 
 # No verb takes the name of a package or of an interface: those are in the configuration.
 is "$(for verb in $verbs; do netshim "$verb" --help | head -n 1; done | grep -oE '\b[A-Z]{2,}\b' | words)" \
-	"ADDRESS ARG CLASS COMMAND DURATION FILE FOLDER PID PROGRAM SECONDS TIME USER" "what verbs take is tried here, or cannot be known"
+	"ADDRESS ARG CLASS COMMAND DURATION FILE FOLDER PID PORT PROGRAM SECONDS TIME USER" "what verbs take is tried here, or cannot be known"
 
 for shell in bash zsh fish; do
 	offers() { "${shell}_offers" "$1" | paste -sd ' '; }

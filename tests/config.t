@@ -351,6 +351,8 @@ done
 complains 1 "unknown action 'refuse'; it is accept, reject or drop" "an unknown action" <<<"class a { action = refuse }"
 complains 1 "bad value 'yes'; it is true or false" "a bad truth value" <<<"class a { lock = yes }"
 complains 1 "bad on-error 'ask'; it is deny" "a bad on-error" <<<"class a { on-error = ask }"
+complains 1 "except-users has no effect where nothing is refused; add action = reject, or deny" "users who are excepted from nothing" \
+	<<<"unclassified { except-users = { 'root' } }"
 complains 1 "allow has no effect" "allow without an action to except from" <<<"class a { allow = { 'lan' } }"
 complains 3 "action is already given at line 2" "an option twice" <<EOF
 class a {

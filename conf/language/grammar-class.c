@@ -384,6 +384,9 @@ int grammar_unclassified_ended(cfg_t *cfg, cfg_opt_t *option)
 		ruleset_problem(set, value_at("log", 0),
 				"log has no effect where nothing is refused; add action = reject, or deny");
 	READ_VALUES(section, "except-users", value_user, &set->except_users);
+	if (cfg_size(section, "except-users") && !verdict_refuses(&set->unclassified))
+		ruleset_problem(set, value_at("except-users", 0),
+				"except-users has no effect where nothing is refused; add action = reject, or deny");
 	READ_VALUES(section, "tunnels", value_tunnel, &set->tunnels);
 	end_section(option);
 	return 0;

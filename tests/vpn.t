@@ -122,6 +122,43 @@ is "$? $(routing; nft -s list ruleset; cksum "$root/run/netshim/rules")" "1 $bef
 is "$(routing | grep -v -e vpn0)" "$(grep -v -e vpn0 <<<"$before")" "down leaves no rule and no route"
 is "$(cat /proc/sys/net/ipv4/conf/vpn1/rp_filter)" "$filter_before" "and no setting"
 
+# --- interfaces that have another name by then
+ip link add eth0 type veth peer name eth1
+filters() { for name in "$@"; do cat "/proc/sys/net/ipv4/conf/$name/rp_filter"; done | xargs; }
+rename() { ip link set "$1" name "$2"; } # rename OLD NEW
+have() { [ "$(filters "${@:2}")" = "$1" ]; } # have FILTERS NAME...
+sysctl -qw net.ipv4.conf.eth0.rp_filter=1 net.ipv4.conf.eth1.rp_filter=0
+for verb in reload down; do
+	configure <<<"class one { interface = 'eth0' }"
+	end_watching
+	rename eth0 eth8
+	"$netshim" $verb
+	is "$? $(filters eth8)" "0 1" "$verb puts back the setting of an interface that has another name by now"
+	rename eth8 eth0
+done
+configure <<<"class one { interface = 'eth0' }"
+rename eth0 eth8
+wait_until have 1 eth8
+is $? 0 "so does watch"
+rename eth8 eth0
+wait_until have 2 eth0
+is $? 0 "and changes it when it has its name again"
+configure <<<"class one { interface = 'eth0' } class two { interface = 'eth1' }"
+end_watching
+rename eth0 eth8
+rename eth1 eth0
+rename eth8 eth1
+is "$("$netshim" reload; filters eth0 eth1; end_watching; "$netshim" down; filters eth0 eth1)" "2 2
+0 1" "two have each other's names: each gets back what it had"
+configure <<<"class one { interface = 'eth0' }"
+end_watching
+ip link del eth0
+ip link add eth0 type veth peer name eth1
+sysctl -qw net.ipv4.conf.eth0.rp_filter=1
+is "$("$netshim" reload; filters eth0; end_watching; "$netshim" down; filters eth0)" "2
+1" "another one has the name: it gets back what it had itself"
+ip link del eth0
+
 # --- this machine's own networks
 route_to() { ip route show table 4711 "$1" | grep -o 'dev [^ ]*' | paste -sd' '; }
 ip link add 'a"b' type veth peer name ab

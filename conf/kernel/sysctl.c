@@ -11,7 +11,9 @@
 #include "conf/language/alloc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #define BEFORE NETSHIM_RUNDIR "/before:"
@@ -35,13 +37,17 @@ static char *before_path(const char *interface, const char *name)
 	return printed(BEFORE "%s:%s", interface, name);
 }
 
+/* What a setting was, and the interface's index, as that may get another name. Older versions
+ * have written no index, and read none. */
+#define NOTE_SIZE sizeof("0 2147483647")
+
 /* What this process has changed, for sysctl_undo: a setting and the note of what
- * it was before netshim (0: there was none). */
+ * it was before netshim ("": there was none). */
 static struct change {
 	char *setting;
 	char *before;
 	char value;
-	char noted;
+	char noted[NOTE_SIZE];
 } * changes;
 static size_t change_count;
 
@@ -52,8 +58,8 @@ static void remember(const char *setting, const char *before)
 		.setting = copied(setting),
 		.before = copied(before),
 		.value = read_digit(setting),
-		.noted = read_digit(before),
 	};
+	setting_read(before, changes[change_count - 1].noted, NOTE_SIZE);
 }
 
 void sysctl_undo(void)
@@ -63,8 +69,8 @@ void sysctl_undo(void)
 
 		if (c->value)
 			write_digit(c->setting, c->value);
-		if (c->noted)
-			write_digit(c->before, c->noted);
+		if (*c->noted)
+			setting_write(c->before, c->noted);
 		else
 			unlink(c->before);
 		free(c->setting);
@@ -85,12 +91,15 @@ static bool note(const char *interface, const char *name)
 {
 	char *path = setting_path(interface, name);
 	char *before = before_path(interface, name);
+	char *text;
 	bool noted;
 
 	remember(path, before);
-	noted = read_digit(before) || write_digit(before, read_digit(path));
+	text = printed("%c %u", read_digit(path), if_nametoindex(interface));
+	noted = read_digit(before) || setting_write(before, text);
 	if (!noted)
 		warn("cannot set %s, as what it was cannot be noted in %s", path, before);
+	free(text);
 	free(path);
 	free(before);
 	return noted;
@@ -338,11 +347,69 @@ static void forget_forwarding(void)
 	globfree(&found);
 }
 
+static unsigned index_in(const char *before)
+{
+	char text[NOTE_SIZE];
+
+	setting_read(before, text, sizeof(text));
+	return *text ? (unsigned)strtoul(text + 1, NULL, 10) : 0;
+}
+
+/* Two notes may have to change places. */
+static bool rename_note(const char *from, const char *to)
+{
+	bool ok = !renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) || (errno == ENOENT && !rename(from, to));
+
+	if (!ok)
+		warn("cannot rename %s to %s, as its interface has been renamed", from, to);
+	return ok;
+}
+
+/* An interface takes its settings along to another name (inetdev_event in the kernel's
+ * net/ipv4/devinet.c), and to its end. Its index is nobody else's before all have been used
+ * (dev_index_reserve in its net/core/dev.c), unless somebody asks for that one. */
+static bool follow_interface(const char *before)
+{
+	const char *setting = strchr(before + strlen(BEFORE), ':') + 1;
+	const unsigned index = index_in(before);
+	char name[IF_NAMESIZE];
+	char *by_now;
+	bool ok;
+
+	if (!index)
+		return true;
+	if (!if_indextoname(index, name)) {
+		if (errno == ENXIO)
+			unlink(before);
+		return true;
+	}
+	by_now = before_path(name, setting);
+	/* What was there is here then. */
+	ok = !strcmp(by_now, before) || (rename_note(before, by_now) && follow_interface(before));
+	free(by_now);
+	return ok;
+}
+
+static bool follow_interfaces(void)
+{
+	glob_t found;
+	bool ok = true;
+
+	if (glob(BEFORE "*:*", 0, NULL, &found))
+		return true;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		ok = follow_interface(found.gl_pathv[i]) && ok;
+	globfree(&found);
+	return ok;
+}
+
 bool sysctl_restore(const struct ruleset *set, const struct network_list *networks)
 {
 	glob_t found;
 	bool ok = true;
 
+	if (!follow_interfaces())
+		return false;
 	if (others_forward())
 		forget_forwarding();
 	if (glob(BEFORE "*", 0, NULL, &found))

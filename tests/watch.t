@@ -284,6 +284,27 @@ ip route add 128.0.0.0/1 dev tun0
 comes_true "a tunnel takes everything: the ordinary way past it" plain "default via $lan_host dev here"
 ip route replace default via 192.168.77.3
 comes_true "by another gateway" plain "default via 192.168.77.3 dev here"
+# The kernel tells of routes with a changed nexthop object only while that mode is 1, and of those that a removed one takes
+# away not even then.
+for mode in 1 0; do
+	sysctl -qw net.ipv4.nexthop_compat_mode=$mode
+	ip nexthop add id 1 via 192.168.77.4 dev here
+	ip nexthop add id 2 group 1
+	ip route replace default nhid 2
+	comes_true "mode $mode: by a group of nexthop objects" plain "default via 192.168.77.4 dev here"
+	ip nexthop replace id 1 via 192.168.77.5 dev here
+	comes_true "mode $mode: one is changed" plain "default via 192.168.77.5 dev here"
+	ip nexthop add id 3 via 192.168.77.6 dev here
+	ip nexthop replace id 2 group 3
+	comes_true "mode $mode: the group is" plain "default via 192.168.77.6 dev here"
+	ip nexthop del id 3
+	not_plain() { ! plain "default via"; }
+	comes_true "mode $mode: one is removed, and so is the route" not_plain
+	ip nexthop del id 1
+done
+sysctl -qw net.ipv4.nexthop_compat_mode=1
+ip route replace default via 192.168.77.3
+comes_true "and by a gateway again" plain "default via 192.168.77.3 dev here"
 
 ticks() { awk '{ print $14 + $15 + $16 + $17 }' "/proc/$watcher/stat"; } # with its children
 spent() { awk '{ print $16 + $17 }' "/proc/$$/stat"; } # by what this test has started

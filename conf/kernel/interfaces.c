@@ -42,8 +42,8 @@ int interfaces_events(void)
 {
 	struct sockaddr_nl groups = {
 		.nl_family = AF_NETLINK,
-		.nl_groups =
-			RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
+			     RTMGRP_IPV6_ROUTE | 1U << (RTNLGRP_NEXTHOP - 1),
 	};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 
@@ -156,6 +156,13 @@ static bool is_taken_away(const struct nlmsghdr *message)
 	       !rtnetlink_is_own(message);
 }
 
+/* A new one has no routes. What becomes of those that have the nexthop object, the kernel need not
+ * tell (the sysctl net.ipv4.nexthop_compat_mode; fib_flush in its net/ipv4/fib_frontend.c). */
+static bool nexthop_matters(const struct nlmsghdr *message)
+{
+	return message->nlmsg_type == RTM_DELNEXTHOP || (message->nlmsg_flags & NLM_F_REPLACE);
+}
+
 static bool matters(struct nlmsghdr *message, const char *wanted)
 {
 	switch (message->nlmsg_type) {
@@ -169,6 +176,9 @@ static bool matters(struct nlmsghdr *message, const char *wanted)
 	case RTM_DELROUTE:
 		return nlmsg_valid_hdr(message, sizeof(struct rtmsg)) &&
 		       (is_taken_away(message) || route_matters(message, wanted));
+	case RTM_NEWNEXTHOP:
+	case RTM_DELNEXTHOP:
+		return nexthop_matters(message);
 	default:
 		return false;
 	}

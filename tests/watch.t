@@ -325,6 +325,49 @@ is "$((used > making / 5)) $(stat -c %i "$root/run/netshim/table")" "0 ${before#
 ip route replace default via $lan_host
 comes_true "and by that of before" plain "default via $lan_host dev here"
 wait_until is_idle
+
+cp "$config" "$scratch/with-interfaces.conf"
+cat >"$config" <<END
+class proxied { proxy = { '127.0.0.1:12345', '[::1]:12345' }  proxy-udp = { '127.0.0.1:12346', '[::1]:12346' }  table = 4714 }
+END
+"$netshim" reload
+wait_until is_idle
+proxied() { [ "$(ip "$1" route show table 4714 2>/dev/null | grep -c "^local default dev lo")" = 1 ]; }
+both_proxied() { proxied -4 && proxied -6; }
+ip route flush table 4714
+ip -6 route flush table 4714
+comes_true "no class has an interface: what somebody takes away of the way to a proxy is there again" both_proxied
+ip link set lo down
+ip link set lo up
+comes_true "and what goes with the loopback interface" both_proxied
+wait_until is_idle
+in_background strace -qq -o "$scratch/forks" -e trace="/^(clone3?|v?fork)\$" -p "$watcher"
+wait_until is_traced "$watcher"
+ip link add bridge0 type bridge
+ip addr add 172.20.0.1/16 dev bridge0
+ip link set bridge0 up
+ip route del default
+ip route add default via $lan_host
+wait_until is_idle
+is "$(wc -l <"$scratch/forks")" 0 "other routes and addresses are nothing to it"
+ip link del bridge0
+kill "${background[-1]}"
+cat >"$config" <<END
+class led { action = reject  allow = { 'loopback', 'link' }  mark = 20 }
+END
+"$netshim" reload
+chain_has() { nft list chain inet netshim "$1" | grep -q -e "$2"; } # chain_has CHAIN RULE
+ip link add bridge0 type bridge
+ip addr add 172.20.0.1/16 dev bridge0
+ip link set bridge0 up
+comes_true "a class whose mark leads elsewhere has neighbours in another network" chain_has note_led "172.20.0.0/16"
+ip link del bridge0
+ip -4 route add default via inet6 fd77::2 dev here metric 5
+comes_true "a router of IPv6 for IPv4: its destinations are no neighbours" chain_has note_neighbours "192.168.77.0/24"
+ip route del default metric 5
+cp "$scratch/with-interfaces.conf" "$config"
+"$netshim" reload
+wait_until is_idle
 wanted=$(rules)
 
 # --- in network namespaces

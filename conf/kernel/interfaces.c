@@ -11,6 +11,8 @@
 
 #include "conf/kernel/interfaces.h"
 
+#include "conf/kernel/policy-allow.h"
+#include "conf/kernel/policy-dns.h"
 #include "conf/kernel/routing.h"
 #include "conf/kernel/rtnetlink.h"
 #include "conf/kernel/ways.h"
@@ -23,7 +25,30 @@
 #include <netlink/msg.h>
 #include <sys/socket.h>
 
+/* Words among the names of interfaces: what needs all of the main table's routes, and, where nothing
+ * else does, what needs but netshim's own by the loopback interface. */
 #define ORDINARY "ordinary"
+#define LOOPBACK "lo"
+
+/* By whichever interface answers to a namespace come in, the kernel is to forward them. */
+static bool needs_all(const struct ruleset *set)
+{
+	bool any = policy_has_neighbours(set);
+
+	for (size_t i = 0; i < set->class_count; i++)
+		any = any || set->classes[i].ordinary ||
+		      (set->classes[i].addresses.count && !set->classes[i].interface);
+	return any;
+}
+
+static bool needs_loopback(const struct ruleset *set)
+{
+	bool any = policy_has_stand_in(set);
+
+	for (size_t i = 0; i < set->class_count; i++)
+		any = any || set->classes[i].udp_proxies.count;
+	return any;
+}
 
 char *interfaces_wanted(const struct ruleset *set)
 {
@@ -31,9 +56,13 @@ char *interfaces_wanted(const struct ruleset *set)
 	size_t size;
 	FILE *out = memstream_open(&text, &size);
 
+	if (needs_all(set))
+		fprintf(out, ORDINARY "\n");
 	for (size_t i = 0; i < set->class_count; i++)
-		if (set->classes[i].interface || set->classes[i].ordinary)
-			fprintf(out, "%s\n", set->classes[i].ordinary ? ORDINARY : set->classes[i].interface);
+		if (set->classes[i].interface)
+			fprintf(out, "%s\n", set->classes[i].interface);
+	if (needs_loopback(set))
+		fprintf(out, LOOPBACK "\n");
 	memstream_close(out);
 	return text;
 }
@@ -55,6 +84,11 @@ int interfaces_events(void)
 static bool wants_ordinary(const char *wanted)
 {
 	return strstr(wanted, ORDINARY "\n");
+}
+
+static bool wants_others(const char *wanted)
+{
+	return strcmp(wanted, LOOPBACK "\n") != 0;
 }
 
 /* One of the lines, which may end in a star. */
@@ -171,14 +205,15 @@ static bool matters(struct nlmsghdr *message, const char *wanted)
 		return link_matters(message, wanted);
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		return nlmsg_valid_hdr(message, sizeof(struct ifaddrmsg)) && address_matters(message);
+		return wants_others(wanted) && nlmsg_valid_hdr(message, sizeof(struct ifaddrmsg)) &&
+		       address_matters(message);
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return nlmsg_valid_hdr(message, sizeof(struct rtmsg)) &&
-		       (is_taken_away(message) || route_matters(message, wanted));
+		       (is_taken_away(message) || (wants_others(wanted) && route_matters(message, wanted)));
 	case RTM_NEWNEXTHOP:
 	case RTM_DELNEXTHOP:
-		return nexthop_matters(message);
+		return wants_others(wanted) && nexthop_matters(message);
 	default:
 		return false;
 	}

@@ -215,6 +215,11 @@ static bool class_has_link(const struct class *class)
 	return has_link(&class->verdict) || names(&class->serve, ALLOW_LINK);
 }
 
+bool policy_has_neighbours(const struct ruleset *set)
+{
+	return policy_any(set, class_has_link) || has_link(&set->unclassified);
+}
+
 /* Of a packet of IPv4 that goes to a router of IPv6 (RFC 5549), the kernel gives the destination
  * itself for the next hop. Where there is such a router, only who is in a network without one is a
  * neighbour. */

@@ -47,5 +47,6 @@ const char *policy_liftable(const struct ruleset *set, const struct verdict *ver
 void policy_write_lan(FILE *out, const struct ruleset *set);
 void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_t *live,
 			     const struct network_list *networks);
+bool policy_has_neighbours(const struct ruleset *set);
 
 #endif

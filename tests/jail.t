@@ -231,6 +231,19 @@ is "$([ "${sent% *}" -ge 10 ] && [ "${sent#* }" -ge 5 ] && echo counted)" counte
 "$netshim" reload
 again=$(counts)
 is "$([ "${again% *}" -ge "${sent% *}" ] && echo kept)" kept "and goes on from there after a reload"
+ip link add late type veth peer name late-peer netns "$exit_host"
+"${exit0[@]}" sh -c 'ip addr add 198.18.0.2/24 dev late-peer; ip addr add 2001:db8:18::2/64 dev late-peer nodad; ip link set late-peer up
+	ip route add 192.168.77.0/24 via 198.18.0.1; ip -6 route add fd77::/64 via 2001:db8:18::1'
+"${lan[@]}" sh -c 'ip route add 198.18.0.0/24 via 192.168.77.1; ip -6 route add 2001:db8:18::/64 via fd77::1'
+ip link set late up
+ip addr add 198.18.0.1/24 dev late
+ip addr add 2001:db8:18::1/64 dev late nodad
+wait_until quiet ping -c 1 -W 1 2001:db8:18::2
+is "$(quiet "${exit0[@]}" ping -c 1 -W 1 $lan_host; echo $?) $(quiet "${exit0[@]}" ping -c 1 -W 1 fd77::2; echo $?)" "1 1" \
+	"an interface that comes later: at once, nothing is forwarded for others from there either"
+wait_until grep -qx 1 /proc/sys/net/ipv4/conf/late/forwarding
+is "$(gets in_other http://198.18.0.2/ 'http://[2001:db8:18::2]/') $(quiet "${exit0[@]}" ping -c 1 -W 1 $lan_host; echo $?)" "0 0 1" "but answers to the namespace"
+ip link del late
 
 # --- ports
 

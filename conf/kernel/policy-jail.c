@@ -125,26 +125,27 @@ static void write_to(FILE *out, const struct class *class)
 }
 
 /* What is forwarded since netshim has the kernel forward, and is not a namespace's. Others who
- * translate addresses (containers, virtual machines) mean what they do. */
-static void write_closed(FILE *out, const struct ruleset *set, const struct network_list *networks, int family)
+ * translate addresses (containers, virtual machines) mean what they do. An interface that comes
+ * later forwards for IPv6 too, and not for IPv4. */
+static void write_closed(FILE *out, const struct ruleset *set, const struct network_list *networks)
 {
+	static const char closed[] = "\t\tct state new ct status & dnat == 0 meta nfproto";
 	bool any = false;
 
 	for (size_t i = 0; i < networks->link_count; i++) {
 		const char *name = networks->links[i].name;
 
-		if (!sysctl_opens(set, name, family) || !interface_name_valid(name))
+		if (!sysctl_opens(set, name) || !interface_name_valid(name))
 			continue;
-		fprintf(out,
-			any ? " \"%s\"," : "\t\tct state new ct status & dnat == 0 meta nfproto %s iifname { \"%s\",",
-			any		    ? name
-			: family == AF_INET ? "ipv4"
-					    : "ipv6",
-			name);
+		if (!any)
+			fprintf(out, "%s ipv4 iifname {", closed);
+		fprintf(out, " \"%s\",", name);
 		any = true;
 	}
 	if (any)
 		fprintf(out, " } drop\n");
+	if (sysctl_opens_ipv6(set))
+		fprintf(out, "%s ipv6 drop\n", closed);
 }
 
 static void write_forward(FILE *out, const struct ruleset *set, const struct network_list *networks)
@@ -153,8 +154,7 @@ static void write_forward(FILE *out, const struct ruleset *set, const struct net
 		     "\tchain jails_forward {\n\t\ttype filter hook forward priority filter; policy accept;\n");
 	write_vmap(out, set, "iifname", "goto from_");
 	write_vmap(out, set, "oifname", "goto to_");
-	write_closed(out, set, networks, AF_INET);
-	write_closed(out, set, networks, AF_INET6);
+	write_closed(out, set, networks);
 	fprintf(out, "\t}\n\tchain jails_input {\n\t\ttype filter hook input priority filter; policy accept;\n");
 	write_vmap(out, set, "iifname", "goto host_");
 	fprintf(out, "\t}\n");

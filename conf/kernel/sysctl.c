@@ -240,12 +240,14 @@ static bool was_off(const char *interface, const char *name)
 	return has_note(interface, name) || setting(interface, name) == '0';
 }
 
-bool sysctl_opens(const struct ruleset *set, const char *interface, int family)
+bool sysctl_opens(const struct ruleset *set, const char *interface)
 {
-	if (is_joining(set, interface) || !strcmp(interface, "lo"))
-		return false;
-	return family == AF_INET ? needs_forwarding(set, interface) && was_off(interface, FORWARDING)
-				 : any_has_family(set, AF_INET6) && was_off("all", FORWARDING6);
+	return needs_forwarding(set, interface) && was_off(interface, FORWARDING);
+}
+
+bool sysctl_opens_ipv6(const struct ruleset *set)
+{
+	return any_has_family(set, AF_INET6) && was_off("all", FORWARDING6);
 }
 
 static bool keep_accepting(const char *interface)

@@ -21,8 +21,9 @@ char *sysctl_lacks(const struct ruleset *set, const struct network_list *network
 bool sysctl_restore(const struct ruleset *set, const struct network_list *networks);
 
 /* Whether it has the kernel forward what comes in by an interface, or is going to, and nobody
- * else does. */
-bool sysctl_opens(const struct ruleset *set, const char *interface, int family);
+ * else does: for IPv4; and for IPv6, where that is by whichever interface. */
+bool sysctl_opens(const struct ruleset *set, const char *interface);
+bool sysctl_opens_ipv6(const struct ruleset *set);
 
 /* Takes back what this process has made or put back. */
 void sysctl_undo(void);

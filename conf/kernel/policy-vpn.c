@@ -266,7 +266,10 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 }
 
 /* What its type is called: see type_of in routing-routes.c. */
-#define TO_LAST_ROUTE "fib daddr . mark type { unreachable, anycast } goto refuse\n"
+static void write_last_route(FILE *out)
+{
+	fprintf(out, "\tchain last_route {\n\t\tfib daddr . mark type { unreachable, anycast } goto refuse\n\t}\n");
+}
 
 /* The kernel would open further connections (subflows) of an MPTCP socket by other
  * interfaces, in nobody's name: without the option it is plain TCP.
@@ -275,7 +278,7 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 static void write_guarded(FILE *out, const char *untracked)
 {
 	fprintf(out,
-		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n\t\tmeta nfproto ipv6 " TO_LAST_ROUTE
+		"\tchain guarded {\n\t\ttcp flags syn reset tcp option mptcp\n\t\tmeta nfproto ipv6 jump last_route\n"
 		"\t\tct state untracked meta cgroup vmap {\n%s\t\t}\n\t}\n",
 		untracked);
 }
@@ -461,8 +464,10 @@ void policy_write_vpn(FILE *out, const struct ruleset *set, const uint32_t *live
 {
 	bool guarded;
 
-	if (policy_any(set, has_way))
+	if (policy_any(set, has_way)) {
 		write_here(out);
+		write_last_route(out);
+	}
 	guarded = write_all_kept(out, set, live, networks);
 	if (!policy_any(set, has_way))
 		return;
@@ -480,5 +485,5 @@ void policy_write_vpn_guard(FILE *out, const struct class *class)
 	if (has_interface(class))
 		fprintf(out, "\t\tjump guarded\n");
 	else if (has_way(class)) /* link-local addresses go by the main table, whose routes here name no device */
-		fprintf(out, "\t\tip6 daddr != fe80::/10 " TO_LAST_ROUTE);
+		fprintf(out, "\t\tip6 daddr != fe80::/10 jump last_route\n");
 }

@@ -48,8 +48,6 @@
 #define TASKS_MAX (sizeof(CGROUP_MOUNT "/" NETSHIM_GROUP "//locked/tasks") + CLASS_NAME_MAX)
 static const char no_descriptor[] = "too few file descriptors are free; three are always enough";
 static const char not_for_user[] = "this user is not among the users of the class";
-static const char damaged[] = "the rules file is damaged; run 'netshim reload' as root";
-static const char sandboxed[] = "a sandbox refuses the system calls that it takes to find the program's rule";
 static const char no_class[] = "cannot tell the class of this process: net_cls is not mounted (run 'netshim up' as "
 			       "root), or it is in another cgroup namespace, or has no /proc";
 static const char newer[] = "the rules file was made by a newer netshim; run 'netshim reload' as root";
@@ -153,7 +151,7 @@ static enum action not_understood(struct job *job, const struct rules *rules)
 static enum action into_class(struct job *job, struct rules *rules, const struct rules_class *class)
 {
 	if (class->flags & CLASS_NETNS && !rules_string(rules, class->netns, job->netns, sizeof(job->netns)))
-		return problem(job, damaged);
+		return problem(job, rules_error(-EBADMSG));
 	return MOVE;
 }
 
@@ -166,7 +164,7 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 	int found = match_open(rules, r->dirfd, job->path, r->flags, job->argv, &rule, &job->fd);
 
 	if (no_descriptor_free(found) || found == -EPERM)
-		return problem(job, found == -EPERM ? sandboxed : no_descriptor);
+		return problem(job, found == -EPERM ? rules_error(found) : no_descriptor);
 	/* What could not be looked at is not what has no rule: it may be there again when
 	 * it is executed. */
 	if (found < 0)
@@ -175,7 +173,7 @@ static enum action decide_exec(struct job *job, struct rules *rules, const struc
 		return START;
 	job->class[0] = '\0';
 	if (rule.class_index != RULES_CLASS_NONE && !rules_class(rules, rule.class_index, &class, job->class))
-		return problem(job, damaged);
+		return problem(job, rules_error(-EBADMSG));
 	job->allow = class.flags & CLASS_ON_ERROR_ALLOW;
 	job->into_locked = class.flags & CLASS_LOCK;
 	if (!rules_understood(rule.flags, class.flags))
@@ -258,7 +256,7 @@ static enum action decide(struct job *job, struct rules *rules)
 {
 	struct membership now;
 	enum action action;
-	bool trusted;
+	int distrust;
 	int err;
 
 	job->netns[0] = '\0';
@@ -266,20 +264,20 @@ static enum action decide(struct job *job, struct rules *rules)
 	err = rules_open(rules, true);
 	if (err == -ENOENT)
 		return job->request.run ? problem(job, "netshim is not up; run 'netshim up' as root") : START;
-	trusted = !err;
-	/* Not root's, as in a user namespace: only to learn what on-error says. */
-	if (err == -EACCES)
+	distrust = err;
+	/* Not root's alone, as in a user namespace: only to learn what on-error says. */
+	if (err == -EOVERFLOW || err == -ETXTBSY)
 		err = rules_open(rules, false);
 	if (err)
-		return problem(job, no_descriptor_free(err) ? no_descriptor : err == -EPERM ? sandboxed : damaged);
+		return problem(job, no_descriptor_free(err) ? no_descriptor : rules_error(err));
 	action = job->request.run ? decide_run(job, rules, &now) : decide_exec(job, rules, &now);
 	if (rules->damaged)
-		action = problem(job, rules->refused ? sandboxed : damaged);
+		action = problem(job, rules_error(rules->refused ? -EPERM : -EBADMSG));
 	rules_close(rules);
 	if (action != MOVE)
 		return action;
-	if (!trusted)
-		return problem(job, "the rules file does not belong to root here (is this a user namespace?)");
+	if (distrust)
+		return problem(job, rules_error(distrust));
 	if (now.place == PLACE_OTHER)
 		return problem(job, "this process is in another tool's net_cls group, which netshim leaves alone");
 	if (now.place == PLACE_UNKNOWN || process_namespace("cgroup") != rules->header.cgroup_namespace)

@@ -73,6 +73,24 @@ bool may_gain_again(uint32_t tries)
 	       SYS(SYS_getxattr, "/proc/self/exe", "security.capability", 0, 0, 0) > 0 && !is_traced();
 }
 
+const char *rules_error(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return "this process may not read the rules file; run 'netshim reload' as root, or mend what confines "
+		       "the process (AppArmor, for one)";
+	case -EPERM:
+		return "a sandbox refuses the system calls that it takes to find the program's rule";
+	case -EOVERFLOW:
+		return "the rules file does not belong to root here (is this a user namespace? if not, run 'netshim "
+		       "reload' as root)";
+	case -ETXTBSY:
+		return "others than root may write to the rules file; run 'netshim reload' as root";
+	default:
+		return "the rules file is damaged; run 'netshim reload' as root";
+	}
+}
+
 const char *netns_error(int err)
 {
 	switch (err) {

@@ -24,6 +24,9 @@ bool set_capabilities(struct __user_cap_data_struct caps[2], uint32_t low);
  * there is no other. tries is how often it has done so. */
 bool may_gain_again(uint32_t tries);
 
+/* What is wrong with the rules file, by what rules_open says of it, and what to do. */
+const char *rules_error(int err);
+
 /* What keeps a process out of its class's network namespace. */
 const char *netns_error(int err);
 

@@ -87,7 +87,7 @@ not_a_file() { # not_a_file WHAT COMMAND...: that makes it
 helper: 0 classified, 0 unclassified, 1 refused, 0 other
 command: 0 classified, 0 unclassified, 1 refused, 0 other" "$1 in its place"
 	is "$(as_user LD_PRELOAD="$preload" "$root/bin/launcher-static" execv "$root/bin/probe" class)" / "$1: at start"
-	like "$("$netshim" status 2>&1)" "$rules .*run 'netshim reload'" "$1: status"
+	like "$("$netshim" status 2>&1)" "$rules.*run 'netshim reload'" "$1: status"
 }
 not_a_file "nothing but zeros" cp <(head -c 4096 /dev/zero) "$rules"
 not_a_file "an empty file" touch "$rules"

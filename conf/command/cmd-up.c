@@ -309,7 +309,7 @@ static const char *config_in_force(void)
 
 	if (path)
 		return path;
-	warnx("%s is damaged, so it does not tell which configuration is in force; "
+	warnx("%s is damaged or not root's alone, so it does not tell which configuration is in force; "
 	      "taking " NETSHIM_CONFIG,
 	      RULES_PATH);
 	return NETSHIM_CONFIG;

@@ -71,8 +71,12 @@ static int check_trusted(struct rules *rules)
 
 	if (err)
 		return -EPERM;
-	if (!S_ISREG(file.mode) || file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)))
-		return -EACCES;
+	if (!S_ISREG(file.mode))
+		return -EBADMSG;
+	if (file.uid != 0)
+		return -EOVERFLOW;
+	if (file.mode & (S_IWGRP | S_IWOTH))
+		return -ETXTBSY;
 	rules->inode = file.inode;
 	rules->changed = file.changed;
 	return file.size == rules->header.file_size ? 0 : -EBADMSG;

@@ -230,10 +230,11 @@ struct rules {
 
 /* Opens RULES_PATH and checks its header. Returns 0, or -errno: -ENOENT where there
  * is none (netshim is down), -EBADMSG where it is no rules file or damaged, -EACCES
- * where trusted is asked for and the file is not root's alone, or where this file is
- * closed to the process, -EPERM where a sandbox refuses the system calls that it takes
- * to open and read one. Whoever opens it with trusted unset must act for nobody but
- * itself. The functions below find nothing in a damaged record, and set rules->damaged.
+ * where this file is closed to the process, -EPERM where a sandbox refuses the system
+ * calls that it takes to open and read one; and where trusted is asked for, -EOVERFLOW
+ * where it is not root's, as in a user namespace that has no number for root, -ETXTBSY
+ * where others may write to it. Whoever opens it with trusted unset must act for nobody
+ * but itself. The functions below find nothing in a damaged record, and set rules->damaged.
  *
  * All functions here are async-signal-safe and leave errno alone. */
 int rules_open(struct rules *rules, bool trusted);

@@ -7,6 +7,7 @@
 
 #include "conf/contract/netns.h"
 #include "conf/contract/siphash.h"
+#include "conf/contract/sys.h"
 #include "conf/contract/with.h"
 #include "conf/language/alloc.h"
 #include "conf/language/text.h"
@@ -212,9 +213,29 @@ char *compile_config(void)
 	return known ? copied(path) : NULL;
 }
 
+char *compile_wrong(const struct rules *rules, int error)
+{
+	switch (error) {
+	case EPROTO:
+		return printed("%s was made by %s netshim", RULES_PATH,
+			       rules->header.version < RULES_OLDEST ? "an older" : "a newer");
+	case EBADMSG:
+		return printed("%s is damaged", RULES_PATH);
+	case EACCES:
+		return printed("this user may not read %s", RULES_PATH);
+	case EOVERFLOW:
+		return printed("%s does not belong to root here (is this a user namespace?)", RULES_PATH);
+	case ETXTBSY:
+		return printed("others than root may write to %s", RULES_PATH);
+	default:
+		return printed("cannot open %s: %s", RULES_PATH, strerror(error));
+	}
+}
+
 bool compile_open(struct rules *rules, bool trusted)
 {
 	int error = rules_open(rules, trusted);
+	char *wrong;
 
 	if (!error && !body_is_intact(rules)) {
 		rules_close(rules);
@@ -224,14 +245,10 @@ bool compile_open(struct rules *rules, bool trusted)
 		rules_close(rules);
 		error = -EPROTO;
 	}
-	if (error == -EPROTO)
-		warnx("%s was made by %s netshim; run 'netshim reload' as root", RULES_PATH,
-		      rules->header.version < RULES_OLDEST ? "an older" : "a newer");
-	else if (error == -EBADMSG || error == -EACCES)
-		warnx("%s is %s; run 'netshim reload' as root", RULES_PATH,
-		      error == -EACCES ? "not root's alone" : "damaged");
-	else if (error && error != -ENOENT)
-		warnx("cannot open %s: %s", RULES_PATH, strerror(-error));
+	wrong = error && error != -ENOENT ? compile_wrong(rules, -error) : NULL;
+	if (wrong)
+		warnx("%s%s", wrong, no_descriptor_free(error) ? "" : "; run 'netshim reload' as root");
+	free(wrong);
 	errno = -error;
 	return !error;
 }

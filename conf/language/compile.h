@@ -50,4 +50,7 @@ uint64_t compile_elsewhere(void);
  * stderr. */
 bool compile_open(struct rules *rules, bool trusted);
 
+/* What is wrong with the rules file where compile_open has failed with that errno; allocated. */
+char *compile_wrong(const struct rules *rules, int error);
+
 #endif

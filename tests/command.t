@@ -211,6 +211,53 @@ mount -o remount,bind,nosuid "${helper%/*}"
 lacks "its file system is mounted nosuid" "mounted nosuid"
 umount "${helper%/*}"
 mv "$scratch/helper" "$helper"
+closed() { # closed PATH MODE NAME
+	local mode verb
+	mode=$(stat -c %a "$1")
+	chmod "$2" "$1"
+	for verb in up reload status; do
+		like "$("$netshim" $verb 2>&1; echo $?)" "not started for users who may not use $1; run 'chmod 755 $1' as root"$'\n'"(.*"$'\n'")?$([ $verb = status ] && echo 1 || echo 0)$" \
+			"$3: $verb says so"
+	done
+	like "$(as_user "$netshim" status 2>&1; echo $?)" "may not use $1; run.*1$" "to users, too"
+	chmod "$mode" "$1"
+	is "$("$netshim" reload 2>&1; "$netshim" status 2>&1 >/dev/null; as_user "$netshim" status 2>&1 >/dev/null)" \
+		"netshim: packets, bytes, and what runs outside its class are shown to root only" "and nothing of it any more"
+}
+closed "$helper" 700 "a helper that users may not execute"
+closed "${helper%/*}" 700 "its folder that they may not go through"
+"$netshim" up
+chmod 711 "$helper"
+is "$(as_user "$netshim" status 2>&1 >/dev/null; shim "$scratch/program" class)" \
+	"netshim: packets, bytes, and what runs outside its class are shown to root only
+/" "a helper that they may execute and not read is none of these"
+chmod 755 "$helper"
+unreadable() { # unreadable NAME
+	like "$("$netshim" status 2>&1; echo $?)" "users may not read $run/rules, and what they start is in no class; run 'netshim reload' as root.*1$" "$1: status says so"
+	like "$(as_user "$netshim" status 2>&1; echo $?)" "this user may not read $run/rules; run 'netshim reload' as root"$'\n1$' "to users, too"
+	"$netshim" reload
+	is "$? $("$netshim" status 2>&1 >/dev/null)" "0 " "what it says to run does it"
+}
+chmod 600 "$run/rules"
+unreadable "a rules file that users may not read"
+chmod 700 "$run"
+unreadable "its folder that they may not go through"
+gone() { # gone NAME CLASS SAYS...
+	local says=${*:3}
+	like "$("$netshim" status 2>&1; echo $?)" "$says; run 'netshim reload' as root.*1$" "$1: status says so"
+	like "$(as_user "$netshim" status 2>&1; echo $?)" "$says; run 'netshim reload' as root.*1$" "to users, too"
+	"$netshim" reload
+	is "$? $("$netshim" status 2>&1 >/dev/null)" "0 " "what it says to run does it"
+}
+ours=$run/net_cls$group
+rmdir "$ours/one/locked"
+gone "a class's group for what is locked is gone" one "$ours/one/locked is not there: what is to be in it is not started"
+rmdir "$ours/one/locked" "$ours/one"
+gone "a class's group is gone" one "$ours/one is not there: what is to be in it is not started"
+rmdir "$ours/one/locked" "$ours/one" "$ours"
+gone "all groups are gone" one "$ours/one is not there: what is to be in it is not started"
+echo 77 >"$ours/one/net_cls.classid"
+gone "a group with another number" one "$ours/one has the classid 0:4d, and the rules in force say [0-9a-f:]*: it is filtered as another class"
 "$netshim" down
 
 # which configuration

@@ -130,6 +130,9 @@ is "$(lacking "table inet" | answer 'c["check"] == "nftables"')" "nftables=fault
 umount -l "$groups"
 is "$(named)" "hierarchy=fault" "the hierarchy is not mounted"
 "$netshim" reload
+rmdir "$groups$group/web/locked" "$groups$group/web"
+like "$(both)" "^groups=fault .*$group/web is not there: what is to be in it is not started do: run 'netshim reload'" "a class's group is gone"
+"$netshim" reload
 
 other=$groups/$NETSHIM_TEST_GROUP-other
 mkdir "$other"
@@ -151,6 +154,10 @@ umount "$scratch/mount"
 
 chmod 750 "$helper"
 is "$(named)" "helper=fault" "a helper that users cannot run"
+chmod 755 "$helper"
+chmod 700 "${helper%/*}"
+like "$(both)" "^helper=fault .*: not all users may use ${helper%/*}: they cannot start programs that have a class do: chmod 755 ${helper%/*}( |$)" "or that is in a folder that is closed to them"
+chmod 755 "${helper%/*}"
 chmod 757 "$helper"
 is "$(named)" "helper=fault" "one that others may write to"
 chmod 755 "$helper"
@@ -177,6 +184,9 @@ cp -a "$scratch/kept.so" "$preload"
 chown 65534 "$root/usr/lib/netshim/lib"
 like "$(both)" "^library=fault .*others than root can change $root/usr/lib/netshim/lib, " "a library that others can replace"
 chown 0 "$root/usr/lib/netshim/lib"
+chmod 700 "$root/usr/lib/netshim/lib"
+like "$(both)" "^library=fault .*not all users may read $root/usr/lib/netshim/lib: what they start is in no class do: chmod 755 $root/usr/lib/netshim/lib( |$)" "or that users cannot read"
+chmod 755 "$root/usr/lib/netshim/lib"
 
 # --- the session
 
@@ -335,6 +345,10 @@ is "$(named)" "in force=fault" "the configuration had a mistake at boot"
 rm "$root/run/netshim/last"
 printf '\377' | dd of="$root/run/netshim/rules" bs=1 seek=200 conv=notrunc 2>/dev/null
 is "$(named | grep -o "in force=fault")" "in force=fault" "the rules file is damaged"
+"$netshim" reload
+chmod 600 "$root/run/netshim/rules"
+like "$(both)" "^in force=fault .*: users may not read $root/run/netshim/rules: what they start is in no class do: run 'netshim reload'" "or cannot be read by users"
+like "$(as_user "$netshim" doctor | tr -s ' \n' ' ')" "FAULT in force: this user may not read $root/run/netshim/rules: programs that have a class are not started, or are in none" "a user is told, too"
 "$netshim" reload
 like "$(named unshare --net)" "^in force=fault" "another network namespace"
 
@@ -577,6 +591,9 @@ out=$(as_user LD_PRELOAD="$word" bash -c '"$@"; exit $?' bash "$netshim" doctor)
 is $? 0 "a user can run it"
 like "$out" "only root can see" "and is told what only root can see"
 like "$(tail -n 1 <<<"$out")" "^no fault; [0-9]+ checks only root can make: sudo netshim doctor$" "and how many"
+chmod 711 "$helper"
+like "$(as_user "$netshim" doctor)" "capability: only root can see what capability the helper has" "of a helper that users may not read, too"
+chmod 755 "$helper"
 out=$(as_user "$netshim" doctor "$scratch/as-lan" --to 192.0.2.1:1)
 like "$out" "packet: only root can see" "of packets, too"
 like "$(tail -n 1 <<<"$out")" "sudo netshim doctor $scratch/as-lan --to 192.0.2.1:1$" "what is to be asked as root is what was asked"

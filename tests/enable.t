@@ -165,6 +165,10 @@ try_library() { # try_library PATH WHAT: somebody else's, then writable by every
 	chown root "$1"
 	chmod o+w "$1"
 	like "$("$netshim" enable --user --dry-run 2>&1; echo $?)" "others than root can change $1; .*1$" "nor where users can write to it"
+	[ "$1" = "$rescue" ] || {
+		chmod 700 "$1"
+		like "$("$netshim" enable 2>&1; echo $?)" "^netshim: nothing is written, as not all users may read $1; run: chmod 755 $1"$'\n1$' "nor where users cannot read it"
+	}
 	chmod "$mode" "$1"
 }
 try_library "$root/usr" "a folder above the library"

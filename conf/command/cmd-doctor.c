@@ -218,6 +218,8 @@ static void prepare(struct doctor *d)
 	find_caller(d);
 	if (compile_open(rules, true))
 		d->rules = rules;
+	else if (errno != ENOENT)
+		d->rules_wrong = compile_wrong(rules, errno);
 	if (d->rules && d->root)
 		d->set = read_set();
 }

@@ -189,6 +189,7 @@ static bool put_all(const struct work *work, bool dry_run)
 static void check_library(void)
 {
 	char *changeable = geteuid() == 0 ? ways_changeable() : NULL;
+	char *closed = geteuid() == 0 ? ways_closed() : NULL;
 
 	if (access(NETSHIM_BY_LIB PRELOAD_NAME, R_OK))
 		err(EXIT_FAILURE, "cannot read the library %s; install netshim again", NETSHIM_BY_LIB PRELOAD_NAME);
@@ -197,6 +198,9 @@ static void check_library(void)
 		     "nothing is written, as others than root can change %s; make it root's, and writable by nobody "
 		     "else",
 		     changeable);
+	if (closed)
+		errx(EXIT_FAILURE, "nothing is written, as not all users may read %s; run: chmod 755 %s", closed,
+		     closed);
 }
 
 static void tell_of_xsession(void)

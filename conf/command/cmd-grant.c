@@ -108,8 +108,9 @@ static const char *lacks(const struct granted *program)
 	const char *wrong = NULL;
 	struct statvfs fs;
 
+	/* To execute it, nobody needs to read it. */
 	if (fd < 0)
-		return printed("%s; install netshim again", strerror(errno));
+		return errno == EACCES ? NULL : printed("%s; install netshim again", strerror(errno));
 	if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
 		wrong = "its file system is mounted nosuid, which lets it have no capability; mount it without that";
 	else if (!is_granted(fd, program))
@@ -128,13 +129,23 @@ const char *grant_netns_wrong(void)
 	return lacks(&netns);
 }
 
+char *grant_closed(const char *path)
+{
+	return trust_closed(path, S_IXUSR | S_IXGRP | S_IXOTH);
+}
+
 static bool check(const struct granted *program)
 {
 	const char *wrong = lacks(program);
+	char *closed = grant_closed(program->path);
+	bool well = !wrong && !closed;
 
 	if (wrong)
 		warnx("%s: %s: %s", program->without, program->path, wrong);
-	return !wrong;
+	if (closed)
+		warnx("%s for users who may not use %s; run 'chmod 755 %s' as root", program->without, closed, closed);
+	free(closed);
+	return well;
 }
 
 /* Tells whether what is in force has a class with a network namespace. */

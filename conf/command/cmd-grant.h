@@ -14,7 +14,11 @@
  * what to do; or NULL. */
 const char *grant_wrong(void);
 
-/* The same of netshim-netns, and programs whose class has a network namespace. */
+/* Returns what keeps some users from executing one of the two, itself or a folder above it (allocated);
+ * or NULL. */
+char *grant_closed(const char *path);
+
+/* As grant_wrong, of netshim-netns, and programs whose class has a network namespace. */
 const char *grant_netns_wrong(void);
 
 /* Warns of that, and of what netshim-netns lacks where it has to work. */

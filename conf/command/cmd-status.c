@@ -28,8 +28,10 @@
 #include "conf/language/alloc.h"
 #include "conf/language/compile.h"
 #include "conf/language/ruleset.h"
+#include "conf/language/trust.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* How many rules lead to each class; allocated, one number a class. */
@@ -388,6 +390,36 @@ static void tell_lacking(const struct status *s)
 		      "at " CGROUP_MOUNT " in this mount namespace; run 'netshim reload'");
 }
 
+/* Returns whether each class has its groups. */
+static bool tell_groups(struct rules *rules)
+{
+	char class[CLASS_NAME_MAX + 1];
+	struct rules_class record;
+	bool whole = true;
+
+	for (uint32_t i = 0; cgroup_is_mounted() && rules_class(rules, i, &record, class); i++) {
+		char *wrong = cgroup_wrong(class, record.classid);
+
+		if (wrong)
+			warnx("%s; run 'netshim reload' as root", wrong);
+		whole = whole && !wrong;
+		free(wrong);
+	}
+	return whole;
+}
+
+/* Whether those who are not root have rules, too. */
+static bool tell_closed_rules(void)
+{
+	char *closed = trust_closed(RULES_PATH, S_IRUSR | S_IRGRP | S_IROTH);
+
+	if (closed)
+		warnx("users may not read " RULES_PATH ", and what they start is in no class; run 'netshim reload' as "
+		      "root");
+	free(closed);
+	return !closed;
+}
+
 static void print(struct status *s, const struct options *options)
 {
 	struct counter unclassified = find_counter(&s->counters, "out", "unclassified");
@@ -418,7 +450,7 @@ int cmd_status(const struct command *command)
 {
 	struct status s = { .rows = NULL };
 	struct options options;
-	bool granted;
+	bool well;
 
 	if (!read_options(command, &options))
 		return EXIT_USAGE;
@@ -428,11 +460,14 @@ int cmd_status(const struct command *command)
 		last_remind();
 		return EXIT_FAILURE;
 	}
+	/* At once: a reload that comes meanwhile takes away groups of classes that are no more. */
+	well = tell_groups(&s.rules);
 	look(&s, command);
 	tell_lacking(&s);
-	granted = grant_check();
+	well = tell_closed_rules() && well;
+	well = grant_check() && well;
 	print(&s, &options);
 	tell_rest(&s);
 	rules_close(&s.rules);
-	return s.loaded && s.loaded_inside && granted && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
+	return s.loaded && s.loaded_inside && well && cgroup_is_mounted() ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -114,6 +114,15 @@ static void look_at_nftables(struct doctor *d)
 			    d->set ? "all that the configuration in force needs" : "meta cgroup");
 }
 
+static bool is_in_use(struct doctor *d)
+{
+	bool is = d->rules && cgroup_is_mounted();
+
+	if (!is)
+		doctor_tell(d, RESULT_OK, NULL, "nothing to look at: netshim is not up");
+	return is;
+}
+
 void look_at_hierarchy(struct doctor *d)
 {
 	if (cgroup_is_mounted())
@@ -124,6 +133,24 @@ void look_at_hierarchy(struct doctor *d)
 		doctor_tell(d, RESULT_FAULT, "run 'netshim reload' as root, in the mount namespace of the machine",
 			    "net_cls is not mounted at " CGROUP_MOUNT " in this mount namespace: programs that have a "
 			    "class are not started");
+}
+
+static void look_at_groups(struct doctor *d)
+{
+	char class[CLASS_NAME_MAX + 1];
+	struct rules_class record;
+
+	if (!is_in_use(d))
+		return;
+	for (uint32_t i = 0; rules_class(d->rules, i, &record, class); i++) {
+		char *wrong = cgroup_wrong(class, record.classid);
+
+		if (wrong)
+			doctor_tell(d, RESULT_FAULT, "run 'netshim reload' as root", "%s", wrong);
+		free(wrong);
+	}
+	if (!d->finding_count)
+		doctor_tell(d, RESULT_OK, NULL, "each class has its groups");
 }
 
 /* What stands in mountinfo(5) for a blank. */
@@ -197,10 +224,8 @@ static bool read_groups(struct doctor *d)
 {
 	static bool done;
 
-	if (!d->rules || !cgroup_is_mounted()) {
-		doctor_tell(d, RESULT_OK, NULL, "nothing to look at: netshim is not up");
+	if (!is_in_use(d))
 		return false;
-	}
 	groups.rules = d->rules;
 	if (!done)
 		cgroup_each_folder(look_at_group);
@@ -254,11 +279,8 @@ static void look_at_classids(struct doctor *d)
 }
 
 const struct check checks_kernel[] = {
-	{ "net_cls", look_at_net_cls },
-	{ "nftables", look_at_nftables },
-	{ "hierarchy", look_at_hierarchy },
-	{ "other groups", look_at_others },
-	{ "open groups", look_at_open_groups },
-	{ "classids", look_at_classids },
-	{ NULL, NULL },
+	{ "net_cls", look_at_net_cls },	    { "nftables", look_at_nftables },
+	{ "hierarchy", look_at_hierarchy }, { "groups", look_at_groups },
+	{ "other groups", look_at_others }, { "open groups", look_at_open_groups },
+	{ "classids", look_at_classids },   { NULL, NULL },
 };

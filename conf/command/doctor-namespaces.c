@@ -19,7 +19,13 @@
 static void look_at_program(struct doctor *d)
 {
 	const char *wrong = grant_netns_wrong();
+	char *closed = grant_closed(NETSHIM_NETNS);
 
+	if (closed)
+		doctor_tell(d, RESULT_FAULT, printed("chmod 755 %s", closed),
+			    "not all users may use %s: they cannot start programs whose class has a network namespace",
+			    closed);
+	free(closed);
 	if (wrong)
 		doctor_tell(d, RESULT_FAULT, "as it says; then start the programs anew",
 			    "programs whose class has a network namespace are not started: " NETSHIM_NETNS ": %s",

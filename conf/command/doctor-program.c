@@ -123,29 +123,17 @@ static void look_at_dropin(struct doctor *d)
 
 static void look_at_group(struct doctor *d)
 {
-	static const char *const names[] = { "", "/locked" };
+	char *wrong;
 
 	if (has_no_class(d))
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		char *group = printed(CGROUP_MOUNT "/" NETSHIM_GROUP "/%s%s", d->class, names[i]);
-		uint32_t classid = cgroup_classid(group);
-
-		if (!classid)
-			doctor_tell(d, RESULT_FAULT, RELOAD,
-				    "%s is not there, or has no classid: the program is not started", group);
-		else if (classid != d->record.classid)
-			doctor_tell(
-				d, RESULT_FAULT, RELOAD,
-				"%s has the classid %x:%x, and the rules in force say %x:%x: it is filtered as another "
-				"class",
-				group, classid >> 16, classid & 0xffff, d->record.classid >> 16,
-				d->record.classid & 0xffff);
-		free(group);
-	}
-	if (!d->finding_count)
+	wrong = cgroup_wrong(d->class, d->record.classid);
+	if (wrong)
+		doctor_tell(d, RESULT_FAULT, RELOAD, "%s", wrong);
+	else
 		doctor_tell(d, RESULT_OK, NULL, "its group has the classid %x:%x", d->record.classid >> 16,
 			    d->record.classid & 0xffff);
+	free(wrong);
 }
 
 static void look_at_chain(struct doctor *d)

@@ -27,17 +27,21 @@
 static void look_at_force(struct doctor *d)
 {
 	const char *words = last_words();
+	char *closed = trust_closed(RULES_PATH, S_IRUSR | S_IRGRP | S_IROTH);
 
-	if (!d->rules && !state_is_up())
-		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
+	if (d->rules_wrong)
+		doctor_tell(d, RESULT_FAULT, RELOAD, "%s: programs that have a class are not started, or are in none",
+			    d->rules_wrong);
 	else if (!d->rules)
+		doctor_tell(d, RESULT_FAULT, "run 'netshim up' as root", "netshim is not up: no program has a class");
+	else if (closed)
 		doctor_tell(d, RESULT_FAULT, RELOAD,
-			    RULES_PATH " is damaged, or not root's alone: programs that have a "
-				       "class are not started, or are in none");
+			    "users may not read " RULES_PATH ": what they start is in no class");
 	else
 		doctor_tell(d, RESULT_OK, NULL, "%u rule%s, %u class%s", d->rules->header.rule_count,
 			    d->rules->header.rule_count == 1 ? "" : "s", d->rules->header.class_count,
 			    d->rules->header.class_count == 1 ? "" : "es");
+	free(closed);
 	if (words)
 		doctor_tell(d, RESULT_FAULT, NULL,
 			    "the configuration could not be put into force when the machine "

@@ -403,13 +403,18 @@ static void look_at_managers(struct doctor *d)
 static void look_at_library(struct doctor *d)
 {
 	char *changeable = ways_changeable();
+	char *closed = ways_closed();
 
 	if (changeable)
 		doctor_tell(d, RESULT_FAULT, "make it root's, and writable by nobody else",
 			    "others than root can change %s, and with it what root's programs do", changeable);
+	else if (closed)
+		doctor_tell(d, RESULT_FAULT, printed("chmod 755 %s", closed),
+			    "not all users may read %s: what they start is in no class", closed);
 	else
-		doctor_tell(d, RESULT_OK, NULL, "the library is root's");
+		doctor_tell(d, RESULT_OK, NULL, "the library is root's, for everybody to read");
 	free(changeable);
+	free(closed);
 }
 
 /* Each loader of the machine, those of 32 bits and of musl too, by a program that it starts. */

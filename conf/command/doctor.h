@@ -23,7 +23,8 @@ struct finding {
 /* What the checks look at. */
 struct doctor {
 	bool root;	     /* that of the machine: in a user namespace, root is nobody */
-	struct rules *rules; /* in force, or NULL */
+	struct rules *rules; /* in force, or NULL, */
+	char *rules_wrong;   /* and why, where that is not because netshim is not up */
 	struct ruleset *set; /* the configuration in force, or NULL: root alone can read it */
 	pid_t caller;	     /* who has started this command: a shell */
 	const char *preload; /* LD_PRELOAD as it has come from there, or NULL */

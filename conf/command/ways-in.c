@@ -349,11 +349,17 @@ static char *changeable_by_others(const char *path)
 	return found;
 }
 
-/* A $LIB is one folder, or two, as lib/x86_64-linux-gnu. */
-char *ways_changeable(void)
+static char *closed_to_users(const char *path)
 {
-	static const char *const patterns[] = { NETSHIM_LIBRARY,     NETSHIM_RESCUE,	    NETSHIM_BY_LIB,
-						NETSHIM_BY_LIB "/*", NETSHIM_BY_LIB "/*/*", NETSHIM_BY_LIB "/*/*/*" };
+	return trust_closed(path, S_IRUSR | S_IRGRP | S_IROTH);
+}
+
+/* What look finds of the first of the library's files for which it finds anything. A $LIB is one folder, or
+ * two, as lib/x86_64-linux-gnu. */
+static char *look_at_libraries(char *(*look)(const char *path))
+{
+	static const char *const patterns[] = { NETSHIM_LIBRARY, NETSHIM_BY_LIB, NETSHIM_BY_LIB "/*",
+						NETSHIM_BY_LIB "/*/*", NETSHIM_BY_LIB "/*/*/*" };
 	char *found = NULL;
 
 	for (size_t i = 0; !found && i < sizeof(patterns) / sizeof(*patterns); i++) {
@@ -362,10 +368,22 @@ char *ways_changeable(void)
 		if (glob(patterns[i], GLOB_NOSORT, NULL, &paths))
 			continue;
 		for (size_t j = 0; !found && j < paths.gl_pathc; j++)
-			found = changeable_by_others(paths.gl_pathv[j]);
+			found = look(paths.gl_pathv[j]);
 		globfree(&paths);
 	}
 	return found;
+}
+
+char *ways_changeable(void)
+{
+	char *found = look_at_libraries(changeable_by_others);
+
+	return found ? found : changeable_by_others(NETSHIM_RESCUE);
+}
+
+char *ways_closed(void)
+{
+	return look_at_libraries(closed_to_users);
 }
 
 bool ways_annoy_snaps(void)

@@ -49,6 +49,10 @@ enum way_state ways_state(enum way_in_kind kind, const struct passwd *user);
  * against it, and what is on the way there: allocated, or NULL. */
 char *ways_changeable(void);
 
+/* The first of the library's files that some users may not read, or of the folders on the way there that are
+ * closed to them: allocated, or NULL. */
+char *ways_closed(void);
+
 /* Tells whether there are snaps: their programs are shown /etc/ld.so.preload, and libraries
  * other than this machine's. */
 bool ways_annoy_snaps(void);

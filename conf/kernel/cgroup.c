@@ -133,6 +133,31 @@ uint32_t cgroup_classid(const char *group)
 	return classid;
 }
 
+static char *group_wrong(const char *group, uint32_t classid)
+{
+	uint32_t live = cgroup_classid(group);
+
+	if (live == classid)
+		return NULL;
+	if (access(group, F_OK))
+		return printed("%s is not there: what is to be in it is not started", group);
+	return printed("%s has the classid %x:%x, and the rules in force say %x:%x: it is filtered as another class",
+		       group, live >> 16, live & 0xffff, classid >> 16, classid & 0xffff);
+}
+
+char *cgroup_wrong(const char *class, uint32_t classid)
+{
+	char *wrong = NULL;
+
+	for (int locked = 0; !wrong && locked < 2; locked++) {
+		char *group = class_group(class, locked);
+
+		wrong = group_wrong(group, classid);
+		free(group);
+	}
+	return wrong;
+}
+
 /* Makes one group and sets *live to 0; if it was there, sets *live to its classid. */
 static bool make_group(const char *path, uint32_t classid, uint32_t *live)
 {

@@ -59,6 +59,10 @@ size_t cgroup_process_count(const char *class);
  * processes there. */
 void cgroup_each_folder(void (*visit)(const char *path, bool open_to_others));
 
+/* What is wrong with a class's groups where the rules in force say that they have this classid
+ * (allocated); or NULL. 'netshim reload' puts it right. */
+char *cgroup_wrong(const char *class, uint32_t classid);
+
 /* The classid of a folder; 0 is none. */
 uint32_t cgroup_classid(const char *path);
 

@@ -86,6 +86,31 @@ bool trust_is_shared(const char *folder)
 	       (file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)));
 }
 
+#define SEARCH (S_IXUSR | S_IXGRP | S_IXOTH)
+
+char *trust_closed(const char *path, mode_t needed)
+{
+	char *real = realpath(path, NULL);
+	char *part = copied(real ? real : path);
+	char *found = NULL;
+	struct stat st;
+
+	for (char *end = part; !found && end;) {
+		end = strchr(end + 1, '/');
+		if (end)
+			*end = '\0';
+		if (stat(part, &st))
+			break;
+		if (~st.st_mode & (S_ISDIR(st.st_mode) ? SEARCH : needed))
+			found = copied(part);
+		if (end)
+			*end = '/';
+	}
+	free(part);
+	free(real);
+	return found;
+}
+
 char *trust_changeable(const char *path)
 {
 	char folder[PATH_MAX];

@@ -7,6 +7,7 @@
 #define NETSHIM_TRUST_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /* Tells whether others than root own a file, or may write to it. */
 struct stat;
@@ -16,6 +17,10 @@ bool trust_is_others(const struct stat *st);
  * can change (allocated), or NULL where there is none. What lies at its end is for
  * the caller to look at, when it is open. */
 char *trust_changeable(const char *path);
+
+/* Returns the first folder on the way to path that is closed to some users by its mode, or what lies
+ * at its end where that is a file without these permissions (allocated); or NULL. */
+char *trust_closed(const char *path, mode_t needed);
 
 /* Tells whether others than root can put names into a folder: into a sticky one too, where
  * they can change none of root's. */

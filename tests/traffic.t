@@ -118,6 +118,9 @@ arrived() { { on_other_host nft list set inet lan four; on_other_host nft list s
 is "$(send_to_each lan "${lan[@]}")" "" "a LAN program sends to link-local, multicast and broadcast addresses"
 until_like "$(printf '%s\n' "${lan[@]%\%here}" | sort | xargs)" "and all of that arrives" arrived
 is "$(send_to_each exact "${lan[@]}")" "EPERM EPERM EPERM EPERM EPERM EPERM EPERM" "another does not"
+is "$(send_to_each lan 10.255.0.9 172.{16,31}.255.9 192.168.255.9)" "" "and to the private ones, to their ends"
+is "$(send_to_each lan 9.255.255.9 11.0.0.9 172.{15.255,32.0}.9 192.{167.255,169.0}.9 169.{253.255,255.0}.9 223.255.255.9 240.0.0.9 "fec0::9" | tr ' ' '\n' | sort | uniq -c | xargs)" "11 EPERM" \
+	"not to what is beside them"
 
 # --- netshim run
 is "$(shim "$netshim" run open sh -c 'exec env probe class')" "$group/open/locked" \

@@ -63,6 +63,9 @@ is "$(shim "$netshim" run b sh -c "NETSHIM_REQUEST=x $helper" 2>&1 | head -c 24)
 as_root() { LD_PRELOAD=$preload env "$@"; }
 is "$(as_root "$netshim" run b "$scratch/denied" class)" "$group/b/locked" "root's neither"
 
+like "$(as_root "$netshim" run b unshare -C "${user[@]}" LD_PRELOAD="$preload" "$scratch/denied" class 2>&1)" \
+	"not started .class strict.: cannot tell the class of this process" "nor where no group shows, in a cgroup namespace of root's"
+
 # The helper waits behind its look at its own group, as a user can have it wait (SIGSTOP).
 move_on_the_way() { # move_on_the_way COMMAND...: that comes in between
 	hold_at openat "$root/run/netshim/net_cls$group/strict/tasks" "${user[@]}" LD_PRELOAD="$preload" env "$scratch/denied" stop

@@ -86,6 +86,15 @@ echo 0 2147483647 >/proc/sys/net/ipv4/ping_group_range
 on_other_host nft 'table inet pings { counter pings { }; chain in { type filter hook input priority 0; icmp type echo-request icmp checksum 8080 counter name pings; }; }'
 is "$(shim "$netshim" run open python3 "$scratch/checksum.py" $far_host 8080) $(on_other_host nft list counter inet pings pings | grep -c 'packets 1 ')" "10 1" "(a ping that looks like it)"
 is "$(shim "$netshim" run exact python3 "$scratch/checksum.py" $far_host 8080)" PermissionError "and what has no ports is refused there, whatever is in their place"
+# Root's own packets of TCP, UDP, DCCP, SCTP and UDP-Lite, which have a checksum of zeros.
+is "$(LD_PRELOAD=$preload "$netshim" run exact python3 -c '
+import socket, struct, sys
+for protocol in 6, 17, 33, 132, 136:
+    s = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
+    for port in 8080, 80:
+        try: print(s.sendto(struct.pack("!HHHHQQ", 1234, port, 24, 0, 0, 0), (sys.argv[1], 0)))
+        except OSError as e: print(type(e).__name__)' $far_host | uniq -c | xargs)" \
+	"$(for _ in {1..5}; do printf '1 24 1 PermissionError '; done | xargs)" "what has ports is let through to that one by each protocol"
 shim "$scratch"/curl-drop -sS -m 1 http://$lan_host/ >/dev/null 2>&1
 is $? 28 "drop: silence until the time-out"
 

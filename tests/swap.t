@@ -67,6 +67,13 @@ let_go
 wait_until has_ended "$held"
 is "$(tail -n 1 "$scratch/said")" "$group/a" "a dynamic one by a name that is gone when it looks"
 
+ln -sfn "$scratch/dynamic-a" "$link"
+hold_at openat "$root/run/netshim/rules" "${user[@]}" LD_PRELOAD="$preload" launcher-static execve "$link" class
+ln -sfn "$scratch/dynamic-free" "$link"
+let_go
+wait_until has_ended "$held"
+is "$(tail -n 1 "$scratch/said")" "$group/a" "one by root's link in a folder of others, which leads to another when it looks"
+
 # A script is put right where the swap comes before its interpreter starts.
 ln -sfn "$scratch/script-a" "$link"
 hold_at execve "$link" "${user[@]}" LD_PRELOAD="$preload" env "$link"

@@ -74,6 +74,13 @@ let_go
 wait_until has_ended "$held"
 is "$(tail -n 1 "$scratch/said")" "$group/a" "one by root's link in a folder of others, which leads to another when it looks"
 
+ln -sfn "$scratch/static-a" "$link"
+hold_at openat "$root/run/netshim/net_cls$group/a/tasks" "${user[@]}" LD_PRELOAD="$preload" env -C "${link%/*}" launcher execve link who
+ln -sfn "$scratch/static-b" "$link"
+let_go
+wait_until has_ended "$held"
+is "$(tail -n 1 "$scratch/said")" "static-a $group/a" "one by root's link that is relative to a folder of others"
+
 # A script is put right where the swap comes before its interpreter starts.
 ln -sfn "$scratch/script-a" "$link"
 hold_at execve "$link" "${user[@]}" LD_PRELOAD="$preload" env "$link"

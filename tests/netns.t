@@ -110,7 +110,7 @@ is "$(grep -cF -e "$host" -e "net:[$(inode /run/netns/other)]" <<<"$private")" 0
 # --- what netshim-netns does, seen by root
 
 traced() { # traced COMMAND...: as the user, with the shim; of netshim-netns alone
-	strace -f -u nobody -qq -o "$scratch/trace" "${strace_more[@]}" env LD_PRELOAD="$preload" env "$@" 2>&1
+	"${from[@]}" strace -f -u nobody -qq -o "$scratch/trace" "${strace_more[@]}" env LD_PRELOAD="$preload" env "$@" 2>&1
 	awk -v netns="execve(\"$netns\"" 'index($0, netns) { inside = 1; next } / execve/ && !/AT_EXECVE_CHECK/ { inside = 0 } inside' \
 		"$scratch/trace" >"$scratch/netns-trace"
 }
@@ -120,7 +120,7 @@ while_effective() {
 		END { print "times: " times + 0 }' "$scratch/netns-trace" | xargs
 }
 opened() { grep -o 'openat([^,]*, "[^"]*", [A-Z_]*' "$scratch/netns-trace" | sed 's/.*, "//; s/", / /' | sort -u; }
-strace_more=()
+strace_more=() from=()
 is "$(traced "$scratch/jailed-static" where)" "$(at jailed-static jail jail)" "under root's strace it works as without"
 is "$(while_effective)" "setns times: 1" "its capabilities are effective around one setns, and never else"
 is "$(grep capset "$scratch/netns-trace" | grep -o 'effective=[^,]*' | xargs)" "effective=1<<CAP_SYS_ADMIN effective=0" "of the two, one"
@@ -133,6 +133,10 @@ jail O_RDONLY"
 is "$(opened)" "$(sort <<<"$files")" "what it opens: its rules file, its group, the namespace"
 traced "$netshim" run jail true >/dev/null
 is "$(opened)" "$(sort <<<"$files")" "and for netshim run"
+from=(nsenter --net=/run/netns/other)
+is "$(traced "$scratch/lenient-static" where)" "lenient-static / net:[$(inode /run/netns/other)]" "(from where it enters none)"
+is "$(while_effective) $(grep -o 'capset.*' "$scratch/netns-trace" | grep -c 'permitted=0')" "times: 0 1" "where it enters none, they are gone, too"
+from=()
 traced "$scratch/private-static" where >/dev/null
 is "$(while_effective)" "unshare socket ioctl close times: 1" "private: they are effective around one unshare and what brings lo up"
 like "$(grep 'ioctl(.*SIOCSIFFLAGS' "$scratch/netns-trace")" "\"lo\".*IFF_UP.*= 0" "(it does)"

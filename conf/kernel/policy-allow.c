@@ -126,14 +126,6 @@ void policy_write_denial(FILE *out, const struct allowance *a, const char *neigh
 		write_link(out, neighbours, then);
 }
 
-static bool names(const struct allow_list *list, unsigned kind)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == kind)
-			return true;
-	return false;
-}
-
 const char *policy_refusal(const struct verdict *verdict)
 {
 	return verdict->action == ACTION_DROP ? "goto refuse_silently" : "goto refuse";
@@ -154,12 +146,12 @@ static bool any_has_lan(const struct ruleset *set, const char *then)
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct verdict *verdict = &set->classes[i].verdict;
 
-		if (accepts ? names(&verdict->allow, ALLOW_LAN) || names(&set->classes[i].serve, ALLOW_LAN)
-			    : names(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(set, verdict)))
+		if (accepts ? list_has(&verdict->allow, ALLOW_LAN) || list_has(&set->classes[i].serve, ALLOW_LAN)
+			    : list_has(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(set, verdict)))
 			return true;
 	}
-	return accepts ? names(&set->unclassified.allow, ALLOW_LAN)
-		       : names(&set->unclassified.deny, ALLOW_LAN) && !strcmp(then, POLICY_LIFTABLE_OTHERS);
+	return accepts ? list_has(&set->unclassified.allow, ALLOW_LAN)
+		       : list_has(&set->unclassified.deny, ALLOW_LAN) && !strcmp(then, POLICY_LIFTABLE_OTHERS);
 }
 
 static void write_lan_rules(FILE *out, const char *chain, int family, const char *then)
@@ -206,13 +198,13 @@ void policy_write_lan(FILE *out, const struct ruleset *set)
 
 static bool has_link(const struct verdict *verdict)
 {
-	return names(&verdict->allow, ALLOW_LINK) || names(&verdict->deny, ALLOW_LINK) ||
-	       names(&verdict->deny, ALLOW_LAN);
+	return list_has(&verdict->allow, ALLOW_LINK) || list_has(&verdict->deny, ALLOW_LINK) ||
+	       list_has(&verdict->deny, ALLOW_LAN);
 }
 
 static bool class_has_link(const struct class *class)
 {
-	return has_link(&class->verdict) || names(&class->serve, ALLOW_LINK);
+	return has_link(&class->verdict) || list_has(&class->serve, ALLOW_LINK);
 }
 
 bool policy_has_neighbours(const struct ruleset *set)

@@ -159,10 +159,7 @@ static void write_way(FILE *out, const struct ruleset *set, const struct guarded
 
 static bool reaches_link(const struct class *class)
 {
-	for (size_t i = 0; i < class->local.count; i++)
-		if (class->local.items[i].kind == ALLOW_LAN || class->local.items[i].kind == ALLOW_LINK)
-			return true;
-	return false;
+	return list_has(&class->local, ALLOW_LAN) || list_has(&class->local, ALLOW_LINK);
 }
 
 /* Broadcasts and neighbour discovery are part of the local networks. */

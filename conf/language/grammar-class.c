@@ -9,20 +9,12 @@
 #include "conf/language/grammar.h"
 #include "conf/language/value.h"
 
-static bool any_is_name(const struct allow_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == ALLOW_NAME)
-			return true;
-	return false;
-}
-
 static void read_verdict(cfg_t *section, struct verdict *verdict)
 {
 	READ_VALUES(section, "action", value_action, &verdict->action);
 	READ_VALUES(section, "allow", value_destination, &verdict->allow);
 	READ_VALUES(section, "deny", value_destination, &verdict->deny);
-	verdict->has_names = any_is_name(&verdict->allow) || any_is_name(&verdict->deny);
+	verdict->has_names = list_has(&verdict->allow, ALLOW_NAME) || list_has(&verdict->deny, ALLOW_NAME);
 	if (verdict->action == ACTION_ACCEPT && cfg_size(section, "allow"))
 		ruleset_problem(reading.set, value_at("allow", 0),
 				"allow has no effect where everything is accepted; add action = reject");
@@ -72,18 +64,10 @@ static bool is_taken(const char *name)
 	return false;
 }
 
-static bool has_none(const struct allow_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == ALLOW_NONE)
-			return true;
-	return false;
-}
-
 static void read_serve(cfg_t *section, struct class *class)
 {
 	READ_VALUES(section, "serve", value_serve, &class->serve);
-	if (has_none(&class->serve) && class->serve.count > 1)
+	if (list_has(&class->serve, ALLOW_NONE) && class->serve.count > 1)
 		ruleset_problem(reading.set, value_at("serve", 0),
 				"none of the clients, and some of them; remove one or the other");
 	if (cfg_size(section, "serve") && cfg_size(section, "proxy"))
@@ -110,7 +94,7 @@ static void read_local(cfg_t *section, struct class *class)
 {
 	READ_VALUES(section, "local", value_local, &class->local);
 	class->local_given = cfg_size(section, "local");
-	if (has_none(&class->local) && class->local.count > 1)
+	if (list_has(&class->local, ALLOW_NONE) && class->local.count > 1)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"none of the local networks, and some of them; "
 				"remove one or the other");
@@ -228,7 +212,7 @@ static void check_lock(cfg_t *section, struct class *class)
  * the proxy. */
 static void check_names(cfg_t *section, const struct class *class)
 {
-	const char *option = any_is_name(&class->verdict.allow) ? "allow" : "deny";
+	const char *option = list_has(&class->verdict.allow, ALLOW_NAME) ? "allow" : "deny";
 
 	if (!class->verdict.has_names)
 		return;

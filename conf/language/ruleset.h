@@ -42,6 +42,14 @@ struct allow_list {
 	size_t count;
 };
 
+static inline bool list_has(const struct allow_list *list, unsigned kind)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind)
+			return true;
+	return false;
+}
+
 /* Where a class's name queries go, or its connections. */
 struct resolver {
 	int family; /* AF_INET or AF_INET6 */

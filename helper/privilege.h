@@ -13,6 +13,8 @@
 /* Says why the program at path is not started, and ends. */
 __attribute__((noreturn)) void fail(int code, const char *path, const char *class, const char *what);
 
+/* Of the calling thread, as capget(2) has them: in the first of the two are the capabilities up to 31,
+ * which are all that netshim has; in the second those above. */
 bool get_capabilities(struct __user_cap_data_struct caps[2]);
 
 /* Makes low the permitted and the effective set, and reads back that it is. The

@@ -53,6 +53,8 @@ struct blocked_entry *blocked_known(const struct blocked *b, const char *class, 
 /* By its inode, among the suspects. */
 void blocked_find_culprit(const struct blocked *b, struct blocked_entry *e);
 
+/* Prints the columns' titles; an entry, or with b->json an object of it, and ends the command where
+ * nobody reads that any more; all entries, likewise. */
 void blocked_print_heading(const struct blocked *b);
 void blocked_print(const struct blocked *b, const struct blocked_entry *e);
 void blocked_print_all(const struct blocked *b);

@@ -466,9 +466,11 @@ static int follower_patience(void)
 
 static void read_events(void)
 {
-	struct pollfd events[] = { { w.folder, POLLIN, 0 },	{ w.table, POLLIN, 0 },	   { w.rules, POLLIN, 0 },
-				   { w.interfaces, POLLIN, 0 }, { w.follower, POLLIN, 0 }, { w.answerers, POLLIN, 0 },
-				   { w.asking, POLLIN, 0 } };
+	struct pollfd events[] = {
+		{ w.folder, POLLIN, 0 },     { w.table, POLLIN, 0 },	{ w.rules, POLLIN, 0 },
+		{ w.interfaces, POLLIN, 0 }, { w.follower, POLLIN, 0 }, { w.answerers, POLLIN, 0 },
+		{ w.asking, POLLIN, 0 },
+	};
 
 	if (poll(events, sizeof(events) / sizeof(events[0]), sooner(patience(), follower_patience())) < 0 &&
 	    errno != EINTR)

@@ -66,8 +66,11 @@ void trace_end(struct trace *t);
 
 /* Why a program is not where its rule says (allocated); NULL where it is, or has no rule. */
 char *trace_problem(const struct traced *launcher, const struct image *image, const struct start *s);
+/* False, too, where it has ended. */
 bool trace_has_no_new_privs(pid_t process);
 
+/* Prints to t->to the columns' titles (none with t->json), a start, which is counted, and what was
+ * counted. */
 void trace_tell_heading(const struct trace *t);
 void trace_tell(struct trace *t, const struct start *s);
 void trace_tell_end(const struct trace *t);

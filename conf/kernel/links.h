@@ -15,7 +15,8 @@ bool links_make_pair(const char *name, const char *peer, int peer_namespace);
 bool links_remove(const char *name);
 bool links_set_up(const char *name);
 
-/* Gives one that nobody else configures these addresses and no other. */
+/* Gives one that nobody else configures these addresses and no other: of this machine's end of the
+ * cable with routers, else of the class's. */
 bool links_set_addresses(const char *name, const struct own_address *items, size_t count, bool routers);
 /* Default routes over it: to a router where one is given for the family, else to the link. */
 bool links_set_default(const char *name, int family, const struct in6_addr *router);

@@ -75,6 +75,7 @@ struct network_list {
 	struct ways *ways; /* one a class (ways.h) */
 };
 
+/* As they are now. False with a message; what was read is to be freed then, too. */
 bool networks_read(struct network_list *networks);
 void networks_free(struct network_list *networks);
 

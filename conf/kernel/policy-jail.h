@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 
+/* The chains of all of them; nothing where there is none. */
 void policy_write_jails(FILE *out, const struct ruleset *set, const struct network_list *networks);
 
 #endif

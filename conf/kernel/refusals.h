@@ -27,6 +27,7 @@ struct refusal {
 	int64_t last; /* milliseconds of time(2)'s clock */
 };
 
+/* By the same clock. */
 int64_t refusals_now(void);
 
 /* Calls visit with what is kept; of that, the local address and port are not known. False

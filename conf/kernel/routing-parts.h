@@ -26,7 +26,8 @@ bool routing_route_is_ours(struct nl_object *route);
 /* Where netshim's rules are to be: before others'. */
 struct rule_place {
 	uint32_t first; /* priority */
-	bool local[2];	/* IPv4, IPv6: the local table's rule comes later, so one of netshim's is before the first */
+	/* IPv4, IPv6: the local table's rule comes later, so one of netshim's is before the first */
+	bool local[2];
 };
 struct rule_place routing_rule_place(const struct routing *now);
 /* The rules that lead to a class's table and to its namespace's network. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* netshim's own resolver of a class that has names in allow or deny. */
+/* One of netshim's own resolvers (answerers.h runs them): it forwards the queries of a class that has
+ * names in allow or deny to others (upstream.h), and opens what these answer (answers.h). */
 
 #ifndef NETSHIM_ANSWERER_H
 #define NETSHIM_ANSWERER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* What a resolver's answer says of the names in allow and deny. */
+/* What a resolver's answer, one message of DNS, says of the names in allow and deny. */
 
 #ifndef NETSHIM_ANSWERS_H
 #define NETSHIM_ANSWERS_H

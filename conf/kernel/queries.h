@@ -2,7 +2,8 @@
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
 /* What resolvers answer to the queries of processes, by UDP from port 53, while one listens
- * (refusals_listen): which name an address was asked by. */
+ * (refusals_listen): which name an address was asked by. For `netshim blocked -f`; netshim's own
+ * resolvers are answerers.h's. */
 
 #ifndef NETSHIM_QUERIES_H
 #define NETSHIM_QUERIES_H

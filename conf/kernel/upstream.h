@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* The resolvers of this machine. */
+/* The resolvers of this machine, which netshim's own ones forward to (answerer.h). */
 
 #ifndef NETSHIM_UPSTREAM_H
 #define NETSHIM_UPSTREAM_H

@@ -243,7 +243,7 @@ app '/usr/bin/python3*' { class = a }
 include('$scratch/d/*.conf')
 EOF
 
-complains 2 "no such option 'colour'.*action, address, allow, deny, classid, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, ports, priority, proxy, proxy-udp, rate, rate-in, serve, table, uplink, users" "an unknown option" <<EOF
+complains 2 "no such option 'colour'.*action, address, allow, classid, deny, dns, gateway, interface, ipv6, local, .*netns, nft, on-error, ports, priority, proxy, proxy-udp, rate, rate-in, serve, table, uplink, users" "an unknown option" <<EOF
 class a {
   colour = red
 }

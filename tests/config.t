@@ -549,6 +549,9 @@ if [ -e /var/lib/dpkg/info/dpkg.list ]; then
 else
 	skip "needs dpkg" "a package's list"
 fi
+echo "include('$scratch/d/one.conf')" >"$file"
+is "$(strace -qq -o /dev/null -P "$scratch/d/one.conf" -e trace=fstat,newfstatat -e inject=newfstatat:error=EIO:when=2 -e inject=fstat:error=EIO:when=1 \
+	"$netshim" check "$file" 2>&1)" "$file:1: cannot open '$scratch/d/one.conf': Input/output error" "a file that is open, and about which nothing can be had"
 rm "$scratch/d/one.conf"
 
 # --- names in nftables: no class has one that is another's, or netshim's own

@@ -113,14 +113,18 @@ static bool check_file(const struct input *input, const struct stat *st, struct 
 }
 
 /* -1 with a problem noted. */
-static int open_with_rights(const char *path, uid_t rights, struct place_in_file at)
+static int open_with_rights(const char *path, uid_t rights, struct stat *st, struct place_in_file at)
 {
 	int fd = -1;
 
 	if (rights_take(rights)) {
 		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-		if (fd < 0)
+		if (fd < 0 || fstat(fd, st)) {
 			ruleset_problem(reading.set, at, "cannot open '%s': %s", path, strerror(errno));
+			if (fd >= 0)
+				close(fd);
+			fd = -1;
+		}
 		rights_give_back();
 	} else {
 		ruleset_problem(reading.set, at, "cannot open '%s' with the rights of who can change it: %s", path,
@@ -133,11 +137,11 @@ static int open_with_rights(const char *path, uid_t rights, struct place_in_file
 static FILE *open_file(struct input *input, const char *changeable, struct place_in_file at)
 {
 	uid_t rights = rights_for(input, changeable);
-	int fd = open_with_rights(input->path, rights, at);
 	struct stat st;
+	int fd = open_with_rights(input->path, rights, &st, at);
 	FILE *file;
 
-	if (fd < 0 || fstat(fd, &st))
+	if (fd < 0)
 		return NULL;
 	input->opened = check_file(input, &st, at);
 	check_way(input->path, changeable, at);
@@ -146,7 +150,7 @@ static FILE *open_file(struct input *input, const char *changeable, struct place
 	if (!rights)
 		rights = st.st_uid || !(st.st_mode & (S_IWGRP | S_IWOTH)) ? st.st_uid : RIGHTS_NOBODY;
 	input->rights = rights;
-	file = input->opened ? fdopen(fd, "r") : NULL;
+	file = input->opened ? or_out_of_memory(fdopen(fd, "r")) : NULL;
 	if (!file)
 		close(fd);
 	return file;

@@ -492,6 +492,21 @@ class b { }
 rule '/bin/sh' { class = b }
 app '/bin/sh' { class = b }
 EOF
+says "$file:2: no such option 'clas'; $takes" "a class behind a section of a wrong name, which has rules" <<'EOF'
+app '/bin/sh' { class = b }
+clas a { action = reject }
+class b { }
+EOF
+says "$file:1: cannot open '/nosuch/policy.conf': No such file or directory" "a class in a file that is not there" <<'EOF'
+include('/nosuch/policy.conf')
+app '/bin/sh' { class = b }
+EOF
+like "$(printf '%s\n' "include('d/*.conf')" "app '/bin/sh' { class = b }" >"$file"; "$netshim" check "$file" 2>&1)" "^[^"$'\n'"]*:1: include takes one absolute path[^"$'\n'"]*$" "or in one without its folder"
+says "$file:1: no such option 'colour'; $takes
+$file:2: unknown class 'b'; define it with: class b { ... }, or write class = none" "and one that is nowhere, where all has been read" <<'EOF'
+colour = red
+app '/bin/sh' { class = b }
+EOF
 printf '%s\n' "class b { rate = 10 mbit" "  deny = lan }" >"$file"
 like "$("$netshim" check "$file" 2>&1)" "^$file:1: no such option 'mbit'; class takes [^"$'\n'"]*$" "a value with a blank in it, and no quotes"
 says "$file:1: no such option 'x'; $takes

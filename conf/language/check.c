@@ -122,7 +122,7 @@ static void find_classes(struct ruleset *set)
 		found = bsearch(app->class_name, list, set->class_count, sizeof(struct class *), has_name);
 		if (found)
 			app->class_index = (uint32_t)(*found - set->classes);
-		else
+		else if (!set->cut_short)
 			ruleset_problem(set, app->class_at,
 					"unknown class '%s'; define it with: class %s { ... }, or write class = none",
 					app->class_name, app->class_name);

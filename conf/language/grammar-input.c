@@ -78,6 +78,7 @@ int grammar_include(cfg_t *cfg, cfg_opt_t *option, int argc, const char **argv)
 	if (argc != 1 || argv[0][0] != '/') {
 		ruleset_problem(reading.set, at,
 				"include takes one absolute path or pattern: include('/etc/netshim.d/*.conf')");
+		reading.set->cut_short = true;
 	} else if (!pattern_is_one(argv[0])) {
 		grammar_add_input(argv[0], at, false);
 	} else if (check_pattern(argv[0], at) && rights_take(reading.rights)) {
@@ -171,7 +172,7 @@ FILE *grammar_open_input(struct input *input)
 		ruleset_warning(reading.set, at, "'%s' is not read, as others than root can change '%s'", input->path,
 				changeable);
 	else
-		file = open_file(input, changeable, at);
+		reading.set->cut_short |= !(file = open_file(input, changeable, at));
 	free(changeable);
 	return file;
 }

@@ -302,10 +302,12 @@ static void watch_values(cfg_t *cfg)
 	cfg_set_validate_func(cfg, "at-boot", at_boot_ended);
 }
 
-static void parse(FILE *file, cfg_flag_t flags)
+/* Tells whether that was all of it. */
+static bool parse(FILE *file, cfg_flag_t flags)
 {
 	cfg_t *cfg = or_out_of_memory(cfg_init(file_options, flags));
 	size_t known = reading.set->problem_count;
+	bool all;
 
 	reading.root = cfg;
 	reading.mark_count = 0;
@@ -313,10 +315,11 @@ static void parse(FILE *file, cfg_flag_t flags)
 	cfg->filename = copied(reading.file);
 	cfg_set_error_function(cfg, note_error);
 	watch_values(cfg);
-	if (cfg_parse_fp(cfg, file) != CFG_SUCCESS && reading.set->problem_count == known &&
-	    !(flags & CFGF_IGNORE_UNKNOWN))
+	all = cfg_parse_fp(cfg, file) == CFG_SUCCESS;
+	if (!all && reading.set->problem_count == known && !(flags & CFGF_IGNORE_UNKNOWN))
 		ruleset_problem(reading.set, here(cfg->line), "the file cannot be read to its end");
 	cfg_free(cfg);
+	return all;
 }
 
 static bool read_before(const struct input *input)
@@ -349,6 +352,7 @@ void grammar_parse(char *text, size_t size)
 {
 	struct ruleset before = *reading.set;
 	FILE *file;
+	bool all;
 
 	/* Editors that put a byte order mark there do not show it. */
 	if (size >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
@@ -357,12 +361,13 @@ void grammar_parse(char *text, size_t size)
 	text[size++] = ' ';
 	grammar_scan(text, size);
 	file = or_out_of_memory(fmemopen(text, size, "r"));
-	parse(file, CFGF_NONE);
+	all = parse(file, CFGF_NONE);
 	if (reading.unknown_option) {
 		rewind(file);
 		forget_since(&before);
-		parse(file, CFGF_IGNORE_UNKNOWN);
+		all = parse(file, CFGF_IGNORE_UNKNOWN);
 	}
+	reading.set->cut_short |= !all;
 	fclose(file);
 }
 

@@ -254,7 +254,8 @@ struct ruleset {
 	size_t text_size;
 	struct class *classes;
 	size_t class_count;
-	bool sole; /* all that is sent is its one class's, whichever process sends it */
+	bool cut_short; /* by a mistake: not all classes are known */
+	bool sole;	/* all that is sent is its one class's, whichever process sends it */
 	struct app *apps;
 	size_t app_count;
 	struct package *packages;

@@ -391,7 +391,7 @@ is "$(on_other_host curl -sS -m 3 http://192.168.77.1:8081/)" hello "unclassifie
 # have is not to grow with them.
 sets_with() { # sets_with COUNT: in what is loaded for so many classes of each kind
 	for ((i = 1; i <= $1; i++)); do
-		echo "class vpn$i { interface = 'tun0' dns = '192.0.2.$i' mark = $i rate = '1mbit' action = reject allow = { '192.0.2.$i', 'lan' } local = 'lan' }"
+		echo "class vpn$i { interface = 'here' dns = '192.0.2.$i' mark = $i rate = '1mbit' action = reject allow = { '192.0.2.$i', 'lan' } local = 'lan' }"
 		echo "class lan$i { deny = { 'lan', 'tcp/25' } rate-in = '1mbit' } class out$i { interface = 'ordinary' }"
 	done >"$config"
 	"$netshim" ruleset | sed '/^\s*counter/d' | grep -cE '\{ |^\s*(set|map) |(map|cgroup) \{$'

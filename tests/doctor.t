@@ -449,6 +449,22 @@ like "$(says)" "chain FORWARD of nftables' table ip others drops what is forward
 nft 'add rule ip others more iifname "ns-*" accept'
 is "$(named)" "" "one that knows of the namespaces"
 nft 'delete table ip others; delete table ip6 others; delete table inet others'
+in_jail ip route del default
+like "$(both)" "^namespaces=fault .*network namespace of class jail has no default route for IPv4" "it has no way out"
+"$netshim" reload
+in_jail ip link set eth0 down
+like "$(both)" "^namespaces=fault .*eth0 in the network namespace of class jail is down" "its interface is down"
+"$netshim" reload
+ip link set ns-jail down
+like "$(both)" "^namespaces=fault .*ns-jail, by which the network namespace of class jail is joined to this machine, is down" "this machine's end is"
+"$netshim" reload
+in_jail ip link del eth0
+like "$(both)" "^namespaces=fault .*eth0 is not in the network namespace of class jail" "there is none"
+"$netshim" reload
+is "$(named)" "" "a reload mends each of these"
+in_jail ip link set lo down
+like "$(both)" "^namespaces=note .*lo in the network namespace of class jail is down: .*ip -n jail link set lo up" "its loopback interface is down"
+in_jail ip link set lo up
 setcap -r "$root/usr/libexec/netshim-netns"
 like "$(both)" "^namespaces=fault .*netshim-netns: it has not its capability" "the program that enters it has no capability"
 "$netshim" reload

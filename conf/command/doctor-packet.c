@@ -23,11 +23,11 @@
 
 #define LOOPBACK "lo"
 
-static const struct class *find_class(const struct ruleset *set, const char *name)
+const struct class *doctor_class(const struct doctor *d, const char *name)
 {
-	for (size_t i = 0; i < set->class_count; i++)
-		if (!strcmp(set->classes[i].name, name))
-			return &set->classes[i];
+	for (size_t i = 0; d->set && i < d->set->class_count; i++)
+		if (!strcmp(d->set->classes[i].name, name))
+			return &d->set->classes[i];
 	return NULL;
 }
 
@@ -284,7 +284,7 @@ void look_at_packet(struct doctor *d)
 	marks_allot(d->set, routing);
 	networks_read(&networks);
 	ways_find(d->set, routing, &networks);
-	class = find_class(d->set, d->class);
+	class = doctor_class(d, d->class);
 	if (class && class->netns)
 		judge_namespace(d, class, &to);
 	else if (ask_way(d, class, &to) && class)

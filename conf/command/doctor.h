@@ -76,6 +76,9 @@ bool doctor_compare_table(struct doctor *doctor, const char *class, const char *
 
 #define DOCTOR_BRING_UP "bring the interface up, and give it its address; if it has both, run 'netshim reload' as root"
 
+/* NULL where there is none. */
+const struct class *doctor_class(const struct doctor *doctor, const char *name);
+
 /* What a packet to doctor->to would meet in the class. */
 void look_at_packet(struct doctor *doctor);
 

@@ -30,8 +30,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INSIDE "eth0"
-
 /* Adds to a table's text what holds for now only (jails_load). */
 static char *(*add_now)(const char *text, const char *class);
 
@@ -74,19 +72,20 @@ static bool set_host_end(const struct jail *jail, const char *link)
 /* Nobody but the configuration tells of addresses and routes there. */
 static bool set_inner_end(const struct jail *jail)
 {
-	bool ok = setting_set(INSIDE, SETTING_IPV6 "accept_ra", '0') &&
-		  links_set_addresses(INSIDE, jail->addresses.items, jail->addresses.count, false) &&
-		  links_set_up(INSIDE);
+	bool ok = setting_set(NAMESPACE_END, SETTING_IPV6 "accept_ra", '0') &&
+		  links_set_addresses(NAMESPACE_END, jail->addresses.items, jail->addresses.count, false) &&
+		  links_set_up(NAMESPACE_END);
 
 	for (size_t i = 0; ok && i < jail->addresses.count; i++)
-		ok = links_set_default(INSIDE, jail->addresses.items[i].family, &jail->addresses.items[i].router);
+		ok = links_set_default(NAMESPACE_END, jail->addresses.items[i].family,
+				       &jail->addresses.items[i].router);
 	return ok;
 }
 
 static bool make_pair(const struct jail *jail, const char *link)
 {
 	int namespace = netns_open(jail->name);
-	bool ok = namespace >= 0 && links_make_pair(link, INSIDE, namespace);
+	bool ok = namespace >= 0 && links_make_pair(link, NAMESPACE_END, namespace);
 
 	if (namespace >= 0)
 		close(namespace);
@@ -101,7 +100,7 @@ static bool join(const struct jail *from, const struct jail *to)
 	namespace_link(to->name, link);
 	if (!to->addresses.count)
 		return !from->addresses.count || links_remove(link);
-	if (from->addresses.count && !is_inside(to->name, INSIDE) && !links_remove(link))
+	if (from->addresses.count && !is_inside(to->name, NAMESPACE_END) && !links_remove(link))
 		return false;
 	if (!if_nametoindex(link) || !from->addresses.count)
 		if (!make_pair(to, link))

@@ -23,8 +23,10 @@ bool namespace_unmake(const char *name);
 bool namespace_enter(const char *name);
 void namespace_leave(void);
 
-/* The name of this machine's interface that joins a namespace to it, and how those begin. */
+/* The name of this machine's interface that joins a namespace to it, how those begin, and the
+ * other end. */
 #define NAMESPACE_LINK "ns-"
+#define NAMESPACE_END "eth0"
 void namespace_link(const char *name, char link[IF_NAMESIZE]);
 
 /* A descriptor of the one that this process began in, or -1. */

@@ -634,6 +634,15 @@ ip addr add 10.19.0.1/24 dev eth9
 ip addr add fd19::1/64 dev eth9 nodad
 ip link set eth9 up
 "${lan[@]}" sh -c 'ip addr add 10.19.0.2/24 dev there9; ip addr add fd19::2/64 dev there9 nodad; ip link set there9 up; sysctl -qw net.ipv4.conf.all.arp_ignore=1'
+ip tuntap add tun9 mode tun
+ip addr add 10.29.0.1/24 dev tun9
+ip link set tun9 up
+checks() { { "$netshim" check "$scratch/checked.conf" >/dev/null; } 2>&1; }
+for interface in eth9 tun9 here; do echo "class $interface { interface = '$interface'  local = { 'lan' } }"; done >"$scratch/checked.conf"
+like "$(checks)" "^[^ ]*checked.conf:1: class eth9 knows no router behind eth9, .* add: gateway = [^"$'\n'"]*$" "an Ethernet interface without a router is told, and no other"
+sed -i "1s/eth9' /eth9'  gateway = '10.19.0.2' /" "$scratch/checked.conf"
+is "$(checks)" "" "with gateway, it is not"
+ip link del tun9
 ip route add default via 10.19.0.2 dev eth9 proto dhcp metric 900
 ip -6 route add default via fd19::2 dev eth9 proto ra metric 900
 configure <<<"class other { interface = 'eth9' }"

@@ -173,6 +173,7 @@ static int note_link(struct nl_msg *message, void *with)
 	if (attributes[IFLA_LINKINFO])
 		nla_parse_nested(kinds, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL);
 	link.ether = info->ifi_type == ARPHRD_ETHER;
+	link.asks = link.ether && !(info->ifi_flags & (IFF_NOARP | IFF_POINTOPOINT));
 	nla_strlcpy(link.name, attributes[IFLA_IFNAME], sizeof(link.name));
 	link.tunnel = kinds[IFLA_INFO_KIND] && is_tunnel(nla_get_string(kinds[IFLA_INFO_KIND]));
 	networks->links = grown(networks->links, networks->link_count, sizeof(*networks->links));

@@ -55,7 +55,8 @@ struct link {
 	int index;
 	char name[IF_NAMESIZE];
 	bool up;
-	bool ether; /* it needs addresses of neighbours */
+	bool ether; /* it needs addresses of neighbours, */
+	bool asks;  /* and asks for them */
 	bool tunnel;
 };
 

@@ -449,11 +449,42 @@ static void tell_network(const struct class *class, const struct network_list *n
 	tell_hosts(class, networks, n, &class->gateways, "it is the class's gateway");
 }
 
+/* Nobody need have one for both families; and a route that says that all are neighbours is somebody's
+ * decision (routers may answer for others by ARP). */
+static bool lacks_router(const struct network_list *networks, const struct ways *ways)
+{
+	const struct link *link = networks_link(networks, ways->interface);
+	bool out = false;
+
+	for (size_t i = 0; i < ways->count; i++) {
+		const struct way *w = &ways->items[i];
+
+		if (w->kind == WAY_OUT && !w->to.prefix && w->gateway.family)
+			return false;
+		out = out || (w->kind == WAY_OUT && !w->to.prefix);
+	}
+	for (size_t i = 0; i < networks->main_count; i++)
+		if (networks->main[i].to.interface == ways->interface && networks->main[i].to.prefix <= WAYS_WIDE)
+			return false;
+	return out && link && link->asks;
+}
+
+static void tell_lack(const struct class *class)
+{
+	fprintf(stderr,
+		"%s:%d: class %s knows no router behind %s, so it reaches nothing beyond the networks of that "
+		"interface; give %s a default route%s\n",
+		class->interface_at.file, class->interface_at.line, class->name, class->device, class->device,
+		class->netns ? "" : ", or add: gateway = { 'ADDRESS' }");
+}
+
 void ways_tell(const struct ruleset *set, const struct network_list *networks)
 {
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct class *class = &set->classes[i];
 
+		if (class->interface && lacks_router(networks, &networks->ways[i]))
+			tell_lack(class);
 		if (!class->interface || class->local_given)
 			continue;
 		for (size_t j = 0; j < networks->count; j++)

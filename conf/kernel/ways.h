@@ -23,7 +23,7 @@ void ways_free(const struct ruleset *set, struct network_list *networks);
 bool ways_are_cut(const struct class *class);
 
 /* Says on stderr what of the machine's networks a class does not reach by itself unless
- * its `local` names it. */
+ * its `local` names it; and where a class knows no router. */
 void ways_tell(const struct ruleset *set, const struct network_list *networks);
 
 #endif

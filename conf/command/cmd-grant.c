@@ -10,6 +10,7 @@
 #include "conf/command/product.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/rules.h"
+#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/trust.h"
 
@@ -110,7 +111,9 @@ static const char *lacks(const struct granted *program)
 
 	/* To execute it, nobody needs to read it. */
 	if (fd < 0)
-		return errno == EACCES ? NULL : printed("%s; install netshim again", strerror(errno));
+		return errno == EACCES ? NULL
+				       : printed("%s%s", strerror(errno),
+						 no_descriptor_free(-errno) ? "" : "; install netshim again");
 	if (!fstatvfs(fd, &fs) && fs.f_flag & ST_NOSUID)
 		wrong = "its file system is mounted nosuid, which lets it have no capability; mount it without that";
 	else if (!is_granted(fd, program))

@@ -5,6 +5,7 @@
 
 #include "conf/kernel/cgroup.h"
 
+#include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
 #include "conf/language/trust.h"
 
@@ -135,9 +136,12 @@ uint32_t cgroup_classid(const char *group)
 
 static char *group_wrong(const char *group, uint32_t classid)
 {
-	uint32_t live = cgroup_classid(group);
+	uint32_t live;
 
-	if (live == classid)
+	errno = 0;
+	live = cgroup_classid(group);
+	/* What it is then, nobody can tell. */
+	if (live == classid || (!live && no_descriptor_free(-errno)))
 		return NULL;
 	if (access(group, F_OK))
 		return printed("%s is not there: what is to be in it is not started", group);

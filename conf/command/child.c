@@ -7,7 +7,9 @@
 
 #include "conf/command/boottime.h"
 #include "conf/command/state.h"
+#include "conf/contract/sys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,11 +53,21 @@ int child_patience(size_t silent)
 	return patience > LEAST_MS ? patience : LEAST_MS;
 }
 
+int child_lacked(pid_t child)
+{
+	int status = 0;
+
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) && no_descriptor_free(-WEXITSTATUS(status)) ? WEXITSTATUS(status) : 0;
+}
+
 /* It may be there for good, so it holds nothing that anybody waits for. */
 _Noreturn static void answer(int end, size_t from, size_t count, uint8_t (*look)(size_t question, const void *with),
 			     const void *with)
 {
 	state_keep_only((int *[]){ &end }, 1);
+	if (end < 0)
+		_exit(EMFILE);
 	for (size_t i = from; i < count; i++) {
 		uint8_t its = look(i, with);
 
@@ -65,8 +77,9 @@ _Noreturn static void answer(int end, size_t from, size_t count, uint8_t (*look)
 	_exit(EXIT_SUCCESS);
 }
 
-/* Returns up to where there are answers. */
-static size_t read_answers(int end, uint8_t *answers, size_t from, size_t count, int patience, int64_t until)
+/* Returns up to where there are answers, and sets *ended where there will be no more. */
+static size_t read_answers(int end, uint8_t *answers, size_t from, size_t count, int patience, int64_t until,
+			   bool *ended)
 {
 	struct pollfd ready = { .fd = end, .events = POLLIN };
 	ssize_t n = 1;
@@ -75,38 +88,55 @@ static size_t read_answers(int end, uint8_t *answers, size_t from, size_t count,
 		n = read(end, answers + from, count - from);
 		from += n > 0 ? (size_t)n : 0;
 	}
+	*ended = from == count || n <= 0;
 	return from;
 }
 
-static void end_child(pid_t child, bool hangs)
+/* What is asked, from there on. */
+struct questions {
+	uint8_t *answers;
+	size_t count;
+	uint8_t (*look)(size_t question, const void *with);
+	const void *with;
+	int64_t until;
+};
+
+/* The same; *error is why nobody can look. */
+static size_t ask_one(const struct questions *q, size_t from, int patience, int *error)
 {
-	if (hangs)
+	bool ended = false;
+	int ends[2];
+	pid_t child;
+
+	*error = pipe2(ends, O_CLOEXEC) ? errno : 0;
+	if (*error)
+		return from;
+	child = fork();
+	if (!child)
+		answer(ends[1], from, q->count, q->look, q->with);
+	*error = child < 0 ? errno : 0;
+	close(ends[1]);
+	if (child > 0)
+		from = read_answers(ends[0], q->answers, from, q->count, patience, q->until, &ended);
+	close(ends[0]);
+	if (ended)
+		*error = child_lacked(child);
+	else if (child > 0)
 		child_kill(child);
-	else
-		waitpid(child, NULL, 0);
+	return from;
 }
 
-void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with)
+int child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with)
 {
-	int64_t until = boottime_milliseconds() + LONGEST_MS;
+	const struct questions q = { answers, count, look, with, boottime_milliseconds() + LONGEST_MS };
 	size_t silent = 0;
+	int error = 0;
 
 	for (size_t done = 0; done < count; silent++) {
-		int ends[2];
-		bool piped = boottime_milliseconds() < until && !pipe2(ends, O_CLOEXEC);
-		pid_t child = piped ? fork() : -1;
-
-		if (!child)
-			answer(ends[1], done, count, look, with);
-		if (piped)
-			close(ends[1]);
-		if (child > 0)
-			done = read_answers(ends[0], answers, done, count, child_patience(silent), until);
-		if (piped)
-			close(ends[0]);
-		if (child > 0)
-			end_child(child, done < count);
+		if (!error && boottime_milliseconds() < q.until)
+			done = ask_one(&q, done, child_patience(silent), &error);
 		if (done < count)
 			answers[done++] = CHILD_SILENT;
 	}
+	return error;
 }

@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Why a child has ended that had no room for its descriptors, as an errno, where it exits with that;
+ * else 0. It is waited for, as it has closed its end of a pipe. */
+int child_lacked(pid_t child);
+
 /* Returns its status, as waitpid has it: that of one that was killed where it is not known yet. */
 int child_kill(pid_t child);
 
@@ -22,8 +26,9 @@ int child_status(pid_t child, int patience);
 int child_patience(size_t silent);
 
 /* Has a child look for an answer to each of count questions. One that is silent for too long is given
- * up, and that answer is CHILD_SILENT; another one goes on behind it. */
+ * up, and that answer is CHILD_SILENT; another one goes on behind it. Returns 0, or as an errno why
+ * there can be no child: all that is not answered is silent then. */
 #define CHILD_SILENT UINT8_MAX
-void child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with);
+int child_ask(uint8_t *answers, size_t count, uint8_t (*look)(size_t question, const void *with), const void *with);
 
 #endif

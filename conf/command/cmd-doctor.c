@@ -4,11 +4,13 @@
 /* netshim doctor: why are programs not in their classes? Runs the checks (doctor-*.c) and
  * prints what they tell. */
 
+#include "conf/command/child.h"
 #include "conf/command/doctor.h"
 #include "conf/command/json.h"
 #include "conf/command/load.h"
 #include "conf/command/options.h"
 #include "conf/command/search.h"
+#include "conf/command/state.h"
 #include "conf/command/terminal.h"
 #include "conf/command/verbs.h"
 #include "conf/contract/sys.h"
@@ -21,7 +23,10 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#define PATIENCE 10000 /* milliseconds, as STATE_GAVE_UP says */
 
 #define NAMED 3 /* so many in a message */
 
@@ -161,6 +166,26 @@ static struct ruleset *read_set(void)
 	return NULL;
 }
 
+/* What it names may lie on a file system of a user's that never answers, and nothing ends who waits for that: so a
+ * child reads it first. */
+static void refuse_to_wait(void)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child) {
+		state_keep_only(NULL, 0);
+		dup2(STDOUT_FILENO, STDERR_FILENO);
+		read_set();
+		_exit(EXIT_SUCCESS);
+	}
+	status = child > 0 ? child_status(child, PATIENCE) : 0;
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		fputs(STATE_GAVE_UP "a file system on which a program with a rule lies does not answer\n", stderr);
+		exit(EXIT_FAILURE);
+	}
+}
+
 /* What changes the user only is no shell: sudo may be there twice. */
 static bool is_between(const char *name)
 {
@@ -220,8 +245,10 @@ static void prepare(struct doctor *d)
 		d->rules = rules;
 	else if (errno != ENOENT)
 		d->rules_wrong = compile_wrong(rules, errno);
-	if (d->rules && d->root)
+	if (d->rules && d->root) {
+		refuse_to_wait();
 		d->set = read_set();
+	}
 }
 
 /* --- what it prints */

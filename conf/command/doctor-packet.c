@@ -279,6 +279,8 @@ void look_at_packet(struct doctor *d)
 			doctor_tell(d, RESULT_OK, NULL, "netshim is not up: it refuses nothing");
 		return;
 	}
+	if (doctor_class_is_unknown(d))
+		return;
 	to = (struct packet_end){ d->to->family, d->to->address, d->protocol, d->to->port, false, false };
 	routing = routing_read();
 	marks_allot(d->set, routing);

@@ -3,12 +3,14 @@
 
 /* doctor PROGRAM: one program's way, from the shell to its class; or a unit's, from systemd. */
 
+#include "conf/command/child.h"
 #include "conf/command/doctor.h"
 #include "conf/command/env-script.h"
 #include "conf/command/rule-words.h"
 #include "conf/command/search.h"
 #include "conf/command/services.h"
 #include "conf/contract/match.h"
+#include "conf/contract/sys.h"
 #include "conf/kernel/cgroup.h"
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
@@ -16,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <unistd.h>
 
 #define RELOAD "run 'netshim reload' as root"
@@ -29,6 +32,17 @@ static void tell_no_rule(struct doctor *d, int found)
 	else if (d->unit)
 		doctor_tell(d, RESULT_FAULT, "write one into the configuration, then 'netshim reload'",
 			    "no rule names the unit %s: it is started in no class", d->program);
+	else if (found == -ETIMEDOUT)
+		doctor_tell(d, RESULT_FAULT, DOCTOR_SILENT_FILES,
+			    "%s could not be looked at: the file system does not answer", d->program);
+	else if (no_descriptor_free(found))
+		doctor_tell(d, RESULT_FAULT, DOCTOR_DESCRIPTORS, "%s could not be looked at: %s", d->program,
+			    strerror(-found));
+	else if (found == -EACCES)
+		doctor_tell(d, RESULT_FAULT,
+			    d->root ? "ask as the user who has mounted that file system, which is closed to root too"
+				    : "ask as root, or as a user who may look there",
+			    "%s could not be looked at: %s", d->program, strerror(-found));
 	else if (found < 0)
 		doctor_tell(d, RESULT_FAULT, "mend the path", "%s: %s", d->program, strerror(-found));
 	else if (match_program(d->rules, AT_FDCWD, d->program, 0, true, &rule, NULL) > 0)
@@ -43,12 +57,40 @@ static void tell_no_rule(struct doctor *d, int found)
 			d->program);
 }
 
+/* In a child, which has neither the rules open nor this folder. What is read is what env-script.c reads. */
+static uint8_t try_to_find(size_t question, const void *path)
+{
+	struct rules_slot rule;
+	struct rules rules;
+	char head[MATCH_HEAD];
+	int found = rules_open(&rules, true);
+
+	(void)question;
+	if (!found)
+		found = search_rule(&rules, path, NULL, &rule);
+	match_read_regular(path, head, sizeof(head));
+	return (uint8_t)(found < 0 ? -found : 0);
+}
+
+/* It may lie on a file system that never answers, and nothing ends who waits for it: so a child looks first. */
 static int find_rule(struct doctor *d)
 {
+	char folder[PATH_MAX];
+	uint8_t wrong;
+	char *path;
+	int error;
+
 	if (!d->rules)
 		return 0;
-	return d->unit ? services_rule(d->rules, d->program, &d->rule)
-		       : search_rule(d->rules, d->program, d->arguments, &d->rule);
+	if (d->unit)
+		return services_rule(d->rules, d->program, &d->rule);
+	path = *d->program == '/' || !getcwd(folder, sizeof(folder)) ? copied(d->program)
+								     : printed("%s/%s", folder, d->program);
+	error = child_ask(&wrong, 1, try_to_find, path);
+	free(path);
+	if (error || wrong)
+		return error ? -error : wrong == CHILD_SILENT ? -ETIMEDOUT : -wrong;
+	return search_rule(d->rules, d->program, d->arguments, &d->rule);
 }
 
 static void tell_rule(struct doctor *d, const char *program)
@@ -88,6 +130,7 @@ static void look_at_rule(struct doctor *d)
 	int found = find_rule(d);
 
 	*d->class = '\0';
+	d->unseen = found < 0 && found != -ENOENT && found != -ENOTDIR;
 	if (found > 0)
 		tell_rule(d, d->program);
 	else
@@ -96,8 +139,18 @@ static void look_at_rule(struct doctor *d)
 		tell_no_rule(d, found);
 }
 
+bool doctor_class_is_unknown(struct doctor *d)
+{
+	if (d->unseen)
+		doctor_tell(d, RESULT_NOTE, NULL,
+			    "nobody can tell: %s could not be looked at, so its class is not known", d->program);
+	return d->unseen;
+}
+
 static bool has_no_class(struct doctor *d)
 {
+	if (doctor_class_is_unknown(d))
+		return true;
 	if (!*d->class)
 		doctor_tell(d, RESULT_OK, NULL, "nothing to look at: it has no class");
 	return !*d->class;

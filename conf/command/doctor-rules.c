@@ -4,10 +4,10 @@
 /* doctor: the rules in force, the configuration that they are from, and the programs that
  * they name. */
 
+#include "conf/command/child.h"
 #include "conf/command/doctor.h"
 #include "conf/command/last.h"
 #include "conf/command/services.h"
-#include "conf/command/state.h"
 #include "conf/command/wanted.h"
 #include "conf/contract/match.h"
 #include "conf/contract/sys.h"
@@ -89,6 +89,8 @@ static void compare_rules(struct doctor *d, const struct ruleset *now)
 			    count, d->rules->header.rule_count);
 }
 
+static bool tell_silent(struct doctor *d);
+
 static void look_at_freshness(struct doctor *d)
 {
 	const char *path = d->rules ? compile_config() : NULL;
@@ -100,6 +102,9 @@ static void look_at_freshness(struct doctor *d)
 			doctor_tell(d, RESULT_OK, NULL, "nothing to compare: netshim is not up");
 		return;
 	}
+	/* They would be waited for here. */
+	if (tell_silent(d))
+		return;
 	grammar_read(now, path);
 	check_whole(now);
 	compile_names(now);
@@ -222,35 +227,92 @@ static const struct kind {
 };
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
-static void sort_program(struct doctor *d, const struct rules_slot *slot, struct named named[KINDS])
-{
-	struct named_program p = { .there = false };
+_Static_assert(1 << KINDS < CHILD_SILENT, "an answer has a bit for each kind");
 
-	if (!rules_string(d->rules, slot->path, p.path, sizeof(p.path)) || !strncmp(p.path, UNIT_KEY, strlen(UNIT_KEY)))
-		return;
+/* What rules name. A user's file system may never answer, and nothing ends who waits for it: so a child looks,
+ * once for all checks. */
+struct named_programs {
+	char **paths;
+	size_t count;
+	uint8_t *kinds; /* of each, bits, or CHILD_SILENT */
+	struct named silent;
+	int error; /* why nobody could look, or 0 */
+};
+
+static uint8_t kinds_of(size_t question, const void *with)
+{
+	const struct named_programs *all = with;
+	struct named_program p = { .there = false };
+	uint8_t found = 0;
+
+	strcpy(p.path, all->paths[question]);
 	p.tree = p.path[strlen(p.path) - 1] == '/';
 	p.there = !stat(p.path, &p.st);
 	for (size_t i = 0; i < KINDS; i++)
-		if (kinds[i].is(&p))
-			named_add(&named[i], p.path);
+		found |= (uint8_t)(kinds[i].is(&p) << i);
+	return found;
+}
+
+static void read_paths(struct rules *rules, struct named_programs *all)
+{
+	struct rules_slot slot;
+	char path[RULE_PATH_MAX];
+
+	for (uint64_t i = 0; i < rules->header.slot_count; i++) {
+		if (sys_pread(rules->fd, &slot, sizeof(slot), rules->header.slots + i * sizeof(slot)) != sizeof(slot) ||
+		    !slot.path || !rules_string(rules, slot.path, path, sizeof(path)) ||
+		    !strncmp(path, UNIT_KEY, strlen(UNIT_KEY)))
+			continue;
+		all->paths = grown(all->paths, all->count, sizeof(*all->paths));
+		all->paths[all->count++] = copied(path);
+	}
+}
+
+static const struct named_programs *look_at_all(const struct doctor *d)
+{
+	static struct named_programs all;
+
+	if (all.kinds)
+		return &all;
+	if (d->rules)
+		read_paths(d->rules, &all);
+	all.kinds = zalloc(all.count + 1);
+	all.error = child_ask(all.kinds, all.count, kinds_of, &all);
+	for (size_t i = 0; i < all.count; i++)
+		if (all.kinds[i] == CHILD_SILENT)
+			named_add(&all.silent, all.paths[i]);
+	return &all;
+}
+
+/* Whether there are any that could not be looked at. */
+static bool tell_silent(struct doctor *d)
+{
+	const struct named_programs *all = look_at_all(d);
+
+	if (all->error)
+		doctor_tell(d, RESULT_NOTE, DOCTOR_DESCRIPTORS, "could not look at what rules name: %s",
+			    strerror(all->error));
+	else if (all->silent.count)
+		doctor_tell(d, RESULT_NOTE, DOCTOR_SILENT_FILES,
+			    "could not look at what rules name, as a file system does not answer: %s",
+			    all->silent.text);
+	return all->error || all->silent.count;
 }
 
 static void look_at_programs(struct doctor *d)
 {
-	struct named named[KINDS] = { { .count = 0 } };
-	struct rules_slot slot;
+	const struct named_programs *all = look_at_all(d);
 
-	be_impatient(STATE_GAVE_UP "a file system on which a program with a rule lies does not answer\n");
-	for (uint64_t i = 0; d->rules && i < d->rules->header.slot_count; i++)
-		if (sys_pread(d->rules->fd, &slot, sizeof(slot), d->rules->header.slots + i * sizeof(slot)) ==
-			    sizeof(slot) &&
-		    slot.path)
-			sort_program(d, &slot, named);
-	be_patient();
-	for (size_t i = 0; i < KINDS; i++)
-		if (named[i].count)
-			doctor_tell(d, kinds[i].result, kinds[i].to_do, "%s: %s", kinds[i].text, named[i].text);
-	if (!d->finding_count)
+	for (size_t i = 0; i < KINDS; i++) {
+		struct named named = { .count = 0 };
+
+		for (size_t j = 0; j < all->count; j++)
+			if (all->kinds[j] != CHILD_SILENT && all->kinds[j] >> i & 1)
+				named_add(&named, all->paths[j]);
+		if (named.count)
+			doctor_tell(d, kinds[i].result, kinds[i].to_do, "%s: %s", kinds[i].text, named.text);
+	}
+	if (!tell_silent(d) && !d->finding_count)
 		doctor_tell(d, RESULT_OK, NULL, "what the rules name is there, and can be told when it is started");
 }
 

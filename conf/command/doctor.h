@@ -35,6 +35,7 @@ struct doctor {
 	struct rules_slot rule;
 	struct rules_class record;
 	char class[CLASS_NAME_MAX + 1]; /* and what is found of it: "" is none */
+	bool unseen;			/* it could not be looked at, so nobody knows */
 	const struct resolver *to;	/* where a packet is to go, or NULL */
 	int protocol;
 
@@ -78,6 +79,12 @@ bool doctor_compare_table(struct doctor *doctor, const char *class, const char *
 
 /* NULL where there is none. */
 const struct class *doctor_class(const struct doctor *doctor, const char *name);
+
+#define DOCTOR_SILENT_FILES "look at what serves that file system, or unmount it (umount -l)"
+#define DOCTOR_DESCRIPTORS "end what uses so many descriptors or processes, or raise the limit (ulimit)"
+
+/* Tells that nobody knows the class of a program that could not be looked at. Returns whether it is so. */
+bool doctor_class_is_unknown(struct doctor *doctor);
 
 /* What a packet to doctor->to would meet in the class. */
 void look_at_packet(struct doctor *doctor);

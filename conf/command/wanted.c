@@ -24,6 +24,7 @@
 #include "conf/language/unit.h"
 
 #include <elf.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
@@ -383,7 +384,7 @@ _Noreturn static void run_child(const struct looker *l, int end)
 	state_keep_only(kept, l->before ? 3 : 2);
 	/* Without room for their copies, others stay in their places. */
 	if (end < 0 || l->now->fd < 0 || (l->before && l->before->fd < 0))
-		_exit(EXIT_FAILURE);
+		_exit(EMFILE);
 	while (recv(end, &thread, sizeof(thread), 0) == sizeof(thread)) {
 		struct answer answer = { .known_as = { .path = "" } };
 
@@ -400,11 +401,15 @@ static bool has_child(struct looker *l)
 
 	if (l->child > 0)
 		return true;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		l->error = errno;
 		return false;
+	}
 	l->child = fork();
 	if (!l->child)
 		run_child(l, ends[1]);
+	if (l->child < 0)
+		l->error = errno;
 	l->end = ends[0];
 	close(ends[1]);
 	if (l->child < 0)
@@ -414,12 +419,16 @@ static bool has_child(struct looker *l)
 
 static void end_child(struct looker *l, bool hangs)
 {
+	char none;
+
 	if (l->child <= 0)
 		return;
-	close(l->end);
-	if (hangs)
+	if (hangs && !recv(l->end, &none, sizeof(none), MSG_DONTWAIT))
+		l->error = child_lacked(l->child);
+	else if (hangs)
 		child_kill(l->child);
-	else
+	close(l->end);
+	if (!hangs)
 		child_status(l->child, child_patience(0));
 	l->child = 0;
 }
@@ -473,9 +482,10 @@ void wanted_end(struct looker *l)
 	for (size_t i = 0; i < l->silent_count; i++)
 		process_names_add(&names, l->silent[i].name, l->silent[i].pid);
 	if (names.count)
-		warnx("could not look at %zu running program%s (%s): a file system does not answer; restart %s if %s "
-		      "rule has changed",
-		      names.count, one ? "" : "s", names.text, one ? "it" : "them", one ? "its" : "their");
+		warnx("could not look at %zu running program%s (%s): %s; restart %s if %s rule has changed",
+		      names.count, one ? "" : "s", names.text,
+		      l->error ? strerror(l->error) : "a file system does not answer", one ? "it" : "them",
+		      one ? "its" : "their");
 	free(l->silent);
 }
 

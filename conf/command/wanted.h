@@ -43,6 +43,7 @@ struct looker {
 	int end;		  /* where it is asked */
 	struct known_as known_as; /* what was known last */
 	uint64_t until;
+	int error; /* why nobody could look, as an errno, where that is it */
 	struct process *silent;
 	size_t silent_count;
 };

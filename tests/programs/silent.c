@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* SPDX-FileCopyrightText: 2026 The netshim developers */
 
-/* silent FOLDER FUSE [NAME|--memory]: a process of a user's at which looking never ends. As a user
+/* silent FOLDER FUSE [NAME|--memory|--closed]: a process of a user's at which looking never ends. As a user
  * may by fusermount(1), with what /etc/fuse.conf may allow, it mounts a file system on the
  * folder that says nothing when its file is read, and has that file where the kernel has
  * left the name by which the process was started. Or, with a NAME, it puts that there, of
  * which the file system says nothing either. Or, with --memory, what it has changed of that
  * file in its memory is never written, while it is taken out of there: fuse_vma_close in the
- * kernel's fs/fuse/file.c waits, and with it who looks at its memory. Before that, or then, it
- * prints its pid. */
+ * kernel's fs/fuse/file.c waits, and with it who looks at its memory. Or, with --closed, nobody
+ * else may look at the file system, not even root. Before that, or then, it prints its pid. */
 
 #include <err.h>
 #include <errno.h>
@@ -125,9 +125,11 @@ int main(int argc, char **argv)
 {
 	int fuse = argc >= 3 ? open(argv[2], O_RDWR) : -1;
 	char text[PAGE_MOST]; /* so what is called from here has its stack in another page */
+	bool closed = argc == 4 && !strcmp(argv[3], "--closed");
 	int file;
 
-	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d,allow_other", fuse, NOBODY, NOBODY);
+	snprintf(text, sizeof(text), "fd=%d,rootmode=40000,user_id=%d,group_id=%d%s", fuse, NOBODY, NOBODY,
+		 closed ? "" : ",allow_other");
 	if (fuse < 0 || mount("silent", argv[1], "fuse", MS_NOSUID | MS_NODEV, text))
 		err(EXIT_FAILURE, "cannot mount");
 	become_user();
@@ -140,7 +142,7 @@ int main(int argc, char **argv)
 	close(fuse); /* of the process that serves alone: when that ends, so does the waiting */
 	if (memory)
 		change_memory(file);
-	else if (argc == 4)
+	else if (argc == 4 && !closed)
 		strcpy((char *)getauxval(AT_EXECFN), argv[3]); /* it is shorter */
 	else if (!lie_on(file))
 		err(EXIT_FAILURE, "cannot lie there");

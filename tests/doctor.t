@@ -232,6 +232,9 @@ if mkdir "$scratch/slices" && mount -t cgroup -o "none,name=$own" none "$scratch
 else
 	skip "no hierarchy of groups can be made" "a service of the system"
 fi
+echo "Defaults log_subcmds" >/etc/sudoers.d/follow
+like "$(both)" "^sudo=fault .*sudo: /etc/sudoers.d/follow:1: Defaults log_subcmds: sudo follows what it starts by ptrace then, and ends .* do: add this line behind it: Defaults intercept_type=dso" "sudo that follows what it starts by ptrace"
+rm /etc/sudoers.d/follow
 "$netshim" disable >/dev/null
 is "$(named)" "enabled=note" "no session is enabled, but this one has it"
 is "$(in_environment='' named)" "shell=fault enabled=fault" "nor has this one it"
@@ -337,6 +340,57 @@ read -r -t 1 -u $secret said
 is "$said" kept "and what a script names as its interpreter is not read if no program can be in it"
 [[ $out != *$scratch/snap/bin/x* && $out != *exports/bin/y* ]]
 ok $? "what starts a snap or a flatpak is not"
+cp "$scratch/good.conf" "$config"
+"$netshim" reload
+
+# what is on a file system of a user's: one that never answers, and one that is closed to root
+gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 "$tests/programs/silent.c" -o "$scratch/silent"
+mknod "$scratch/fuse" c 10 229
+mkdir "$scratch/mounted" "$scratch/closed" "$scratch/memory"
+for file in mounted/file mounted/nothing closed/file; do cp "$root/bin/probe" "$scratch/$file"; done
+echo "app '$scratch/mounted/file' { class = lan }" >>"$config"
+"$netshim" reload
+mounts() { # mounts FOLDER WORD: $mounted is who has done it
+	: >"$scratch/mounter"
+	in_background "$scratch/silent" "$scratch/$1" "$scratch/fuse" "$2" >"$scratch/mounter"
+	wait_until test -s "$scratch/mounter"
+	mounted=$(cat "$scratch/mounter")
+}
+ends_silence() { # ends_silence FOLDER
+	# shellcheck disable=SC2046 # words
+	kill -KILL $(<"/proc/$mounted/task/$mounted/children") "$mounted" # pgrep may look at its memory
+	umount -l "$scratch/$1"
+}
+mounts closed --closed
+of_program() { timeout -s KILL 30 "$netshim" doctor --json "$scratch/$1" --to 127.0.0.1:80 >"$scratch/answer" 2>"$scratch/said"; sentences <"$scratch/answer"; } # of_program FILE
+unknown() { echo "note (group|chain|packet): nobody can tell: $scratch/$1 could not be looked at, so its class is not known"; } # unknown FILE
+like "$(of_program closed/file)" "fault rule: $scratch/closed/file could not be looked at: Permission denied do: ask as the user who has mounted.* $(unknown closed/file) .* $(unknown closed/file) .* $(unknown closed/file)" \
+	"a program that root may not look at: what becomes of a packet is not known"
+is "$(answer 'c["check"] in ("group", "chain", "packet")' <"$scratch/answer")" "group=note chain=note packet=note" "in no step"
+ends_silence closed
+mounts mounted name
+SECONDS=0
+for file in file nothing; do
+	like "$(of_program mounted/$file)" "fault rule: $scratch/mounted/$file could not be looked at: the file system does not answer do: look at what serves.* $(unknown "mounted/$file") " "a program on a file system that never answers: $file"
+done
+like "$(cd "$scratch/mounted" && timeout -s KILL 30 "$netshim" doctor ./file 2>/dev/null | tr -s ' \n' ' ')" "\./file could not be looked at: the file system does not answer" "from its folder, too"
+timeout -s KILL 60 "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
+is "$(answer 'c["check"] in ("fresh", "programs")' <"$scratch/answer")" "fresh=note programs=note" "doctor of all says so"
+like "$(sentences <"$scratch/answer")" "note programs: could not look at what rules name, as a file system does not answer: $scratch/mounted/file do:" "which is named"
+ok $((SECONDS > 45)) "it waits for a few seconds"
+ends_silence mounted
+echo "app '$scratch/mounted/nothing' { class = lan }" >>"$config"
+"$netshim" reload
+mounts mounted name
+like "$(timeout -s KILL 30 "$netshim" doctor 2>&1; echo $?)" "gave up after 10 seconds: a file system on which a program with a rule lies does not answer"$'\n1$' "a rule's name that cannot be looked up"
+ends_silence mounted
+mounts memory --memory
+timeout -s KILL 60 "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
+like "$(sentences <"$scratch/answer")" "note older library: could not look at 1 running program \(silent $mounted\): a file system of its user's does not answer" "a process whose memory cannot be looked at"
+ends_silence memory
+few() { (ulimit -n 6 && "$@") 2>&1 | tr -s ' \n' ' '; } # few COMMAND...: with few descriptors
+like "$(few "$netshim" doctor)" "older library: could not look at [0-9]* running programs: Too many open files do: end what uses so many" "where descriptors have run out, that is what is said"
+like "$(few "$netshim" status)" "could not look at [0-9]* running programs? \([^)]*\): Too many open files; restart" "by status, too"
 cp "$scratch/good.conf" "$config"
 "$netshim" reload
 

@@ -124,6 +124,18 @@ ok $? "and not replaced"
 like "$("$netshim" status 2>/dev/null)" $'\n'"sudo  *no"$'\n' "and status says that sudo is not covered"
 echo "Defaults env_file=$environment" >/etc/sudoers.d/own
 like "$("$netshim" status 2>/dev/null)" $'\n'"sudo  *yes"$'\n' "but it is if that is the file"
+traces() { # traces LINES: what enable says of sudo with them
+	printf %b "$1" >/etc/sudoers.d/own
+	visudo -c -q -f /etc/sudoers.d/own || return
+	"$netshim" enable --dry-run 2>&1 | grep ptrace
+}
+for lines in "Defaults log_subcmds" "Defaults intercept" "Defaults passwd_tries=2, log_subcmds, intercept_type=trace" "Defaults intercept_type=dso\nDefaults intercept, intercept_type=trace"; do
+	like "$(traces "$lines\n")" "^netshim: /etc/sudoers.d/own:[12]: Defaults .*: sudo follows what it starts by ptrace then, and ends programs that have a class; add this line behind it: Defaults intercept_type=dso$" \
+		"sudo that follows what it starts by ptrace is told of: $lines"
+done
+for lines in "Defaults intercept_type=trace" "Defaults log_subcmds\nDefaults intercept_type=dso" "Defaults log_subcmds, intercept_type=\"dso\"" "Defaults log_subcmds\nDefaults !log_subcmds" "Defaults intercept_verify" "#Defaults intercept"; do
+	is "$(traces "$lines\n")" "" "one that does not is not: $lines"
+done
 rm /etc/sudoers.d/own
 "$netshim" disable >/dev/null
 told() { # told LINES: whether they set it for all, so that enable leaves it, and to that file, so that sudo is covered

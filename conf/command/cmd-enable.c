@@ -210,6 +210,15 @@ static void tell_of_xsession(void)
 		      "and " XSESSION_OURS " is not there; install netshim again, which puts it there");
 }
 
+static void tell_of_sudo(void)
+{
+	char *line = geteuid() == 0 && sudoers_is_there() ? sudoers_traces() : NULL;
+
+	if (line)
+		warnx("%s: " SUDOERS_TRACED "; add this line behind it: " SUDOERS_NOT_TRACED, line);
+	free(line);
+}
+
 int cmd_enable(const struct command *command)
 {
 	struct wish wish = read_wish(command);
@@ -228,6 +237,7 @@ int cmd_enable(const struct command *command)
 						     : "Sessions have it from the next login on.");
 	if (!(wish.kinds & KIND(WAY_SYSTEM)))
 		tell_of_xsession();
+	tell_of_sudo();
 	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

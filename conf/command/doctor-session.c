@@ -6,6 +6,7 @@
 #include "conf/command/child.h"
 #include "conf/command/doctor.h"
 #include "conf/command/search.h"
+#include "conf/command/sudoers.h"
 #include "conf/command/trial.h"
 #include "conf/command/ways-in.h"
 #include "conf/command/xsession.h"
@@ -238,10 +239,13 @@ static void tell_without(struct doctor *d, const char *who)
 void look_at_shell(struct doctor *d)
 {
 	uint8_t library;
+	int error;
 	char *who = printed("%s (process %d), which has started this,", name_of(d->caller), d->caller);
 
-	child_ask(&library, 1, look_at_one, &d->caller);
-	if (library == HOLDS_UNSEEN || library == CHILD_SILENT)
+	error = child_ask(&library, 1, look_at_one, &d->caller);
+	if (error)
+		doctor_tell(d, RESULT_NOTE, DOCTOR_DESCRIPTORS, "%s could not be looked at: %s", who, strerror(error));
+	else if (library == HOLDS_UNSEEN || library == CHILD_SILENT)
 		doctor_tell(d, RESULT_UNSEEN, NULL, "%s cannot be looked at", who);
 	else if (library != HOLDS_NONE)
 		doctor_tell(d, RESULT_OK, NULL, "%s has the library", who);
@@ -297,6 +301,25 @@ static void look_at_enabled(struct doctor *d)
 			"class");
 }
 
+static void look_at_sudo(struct doctor *d)
+{
+	char *line;
+
+	if (!sudoers_is_there()) {
+		doctor_tell(d, RESULT_OK, NULL, "there is none");
+		return;
+	}
+	if (doctor_is_blind(d, "whether it follows what it starts"))
+		return;
+	line = sudoers_traces();
+	if (line)
+		doctor_tell(d, RESULT_FAULT, "add this line behind it: " SUDOERS_NOT_TRACED, "%s: " SUDOERS_TRACED,
+			    line);
+	else
+		doctor_tell(d, RESULT_OK, NULL, "it follows nothing that it starts by ptrace");
+	free(line);
+}
+
 static bool has_argument(pid_t pid, const char *argument)
 {
 	char text[512] = "";
@@ -317,6 +340,7 @@ static bool has_argument(pid_t pid, const char *argument)
 struct looked {
 	struct process_list list;
 	uint8_t *libraries; /* of each, an enum holding or CHILD_SILENT */
+	int error;	    /* why nobody could look, or 0 */
 };
 
 #define IS_MANAGER 0x10 /* besides */
@@ -338,7 +362,7 @@ static const struct looked *look_at_all(void)
 		return &all;
 	processes_read(&all.list);
 	all.libraries = zalloc(all.list.count + 1);
-	child_ask(all.libraries, all.list.count, look_at_process, &all.list);
+	all.error = child_ask(all.libraries, all.list.count, look_at_process, &all.list);
 	return &all;
 }
 
@@ -449,7 +473,10 @@ static void look_at_older(struct doctor *d)
 		if (all->libraries[i] == CHILD_SILENT && process_is_there(p))
 			process_names_add(&silent, p->name, p->pid);
 	}
-	if (silent.count)
+	if (silent.count && all->error)
+		doctor_tell(d, RESULT_NOTE, DOCTOR_DESCRIPTORS, "could not look at %zu running program%s: %s",
+			    silent.count, silent.count == 1 ? "" : "s", strerror(all->error));
+	else if (silent.count)
 		doctor_tell(d, RESULT_NOTE, "look at what runs there; who has started it may hold it so, or end it",
 			    "could not look at %zu running program%s (%s): a file system of its user's does not "
 			    "answer, or it has stopped while its memory is changed",
@@ -466,8 +493,13 @@ static void look_at_older(struct doctor *d)
 }
 
 const struct check checks_session[] = {
-	{ "privileges", look_at_privileges }, { "shell", look_at_shell },
-	{ "enabled", look_at_enabled },	      { "user managers", look_at_managers },
-	{ "library", look_at_library },	      { "loaders", look_at_loaders },
-	{ "older library", look_at_older },   { NULL, NULL },
+	{ "privileges", look_at_privileges },
+	{ "shell", look_at_shell },
+	{ "enabled", look_at_enabled },
+	{ "sudo", look_at_sudo },
+	{ "user managers", look_at_managers },
+	{ "library", look_at_library },
+	{ "loaders", look_at_loaders },
+	{ "older library", look_at_older },
+	{ NULL, NULL },
 };

@@ -18,12 +18,12 @@
 #define FOLDER "/etc/sudoers.d"
 #define VISUDO "/usr/sbin/visudo"
 #define DEFAULTS "Defaults"
-#define OPTION "env_file"
 
-/* What sudo is told of that option. */
-struct env_file {
-	char *line; /* with its place; allocated, or NULL */
-	bool is_environment;
+/* What sudo is told of an option; allocated, or NULL. */
+struct setting {
+	const char *option;
+	char *line; /* with its place */
+	char *value;
 };
 
 bool sudoers_is_there(void)
@@ -64,20 +64,22 @@ static const char *skip_blanks(const char *text)
 	return text + strspn(text, " \t");
 }
 
-/* The value that a parameter gives to the option, from there on; "" is none any more, and NULL that it
- * is about another one. */
-static const char *value_in(const char *parameter)
+/* The value that a parameter gives to the option, from there on: its name, where that is all; "" is none
+ * any more, and NULL that it is about another one. */
+static const char *value_in(const char *parameter, const char *option)
 {
 	bool none = *parameter == '!';
 	const char *name = skip_blanks(parameter + none);
 	const char *behind;
 
-	if (strncmp(name, OPTION, strlen(OPTION)) != 0)
+	if (strncmp(name, option, strlen(option)) != 0)
 		return NULL;
-	behind = skip_blanks(name + strlen(OPTION));
-	if (none)
-		return *behind && !strchr(",#\\", *behind) ? NULL : "";
-	return *behind == '=' ? skip_blanks(behind + 1) : NULL;
+	behind = skip_blanks(name + strlen(option));
+	if (!none && *behind == '=')
+		return skip_blanks(behind + 1);
+	if (*behind && !strchr(",#\\", *behind))
+		return NULL;
+	return none ? "" : name;
 }
 
 static bool is_value(const char *value, const char *wanted)
@@ -89,12 +91,12 @@ static bool is_value(const char *value, const char *wanted)
 }
 
 /* The last one of a line's parameters counts. */
-static const char *last_value(const char *parameters)
+static const char *last_value(const char *parameters, const char *option)
 {
 	const char *last = NULL;
 
 	while (*parameters && *parameters != '#') {
-		const char *value = value_in(skip_blanks(parameters));
+		const char *value = value_in(skip_blanks(parameters), option);
 
 		last = value ? value : last;
 		parameters += parameter_length(parameters);
@@ -115,8 +117,18 @@ static const char *parameters_of(const char *line, bool goes_on)
 	return !strncmp(word, DEFAULTS, length) && isblank((unsigned char)word[length]) ? word + length : NULL;
 }
 
-/* Takes up what a file says of the option; the last line counts, as for sudo. */
-static void look_in(const char *path, struct env_file *set)
+/* The last line counts, as for sudo. */
+static void take_up(struct setting *set, const char *value, const char *path, unsigned number, const char *line)
+{
+	free(set->line);
+	free(set->value);
+	set->line = *value ? printed("%s:%u: %s", path, number, line) : NULL;
+	set->value = *value ? copied(value) : NULL;
+	if (set->line)
+		str_printable(set->line);
+}
+
+static void look_in(const char *path, struct setting *settings, size_t count)
 {
 	char *text = edit_text(path);
 	char *rest = text;
@@ -125,15 +137,14 @@ static void look_in(const char *path, struct env_file *set)
 
 	for (unsigned number = 1; (line = strsep(&rest, "\n")); number++) {
 		const char *parameters = parameters_of(line, goes_on);
-		const char *value = parameters ? last_value(parameters) : NULL;
 
 		goes_on = parameters && *line && line[strlen(line) - 1] == '\\';
-		if (!value)
-			continue;
-		set->is_environment = is_value(value, "/etc/environment");
-		free(set->line);
-		str_printable(line);
-		set->line = *value ? printed("%s:%u: %s", path, number, line) : NULL;
+		for (size_t i = 0; parameters && i < count; i++) {
+			const char *value = last_value(parameters, settings[i].option);
+
+			if (value)
+				take_up(&settings[i], value, path, number, line);
+		}
 	}
 	free(text);
 }
@@ -147,23 +158,42 @@ static int is_read(const struct dirent *entry)
 	       strcmp(entry->d_name, strrchr(SUDOERS_OURS, '/') + 1) != 0;
 }
 
-char *sudoers_others(bool *is_environment)
+static void look_everywhere(struct setting *settings, size_t count)
 {
-	struct env_file set = { .line = NULL };
 	struct dirent **entries;
-	int count;
+	int found;
 
-	look_in("/etc/sudoers", &set);
-	count = scandir(FOLDER, &entries, is_read, alphasort);
-	for (int i = 0; i < count; i++) {
+	look_in("/etc/sudoers", settings, count);
+	found = scandir(FOLDER, &entries, is_read, alphasort);
+	for (int i = 0; i < found; i++) {
 		char *path = printed(FOLDER "/%s", entries[i]->d_name);
 
-		look_in(path, &set);
+		look_in(path, settings, count);
 		free(entries[i]);
 		free(path);
 	}
-	if (count >= 0)
+	if (found >= 0)
 		free(entries);
-	*is_environment = set.is_environment;
+}
+
+char *sudoers_others(bool *is_environment)
+{
+	struct setting set = { .option = "env_file" };
+
+	look_everywhere(&set, 1);
+	*is_environment = set.value && is_value(set.value, "/etc/environment");
+	free(set.value);
 	return set.line;
+}
+
+char *sudoers_traces(void)
+{
+	struct setting settings[] = { { .option = "intercept_type" },
+				      { .option = "log_subcmds" },
+				      { .option = "intercept" } };
+
+	look_everywhere(settings, sizeof(settings) / sizeof(*settings));
+	if (settings[0].value && is_value(settings[0].value, "dso"))
+		return NULL;
+	return settings[1].line ? settings[1].line : settings[2].line;
 }

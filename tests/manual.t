@@ -32,6 +32,12 @@ for verb in $verbs; do
 		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '[[|](-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[|' | words)" "netshim(1): $verb, its options"
 done
 
+for verb in $verbs; do
+	is "$("$netshim" "$verb" --help | sed -n 's/^  \(-[a-z-]*\)\( [A-Z]*\)*  *[a-z].*/\1/p' | words)" \
+		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '[[|](-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[|' | words)" "netshim $verb --help: each option is explained"
+	is "$("$netshim" "$verb" --help | tail -n +2 | grep -E '^.{81}')" "" "in 80 columns"
+done
+
 names() { python3 -c 'import json, sys; print("\n".join(c["check"] for c in json.load(sys.stdin)["checks"]))'; }
 is "$(part $command "WHAT DOCTOR LOOKS AT" | sed -n 's/^\.It Sy //p' | sort | paste -sd ,)" \
 	"$({ "$netshim" doctor --json; } 2>/dev/null | names | cat - <("$netshim" doctor --json true 2>/dev/null | names) <("$netshim" doctor --json a.service 2>/dev/null | names) | sort -u | paste -sd ,)" \

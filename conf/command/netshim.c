@@ -98,6 +98,59 @@ static const struct verb {
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
+/* What options mean; one that several verbs have means the same to them. */
+static const struct explained {
+	const char *option;
+	const char *text;
+} explained[] = {
+	{ "--leave-running", "move no program that runs" },
+	{ "--confirm", "go back then, unless 'netshim confirm' is run" },
+	{ "--boot", "if there is a mistake, as it was last in force" },
+	{ "--hook", "for scripts that somebody waits for: reads no file" },
+	{ "--packages", "look only at what packages have by now" },
+	{ "--user", "for this user's sessions" },
+	{ "--login", "for all who log in, and for what sudo starts" },
+	{ "--system", "for every dynamic program of the machine" },
+	{ "--dry-run", "only say what would be written" },
+	{ "--bytes", "large numbers as they are" },
+	{ "--to", "what a packet of the program to there would meet" },
+	{ "--tree", "each beneath the process that has started it" },
+	{ "-f", "as --follow" },
+	{ "--follow", "go on, and tell what is refused from now on" },
+	{ "--unclassified", "what is in no class" },
+	{ "--for", "watch for so long" },
+	{ "-u", "run the command as that user" },
+	{ "-o", "tell it to that file" },
+	{ "--json", "answer in JSON, for scripts" },
+};
+
+/* Where a usage has the option, with what it takes; NULL where it has not. */
+static const char *find_option(const char *usage, const char *option, int *length)
+{
+	const char *at = strstr(usage, option);
+	size_t name = strlen(option);
+
+	while (at && ((at > usage && !strchr("[|", at[-1])) || (at[name] && !strchr(" ]|", at[name]))))
+		at = strstr(at + 1, option);
+	if (at)
+		*length = (int)(strcspn(at, "]|[") - (at[strcspn(at, "]|[")] == '['));
+	return at;
+}
+
+static void print_options(FILE *out, const struct verb *verb)
+{
+	const char *before = "\n";
+	const char *option;
+	int length;
+
+	for (size_t i = 0; i < sizeof(explained) / sizeof(*explained); i++) {
+		option = find_option(verb->arguments, explained[i].option, &length);
+		if (option)
+			fprintf(out, "%s  %.*s%*s  %s\n", before, length, option, 17 - length, "", explained[i].text);
+		before = option ? "" : before;
+	}
+}
+
 static void print_usage(FILE *out)
 {
 	fprintf(out, "usage: netshim [-c FILE] VERB [ARGUMENT...]\n\n");
@@ -120,6 +173,7 @@ static void print_verb(FILE *out, const struct verb *verb)
 {
 	fprintf(out, "usage: netshim %s%s%s%s\n\n%s\n", verb->configured ? "[-c FILE] " : "", verb->name,
 		*verb->arguments ? " " : "", verb->arguments, verb->summary);
+	print_options(out, verb);
 }
 
 static const struct verb *find_verb(const char *name)

@@ -362,7 +362,7 @@ ends_silence() { # ends_silence FOLDER
 	umount -l "$scratch/$1"
 }
 mounts closed --closed
-of_program() { timeout -s KILL 30 "$netshim" doctor --json "$scratch/$1" --to 127.0.0.1:80 >"$scratch/answer" 2>"$scratch/said"; sentences <"$scratch/answer"; } # of_program FILE
+of_program() { timeout -s KILL $((30 * slow)) "$netshim" doctor --json "$scratch/$1" --to 127.0.0.1:80 >"$scratch/answer" 2>"$scratch/said"; sentences <"$scratch/answer"; } # of_program FILE
 unknown() { echo "note (group|chain|packet): nobody can tell: $scratch/$1 could not be looked at, so its class is not known"; } # unknown FILE
 like "$(of_program closed/file)" "fault rule: $scratch/closed/file could not be looked at: Permission denied do: ask as the user who has mounted.* $(unknown closed/file) .* $(unknown closed/file) .* $(unknown closed/file)" \
 	"a program that root may not look at: what becomes of a packet is not known"
@@ -373,19 +373,19 @@ SECONDS=0
 for file in file nothing; do
 	like "$(of_program mounted/$file)" "fault rule: $scratch/mounted/$file could not be looked at: the file system does not answer do: look at what serves.* $(unknown "mounted/$file") " "a program on a file system that never answers: $file"
 done
-like "$(cd "$scratch/mounted" && timeout -s KILL 30 "$netshim" doctor ./file 2>/dev/null | tr -s ' \n' ' ')" "\./file could not be looked at: the file system does not answer" "from its folder, too"
-timeout -s KILL 60 "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
+like "$(cd "$scratch/mounted" && timeout -s KILL $((30 * slow)) "$netshim" doctor ./file 2>/dev/null | tr -s ' \n' ' ')" "\./file could not be looked at: the file system does not answer" "from its folder, too"
+timeout -s KILL $((60 * slow)) "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
 is "$(answer 'c["check"] in ("fresh", "programs")' <"$scratch/answer")" "fresh=note programs=note" "doctor of all says so"
 like "$(sentences <"$scratch/answer")" "note programs: could not look at what rules name, as a file system does not answer: $scratch/mounted/file do:" "which is named"
-ok $((SECONDS > 45)) "it waits for a few seconds"
+ok $((SECONDS > 45 * slow)) "it waits for a few seconds"
 ends_silence mounted
 echo "app '$scratch/mounted/nothing' { class = lan }" >>"$config"
 "$netshim" reload
 mounts mounted name
-like "$(timeout -s KILL 30 "$netshim" doctor 2>&1; echo $?)" "gave up after 10 seconds: a file system on which a program with a rule lies does not answer"$'\n1$' "a rule's name that cannot be looked up"
+like "$(timeout -s KILL $((30 * slow)) "$netshim" doctor 2>&1; echo $?)" "gave up after 10 seconds: a file system on which a program with a rule lies does not answer"$'\n1$' "a rule's name that cannot be looked up"
 ends_silence mounted
 mounts memory --memory
-timeout -s KILL 60 "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
+timeout -s KILL $((60 * slow)) "$netshim" doctor --json >"$scratch/answer" 2>/dev/null
 like "$(sentences <"$scratch/answer")" "note older library: could not look at 1 running program \(silent $mounted\): a file system of its user's does not answer" "a process whose memory cannot be looked at"
 ends_silence memory
 few() { (ulimit -n 6 && "$@") 2>&1 | tr -s ' \n' ' '; } # few COMMAND...: with few descriptors

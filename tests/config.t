@@ -607,9 +607,11 @@ is "$(grep -c . <<<"$out")" 5 "all mistakes of all files at once, each once"
 like "$out" "one.conf:1: no such option" "the included file's with its own name and line"
 
 # nothing is applied
-chmod 666 "$file"
-like "$("$netshim" check "$file" 2>&1)" "$file: '$file' can be changed by others than root; run: chown root" \
-	"a file that others may write"
+for mode in 666 664 646; do
+	chmod $mode "$file"
+	like "$("$netshim" check "$file" 2>&1)" "$file: '$file' can be changed by others than root; run: chown root" \
+		"a file that others may write: $mode"
+done
 chmod 644 "$file"
 chown 65534 "$file"
 like "$("$netshim" check "$file" 2>&1)" "can be changed by others than root" "a file that is not root's"

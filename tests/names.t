@@ -146,9 +146,10 @@ like "$(as_user "$netshim" check "$config" 2>&1)" "$config: ok, 3 classes" "a us
 
 secret="root:secret-words:1:2:3"
 (umask 077 && echo "$secret" >"$scratch/shadow")
+groups=()
 checked() { # checked FILE NAME: root checks bob's configuration, which cannot open that file
 	local out
-	out=$("$netshim" check "$home/bob/own.conf" 2>&1)
+	out=$("${groups[@]}" "$netshim" check "$home/bob/own.conf" 2>&1)
 	like "$? $out" "^1 .*cannot open '$1': Permission denied" "$2"
 	is "$(grep -c secret-words <<<"$out")" 0 "$2: no word of it is said"
 }
@@ -161,6 +162,12 @@ checked "$home/bob/more.conf" "by the user's link"
 rm "$home/bob/more.conf"
 echo "include('$scratch/shadow')" >"$home/bob/more.conf"
 checked "$scratch/shadow" "by a file in between that anybody may have written"
+chmod 640 "$scratch/shadow"
+checked "$scratch/shadow" "what root's group may read"
+chgrp 4242 "$scratch/shadow"
+groups=(setpriv --groups 4242)
+checked "$scratch/shadow" "what another group of root's may read"
+groups=()
 ln -sf "$scratch/shadow" "$home/bob/own.conf"
 like "$("$netshim" check "$home/bob/own.conf" 2>&1)" "cannot open '$home/bob/own.conf': Permission denied" "a configuration that is the user's link"
 rm "$home/bob/own.conf"

@@ -113,6 +113,8 @@ ln -s "$conf" "$scratch/etc/link"
 is "$(says "$scratch/etc/link")" "$scratch/etc/link: ok, 1 class, 1 rule" "by root's link"
 ln -s "theirs/../etc" "$scratch/round"
 like "$(says "$scratch/round/netshim.conf")" "others than root can change '$scratch/theirs'" "by root's link through a user's folder: refused"
+ln -s end "$scratch/end"
+like "$(says "$scratch/end")" "cannot open '$scratch/end': Too many levels of symbolic links" "by a link to itself"
 chown -h 65534 "$scratch/etc/link"
 # With fs.protected_symlinks, the kernel follows no such link for anybody.
 like "$(says "$scratch/etc/link")" "others than root can change '$scratch/etc/link'|Permission denied" "by a user's link: refused"

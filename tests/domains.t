@@ -405,6 +405,14 @@ is "$(get web http://$far_host/) $(get web http://other.test/ -m 1)" "200 timed 
 for process in $(resolvers); do kill -CONT "$process"; done
 is "$(in_class web dig +short +tries=4 +time=2 other.test)" 203.0.113.8 "until it is there again"
 
+# --- conntrack remembers the port that netshim's resolver asked from for 30 s
+resolver_ports() { sed -n "s/.* udp .* dst=$lan_host sport=\([0-9]*\) dport=53 .* src=$lan_host .*/\1/p" /proc/net/nf_conntrack | sort -u; }
+answered_from() { in_class web dig -b "0.0.0.0#$1" @$lan_host +short +tries=1 +time=3 web.test A; }
+resolver_ports >"$scratch/before"
+is "$(answered_from 40000)" $far_host "a query"
+port=$(resolver_ports | comm -13 "$scratch/before" - | head -n 1)
+is "$(answered_from "$port")" $far_host "is answered, too, from the port from which netshim's resolver has just asked ($port)"
+
 # --- a class with an interface: its resolver asks by that one, and by no other
 make_exit vpn0 11
 vpn=("${in_exit[@]}")

@@ -14,6 +14,7 @@
 #include "conf/language/alloc.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 /* What is in a network namespace asks in there. */
 bool policy_has_dns(const struct class *class)
@@ -81,36 +82,47 @@ static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
 	return hash;
 }
 
-/* From the whole list of a class's resolvers, in its order. */
-static unsigned zone_of(const struct resolver_list *list)
+/* From whose queries they are, and the whole list of resolvers, in its order. The zone behind it is that
+ * of what netshim's own resolver asks. */
+static unsigned zone_of(const char *whose, const struct resolver_list *list)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = mixed(UINT64_C(0xcbf29ce484222325), whose, strlen(whose));
 
 	for (size_t i = 0; i < list->count; i++) {
 		hash = mixed(hash, &list->items[i].address, sizeof(list->items[i].address));
 		hash = mixed(hash, &list->items[i].port, sizeof(list->items[i].port));
 	}
-	return (unsigned)(hash % UINT16_MAX) + 1;
+	return (unsigned)(hash % INT16_MAX) * 2 + 1;
+}
+
+static bool has_answerer(const struct class *class)
+{
+	return policy_has_dns(class) && class->verdict.answerer.count;
 }
 
 /* A flow goes on to where conntrack has had it go, whatever the chain above says by
  * now. In a zone of their own, which changes with the list, the queries of an open
- * socket are a new flow: after a reload, and after a move to another class. Answers
- * are told without it. */
-static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *live)
+ * socket are a new flow: after a reload, and after a move to another class. So are
+ * those from a port that another class, or netshim's own resolver, has used lately.
+ * Answers are told without it. */
+static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *live, bool own)
 {
-	fprintf(out, "\t\tct state != untracked meta l4proto { tcp, udp } ct original zone set ");
+	fprintf(out, "\t\tct state != untracked meta l4proto { tcp, udp } ");
+	if (own)
+		fprintf(out, "meta skgid %u ", NAMES_USER);
+	fprintf(out, "ct original zone set ");
 	if (set->sole) {
-		fprintf(out, "%u\n", zone_of(class_resolvers(set->classes)));
+		fprintf(out, "%u\n", zone_of(set->classes->name, class_resolvers(set->classes)) + own);
 		return;
 	}
 	fprintf(out, "meta cgroup map {\n");
 	for (size_t i = 0; i < set->class_count; i++) {
+		const struct class *class = &set->classes[i];
 		char *zone;
 
-		if (!policy_has_dns(&set->classes[i]))
+		if (own ? !has_answerer(class) : !policy_has_dns(class))
 			continue;
-		zone = printed("%u", zone_of(class_resolvers(&set->classes[i])));
+		zone = printed("%u", zone_of(class->name, class_resolvers(class)) + own);
 		policy_write_element(out, set, live, i, zone);
 		free(zone);
 	}
@@ -172,7 +184,10 @@ static void write_before_conntrack(FILE *out, const struct ruleset *set, const u
 	if (asks) {
 		fprintf(out, "\n\t# queries, before conntrack sees them\n\tchain query {\n");
 		write_query_stand_in(out, set, live);
-		write_zones(out, set, live);
+		/* First, as the zone that is set first stays (nft_ct_set_zone_eval). */
+		if (policy_any(set, has_answerer))
+			write_zones(out, set, live, true);
+		write_zones(out, set, live, false);
 		fprintf(out, "\t}\n");
 	}
 	fprintf(out, "\tchain before_conntrack {\n\t\ttype route hook output priority -250; policy accept;\n%s",
@@ -261,7 +276,7 @@ static void write_others(FILE *out, const struct ruleset *set, const uint32_t *l
 
 	if (!set->unclassified.answerer.count || set->sole)
 		return;
-	zone = printed("ct original zone set %u", zone_of(&set->unclassified.answerer));
+	zone = printed("ct original zone set %u", zone_of(UNCLASSIFIED, &set->unclassified.answerer));
 	write_redirects(out, UNCLASSIFIED, &set->unclassified.answerer, true);
 	fprintf(out, "\n\t# names: queries of what is in no class\n\tchain asked {\n\t\ttype nat hook output priority "
 		     "-110; policy accept;\n");

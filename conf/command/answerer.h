@@ -14,7 +14,7 @@ enum { ANSWERER_UDP4, ANSWERER_TCP4, ANSWERER_UDP6, ANSWERER_TCP6, ANSWERER_SOCK
 struct answering {
 	const char *whose; /* the class, or UNCLASSIFIED */
 	struct verdict *verdict;
-	const struct resolver_list *dns; /* who is asked; the machine's own where it is empty */
+	const struct endpoint_list *dns; /* who is asked; the machine's own where it is empty */
 	unsigned ports[2];		 /* by IPv4 and IPv6 */
 	int sockets[ANSWERER_SOCKETS];	 /* -1: this machine has no such addresses */
 };

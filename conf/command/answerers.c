@@ -50,7 +50,7 @@ static struct {
 	uint64_t work; /* what they do, in a number; 0: there are none */
 } all;
 
-static void add(struct verdict *verdict, const char *whose, const struct resolver_list *dns)
+static void add(struct verdict *verdict, const char *whose, const struct endpoint_list *dns)
 {
 	if (!verdict->has_names)
 		return;
@@ -61,7 +61,7 @@ static void add(struct verdict *verdict, const char *whose, const struct resolve
 /* In the same order whoever reads the same configuration. */
 static void list_all(struct ruleset *set)
 {
-	static const struct resolver_list none;
+	static const struct endpoint_list none;
 
 	all.count = 0;
 	for (size_t i = 0; i < set->class_count; i++)
@@ -125,9 +125,9 @@ static bool make_pair(int family, int *udp, int *tcp)
 	return *tcp >= 0;
 }
 
-static void note_address(struct resolver_list *list, int family, unsigned port)
+static void note_address(struct endpoint_list *list, int family, unsigned port)
 {
-	struct resolver resolver = { .family = family, .port = port };
+	struct endpoint resolver = { .family = family, .port = port };
 
 	if (!port)
 		return;
@@ -169,13 +169,13 @@ static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
 	return hash;
 }
 
-static uint64_t mixed_names(uint64_t hash, const struct allow_list *list)
+static uint64_t mixed_names(uint64_t hash, const struct peer_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		const struct allowance *a = &list->items[i];
+		const struct peer *a = &list->items[i];
 		const unsigned ports[] = { (unsigned)a->protocol, a->first_port, a->last_port };
 
-		if (a->kind != ALLOW_NAME)
+		if (a->kind != PEER_NAME)
 			continue;
 		hash = mixed(hash, a->name, strlen(a->name) + 1);
 		hash = mixed(hash, ports, sizeof(ports));

@@ -137,7 +137,7 @@ static bool read_options(const struct command *command, struct options *options)
 /* As [tcp/|udp/]ADDRESS:PORT. */
 static bool read_destination(struct doctor *d, const char *text)
 {
-	static struct resolver_list list;
+	static struct endpoint_list list;
 	const char *address = !strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4) ? text + 4 : text;
 	const char *bracket = strrchr(address, ']');
 	const char *port = strrchr(bracket ? bracket : address, ':');

@@ -32,8 +32,8 @@ const struct class *doctor_class(const struct doctor *d, const char *name)
 }
 
 /* whose as in policy-names.h. */
-static const struct allowance *find_match(const struct allow_list *list, const struct packet_end *to, bool denied,
-					  const char *whose)
+static const struct peer *find_match(const struct peer_list *list, const struct packet_end *to, bool denied,
+				     const char *whose)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (policy_matches(&list->items[i], to, denied))
@@ -51,8 +51,8 @@ static const char *refusal(const struct verdict *verdict)
 static bool judge(struct doctor *d, const struct verdict *verdict, const struct packet_end *to, const char *whose)
 {
 	const char *names = *d->class ? d->class : UNCLASSIFIED;
-	const struct allowance *denied = find_match(&verdict->deny, to, true, names);
-	const struct allowance *allowed = find_match(&verdict->allow, to, false, names);
+	const struct peer *denied = find_match(&verdict->deny, to, true, names);
+	const struct peer *allowed = find_match(&verdict->allow, to, false, names);
 	bool refused = denied || (!allowed && verdict->action != ACTION_ACCEPT);
 
 	if (refused && lifts_left(*d->class ? d->class : LIFTS_OTHERS))
@@ -76,7 +76,7 @@ static bool judge(struct doctor *d, const struct verdict *verdict, const struct 
 }
 
 /* The first of its family; NULL where there is none. */
-static const struct resolver *of_family(const struct resolver_list *list, int family)
+static const struct endpoint *of_family(const struct endpoint_list *list, int family)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].family == family)
@@ -127,7 +127,7 @@ static void tell_cut(struct doctor *d, const struct class *class, int family, co
 			    where, class->name, class->at.file, class->at.line, class->interface);
 }
 
-static void tell_other_end(struct doctor *d, const char *what, const struct resolver *to)
+static void tell_other_end(struct doctor *d, const char *what, const struct endpoint *to)
 {
 	char address[INET6_ADDRSTRLEN] = "?";
 
@@ -138,7 +138,7 @@ static void tell_other_end(struct doctor *d, const char *what, const struct reso
 /* Returns whether it passes, and so do the next ones. */
 static bool judge_query(struct doctor *d, const struct class *class, int family)
 {
-	const struct resolver *resolver = of_family(&class->dns, family);
+	const struct endpoint *resolver = of_family(&class->dns, family);
 
 	if (resolver)
 		tell_other_end(d, class->dns.count > 1 ? "resolvers" : "resolver", resolver);
@@ -153,8 +153,8 @@ static bool judge_query(struct doctor *d, const struct class *class, int family)
 
 static bool judge_class(struct doctor *d, const struct class *class, const struct packet_end *to)
 {
-	const struct resolver_list *proxies = to->protocol == IPPROTO_TCP ? &class->proxies : &class->udp_proxies;
-	const struct resolver *proxy = to->local ? NULL : of_family(proxies, to->family);
+	const struct endpoint_list *proxies = to->protocol == IPPROTO_TCP ? &class->proxies : &class->udp_proxies;
+	const struct endpoint *proxy = to->local ? NULL : of_family(proxies, to->family);
 	char *whose = printed("class %s at %s:%d", class->name, class->at.file, class->at.line);
 	bool passes = false;
 
@@ -205,7 +205,7 @@ static bool ask_way(struct doctor *d, const struct class *class, struct packet_e
 	return true;
 }
 
-static bool is_named(const struct allow_list *list, const struct packet_end *to)
+static bool is_named(const struct peer_list *list, const struct packet_end *to)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (policy_is_single(&list->items[i]) && policy_matches(&list->items[i], to, false))

@@ -36,7 +36,7 @@ struct doctor {
 	struct rules_class record;
 	char class[CLASS_NAME_MAX + 1]; /* and what is found of it: "" is none */
 	bool unseen;			/* it could not be looked at, so nobody knows */
-	const struct resolver *to;	/* where a packet is to go, or NULL */
+	const struct endpoint *to;	/* where a packet is to go, or NULL */
 	int protocol;
 
 	struct finding *findings; /* of the check that is under way */

@@ -7,7 +7,7 @@
 
 #include "conf/kernel/listeners.h"
 
-static bool any_listens(const struct resolver_list *list, int protocol, uint32_t classid)
+static bool any_listens(const struct endpoint_list *list, int protocol, uint32_t classid)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (listeners_include(&list->items[i], protocol, classid))

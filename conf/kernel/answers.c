@@ -12,7 +12,7 @@
 
 struct named {
 	const char *name;
-	const struct allowance *word;
+	const struct peer *word;
 	bool beneath; /* it is for what is beneath that name, and not for itself */
 	bool denied;
 };
@@ -28,16 +28,16 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
 }
 
-static void add_list(struct names *names, const struct allow_list *list, bool denied)
+static void add_list(struct names *names, const struct peer_list *list, bool denied)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		const struct allowance *word = &list->items[i];
-		bool beneath = word->kind == ALLOW_NAME && !strncmp(word->name, "*.", 2);
+		const struct peer *word = &list->items[i];
+		bool beneath = word->kind == PEER_NAME && !strncmp(word->name, "*.", 2);
 
-		if (word->kind == ALLOW_NAME)
+		if (word->kind == PEER_NAME)
 			names->items[names->count++] =
 				(struct named){ word->name + (beneath ? 2 : 0), word, beneath, denied };
-		names->any_denied = names->any_denied || (denied && word->kind == ALLOW_NAME);
+		names->any_denied = names->any_denied || (denied && word->kind == PEER_NAME);
 	}
 }
 
@@ -70,7 +70,7 @@ static size_t find_first(const struct names *names, const char *name)
 }
 
 /* Returns false where there is no room. */
-static bool add_word(const struct allowance *word, const struct allowance **words, size_t *count)
+static bool add_word(const struct peer *word, const struct peer **words, size_t *count)
 {
 	for (size_t i = 0; i < *count; i++)
 		if (words[i] == word)

@@ -25,8 +25,8 @@ struct answer {
 	size_t address_count;
 	/* The words of allow that are for the name that was asked for; those of deny also where
 	 * they are for another one by which (CNAME) it came to its addresses. */
-	const struct allowance *allowed[ANSWER_WORDS];
-	const struct allowance *denied[ANSWER_WORDS];
+	const struct peer *allowed[ANSWER_WORDS];
+	const struct peer *denied[ANSWER_WORDS];
 	size_t allowed_count, denied_count;
 	bool denies_more; /* it leads to more that is denied than is told here, or may do so */
 };

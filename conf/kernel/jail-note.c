@@ -39,7 +39,7 @@ static void print_note(FILE *out, const struct jail *jail)
 		fprintf(out, "own %s/%u %s\n", address, own->prefix, router);
 	}
 	for (size_t i = 0; i < jail->gateways.count; i++) {
-		const struct resolver *gateway = &jail->gateways.items[i];
+		const struct endpoint *gateway = &jail->gateways.items[i];
 
 		inet_ntop(gateway->family, &gateway->address, router, sizeof(router));
 		fprintf(out, "gateway %s\n", router);
@@ -97,7 +97,7 @@ static void read_own(const char *line, struct jail *jail)
 
 static void read_gateway(const char *line, struct jail *jail)
 {
-	struct resolver gateway = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
+	struct endpoint gateway = { .family = strchr(line, ':') ? AF_INET6 : AF_INET };
 	char address[INET6_ADDRSTRLEN];
 
 	if (sscanf(line, "gateway %45s", address) != 1 || inet_pton(gateway.family, address, &gateway.address) != 1)

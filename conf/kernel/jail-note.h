@@ -20,7 +20,7 @@ struct jail {
 	bool loaded;			   /* netshim's table is in it */
 	struct own_address_list addresses; /* of the interface that joins it */
 	const char *moved;		   /* an interface, or NULL */
-	struct resolver_list gateways;	   /* behind that */
+	struct endpoint_list gateways;	   /* behind that */
 	char *kept;			   /* that interface's addresses and routes (links.h) */
 };
 

@@ -11,13 +11,13 @@
 #include <string.h>
 
 struct search {
-	const struct resolver *at;
+	const struct endpoint *at;
 	uint32_t classid;
 	bool found;
 };
 
 /* Of both families: a socket of IPv6 may be for IPv4 too. */
-static bool is_at(const struct inet_socket *socket, const struct resolver *at)
+static bool is_at(const struct inet_socket *socket, const struct endpoint *at)
 {
 	static const struct in6_addr any, mapped = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
 
@@ -39,7 +39,7 @@ static void look_at(const struct inet_socket *socket, void *with)
 		s->found = true;
 }
 
-bool listeners_include(const struct resolver *at, int protocol, uint32_t classid)
+bool listeners_include(const struct endpoint *at, int protocol, uint32_t classid)
 {
 	struct search search = { at, classid, false };
 

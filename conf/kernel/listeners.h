@@ -11,6 +11,6 @@
 /* Tells whether a socket of that class waits for what comes in at that address of this
  * machine; protocol is IPPROTO_TCP or IPPROTO_UDP. Where the kernel cannot be asked
  * (inet_diag), false. */
-bool listeners_include(const struct resolver *at, int protocol, uint32_t classid);
+bool listeners_include(const struct endpoint *at, int protocol, uint32_t classid);
 
 #endif

@@ -365,7 +365,7 @@ bool nft_unload(void)
 	return ok;
 }
 
-void nft_destinations(const char *chain, struct resolver_list *list)
+void nft_destinations(const char *chain, struct endpoint_list *list)
 {
 	struct nft_ctx *nft = new_context();
 	char *command = printed("list chain inet netshim %s", chain);

@@ -66,6 +66,6 @@ bool nft_has_set(const char *text, const char *set);
 char *nft_list_set(const char *set);
 
 /* Reads where the rules of a chain of the loaded table send packets ("to ADDRESS:PORT"). */
-void nft_destinations(const char *chain, struct resolver_list *list);
+void nft_destinations(const char *chain, struct endpoint_list *list);
 
 #endif

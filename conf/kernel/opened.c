@@ -137,7 +137,7 @@ static void add_elements(int type, int flags, const char *set, const struct part
 	add_message(message);
 }
 
-static void renew(enum names_set kind, const struct part *part, const struct allowance *word, const char *whose)
+static void renew(enum names_set kind, const struct part *part, const struct peer *word, const char *whose)
 {
 	char set[NAMES_SET_SIZE];
 
@@ -228,18 +228,17 @@ struct carrying {
 	FILE *out;
 	const char *set;
 	int family;
-	const struct allow_list *list;
-	const struct allowance *word; /* with the ports of the set */
+	const struct peer_list *list;
+	const struct peer *word; /* with the ports of the set */
 };
 
 /* The name by which an element is in the set of a word, where the list still has it. */
-static const struct allowance *word_of(const struct allow_list *list, const struct allowance *word,
-				       struct nlattr *element[])
+static const struct peer *word_of(const struct peer_list *list, const struct peer *word, struct nlattr *element[])
 {
 	const char *comment = opened_comment(element);
 
 	for (size_t i = 0; comment && i < list->count; i++) {
-		const struct allowance *a = &list->items[i];
+		const struct peer *a = &list->items[i];
 
 		if (policy_names_in_one_set(a, word) && !strncmp(a->name, comment, COMMENT_MAX - 1))
 			return a;
@@ -261,13 +260,13 @@ static void carry_element(struct nlattr *element[], void *with)
 {
 	const struct carrying *c = with;
 	const unsigned char *key = elements_key(element, size_of(c->family));
-	const struct allowance *word = key ? word_of(c->list, c->word, element) : NULL;
+	const struct peer *word = key ? word_of(c->list, c->word, element) : NULL;
 
 	if (word)
 		opened_write_element(c->out, c->set, c->family, key, elements_left(element), word->name);
 }
 
-static void carry_set(FILE *out, enum names_set kind, const struct allow_list *list, const struct allowance *word,
+static void carry_set(FILE *out, enum names_set kind, const struct peer_list *list, const struct peer *word,
 		      const char *whose)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
@@ -304,9 +303,9 @@ void opened_write(FILE *out, const struct ruleset *set)
 
 struct looking {
 	const struct packet_end *to;
-	const struct allow_list *list;
-	const struct allowance *word;
-	const struct allowance *found;
+	const struct peer_list *list;
+	const struct peer *word;
+	const struct peer *found;
 };
 
 static void look_at_element(struct nlattr *element[], void *with)
@@ -318,14 +317,14 @@ static void look_at_element(struct nlattr *element[], void *with)
 		l->found = word_of(l->list, l->word, element);
 }
 
-const struct allowance *opened_word(const struct allow_list *list, enum names_set kind, const struct packet_end *to,
-				    const char *whose)
+const struct peer *opened_word(const struct peer_list *list, enum names_set kind, const struct packet_end *to,
+			       const char *whose)
 {
 	struct looking looking = { to, list, NULL, NULL };
 	char set[NAMES_SET_SIZE];
 
 	for (size_t i = 0; i < list->count && !looking.found; i++) {
-		const struct allowance *a = looking.word = &list->items[i];
+		const struct peer *a = looking.word = &list->items[i];
 
 		if (!policy_names_is_first(list, a) ||
 		    (a->first_port &&

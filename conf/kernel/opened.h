@@ -30,7 +30,7 @@ void opened_write_element(FILE *out, const char *set, int family, const unsigned
 const char *opened_comment(struct nlattr *element[]);
 
 /* The name of a list by which a destination is in a set now, or NULL. */
-const struct allowance *opened_word(const struct allow_list *list, enum names_set kind, const struct packet_end *to,
-				    const char *whose);
+const struct peer *opened_word(const struct peer_list *list, enum names_set kind, const struct packet_end *to,
+			       const char *whose);
 
 #endif

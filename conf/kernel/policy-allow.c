@@ -28,14 +28,14 @@ static const struct {
 #define LAN_COUNT (sizeof(lan) / sizeof(*lan))
 
 /* port is dport, or sport in answers. */
-static void write_ports(FILE *out, const char *protocol, const char *port, const struct allowance *a)
+static void write_ports(FILE *out, const char *protocol, const char *port, const struct peer *a)
 {
 	fprintf(out, "%s %s %u", protocol, port, a->first_port);
 	if (a->last_port != a->first_port)
 		fprintf(out, "-%u", a->last_port);
 }
 
-static void write_network(FILE *out, const struct allowance *a, const char *port, const char *then)
+static void write_network(FILE *out, const struct peer *a, const char *port, const char *then)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -46,10 +46,10 @@ static void write_network(FILE *out, const struct allowance *a, const char *port
 	fprintf(out, " %s\n", then);
 }
 
-static bool has_port(const struct allow_list *list)
+static bool has_port(const struct peer_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
-		if (list->items[i].kind == ALLOW_NETWORK && list->items[i].first_port)
+		if (list->items[i].kind == PEER_NETWORK && list->items[i].first_port)
 			return true;
 	return false;
 }
@@ -82,26 +82,25 @@ static const char *last_word(const char *then)
 	return blank ? blank + 1 : then;
 }
 
-static void write_allowance(FILE *out, const struct allowance *a, const char *port, const char *neighbours,
-			    const char *then)
+static void write_peer(FILE *out, const struct peer *a, const char *port, const char *neighbours, const char *then)
 {
 	switch (a->kind) {
-	case ALLOW_NONE:
-	case ALLOW_NAME: /* policy-names.c */
+	case PEER_NONE:
+	case PEER_NAME: /* policy-names.c */
 		break;
-	case ALLOW_LINK:
+	case PEER_LINK:
 		write_link(out, neighbours, then);
 		break;
-	case ALLOW_LOOPBACK:
+	case PEER_LOOPBACK:
 		fprintf(out, "\t\toifname \"lo\" %s\n", then);
 		break;
-	case ALLOW_LAN:
+	case PEER_LAN:
 		fprintf(out, "\t\tjump lan_%s\n", last_word(then));
 		break;
-	case ALLOW_NETWORK:
+	case PEER_NETWORK:
 		write_network(out, a, port, then);
 		break;
-	case ALLOW_PORTS:
+	case PEER_PORTS:
 		fprintf(out, "\t\t");
 		write_ports(out, a->protocol == IPPROTO_TCP ? "tcp" : "udp", port, a);
 		fprintf(out, " %s\n", then);
@@ -109,20 +108,20 @@ static void write_allowance(FILE *out, const struct allowance *a, const char *po
 	}
 }
 
-void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
+void policy_write_peer(FILE *out, const struct peer *a, const char *neighbours, const char *then)
 {
-	write_allowance(out, a, "dport", neighbours, then);
+	write_peer(out, a, "dport", neighbours, then);
 }
 
-void policy_write_client(FILE *out, const struct allowance *a)
+void policy_write_client(FILE *out, const struct peer *a)
 {
-	write_allowance(out, a, "sport", "neighbours", "accept");
+	write_peer(out, a, "sport", "neighbours", "accept");
 }
 
-void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then)
+void policy_write_denial(FILE *out, const struct peer *a, const char *neighbours, const char *then)
 {
-	policy_write_allowance(out, a, neighbours, then);
-	if (a->kind == ALLOW_LAN)
+	policy_write_peer(out, a, neighbours, then);
+	if (a->kind == PEER_LAN)
 		write_link(out, neighbours, then);
 }
 
@@ -146,12 +145,12 @@ static bool any_has_lan(const struct ruleset *set, const char *then)
 	for (size_t i = 0; i < set->class_count; i++) {
 		const struct verdict *verdict = &set->classes[i].verdict;
 
-		if (accepts ? list_has(&verdict->allow, ALLOW_LAN) || list_has(&set->classes[i].serve, ALLOW_LAN)
-			    : list_has(&verdict->deny, ALLOW_LAN) && !strcmp(then, policy_liftable(set, verdict)))
+		if (accepts ? list_has(&verdict->allow, PEER_LAN) || list_has(&set->classes[i].serve, PEER_LAN)
+			    : list_has(&verdict->deny, PEER_LAN) && !strcmp(then, policy_liftable(set, verdict)))
 			return true;
 	}
-	return accepts ? list_has(&set->unclassified.allow, ALLOW_LAN)
-		       : list_has(&set->unclassified.deny, ALLOW_LAN) && !strcmp(then, POLICY_LIFTABLE_OTHERS);
+	return accepts ? list_has(&set->unclassified.allow, PEER_LAN)
+		       : list_has(&set->unclassified.deny, PEER_LAN) && !strcmp(then, POLICY_LIFTABLE_OTHERS);
 }
 
 static void write_lan_rules(FILE *out, const char *chain, int family, const char *then)
@@ -198,13 +197,13 @@ void policy_write_lan(FILE *out, const struct ruleset *set)
 
 static bool has_link(const struct verdict *verdict)
 {
-	return list_has(&verdict->allow, ALLOW_LINK) || list_has(&verdict->deny, ALLOW_LINK) ||
-	       list_has(&verdict->deny, ALLOW_LAN);
+	return list_has(&verdict->allow, PEER_LINK) || list_has(&verdict->deny, PEER_LINK) ||
+	       list_has(&verdict->deny, PEER_LAN);
 }
 
 static bool class_has_link(const struct class *class)
 {
-	return has_link(&class->verdict) || list_has(&class->serve, ALLOW_LINK);
+	return has_link(&class->verdict) || list_has(&class->serve, PEER_LINK);
 }
 
 bool policy_has_neighbours(const struct ruleset *set)
@@ -321,7 +320,7 @@ void policy_write_neighbours(FILE *out, const struct ruleset *set, const uint32_
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then)
 {
 	for (size_t i = 0; i < set->tunnels.count; i++)
-		policy_write_allowance(out, &set->tunnels.items[i], "", then);
+		policy_write_peer(out, &set->tunnels.items[i], "", then);
 }
 
 static bool has_prefix(const void *address, const void *network, unsigned prefix)
@@ -345,26 +344,26 @@ static bool is_in_lan(const struct packet_end *to)
 	return false;
 }
 
-bool policy_is_single(const struct allowance *a)
+bool policy_is_single(const struct peer *a)
 {
-	return a->kind == ALLOW_NETWORK && a->prefix == address_bits(a->family);
+	return a->kind == PEER_NETWORK && a->prefix == address_bits(a->family);
 }
 
-bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied)
+bool policy_matches(const struct peer *a, const struct packet_end *to, bool denied)
 {
 	bool port = a->first_port <= to->port && to->port <= a->last_port;
 
 	switch (a->kind) {
-	case ALLOW_LINK:
+	case PEER_LINK:
 		return to->neighbour;
-	case ALLOW_LOOPBACK:
+	case PEER_LOOPBACK:
 		return to->local;
-	case ALLOW_LAN:
+	case PEER_LAN:
 		return is_in_lan(to) || (denied && to->neighbour);
-	case ALLOW_NETWORK:
+	case PEER_NETWORK:
 		return a->family == to->family && has_prefix(&to->address, &a->address, a->prefix) &&
 		       (!a->first_port || port);
-	case ALLOW_PORTS:
+	case PEER_PORTS:
 		return a->protocol == to->protocol && port;
 	default:
 		return false;

@@ -14,12 +14,12 @@
 /* The rules that do what "then" says with the packets that the word is for: of allow,
  * of deny, or of those of the kernel's own tunnels. neighbours names the sets that
  * `link` is told by: "neighbours" for classes, "others" for what is in none. */
-void policy_write_allowance(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
-void policy_write_denial(FILE *out, const struct allowance *a, const char *neighbours, const char *then);
+void policy_write_peer(FILE *out, const struct peer *a, const char *neighbours, const char *then);
+void policy_write_denial(FILE *out, const struct peer *a, const char *neighbours, const char *then);
 void policy_write_tunnels(FILE *out, const struct ruleset *set, const char *then);
 
 /* The same for answers of a server: the word is for whom they go to and from which port. */
-void policy_write_client(FILE *out, const struct allowance *a);
+void policy_write_client(FILE *out, const struct peer *a);
 
 /* What these need where they have an address and a port. */
 void policy_write_protocols(FILE *out, const struct ruleset *set);
@@ -33,8 +33,8 @@ struct packet_end {
 	bool local;	/* on this machine */
 	bool neighbour; /* reached without a gateway */
 };
-bool policy_is_single(const struct allowance *a); /* an address, and no network */
-bool policy_matches(const struct allowance *a, const struct packet_end *to, bool denied);
+bool policy_is_single(const struct peer *a); /* an address, and no network */
+bool policy_matches(const struct peer *a, const struct packet_end *to, bool denied);
 
 /* What happens to who is refused whatever is lifted: a statement of nftables. And what
  * action and deny do, which `netshim lift` can lift: where it is, the packet comes back

@@ -23,7 +23,7 @@ bool policy_has_dns(const struct class *class)
 }
 
 /* Writes "ADDRESS<between>PORT". */
-static void write_resolver(FILE *out, const struct resolver *r, const char *between)
+static void write_resolver(FILE *out, const struct endpoint *r, const char *between)
 {
 	char text[INET6_ADDRSTRLEN];
 	bool brackets = r->family == AF_INET6 && *between == ':';
@@ -32,7 +32,7 @@ static void write_resolver(FILE *out, const struct resolver *r, const char *betw
 	fprintf(out, "%s%s%s%s%u", brackets ? "[" : "", text, brackets ? "]" : "", between, r->port);
 }
 
-static size_t count_of_family(const struct resolver_list *list, int family)
+static size_t count_of_family(const struct endpoint_list *list, int family)
 {
 	size_t count = 0;
 
@@ -47,7 +47,7 @@ static size_t count_of_family(const struct resolver_list *list, int family)
 static const char *const protocols[] = { "udp", "tcp" };
 
 /* One resolver, or one after the other where there are several. */
-static void write_redirect(FILE *out, const struct resolver_list *list, const char *protocol, int family)
+static void write_redirect(FILE *out, const struct endpoint_list *list, const char *protocol, int family)
 {
 	const char *name = family == AF_INET ? "ip" : "ip6";
 	size_t count = count_of_family(list, family);
@@ -84,7 +84,7 @@ static uint64_t mixed(uint64_t hash, const void *bytes, size_t size)
 
 /* From whose queries they are, and the whole list of resolvers, in its order. The zone behind it is that
  * of what netshim's own resolver asks. */
-static unsigned zone_of(const char *whose, const struct resolver_list *list)
+static unsigned zone_of(const char *whose, const struct endpoint_list *list)
 {
 	uint64_t hash = mixed(UINT64_C(0xcbf29ce484222325), whose, strlen(whose));
 
@@ -131,7 +131,7 @@ static void write_zones(FILE *out, const struct ruleset *set, const uint32_t *li
 
 static bool leaves_loopback(const struct class *class)
 {
-	const struct resolver_list *list = class_resolvers(class);
+	const struct endpoint_list *list = class_resolvers(class);
 
 	for (size_t i = 0; policy_has_dns(class) && i < list->count; i++)
 		if (list->items[i].family == AF_INET && list->items[i].address.s6_addr[0] != 127)
@@ -210,7 +210,7 @@ void policy_write_dns_answers(FILE *out, const struct ruleset *set)
 }
 
 /* netshim's own resolver asks others in the class's name. */
-static void write_redirects(FILE *out, const char *whose, const struct resolver_list *list, bool own)
+static void write_redirects(FILE *out, const char *whose, const struct endpoint_list *list, bool own)
 {
 	fprintf(out, "\tchain dns_%s {\n", whose);
 	if (own)
@@ -262,7 +262,7 @@ static void write_asked(FILE *out, const struct ruleset *set, const uint32_t *li
 		fprintf(out, " accept\n");
 	}
 	for (size_t i = 0; i < set->asked.count; i++) {
-		const struct resolver *r = &set->asked.items[i];
+		const struct endpoint *r = &set->asked.items[i];
 
 		inet_ntop(r->family, &r->address, text, sizeof(text));
 		fprintf(out, "\t\t%s daddr %s meta l4proto { tcp, udp } th dport 53 %s\n",
@@ -307,12 +307,12 @@ void policy_write_lost_queries(FILE *out, const struct ruleset *set)
 }
 
 /* end is "d", the destination, or "s", the source. */
-static void write_resolver_ends(FILE *out, const struct resolver_list *list, const char *end)
+static void write_resolver_ends(FILE *out, const struct endpoint_list *list, const char *end)
 {
 	char text[INET6_ADDRSTRLEN];
 
 	for (size_t i = 0; i < list->count; i++) {
-		const struct resolver *r = &list->items[i];
+		const struct endpoint *r = &list->items[i];
 		const char *family = r->family == AF_INET ? "ip" : "ip6";
 
 		inet_ntop(r->family, &r->address, text, sizeof(text));
@@ -322,7 +322,7 @@ static void write_resolver_ends(FILE *out, const struct resolver_list *list, con
 	}
 }
 
-void policy_write_resolvers(FILE *out, const struct resolver_list *list)
+void policy_write_resolvers(FILE *out, const struct endpoint_list *list)
 {
 	write_resolver_ends(out, list, "d");
 }
@@ -346,7 +346,7 @@ void policy_write_answerer(FILE *out, const struct verdict *verdict, const char 
 		fprintf(out, "\t\tct status dnat jump answers_%s\n\t\tmeta skgid %u accept\n", whose, NAMES_USER);
 }
 
-static void add_answerers(struct resolver_list *all, const struct resolver_list *list)
+static void add_answerers(struct endpoint_list *all, const struct endpoint_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		all->items = grown(all->items, all->count, sizeof(*all->items));
@@ -355,9 +355,9 @@ static void add_answerers(struct resolver_list *all, const struct resolver_list 
 }
 
 /* Those that listen in this network namespace. */
-static struct resolver_list all_answerers(const struct ruleset *set)
+static struct endpoint_list all_answerers(const struct ruleset *set)
 {
-	struct resolver_list all = { NULL, 0 };
+	struct endpoint_list all = { NULL, 0 };
 
 	for (size_t i = 0; i < set->class_count; i++)
 		if (!set->classes[i].netns)
@@ -367,7 +367,7 @@ static struct resolver_list all_answerers(const struct ruleset *set)
 	return all;
 }
 
-static void write_not_led(FILE *out, const struct resolver_list *list, const char *protocol, int family)
+static void write_not_led(FILE *out, const struct endpoint_list *list, const char *protocol, int family)
 {
 	if (!count_of_family(list, family))
 		return;
@@ -382,7 +382,7 @@ static void write_not_led(FILE *out, const struct resolver_list *list, const cha
  * class's name, past all that its own class says. */
 bool policy_write_not_led(FILE *out, const struct ruleset *set)
 {
-	struct resolver_list all = all_answerers(set);
+	struct endpoint_list all = all_answerers(set);
 
 	if (all.count)
 		fprintf(out, "\n\t# netshim's own resolvers, for nobody but whose queries are led to them\n"

@@ -38,6 +38,6 @@ void policy_write_answers(FILE *out, const struct verdict *verdict, const char *
 bool policy_write_not_led(FILE *out, const struct ruleset *set);
 
 /* Only the rules that let through what goes to resolvers. */
-void policy_write_resolvers(FILE *out, const struct resolver_list *list);
+void policy_write_resolvers(FILE *out, const struct endpoint_list *list);
 
 #endif

@@ -79,7 +79,7 @@ static void write_named(FILE *out, const struct class *class)
 	for (size_t i = 0; i < class->verdict.allow.count; i++)
 		/* A network that allow lists is not meant for what has an address of it by chance. */
 		if (policy_is_single(&class->verdict.allow.items[i]))
-			policy_write_allowance(out, &class->verdict.allow.items[i], "", "accept");
+			policy_write_peer(out, &class->verdict.allow.items[i], "", "accept");
 	policy_write_resolvers(out, &class->dns);
 	fprintf(out, "\t\tgoto refused_%s\n\t}\n", class->name);
 }

@@ -13,7 +13,7 @@ static const char *ip(int family)
 }
 
 /* No other set's name begins so, and a class's name comes last, as it may be any. */
-void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct allowance *a,
+void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct peer *a,
 		      const char *whose)
 {
 	static const char *const kinds[] = {
@@ -38,25 +38,25 @@ int policy_names_family(const char *set)
 	return set[kind] == '4' ? AF_INET : AF_INET6;
 }
 
-bool policy_names_in_one_set(const struct allowance *a, const struct allowance *b)
+bool policy_names_in_one_set(const struct peer *a, const struct peer *b)
 {
 	return a->kind == b->kind && a->protocol == b->protocol && a->first_port == b->first_port &&
 	       a->last_port == b->last_port;
 }
 
-bool policy_names_is_first(const struct allow_list *list, const struct allowance *a)
+bool policy_names_is_first(const struct peer_list *list, const struct peer *a)
 {
-	const struct allowance *first = list->items;
+	const struct peer *first = list->items;
 
 	while (first < a && !policy_names_in_one_set(first, a))
 		first++;
-	return a->kind == ALLOW_NAME && first == a;
+	return a->kind == PEER_NAME && first == a;
 }
 
 /* Whatever answers come, there is an end to what they fill. */
 #define MOST 65536
 
-static void write_set(FILE *out, enum names_set kind, const struct allowance *a, const char *whose)
+static void write_set(FILE *out, enum names_set kind, const struct peer *a, const char *whose)
 {
 	char name[NAMES_SET_SIZE];
 
@@ -91,7 +91,7 @@ void policy_write_name_sets(FILE *out, const struct ruleset *set)
 	write_sets(out, &set->unclassified, UNCLASSIFIED);
 }
 
-static void write_ports(FILE *out, const struct allowance *a)
+static void write_ports(FILE *out, const struct peer *a)
 {
 	if (a->first_port)
 		fprintf(out, "%s dport %u-%u ", a->protocol == IPPROTO_TCP ? "tcp" : "udp", a->first_port,
@@ -99,7 +99,7 @@ static void write_ports(FILE *out, const struct allowance *a)
 }
 
 /* No name leads to this machine, whatever addresses it has. */
-static void write_allowed(FILE *out, const struct allowance *a, const char *whose)
+static void write_allowed(FILE *out, const struct peer *a, const char *whose)
 {
 	char open[NAMES_SET_SIZE];
 	char known[NAMES_SET_SIZE];
@@ -124,7 +124,7 @@ void policy_write_allowed_names(FILE *out, const struct verdict *verdict, const 
 			write_allowed(out, &verdict->allow.items[i], whose);
 }
 
-static void write_denied(FILE *out, const struct allowance *a, const char *whose, const char *refusal)
+static void write_denied(FILE *out, const struct peer *a, const char *whose, const char *refusal)
 {
 	char name[NAMES_SET_SIZE];
 

@@ -29,7 +29,7 @@
 /* The name of a set. whose is the class, or UNCLASSIFIED. */
 enum names_set { NAMES_SET_OPEN, NAMES_SET_KNOWN, NAMES_SET_DENY };
 #define NAMES_SET_SIZE (CLASS_NAME_MAX + 32)
-void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct allowance *a,
+void policy_names_set(char text[NAMES_SET_SIZE], enum names_set kind, int family, const struct peer *a,
 		      const char *whose);
 
 /* The family of the addresses in a set, or 0 where it has not such a name. */
@@ -37,8 +37,8 @@ int policy_names_family(const char *set);
 
 /* Tells whether two words are of the same kind and have the same ports; and whether one of a
  * list is a name, and the first with its set. */
-bool policy_names_in_one_set(const struct allowance *a, const struct allowance *b);
-bool policy_names_is_first(const struct allow_list *list, const struct allowance *a);
+bool policy_names_in_one_set(const struct peer *a, const struct peer *b);
+bool policy_names_is_first(const struct peer_list *list, const struct peer *a);
 
 void policy_write_name_sets(FILE *out, const struct ruleset *set);
 

@@ -39,13 +39,13 @@ static const char *protocol_of(int family)
 	return family == AF_INET ? "ipv4" : "ipv6";
 }
 
-static const char *address_of(const struct resolver *proxy, char text[INET6_ADDRSTRLEN])
+static const char *address_of(const struct endpoint *proxy, char text[INET6_ADDRSTRLEN])
 {
 	return inet_ntop(proxy->family, &proxy->address, text, INET6_ADDRSTRLEN);
 }
 
 /* Writes "ADDRESS:PORT". */
-static void write_proxy(FILE *out, const struct resolver *proxy)
+static void write_proxy(FILE *out, const struct endpoint *proxy)
 {
 	char text[INET6_ADDRSTRLEN];
 
@@ -59,7 +59,7 @@ void policy_write_proxied(FILE *out, const struct class *class)
 	char text[INET6_ADDRSTRLEN];
 
 	for (size_t i = 0; i < class->proxies.count; i++) {
-		const struct resolver *proxy = &class->proxies.items[i];
+		const struct endpoint *proxy = &class->proxies.items[i];
 		const char *ip = name_of(proxy->family);
 
 		address_of(proxy, text);
@@ -98,7 +98,7 @@ static void write_connections(FILE *out, const struct class *class)
 	fprintf(out, "\tchain proxy_%s {\n\t\toifname \"lo\" accept\n", class->name);
 	write_own_queries(out, class);
 	for (size_t i = 0; i < class->proxies.count; i++) {
-		const struct resolver *proxy = &class->proxies.items[i];
+		const struct endpoint *proxy = &class->proxies.items[i];
 
 		fprintf(out, "\t\tmeta nfproto %s meta l4proto tcp dnat %s to ", protocol_of(proxy->family),
 			name_of(proxy->family));
@@ -115,7 +115,7 @@ static void write_source(FILE *out, const struct class *class)
 
 	fprintf(out, "\tchain source_%s {\n", class->name);
 	for (size_t i = 0; i < class->proxies.count; i++) {
-		const struct resolver *proxy = &class->proxies.items[i];
+		const struct endpoint *proxy = &class->proxies.items[i];
 		const char *ip = name_of(proxy->family);
 
 		fprintf(out, "\t\t%s daddr %s tcp dport %u ct status dnat snat %s to %s\n", ip, address_of(proxy, text),
@@ -158,7 +158,7 @@ static void write_taking(FILE *out, const struct class *class, uint32_t live)
 		"\tchain tproxy_%s {\n",
 		class->name);
 	for (size_t i = 0; i < class->udp_proxies.count; i++) {
-		const struct resolver *proxy = &class->udp_proxies.items[i];
+		const struct endpoint *proxy = &class->udp_proxies.items[i];
 
 		fprintf(out, "\t\tmeta nfproto %s meta l4proto udp tproxy %s to ", protocol_of(proxy->family),
 			name_of(proxy->family));

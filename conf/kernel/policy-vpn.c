@@ -159,7 +159,7 @@ static void write_way(FILE *out, const struct ruleset *set, const struct guarded
 
 static bool reaches_link(const struct class *class)
 {
-	return list_has(&class->local, ALLOW_LAN) || list_has(&class->local, ALLOW_LINK);
+	return list_has(&class->local, PEER_LAN) || list_has(&class->local, PEER_LINK);
 }
 
 /* Broadcasts and neighbour discovery are part of the local networks. */

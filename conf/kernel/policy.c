@@ -54,7 +54,7 @@ static void write_denials(FILE *out, const struct verdict *verdict, struct judge
 static void write_verdict(FILE *out, const struct verdict *verdict, struct judge judge)
 {
 	for (size_t i = 0; i < verdict->allow.count; i++)
-		policy_write_allowance(out, &verdict->allow.items[i], judge.neighbours, "accept");
+		policy_write_peer(out, &verdict->allow.items[i], judge.neighbours, "accept");
 	policy_write_allowed_names(out, verdict, judge.whose);
 	if (verdict->action != ACTION_ACCEPT)
 		fprintf(out, "\t\t%s\n", judge.refusal);

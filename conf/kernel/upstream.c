@@ -18,7 +18,7 @@ socklen_t upstream_size(const struct sockaddr_storage *address)
 	return address->ss_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 }
 
-static struct sockaddr_storage address_of(const struct resolver *resolver)
+static struct sockaddr_storage address_of(const struct endpoint *resolver)
 {
 	union {
 		struct sockaddr_storage any;
@@ -63,7 +63,7 @@ static void read_file(struct upstream *upstream)
 		add_numeric("127.0.0.1", upstream);
 }
 
-void upstream_find(const struct resolver_list *list, struct upstream *upstream)
+void upstream_find(const struct endpoint_list *list, struct upstream *upstream)
 {
 	*upstream = (struct upstream){ .count = 0 };
 	for (size_t i = 0; i < list->count && upstream->count < UPSTREAM_MOST; i++)
@@ -72,9 +72,9 @@ void upstream_find(const struct resolver_list *list, struct upstream *upstream)
 		read_file(upstream);
 }
 
-static struct resolver resolver_of(const struct sockaddr_storage *address)
+static struct endpoint resolver_of(const struct sockaddr_storage *address)
 {
-	struct resolver resolver = { .family = address->ss_family, .port = PORT };
+	struct endpoint resolver = { .family = address->ss_family, .port = PORT };
 
 	if (resolver.family == AF_INET)
 		memcpy(&resolver.address, &((const struct sockaddr_in *)address)->sin_addr, sizeof(struct in_addr));
@@ -83,25 +83,25 @@ static struct resolver resolver_of(const struct sockaddr_storage *address)
 	return resolver;
 }
 
-static bool is_here(const struct resolver *resolver)
+static bool is_here(const struct endpoint *resolver)
 {
 	return resolver->family == AF_INET ? resolver->address.s6_addr[0] == IN_LOOPBACKNET
 					   : IN6_IS_ADDR_LOOPBACK(&resolver->address);
 }
 
-void upstream_asked(struct resolver_list *list)
+void upstream_asked(struct endpoint_list *list)
 {
 	struct upstream upstream = { .count = 0 };
 	bool any_here = false;
 
 	read_file(&upstream);
 	for (size_t i = 0; i < upstream.count; i++) {
-		struct resolver resolver = resolver_of(&upstream.servers[i]);
+		struct endpoint resolver = resolver_of(&upstream.servers[i]);
 
 		any_here = any_here || is_here(&resolver);
 	}
 	for (size_t i = 0; i < upstream.count; i++) {
-		struct resolver resolver = resolver_of(&upstream.servers[i]);
+		struct endpoint resolver = resolver_of(&upstream.servers[i]);
 
 		if (any_here && !is_here(&resolver))
 			continue;

@@ -20,11 +20,11 @@ struct upstream {
 
 /* Those of a list, or where it is empty, those that the machine's resolv.conf names at this
  * moment; its own where it names none (resolv.conf(5)). */
-void upstream_find(const struct resolver_list *list, struct upstream *upstream);
+void upstream_find(const struct endpoint_list *list, struct upstream *upstream);
 socklen_t upstream_size(const struct sockaddr_storage *address);
 
 /* The addresses of those by which programs ask the machine's own resolvers. One that runs here
  * asks others in turn, which may be named there, too: where it is, it is the only one. */
-void upstream_asked(struct resolver_list *list);
+void upstream_asked(struct endpoint_list *list);
 
 #endif

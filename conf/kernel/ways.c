@@ -124,24 +124,24 @@ static bool is_own(const struct finding *f, const struct network *n)
 static bool is_named(const struct class *class, const struct network *n)
 {
 	for (size_t i = 0; i < class->local.count; i++) {
-		const struct allowance *a = &class->local.items[i];
+		const struct peer *a = &class->local.items[i];
 		struct network named = { .family = a->family, .address = a->address, .prefix = a->prefix };
 
-		if (a->kind == ALLOW_NETWORK && contains(&named, n))
+		if (a->kind == PEER_NETWORK && contains(&named, n))
 			return true;
 	}
 	return false;
 }
 
-static bool is_loopback(const struct resolver *r)
+static bool is_loopback(const struct endpoint *r)
 {
 	return r->family == AF_INET ? r->address.s6_addr[0] == 127 : IN6_IS_ADDR_LOOPBACK(&r->address);
 }
 
-static void add_hosts(struct finding *f, const struct resolver_list *list)
+static void add_hosts(struct finding *f, const struct endpoint_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		const struct resolver *r = &list->items[i];
+		const struct endpoint *r = &list->items[i];
 		struct network host = { .family = r->family, .address = r->address, .prefix = address_bits(r->family) };
 
 		if (is_loopback(r) || is_named(f->class, &host))
@@ -194,9 +194,9 @@ static void add_network(const struct finding *f, const struct network *n)
 		return;
 	}
 	for (size_t i = 0; i < f->class->local.count; i++) {
-		if (f->class->local.items[i].kind == ALLOW_LINK)
+		if (f->class->local.items[i].kind == PEER_LINK)
 			add_local(f, n, n);
-		for (size_t j = 0; f->class->local.items[i].kind == ALLOW_LAN && j < PRIVATE_COUNT; j++)
+		for (size_t j = 0; f->class->local.items[i].kind == PEER_LAN && j < PRIVATE_COUNT; j++)
 			add_local(f, n, &private_networks[j]);
 	}
 }
@@ -204,10 +204,10 @@ static void add_network(const struct finding *f, const struct network *n)
 static void add_named(const struct finding *f)
 {
 	for (size_t i = 0; i < f->class->local.count; i++) {
-		const struct allowance *a = &f->class->local.items[i];
+		const struct peer *a = &f->class->local.items[i];
 		struct network named = { .family = a->family, .address = a->address, .prefix = a->prefix };
 
-		if (a->kind == ALLOW_NETWORK)
+		if (a->kind == PEER_NETWORK)
 			add_way(f, WAY_NAMED, &named, 0, NAMED_METRIC);
 	}
 }
@@ -403,10 +403,10 @@ static void tell(const struct class *class, const struct network_list *networks,
 }
 
 static void tell_hosts(const struct class *class, const struct network_list *networks, const struct network *n,
-		       const struct resolver_list *list, const char *why)
+		       const struct endpoint_list *list, const char *why)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		const struct resolver *r = &list->items[i];
+		const struct endpoint *r = &list->items[i];
 		struct network host = { .family = r->family, .address = r->address, .prefix = address_bits(r->family) };
 		bool own = false;
 

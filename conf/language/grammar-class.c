@@ -14,7 +14,7 @@ static void read_verdict(cfg_t *section, struct verdict *verdict)
 	READ_VALUES(section, "action", value_action, &verdict->action);
 	READ_VALUES(section, "allow", value_destination, &verdict->allow);
 	READ_VALUES(section, "deny", value_destination, &verdict->deny);
-	verdict->has_names = list_has(&verdict->allow, ALLOW_NAME) || list_has(&verdict->deny, ALLOW_NAME);
+	verdict->has_names = list_has(&verdict->allow, PEER_NAME) || list_has(&verdict->deny, PEER_NAME);
 	if (verdict->action == ACTION_ACCEPT && cfg_size(section, "allow"))
 		ruleset_problem(reading.set, value_at("allow", 0),
 				"allow has no effect where everything is accepted; add action = reject");
@@ -67,7 +67,7 @@ static bool is_taken(const char *name)
 static void read_serve(cfg_t *section, struct class *class)
 {
 	READ_VALUES(section, "serve", value_serve, &class->serve);
-	if (list_has(&class->serve, ALLOW_NONE) && class->serve.count > 1)
+	if (list_has(&class->serve, PEER_NONE) && class->serve.count > 1)
 		ruleset_problem(reading.set, value_at("serve", 0),
 				"none of the clients, and some of them; remove one or the other");
 	if (cfg_size(section, "serve") && cfg_size(section, "proxy"))
@@ -94,7 +94,7 @@ static void read_local(cfg_t *section, struct class *class)
 {
 	READ_VALUES(section, "local", value_local, &class->local);
 	class->local_given = cfg_size(section, "local");
-	if (list_has(&class->local, ALLOW_NONE) && class->local.count > 1)
+	if (list_has(&class->local, PEER_NONE) && class->local.count > 1)
 		ruleset_problem(reading.set, value_at("local", 0),
 				"none of the local networks, and some of them; "
 				"remove one or the other");
@@ -147,7 +147,7 @@ static bool is_in_network(const struct own_address *own, const struct in6_addr *
 static void read_routers(struct class *class)
 {
 	for (size_t i = 0; i < class->gateways.count; i++) {
-		const struct resolver *gateway = &class->gateways.items[i];
+		const struct endpoint *gateway = &class->gateways.items[i];
 		bool found = false;
 
 		for (size_t j = 0; j < class->addresses.count; j++) {
@@ -163,7 +163,7 @@ static void read_routers(struct class *class)
 					"this gateway is in no network of the class's address; take another address of "
 					"that network, or leave it out");
 	}
-	class->gateways = (struct resolver_list){ NULL, 0 };
+	class->gateways = (struct endpoint_list){ NULL, 0 };
 }
 
 static void read_joined(cfg_t *section, struct class *class)
@@ -212,7 +212,7 @@ static void check_lock(cfg_t *section, struct class *class)
  * the proxy. */
 static void check_names(cfg_t *section, const struct class *class)
 {
-	const char *option = list_has(&class->verdict.allow, ALLOW_NAME) ? "allow" : "deny";
+	const char *option = list_has(&class->verdict.allow, PEER_NAME) ? "allow" : "deny";
 
 	if (!class->verdict.has_names)
 		return;

@@ -25,24 +25,24 @@ struct user_list {
 
 enum action { ACTION_ACCEPT, ACTION_REJECT, ACTION_DROP };
 
-/* One thing that an `allow` list lets through. */
-struct allowance {
-	enum { ALLOW_NONE, ALLOW_LOOPBACK, ALLOW_LAN, ALLOW_LINK, ALLOW_NETWORK, ALLOW_PORTS, ALLOW_NAME } kind;
+/* Who may be at the other end: what is listed in `allow`, `deny`, `serve`, `local` and `tunnels`. */
+struct peer {
+	enum { PEER_NONE, PEER_LOOPBACK, PEER_LAN, PEER_LINK, PEER_NETWORK, PEER_PORTS, PEER_NAME } kind;
 	int family; /* AF_INET or AF_INET6 */
 	struct in6_addr address;
 	unsigned prefix;
 	int protocol; /* IPPROTO_TCP or IPPROTO_UDP; 0 is any */
 	unsigned first_port, last_port;
-	const char *name;    /* of ALLOW_NAME, as a resolver is asked for it; "*.NAME" is all beneath it */
+	const char *name;    /* of PEER_NAME, as a resolver is asked for it; "*.NAME" is all beneath it */
 	const char *written; /* as the configuration has it */
 };
 
-struct allow_list {
-	struct allowance *items;
+struct peer_list {
+	struct peer *items;
 	size_t count;
 };
 
-static inline bool list_has(const struct allow_list *list, unsigned kind)
+static inline bool list_has(const struct peer_list *list, unsigned kind)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].kind == kind)
@@ -50,15 +50,15 @@ static inline bool list_has(const struct allow_list *list, unsigned kind)
 	return false;
 }
 
-/* Where a class's name queries go, or its connections. */
-struct resolver {
+/* Where name queries go, or connections; a gateway's port means nothing. */
+struct endpoint {
 	int family; /* AF_INET or AF_INET6 */
 	struct in6_addr address;
 	unsigned port;
 };
 
-struct resolver_list {
-	struct resolver *items;
+struct endpoint_list {
+	struct endpoint *items;
 	size_t count;
 };
 
@@ -67,10 +67,10 @@ struct resolver_list {
 struct verdict {
 	enum action action;
 	bool log_refused;
-	struct allow_list allow;
-	struct allow_list deny;
+	struct peer_list allow;
+	struct peer_list deny;
 	bool has_names;		       /* in one of the two */
-	struct resolver_list answerer; /* netshim's own resolver for them, where it is known (answerers.h) */
+	struct endpoint_list answerer; /* netshim's own resolver for them, where it is known (answerers.h) */
 };
 
 static inline bool verdict_refuses(const struct verdict *verdict)
@@ -137,7 +137,7 @@ struct class
 	uint32_t classid; /* 0 until it is given one */
 	struct place_in_file classid_at;
 	struct verdict verdict;
-	struct allow_list serve; /* who may connect to it; not held to any where it is empty */
+	struct peer_list serve; /* who may connect to it; not held to any where it is empty */
 	bool no_ipv6;
 	bool log;
 	uint64_t rate;		    /* bytes a second; 0 is any */
@@ -149,18 +149,18 @@ struct class
 	bool mark_shared;	    /* shared with another class, so that it does not tell which */
 	bool mark_repeated;	    /* with one before it */
 	struct statement_list nft;
-	struct resolver_list dns;
+	struct endpoint_list dns;
 	const char *interface; /* all of its packets go out there, or NULL; may be a pattern */
 	bool ordinary;	       /* interface = 'ordinary': the machine's own way, past its tunnels */
 	const char *device;    /* the one that it is now, or NULL (ways.c) */
 	struct place_in_file interface_at;
-	struct resolver_list gateways; /* one a family at most; their ports mean nothing */
-	struct allow_list local;       /* what it reaches by other interfaces all the same */
+	struct endpoint_list gateways; /* one a family at most */
+	struct peer_list local;	       /* what it reaches by other interfaces all the same */
 	bool local_given;
 	uint32_t table;		      /* its routing table */
-	struct resolver_list proxies; /* where its TCP connections go; one a family at most */
+	struct endpoint_list proxies; /* where its TCP connections go; one a family at most */
 	struct place_in_file proxy_at;
-	struct resolver_list udp_proxies; /* and its datagrams, likewise */
+	struct endpoint_list udp_proxies; /* and its datagrams, likewise */
 	char *netns; /* the network namespace that its programs are in, or NETNS_PRIVATE; NULL is none */
 	struct place_in_file netns_at;
 	struct own_address_list addresses; /* in that, which is joined to this machine then */
@@ -195,7 +195,7 @@ static inline bool class_has_inside(const struct class *class)
 }
 
 /* Where its queries go. */
-static inline const struct resolver_list *class_resolvers(const struct class *class)
+static inline const struct endpoint_list *class_resolvers(const struct class *class)
 {
 	return class->verdict.answerer.count ? &class->verdict.answerer : &class->dns;
 }
@@ -262,9 +262,9 @@ struct ruleset {
 	size_t package_count;
 	struct verdict unclassified;
 	struct user_list except_users;
-	struct allow_list tunnels;	      /* the other ends of the kernel's own tunnels; networks only */
+	struct peer_list tunnels;	      /* the other ends of the kernel's own tunnels; networks only */
 	struct place_in_file unclassified_at; /* file is NULL where there is none */
-	struct resolver_list asked;	      /* whom what is in no class asks, where that names names */
+	struct endpoint_list asked;	      /* whom what is in no class asks, where that names names */
 	struct problem *problems;
 	size_t problem_count;
 };

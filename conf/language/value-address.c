@@ -11,7 +11,7 @@
 
 #include <arpa/inet.h>
 
-static void add_allowance(struct allow_list *allow, const struct allowance *item, const char *text)
+static void add_peer(struct peer_list *allow, const struct peer *item, const char *text)
 {
 	allow->items = grown(allow->items, allow->count, sizeof(*allow->items));
 	allow->items[allow->count] = *item;
@@ -19,7 +19,7 @@ static void add_allowance(struct allow_list *allow, const struct allowance *item
 }
 
 /* "443" or "8000-8010". */
-static bool ports(char *text, struct allowance *item)
+static bool ports(char *text, struct peer *item)
 {
 	char *dash = strchr(text, '-');
 	unsigned long first;
@@ -38,14 +38,14 @@ static bool ports(char *text, struct allowance *item)
 }
 
 /* "10.0.0.0/8", "10.0.0.1", "fd00::/8". */
-static bool network(char *text, struct allowance *item)
+static bool network(char *text, struct peer *item)
 {
 	char *slash = strchr(text, '/');
 	unsigned long prefix;
 
 	if (slash)
 		*slash = '\0';
-	item->kind = ALLOW_NETWORK;
+	item->kind = PEER_NETWORK;
 	item->family = strchr(text, ':') ? AF_INET6 : AF_INET;
 	item->prefix = address_bits(item->family);
 	if (inet_pton(item->family, text, &item->address) != 1)
@@ -58,7 +58,7 @@ static bool network(char *text, struct allowance *item)
 }
 
 /* "192.0.2.1:443", "[fd00::1]:443". */
-static bool address_and_port(char *text, struct allowance *item)
+static bool address_and_port(char *text, struct peer *item)
 {
 	char *colon = strrchr(text, ':');
 	char *end;
@@ -76,24 +76,24 @@ static bool address_and_port(char *text, struct allowance *item)
 	return ports(colon + 1, item) && network(text, item);
 }
 
-static bool allowance(char *text, struct allowance *item)
+static bool peer(char *text, struct peer *item)
 {
 	const char *bracket = strchr(text, ']');
 
 	if (!strcmp(text, "loopback")) {
-		item->kind = ALLOW_LOOPBACK;
+		item->kind = PEER_LOOPBACK;
 		return true;
 	}
 	if (!strcmp(text, "lan")) {
-		item->kind = ALLOW_LAN;
+		item->kind = PEER_LAN;
 		return true;
 	}
 	if (!strcmp(text, "link")) {
-		item->kind = ALLOW_LINK;
+		item->kind = PEER_LINK;
 		return true;
 	}
 	if (!strncmp(text, "tcp/", 4) || !strncmp(text, "udp/", 4)) {
-		item->kind = ALLOW_PORTS;
+		item->kind = PEER_PORTS;
 		item->protocol = *text == 't' ? IPPROTO_TCP : IPPROTO_UDP;
 		return ports(text + 4, item);
 	}
@@ -103,7 +103,7 @@ static bool allowance(char *text, struct allowance *item)
 }
 
 /* Host bits that are set would be cut off silently by nft. */
-static bool has_host_bits(const struct allowance *item)
+static bool has_host_bits(const struct peer *item)
 {
 	for (unsigned i = item->prefix; i < address_bits(item->family); i++)
 		if (address_bit(&item->address, i))
@@ -146,65 +146,65 @@ static const char *not_a_destination(const char *text)
 	return printed(bad_destination, text);
 }
 
-static const char *unnamed_destination(const char *text, struct allow_list *allow)
+static const char *unnamed_destination(const char *text, struct peer_list *allow)
 {
-	struct allowance item = { .kind = ALLOW_NONE };
+	struct peer item = { .kind = PEER_NONE };
 	char *copy = copied(text);
-	bool ok = allowance(copy, &item);
+	bool ok = peer(copy, &item);
 
 	free(copy);
 	if (!ok)
 		return not_a_destination(text);
-	if (item.kind == ALLOW_NETWORK && has_host_bits(&item))
+	if (item.kind == PEER_NETWORK && has_host_bits(&item))
 		return printed("network '%s' has bits set beyond its prefix of %u; clear them or lengthen the prefix",
 			       text, item.prefix);
-	add_allowance(allow, &item, text);
+	add_peer(allow, &item, text);
 	return NULL;
 }
 
 /* "tcp/443@" before a name. */
-static bool ports_of_name(const char *text, size_t size, struct allowance *item)
+static bool ports_of_name(const char *text, size_t size, struct peer *item)
 {
 	char *copy = printed("%.*s", (int)size, text);
-	bool ok = allowance(copy, item) && item->kind == ALLOW_PORTS;
+	bool ok = peer(copy, item) && item->kind == PEER_PORTS;
 
 	free(copy);
 	return ok;
 }
 
-static const char *name_destination(const char *text, struct allow_list *list)
+static const char *name_destination(const char *text, struct peer_list *list)
 {
 	const char *at = strchr(text, '@');
-	struct allowance item = { .kind = ALLOW_NONE };
+	struct peer item = { .kind = PEER_NONE };
 
 	if (at && !ports_of_name(text, (size_t)(at - text), &item))
 		return not_a_destination(text);
-	item.kind = ALLOW_NAME;
+	item.kind = PEER_NAME;
 	item.name = domain_read(at ? at + 1 : text);
 	if (!item.name)
 		return not_a_destination(text);
-	add_allowance(list, &item, text);
+	add_peer(list, &item, text);
 	return NULL;
 }
 
-const char *value_destination(const char *text, struct allow_list *list)
+const char *value_destination(const char *text, struct peer_list *list)
 {
 	return domain_is_meant(text) ? name_destination(text, list) : unnamed_destination(text, list);
 }
 
-static const char *allowance_or_none(const char *text, struct allow_list *list)
+static const char *peer_or_none(const char *text, struct peer_list *list)
 {
-	static const struct allowance none = { .kind = ALLOW_NONE };
+	static const struct peer none = { .kind = PEER_NONE };
 
 	if (strcmp(text, "none"))
 		return unnamed_destination(text, list);
-	add_allowance(list, &none, text);
+	add_peer(list, &none, text);
 	return NULL;
 }
 
-const char *value_serve(const char *text, struct allow_list *serve)
+const char *value_serve(const char *text, struct peer_list *serve)
 {
-	if (!allowance_or_none(text, serve))
+	if (!peer_or_none(text, serve))
 		return NULL;
 	return printed("bad client or port '%s'; it is loopback, lan, link, a network such as '192.0.2.0/24' or "
 		       "'fd00::/8' without bits beyond its prefix, a port of the class's own such as 'tcp/8080' or "
@@ -213,32 +213,32 @@ const char *value_serve(const char *text, struct allow_list *serve)
 		       text);
 }
 
-const char *value_local(const char *text, struct allow_list *local)
+const char *value_local(const char *text, struct peer_list *local)
 {
-	const char *wrong = allowance_or_none(text, local);
+	const char *wrong = peer_or_none(text, local);
 
 	if (!wrong && !local->items[local->count - 1].first_port &&
-	    local->items[local->count - 1].kind != ALLOW_LOOPBACK)
+	    local->items[local->count - 1].kind != PEER_LOOPBACK)
 		return NULL;
 	return printed("bad local network '%s'; it is lan, link, a network or address such as '192.0.2.0/24' or "
 		       "'fd00::1', or none",
 		       text);
 }
 
-const char *value_tunnel(const char *text, struct allow_list *tunnels)
+const char *value_tunnel(const char *text, struct peer_list *tunnels)
 {
 	const char *wrong = unnamed_destination(text, tunnels);
 
-	if (!wrong && tunnels->items[tunnels->count - 1].kind == ALLOW_NETWORK)
+	if (!wrong && tunnels->items[tunnels->count - 1].kind == PEER_NETWORK)
 		return NULL;
 	return printed("bad tunnel '%s'; it is the other end's address, with its port if it has one, such as "
 		       "'192.0.2.1:51820' or '[fd00::1]:51820'",
 		       text);
 }
 
-const char *value_resolver(const char *text, struct resolver_list *list)
+const char *value_resolver(const char *text, struct endpoint_list *list)
 {
-	struct allowance item = { .first_port = 0 };
+	struct peer item = { .first_port = 0 };
 	char *copy = copied(text);
 	const char *first = strchr(text, ':');
 	bool has_port = strchr(text, ']') || (first && first == strrchr(text, ':'));
@@ -253,16 +253,16 @@ const char *value_resolver(const char *text, struct resolver_list *list)
 			text);
 	list->items = grown(list->items, list->count, sizeof(*list->items));
 	list->items[list->count++] =
-		(struct resolver){ item.family, item.address, item.first_port ? item.first_port : 53 };
+		(struct endpoint){ item.family, item.address, item.first_port ? item.first_port : 53 };
 	return NULL;
 }
 
-static bool is_loopback(const struct allowance *item)
+static bool is_loopback(const struct peer *item)
 {
 	return item->family == AF_INET ? item->address.s6_addr[0] == 127 : IN6_IS_ADDR_LOOPBACK(&item->address);
 }
 
-static bool has_family(const struct resolver_list *list, int family)
+static bool has_family(const struct endpoint_list *list, int family)
 {
 	for (size_t i = 0; i < list->count; i++)
 		if (list->items[i].family == family)
@@ -270,9 +270,9 @@ static bool has_family(const struct resolver_list *list, int family)
 	return false;
 }
 
-const char *value_proxy(const char *text, struct resolver_list *list)
+const char *value_proxy(const char *text, struct endpoint_list *list)
 {
-	struct allowance item = { .first_port = 0 };
+	struct peer item = { .first_port = 0 };
 	char *copy = copied(text);
 	bool ok = !strchr(text, '/') && address_and_port(copy, &item) && item.first_port == item.last_port &&
 		  is_loopback(&item) && !has_family(list, item.family);
@@ -283,13 +283,13 @@ const char *value_proxy(const char *text, struct resolver_list *list)
 			       "IPv4 and one of IPv6, as in '127.0.0.1:12345' or '[::1]:12345'",
 			       text);
 	list->items = grown(list->items, list->count, sizeof(*list->items));
-	list->items[list->count++] = (struct resolver){ item.family, item.address, item.first_port };
+	list->items[list->count++] = (struct endpoint){ item.family, item.address, item.first_port };
 	return NULL;
 }
 
-const char *value_gateway(const char *text, struct resolver_list *gateways)
+const char *value_gateway(const char *text, struct endpoint_list *gateways)
 {
-	struct allowance item = { .first_port = 0 };
+	struct peer item = { .first_port = 0 };
 	char *copy = copied(text);
 	bool ok = !strchr(text, '/') && network(copy, &item);
 
@@ -297,12 +297,12 @@ const char *value_gateway(const char *text, struct resolver_list *gateways)
 	if (!ok || has_family(gateways, item.family))
 		return printed("bad gateway '%s'; it is an address, at most one of IPv4 and one of IPv6", text);
 	gateways->items = grown(gateways->items, gateways->count, sizeof(*gateways->items));
-	gateways->items[gateways->count++] = (struct resolver){ item.family, item.address, 0 };
+	gateways->items[gateways->count++] = (struct endpoint){ item.family, item.address, 0 };
 	return NULL;
 }
 
 /* Numbers of the network in which all other bits are 0, or 1. */
-static bool is_edge(const struct allowance *a, bool value)
+static bool is_edge(const struct peer *a, bool value)
 {
 	for (unsigned i = a->prefix; i < address_bits(a->family); i++)
 		if (address_bit(&a->address, i) != value)
@@ -311,7 +311,7 @@ static bool is_edge(const struct allowance *a, bool value)
 }
 
 /* The first address of the network that is not the one itself: with number 1, or 2. */
-static struct in6_addr find_router(const struct allowance *a)
+static struct in6_addr find_router(const struct peer *a)
 {
 	unsigned bits = address_bits(a->family);
 	struct in6_addr router = a->address;
@@ -336,7 +336,7 @@ static bool has_own(const struct own_address_list *list, int family)
 
 const char *value_address(const char *text, struct own_address_list *list)
 {
-	struct allowance item = { .first_port = 0 };
+	struct peer item = { .first_port = 0 };
 	char *copy = copied(text);
 	bool ok = strchr(text, '/') && network(copy, &item) && !has_own(list, item.family) && item.prefix &&
 		  item.prefix < address_bits(item.family);

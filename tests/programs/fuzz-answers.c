@@ -15,10 +15,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct allowance allowed[] = { { .kind = ALLOW_NAME, .name = "a.test" },
-				      { .kind = ALLOW_NAME, .name = "*.b.test" },
-				      { .kind = ALLOW_LAN } };
-static struct allowance denied[] = { { .kind = ALLOW_NAME, .name = "c.test" } };
+static struct peer allowed[] = { { .kind = PEER_NAME, .name = "a.test" },
+				      { .kind = PEER_NAME, .name = "*.b.test" },
+				      { .kind = PEER_LAN } };
+static struct peer denied[] = { { .kind = PEER_NAME, .name = "c.test" } };
 static const struct verdict verdict = { .allow = { allowed, 3 }, .deny = { denied, 1 }, .has_names = true };
 
 static void check_answer(const struct answer *answer)

@@ -120,7 +120,7 @@ is "$("$netshim" reload; echo "$? $(start "$root/bin/probe") $("$netshim" status
 rm "$kept"
 echo "app '$root/bin/probe-static' { class = missing }
 class {" >>"$config"
-like "$(boot)" "^1 one soft .*$config:6: .*missing.*it never was before, .*a rule could be read in it.*not started; mend it" "never in force: up says so"
+like "$(boot)" "^1 one soft .*$config:7: .*it never was before, .*a rule could be read in it.*not started; mend it" "never in force: up says so"
 is_refused "never in force"
 like "$(start "$root/bin/probe-static")" "$refused" "nor one whose class there is not"
 cp "$scratch/right.conf" "$config"

@@ -33,7 +33,7 @@ for verb in $verbs; do
 done
 
 for verb in $verbs; do
-	is "$("$netshim" "$verb" --help | sed -n 's/^  \(-[a-z-]*\)\( [A-Z]*\)*  *[a-z].*/\1/p' | words)" \
+	is "$("$netshim" "$verb" --help | sed -n 's/^  \(-[a-z-]*\)\( [A-Z:]*\)*  *[a-z].*/\1/p' | words)" \
 		"$("$netshim" "$verb" --help | head -n 1 | cut -d ' ' -f 4- | grep -oE '[[|](-[a-z]|--[a-z][a-z-]*)\>' | tr -d '[|' | words)" "netshim $verb --help: each option is explained"
 	is "$("$netshim" "$verb" --help | tail -n +2 | grep -E '^.{81}')" "" "in 80 columns"
 done

@@ -233,7 +233,7 @@ else
 	skip "no hierarchy of groups can be made" "a service of the system"
 fi
 echo "Defaults log_subcmds" >/etc/sudoers.d/follow
-like "$(both)" "^sudo=fault .*sudo: /etc/sudoers.d/follow:1: Defaults log_subcmds: sudo follows what it starts by ptrace then, and ends .* do: add this line behind it: Defaults intercept_type=dso" "sudo that follows what it starts by ptrace"
+like "$(both)" "^sudo=fault .*sudo: /etc/sudoers.d/follow:1: Defaults log_subcmds: sudo, from 1.9.11 on, follows what it starts by ptrace then, and ends .* do: add this line behind it: Defaults intercept_type=dso" "sudo that follows what it starts by ptrace"
 rm /etc/sudoers.d/follow
 "$netshim" disable >/dev/null
 is "$(named)" "enabled=note" "no session is enabled, but this one has it"

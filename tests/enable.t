@@ -130,7 +130,7 @@ traces() { # traces LINES: what enable says of sudo with them
 	"$netshim" enable --dry-run 2>&1 | grep ptrace
 }
 for lines in "Defaults log_subcmds" "Defaults intercept" "Defaults passwd_tries=2, log_subcmds, intercept_type=trace" "Defaults intercept_type=dso\nDefaults intercept, intercept_type=trace"; do
-	like "$(traces "$lines\n")" "^netshim: /etc/sudoers.d/own:[12]: Defaults .*: sudo follows what it starts by ptrace then, and ends programs that have a class; add this line behind it: Defaults intercept_type=dso$" \
+	like "$(traces "$lines\n")" "^netshim: /etc/sudoers.d/own:[12]: Defaults .*: sudo, from 1.9.11 on, follows what it starts by ptrace then, and ends programs that have a class; add this line behind it: Defaults intercept_type=dso$" \
 		"sudo that follows what it starts by ptrace is told of: $lines"
 done
 for lines in "Defaults intercept_type=trace" "Defaults log_subcmds\nDefaults intercept_type=dso" "Defaults log_subcmds, intercept_type=\"dso\"" "Defaults log_subcmds\nDefaults !log_subcmds" "Defaults intercept_verify" "#Defaults intercept"; do

@@ -45,6 +45,8 @@ is "$(get plain http://$far_host/)" 0 "another class goes the ordinary way"
 ok $? "which the counter there sees"
 is "$("${lan[@]}" nft reset counter inet watch far >/dev/null; shim "$netshim" run one ping -c 2 -i 0.2 -W 2 $far_host >/dev/null; echo $?)" \
 	0 "ping"
+"${exit0[@]}" sysctl -qw net.ipv6.conf.all.forwarding=1
+is "$(shim "$netshim" run one ping -c 1 -W 2 fd11:: >/dev/null; echo $?)" 0 "ping to the routers of its interface's network, by the address that they share"
 
 # What the kernel learns on the way, it lists with the routes that led there.
 "${exit1[@]}" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1

@@ -105,7 +105,7 @@ static const struct explained {
 } explained[] = {
 	{ "--leave-running", "move no program that runs" },
 	{ "--confirm", "go back then, unless 'netshim confirm' is run" },
-	{ "--boot", "if there is a mistake, as it was last in force" },
+	{ "--boot", "if there is a mistake, put into force what was so last" },
 	{ "--hook", "for scripts that somebody waits for: reads no file" },
 	{ "--packages", "look only at what packages have by now" },
 	{ "--user", "for this user's sessions" },

@@ -21,7 +21,8 @@ char *sudoers_others(bool *is_environment);
 /* Where sudo is told to follow what it starts, and does so by ptrace (sudoers(5), intercept_type), which ends what
  * netshim's helper starts: as FILE:LINE: the line, or NULL. */
 char *sudoers_traces(void);
-#define SUDOERS_TRACED "sudo follows what it starts by ptrace then, and ends programs that have a class"
+#define SUDOERS_TRACED \
+	"sudo, from 1.9.11 on, follows what it starts by ptrace then, and ends programs that have a class"
 #define SUDOERS_NOT_TRACED "Defaults intercept_type=dso"
 
 /* Has visudo look at a file. false with a message. */

@@ -444,6 +444,7 @@ static bool has_answered(struct looker *l, const struct process *process, struct
 		return false;
 	*wants = answer.wants;
 	l->known_as = answer.known_as;
+	l->error = 0;
 	return true;
 }
 

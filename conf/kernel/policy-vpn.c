@@ -265,7 +265,7 @@ static void write_kept(FILE *out, const struct class *class, size_t way)
 /* What its type is called: see type_of in routing-routes.c. */
 static void write_last_route(FILE *out)
 {
-	fprintf(out, "\tchain last_route {\n\t\tfib daddr . mark type { unreachable, anycast } goto refuse\n\t}\n");
+	fprintf(out, "\tchain last_route {\n\t\tfib daddr . mark type { unreachable, broadcast } goto refuse\n\t}\n");
 }
 
 /* The kernel would open further connections (subflows) of an MPTCP socket by other

@@ -56,7 +56,7 @@ static void add_nexthop(struct rtnl_route *route, int interface, const struct ga
 
 /* Whatever leads to the loopback interface refuses in IPv6, without an error of its own (fib6_prop in
  * the kernel's net/ipv6/route.c). nftables says "unreachable" of it before Linux 7.2, and then its
- * type (__nft_fib6_eval_type in nft_fib_ipv6.c), which is no other route's here if it is this one. */
+ * type (__nft_fib6_eval_type in nft_fib_ipv6.c), which is no other route's, as IPv6 has no broadcast. */
 static uint8_t type_of(const struct way *way)
 {
 	switch (way->kind) {
@@ -65,7 +65,7 @@ static uint8_t type_of(const struct way *way)
 	case WAY_PROXY:
 		return RTN_LOCAL;
 	case WAY_LAST:
-		return way->to.family == AF_INET6 ? RTN_ANYCAST : RTN_UNICAST;
+		return way->to.family == AF_INET6 ? RTN_BROADCAST : RTN_UNICAST;
 	default:
 		return RTN_UNICAST;
 	}
@@ -130,7 +130,7 @@ static int try_route(struct nl_sock *socket, const struct routing *now, const st
 {
 	struct rtnl_route *route = make_route(class->table, &way->to, type);
 
-	if (type == RTN_UNICAST || type == RTN_ANYCAST || type == RTN_LOCAL)
+	if (type == RTN_UNICAST || type == RTN_BROADCAST || type == RTN_LOCAL)
 		add_nexthop(route, way->to.interface ? way->to.interface : LOOPBACK, &way->gateway);
 	rtnl_route_set_scope(route, scope_of(way, type));
 	rtnl_route_set_priority(route, way->metric);

@@ -386,6 +386,9 @@ static bool follow_interface(const char *before)
 		return true;
 	}
 	by_now = before_path(name, setting);
+	/* Noted under both names, as that changed meanwhile: what was noted first is what it was. */
+	if (strcmp(by_now, before) && index_in(by_now) == index)
+		unlink(by_now);
 	/* What was there is here then. */
 	ok = !strcmp(by_now, before) || (rename_note(before, by_now) && follow_interface(before));
 	free(by_now);

@@ -46,7 +46,7 @@ cp /bin/true "$scratch/snap/snap"
 for name in firefox firefox.geckodriver chromium chromium.chromedriver other; do ln -s snap "$scratch/snap/$name"; done
 sed "s|'/snap/bin/|'$scratch/snap/|; s|'/usr/bin/snap'|'$scratch/snap/snap'|" "$ready/browsers.conf" | configure
 is "$(for name in firefox firefox.geckodriver chromium chromium.chromedriver other; do
-	echo $name $("$netshim" which "$scratch/snap/$name") $("$netshim" which "$scratch/snap/snap" -- run $name)
+	echo "$name" "$("$netshim" which "$scratch/snap/$name")" "$("$netshim" which "$scratch/snap/snap" -- run "$name")"
 done | grep -o '^[^ ]*\|class [^ ,]*' | paste -sd' ')" "$(for name in firefox firefox.geckodriver chromium chromium.chromedriver; do
 	echo $name class web-only class web-only
 done | paste -sd' ') other" "browsers that are snaps, by their links and by snap run"

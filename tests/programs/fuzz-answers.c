@@ -16,8 +16,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct peer allowed[] = { { .kind = PEER_NAME, .name = "a.test" },
-				      { .kind = PEER_NAME, .name = "*.b.test" },
-				      { .kind = PEER_LAN } };
+				 { .kind = PEER_NAME, .name = "*.b.test" },
+				 { .kind = PEER_LAN } };
 static struct peer denied[] = { { .kind = PEER_NAME, .name = "c.test" } };
 static const struct verdict verdict = { .allow = { allowed, 3 }, .deny = { denied, 1 }, .has_names = true };
 

@@ -154,6 +154,9 @@ umount "$scratch/mount"
 
 chmod 750 "$helper"
 is "$(named)" "helper=fault" "a helper that users cannot run"
+chgrp 65534 "$helper" && "$netshim" grant
+is "$(named)" "" "or that the users of its group can run"
+chgrp 0 "$helper" && "$netshim" grant
 chmod 755 "$helper"
 chmod 700 "${helper%/*}"
 like "$(both)" "^helper=fault .*: not all users may use ${helper%/*}: they cannot start programs that have a class do: chmod 755 ${helper%/*}( |$)" "or that is in a folder that is closed to them"

@@ -88,6 +88,14 @@ bool trust_is_shared(const char *folder)
 
 #define SEARCH (S_IXUSR | S_IXGRP | S_IXOTH)
 
+/* Who has given it a group says thereby which users may. */
+static bool is_closed(const struct stat *st, mode_t needed)
+{
+	mode_t asked = st->st_gid ? S_IRWXU | S_IRWXG : S_IRWXU | S_IRWXG | S_IRWXO;
+
+	return ~st->st_mode & needed & asked;
+}
+
 char *trust_closed(const char *path, mode_t needed)
 {
 	char *real = realpath(path, NULL);
@@ -101,7 +109,7 @@ char *trust_closed(const char *path, mode_t needed)
 			*end = '\0';
 		if (stat(part, &st))
 			break;
-		if (~st.st_mode & (S_ISDIR(st.st_mode) ? SEARCH : needed))
+		if (is_closed(&st, S_ISDIR(st.st_mode) ? SEARCH : needed))
 			found = copied(part);
 		if (end)
 			*end = '/';

@@ -19,7 +19,8 @@ bool trust_is_others(const struct stat *st);
 char *trust_changeable(const char *path);
 
 /* Returns the first folder on the way to path that is closed to some users by its mode, or what lies
- * at its end where that is a file without these permissions (allocated); or NULL. */
+ * at its end where that is a file without these permissions (allocated); or NULL. Where it has another
+ * group than root's, others need not have them. */
 char *trust_closed(const char *path, mode_t needed);
 
 /* Tells whether others than root can put names into a folder: into a sticky one too, where

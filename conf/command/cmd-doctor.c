@@ -16,6 +16,7 @@
 #include "conf/contract/sys.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/compile.h"
 #include "conf/language/text.h"
 #include "conf/language/unit.h"
@@ -26,7 +27,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE 10000 /* milliseconds, as STATE_GAVE_UP says */
+#define PATIENCE_MS 10000 /* as STATE_GAVE_UP says */
 
 #define NAMED 3 /* so many in a message */
 
@@ -179,7 +180,7 @@ static void refuse_to_wait(void)
 		read_set();
 		_exit(EXIT_SUCCESS);
 	}
-	status = child > 0 ? child_status(child, PATIENCE) : 0;
+	status = child > 0 ? child_status(child, PATIENCE_MS) : 0;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
 		fputs(STATE_GAVE_UP "a file system on which a program with a rule lies does not answer\n", stderr);
 		exit(EXIT_FAILURE);
@@ -208,7 +209,7 @@ static char *preload_of(pid_t pid)
 	size_t size = 0;
 
 	while (file && !found && getdelim(&text, &size, '\0', file) > 0)
-		if (!strncmp(text, variable, strlen(variable)))
+		if (begins(text, variable))
 			found = copied(text + strlen(variable));
 	free(text);
 	if (file)

@@ -12,6 +12,7 @@
 #include "conf/contract/rules.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/trust.h"
 
 #include <cap-ng.h>
@@ -244,7 +245,7 @@ static bool is_netns(const char *path)
 {
 	char *copy = copied(path);
 	char *own = copied(netns.path);
-	bool is = !strncmp(basename(copy), basename(own), strlen(basename(own)));
+	bool is = begins(basename(copy), basename(own));
 
 	free(own);
 	free(copy);

@@ -8,6 +8,7 @@
 #include "conf/kernel/features.h"
 #include "conf/kernel/nft.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <unistd.h>
 
@@ -30,10 +31,9 @@ static char *find_parameter(void)
 		fclose(file);
 	rest = line;
 	while (!found && (word = strsep(&rest, " \n"))) {
-		bool no = !strncmp(word, "cgroup_no_v1=", strlen("cgroup_no_v1="));
+		bool no = begins(word, "cgroup_no_v1=");
 
-		if ((no && strstr(word, "all")) ||
-		    ((no || !strncmp(word, "cgroup_disable=", strlen("cgroup_disable="))) && strstr(word, "net_cls")))
+		if ((no && strstr(word, "all")) || ((no || begins(word, "cgroup_disable=")) && strstr(word, "net_cls")))
 			found = copied(word);
 	}
 	free(line);

@@ -10,6 +10,7 @@
 #include "conf/kernel/nft.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/unit.h"
 
 #include <glob.h>
@@ -38,7 +39,7 @@ static bool flushes(const char *path)
 	bool found = false;
 
 	while (file && !found && getline(&line, &size, file) > 0)
-		found = !strncmp(line + strspn(line, " \t"), "flush ruleset", strlen("flush ruleset"));
+		found = begins(line + strspn(line, " \t"), "flush ruleset");
 	free(line);
 	if (file)
 		fclose(file);
@@ -109,7 +110,7 @@ static bool ufw_is_enabled(void)
 	bool enabled = false;
 
 	while (file && fgets(line, sizeof(line), file))
-		enabled = enabled || !strncmp(line, "ENABLED=yes", strlen("ENABLED=yes"));
+		enabled = enabled || begins(line, "ENABLED=yes");
 	if (file)
 		fclose(file);
 	return enabled;

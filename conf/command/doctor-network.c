@@ -19,6 +19,7 @@
 #include "conf/kernel/table.h"
 #include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <unistd.h>
 
@@ -295,7 +296,7 @@ static bool asks_resolved(void)
 		const char *at = line + strspn(line, " \t");
 		const char *word = strstr(at, "resolve");
 
-		found = found || (!strncmp(at, "hosts:", strlen("hosts:")) && word && strchr(" \t", word[-1]) &&
+		found = found || (begins(at, "hosts:") && word && strchr(" \t", word[-1]) &&
 				  strchr(" \t\n", word[strlen("resolve")]));
 	}
 	if (file)

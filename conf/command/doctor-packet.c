@@ -15,6 +15,7 @@
 #include "conf/kernel/routing.h"
 #include "conf/kernel/ways.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <arpa/inet.h>
 #include <unistd.h>
@@ -218,7 +219,7 @@ static void judge_outside(struct doctor *d, const struct class *class, const str
 {
 	struct way_to way;
 	bool there = routing_ask(to->family, &to->address, class->mark.value, &way);
-	bool within = there && (way.local || !strncmp(way.interface, NAMESPACE_LINK, strlen(NAMESPACE_LINK)));
+	bool within = there && (way.local || begins(way.interface, NAMESPACE_LINK));
 
 	if (there && leads_nowhere(class, &way))
 		tell_cut(d, class, to->family, " outside of the namespace");

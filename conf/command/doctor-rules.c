@@ -12,6 +12,7 @@
 #include "conf/contract/match.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/check.h"
 #include "conf/language/compile.h"
 #include "conf/language/grammar.h"
@@ -260,8 +261,7 @@ static void read_paths(struct rules *rules, struct named_programs *all)
 
 	for (uint64_t i = 0; i < rules->header.slot_count; i++) {
 		if (sys_pread(rules->fd, &slot, sizeof(slot), rules->header.slots + i * sizeof(slot)) != sizeof(slot) ||
-		    !slot.path || !rules_string(rules, slot.path, path, sizeof(path)) ||
-		    !strncmp(path, UNIT_KEY, strlen(UNIT_KEY)))
+		    !slot.path || !rules_string(rules, slot.path, path, sizeof(path)) || begins(path, UNIT_KEY))
 			continue;
 		all->paths = grown(all->paths, all->count, sizeof(*all->paths));
 		all->paths[all->count++] = copied(path);

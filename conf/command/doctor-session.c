@@ -13,6 +13,7 @@
 #include "conf/contract/preload.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -51,7 +52,7 @@ static bool is_library(const char *line, char path[PATH_MAX], bool *is_current)
 {
 	const char *name = strchr(line, '/');
 	size_t length = name ? strcspn(name, "\n") : 0;
-	bool is_gone = length > strlen(GONE) && !strncmp(name + length - strlen(GONE), GONE, strlen(GONE));
+	bool is_gone = length > strlen(GONE) && begins(name + length - strlen(GONE), GONE);
 	unsigned long inode = 0;
 	struct stat st;
 
@@ -211,7 +212,7 @@ static bool is_service_of_system(const struct doctor *d)
 static void tell_without(struct doctor *d, const char *who)
 {
 	struct process_names dropper = dropper_of(d->caller);
-	bool is_agent = !strncmp(dropper.text, AGENT " ", strlen(AGENT " "));
+	bool is_agent = begins(dropper.text, AGENT " ");
 	char *why = dropper.count
 			    ? printed("; it is beneath %s, which is set-group-ID: the loader drops LD_PRELOAD there",
 				      dropper.text)

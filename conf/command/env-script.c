@@ -8,6 +8,7 @@
 #include "conf/command/search.h"
 #include "conf/contract/match.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 static bool is_kept(struct rules *rules, const struct rules_slot *rule)
 {
@@ -50,13 +51,13 @@ static size_t split(char *words, char **argv)
 		argv[0] = words;
 		return !strchr(words, '=');
 	}
-	if (strncmp(words, "-S", strlen("-S")) || strpbrk(words, "\\\"'$#"))
+	if (!begins(words, "-S") || strpbrk(words, "\\\"'$#"))
 		return 0;
 	words += strlen("-S");
 	while ((word = strsep(&words, " \t"))) {
 		bool setting = !count && strchr(word, '=');
 
-		if ((setting && !strncmp(word, "PATH=", strlen("PATH="))) || (!count && *word == '-'))
+		if ((setting && begins(word, "PATH=")) || (!count && *word == '-'))
 			return 0;
 		if (*word && !setting)
 			argv[count++] = word;

@@ -13,6 +13,7 @@
 #include "conf/contract/rules.h"
 #include "conf/kernel/processes.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/rights.h"
 
 #include <elf.h>
@@ -99,7 +100,7 @@ static void read_request(struct image *image, const char *first, FILE *environme
 	if (!image->asks_helper || getdelim(&path, &size, '\0', environment) <= 0)
 		return;
 	image->asked = path;
-	image->by_loader = !strncmp(first, loaders, strlen(loaders));
+	image->by_loader = begins(first, loaders);
 }
 
 static bool read_environment(struct image *image, pid_t process)
@@ -114,7 +115,7 @@ static bool read_environment(struct image *image, pid_t process)
 	for (bool first = true; environment && (n = getdelim(&variable, &size, '\0', environment)) > 0; first = false) {
 		if (first)
 			read_request(image, variable, environment);
-		if (!strncmp(variable, name, strlen(name)))
+		if (begins(variable, name))
 			named = named || preload_has_ours(variable + strlen(name), variable + n - 1, PRELOAD_VARIABLE);
 	}
 	free(variable);

@@ -9,6 +9,7 @@
 #include "conf/command/trial.h"
 #include "conf/contract/sys.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -72,7 +73,7 @@ static const char *value_in(const char *parameter, const char *option)
 	const char *name = skip_blanks(parameter + none);
 	const char *behind;
 
-	if (strncmp(name, option, strlen(option)) != 0)
+	if (!begins(name, option))
 		return NULL;
 	behind = skip_blanks(name + strlen(option));
 	if (!none && *behind == '=')

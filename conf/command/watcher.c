@@ -11,6 +11,7 @@
 #include "conf/kernel/interfaces.h"
 #include "conf/kernel/namespace.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +116,7 @@ static void tell_end(const char *class, int messages)
 	static const char prefix[] = "netshim: ";
 	char words[MESSAGES_MAX + 1] = "";
 	bool has_any = messages >= 0 && pread(messages, words, MESSAGES_MAX, 0) > 0 && *words;
-	bool is_told = !strncmp(words, prefix, strlen(prefix));
+	bool is_told = begins(words, prefix);
 
 	words[strcspn(words, "\n")] = '\0';
 	tell_failure(class, has_any ? words + (is_told ? strlen(prefix) : 0) : "it has been ended");

@@ -10,6 +10,7 @@
 #include "conf/command/xsession.h"
 #include "conf/contract/preload.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/trust.h"
 
 #include <glob.h>
@@ -179,9 +180,9 @@ static bool next_value(char *from, struct span *span)
 		char *at = line + strspn(line, " \t");
 		char *end = line + strcspn(line, "\n#");
 
-		if (!strncmp(at, "export ", strlen("export ")))
+		if (begins(at, "export "))
 			at += strlen("export ");
-		if (strncmp(at, VARIABLE, strlen(VARIABLE)) != 0)
+		if (!begins(at, VARIABLE))
 			continue;
 		at += strlen(VARIABLE);
 		while (end > at && strchr(" \t", end[-1]))
@@ -283,7 +284,7 @@ void way_put(const struct way_in *way, struct edit *edit)
 
 static void take_note_of_making(struct edit *edit)
 {
-	if (strncmp(edit->after, MADE, strlen(MADE)) != 0)
+	if (!begins(edit->after, MADE))
 		return;
 	edit_remove(edit, 0, strlen(MADE));
 	if (*edit->after)

@@ -9,6 +9,7 @@
 #include "conf/kernel/namespace.h"
 #include "conf/kernel/setting.h"
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -315,7 +316,7 @@ static bool is_needed(const struct ruleset *set, const struct network_list *netw
 {
 	if (!strcmp(name, FORWARDING))
 		return strcmp(interface, "all") ? needs_forwarding(set, interface) : any_has_family(set, AF_INET);
-	if (!strncmp(name, SETTING_IPV6, strlen(SETTING_IPV6)))
+	if (begins(name, SETTING_IPV6))
 		return any_has_family(set, AF_INET6);
 	return !strcmp(name, "rp_filter") && needs_rp_filter(set, networks, interface);
 }

@@ -10,6 +10,7 @@
 #include "conf/language/packages.h"
 
 #include "conf/language/alloc.h"
+#include "conf/language/begins.h"
 #include "conf/language/folders.h"
 
 #include <ctype.h>
@@ -267,7 +268,7 @@ static void coming_line(struct query *q, char *line)
 {
 	static const char head[] = "package ";
 
-	if (!strncmp(line, head, strlen(head)))
+	if (begins(line, head))
 		q->here = !strcmp(line + strlen(head), q->name);
 	else if (q->here && *line == '/' && strlen(line) < RULE_PATH_MAX)
 		q->found(line, true, q->with);

@@ -135,7 +135,7 @@ const char *grant_netns_wrong(void)
 
 char *grant_closed(const char *path)
 {
-	return trust_closed(path, S_IXUSR | S_IXGRP | S_IXOTH);
+	return trust_closed(path, TRUST_EXECUTE);
 }
 
 static bool check(const struct granted *program)

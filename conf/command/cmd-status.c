@@ -31,7 +31,6 @@
 #include "conf/language/trust.h"
 
 #include <inttypes.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* How many rules lead to each class; allocated, one number a class. */
@@ -411,7 +410,7 @@ static bool tell_groups(struct rules *rules)
 /* Whether those who are not root have rules, too. */
 static bool tell_closed_rules(void)
 {
-	char *closed = trust_closed(RULES_PATH, S_IRUSR | S_IRGRP | S_IROTH);
+	char *closed = trust_closed(RULES_PATH, TRUST_READ);
 
 	if (closed)
 		warnx("users may not read " RULES_PATH ", and what they start is in no class; run 'netshim reload' as "

@@ -28,7 +28,7 @@
 static void look_at_force(struct doctor *d)
 {
 	const char *words = last_words();
-	char *closed = trust_closed(RULES_PATH, S_IRUSR | S_IRGRP | S_IROTH);
+	char *closed = trust_closed(RULES_PATH, TRUST_READ);
 
 	if (d->rules_wrong)
 		doctor_tell(d, RESULT_FAULT, RELOAD, "%s: programs that have a class are not started, or are in none",

@@ -352,7 +352,7 @@ static char *changeable_by_others(const char *path)
 
 static char *closed_to_users(const char *path)
 {
-	return trust_closed(path, S_IRUSR | S_IRGRP | S_IROTH);
+	return trust_closed(path, TRUST_READ);
 }
 
 /* What look finds of the first of the library's files for which it finds anything. A $LIB is one folder, or

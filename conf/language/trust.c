@@ -86,8 +86,6 @@ bool trust_is_shared(const char *folder)
 	       (file.uid != 0 || (file.mode & (S_IWGRP | S_IWOTH)));
 }
 
-#define SEARCH (S_IXUSR | S_IXGRP | S_IXOTH)
-
 /* Who has given it a group says thereby which users may. */
 static bool is_closed(const struct stat *st, mode_t needed)
 {
@@ -109,7 +107,7 @@ char *trust_closed(const char *path, mode_t needed)
 			*end = '\0';
 		if (stat(part, &st))
 			break;
-		if (is_closed(&st, S_ISDIR(st.st_mode) ? SEARCH : needed))
+		if (is_closed(&st, S_ISDIR(st.st_mode) ? TRUST_EXECUTE : needed))
 			found = copied(part);
 		if (end)
 			*end = '/';

@@ -7,7 +7,7 @@
 #define NETSHIM_TRUST_H
 
 #include <stdbool.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 /* Tells whether others than root own a file, or may write to it. */
 struct stat;
@@ -21,6 +21,8 @@ char *trust_changeable(const char *path);
 /* Returns the first folder on the way to path that is closed to some users by its mode, or what lies
  * at its end where that is a file without these permissions (allocated); or NULL. Where it has another
  * group than root's, others need not have them. */
+#define TRUST_READ (S_IRUSR | S_IRGRP | S_IROTH)
+#define TRUST_EXECUTE (S_IXUSR | S_IXGRP | S_IXOTH)
 char *trust_closed(const char *path, mode_t needed);
 
 /* Tells whether others than root can put names into a folder: into a sticky one too, where
